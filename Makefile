@@ -1,0 +1,105 @@
+# Plaza's commands. `make` alone lists them; each one installs what it misses, once.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# A shell that rustup was installed from has no cargo in its PATH yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# What run, demo and bench start. PROFILE=debug builds in half the time and serves slower.
+PROFILE ?= release
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+PLAZA := $(abspath $(TARGET))/$(PROFILE)/plaza
+DEBUG_PLAZA := $(abspath $(TARGET))/debug/plaza
+BUILD := cargo build --locked $(if $(filter release,$(PROFILE)),--release)
+
+.PHONY: help
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## Build and serve in this folder, on a PostgreSQL of Plaza's own
+	@scripts/need build postgres
+	$(BUILD)
+	@scripts/run $(PLAZA) serve
+
+.PHONY: test
+# The document's examples first, so that the last lines are those of the larger run.
+test: ## Run every test
+	@scripts/need build postgres
+	cargo test --locked --doc
+	cargo test --locked --all-targets
+
+CHECKS := check-format check-shell check-docker check-openapi check-clippy check-doc check-dependencies check-generated
+
+.PHONY: check $(CHECKS)
+# One after the other, what fails fastest first; `make -k check` shows every fault.
+check: ## Format, lints, docs, licences, generated files, OpenAPI, Docker and shell
+	@$(MAKE) -j1 $(CHECKS)
+
+check-format:
+	@scripts/need rust
+	cargo fmt --check
+
+check-shell:
+	@scripts/python lint shellcheck $$(grep --recursive --files-with-matches -E '^#!.*bash|shellcheck shell=bash' .ci demo scripts)
+
+check-docker:
+	@scripts/python lint hadolint Dockerfile
+	@scripts/linter dclint --max-warnings 0 compose.yaml
+
+# cargo-deny's advisories are left out: they need a clone of a database from an address that is no package registry.
+check-dependencies:
+	@scripts/need build
+	@scripts/cargo-tool cargo-deny --locked check --hide-inclusion-graph bans licenses sources
+	@scripts/cargo-tool cargo-machete --with-metadata
+
+check-clippy:
+	@scripts/need build
+	cargo clippy --locked --all-targets -- -D warnings
+
+check-doc:
+	@scripts/need build
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+# What the program or a tool writes, and somebody may have edited or forgotten.
+check-generated:
+	@scripts/need build postgres
+	cargo build --locked
+	$(DEBUG_PLAZA) openapi --check
+	@scripts/scratch $(DEBUG_PLAZA) scripts/print-schema --check
+
+check-openapi:
+	@scripts/linter redocly lint
+	@scripts/linter spectral lint --fail-severity warn openapi/openapi.json openapi/openapi-3.0.json
+
+.PHONY: generate
+generate: ## Write openapi/, docs/errors.md, docs/settings.md and src/schema.rs anew
+	@scripts/need build postgres
+	cargo build --locked
+	$(DEBUG_PLAZA) openapi --write openapi
+	$(DEBUG_PLAZA) reference --write docs
+	@scripts/scratch $(DEBUG_PLAZA) scripts/print-schema
+
+.PHONY: demo
+demo: ## Walk the tour on real pictures and check every answer
+	@scripts/need build postgres demo
+	$(BUILD)
+	@demo/run $(PLAZA)
+
+.PHONY: bench
+bench: ## Measure against pgbench on the same statements; writes bench/results.md
+	@scripts/need build postgres bench
+	$(BUILD)
+	@scripts/python bench python bench/run $(PLAZA)
+
+.PHONY: fuzz
+fuzz: ## Throw schemathesis at every operation of a scratch server
+	@scripts/need build postgres scratch
+	cargo build --locked
+	@scripts/scratch $(DEBUG_PLAZA) scripts/fuzz
+
+.PHONY: clean
+clean: ## Remove everything built or installed here; data/ and media/ stay
+	rm -rf target node_modules

@@ -1,0 +1,24 @@
+-- Loaded by every load: prints one line of JSON at the end, and makes the requests that are more than a URL.
+--   wrk -s report.lua URL -- BODY_FILE CONTENT_TYPE METHOD [AUTHORIZATION]
+
+function init(args)
+  if #args > 0 then
+    local file = assert(io.open(args[1], "rb"))
+    wrk.body = file:read("*a")
+    file:close()
+    wrk.headers["Content-Type"] = args[2]
+    wrk.method = args[3]
+    if args[4] then
+      wrk.headers["Authorization"] = args[4]
+    end
+  end
+end
+
+function done(summary, latency, requests)
+  local errors = summary.errors
+  print(string.format(
+    'report {"requests": %d, "microseconds": %d, "p50": %d, "p99": %d, "refused": %d, "broken": %d}',
+    summary.requests, summary.duration, latency:percentile(50), latency:percentile(99), errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout
+  ))
+end

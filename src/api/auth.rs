@@ -1,0 +1,247 @@
+//! Login, refresh, logout.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, post};
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::PgConnection;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::{Body, OptionalBody};
+use super::client::Client;
+use super::document::Refusals;
+use super::input::{Check, Member};
+use crate::auth::MaybeUser;
+use crate::auth::passwords::{self, Passwords};
+use crate::auth::tokens::{ACCESS_LIFETIME, AccessTokens, RefreshTokens, Ticket, hash};
+use crate::db::Db;
+use crate::error::{Code, Error, Result};
+use crate::models::names::EMAIL_MAX;
+use crate::models::session::{NewSession, Session};
+use crate::models::user::User;
+
+/// How long a refresh token is good for when it is not used.
+const SLIDING: TimeDelta = TimeDelta::days(14);
+/// How long a session lasts, however often it is refreshed.
+const ABSOLUTE: TimeDelta = TimeDelta::days(90);
+/// How long a rotated refresh token keeps answering with its successor, as long as that has not been used: an answer that
+/// was lost does no harm.
+const SECOND_CHANCE: TimeDelta = TimeDelta::minutes(10);
+
+/// A pair of tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tokens {
+    /// For the `Authorization` header.
+    pub access_token: String,
+    /// How to send it.
+    #[schema(examples("Bearer"))]
+    pub token_type: String,
+    /// Seconds that the access token is good for.
+    #[schema(minimum = 0, examples(900))]
+    pub expires_in: i64,
+    /// For `refreshToken`, once.
+    pub refresh_token: String,
+    /// Seconds that the refresh token is good for.
+    #[schema(minimum = 0, examples(1_209_600))]
+    pub refresh_expires_in: i64,
+}
+
+/// Who logs in.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// Username or e-mail address, in any case.
+    #[serde(default)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 254, examples("ana"))]
+    login: Member<String>,
+    /// The password.
+    #[serde(default)]
+    #[schema(value_type = String, required, format = Password, max_length = 256)]
+    password: Member<String>,
+}
+
+/// What to refresh.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The newest refresh token of the session.
+    #[serde(default)]
+    #[schema(value_type = String, required, max_length = 512)]
+    refresh_token: Member<String>,
+}
+
+/// Whose session to end, where no bearer token says it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Logout {
+    /// A refresh token of the session.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, max_length = 512)]
+    refresh_token: Member<String>,
+}
+
+impl Login {
+    fn validate(self) -> Result<(String, String)> {
+        let mut check = Check::default();
+        let name = check.required("login", self.login).map(|text| check.text("login", &text, 1, EMAIL_MAX));
+        let password = check.required("password", self.password);
+        if let Some(password) = &password
+            && password.chars().count() > passwords::MAX
+        {
+            check.text("password", password, 0, passwords::MAX);
+        }
+        check.finish(|| name.zip(password))
+    }
+}
+
+/// Everything that turns a session into tokens.
+#[derive(Clone)]
+pub struct Issuer {
+    /// Makes access tokens.
+    pub access: Data<AccessTokens>,
+    /// Makes refresh tokens.
+    pub refresh: Data<RefreshTokens>,
+}
+
+impl Issuer {
+    fn tokens(
+        &self,
+        user_id: i64,
+        ticket: Ticket,
+        expires_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Tokens> {
+        Ok(Tokens {
+            access_token: self.access.issue(user_id, ticket.session_id, now)?,
+            token_type: "Bearer".into(),
+            expires_in: i64::try_from(ACCESS_LIFETIME.as_secs()).unwrap_or(i64::MAX),
+            refresh_token: self.refresh.seal(ticket)?,
+            refresh_expires_in: (expires_at - now).num_seconds().max(0),
+        })
+    }
+
+    /// Open a session for a user whose password was right.
+    pub fn open_session(&self, conn: &mut PgConnection, user_id: i64, client: &Client) -> Result<Tokens> {
+        let now = Utc::now();
+        let ticket = Ticket { session_id: Session::next_id(conn)?, generation: 0 };
+        let tokens = self.tokens(user_id, ticket, now + SLIDING, now)?;
+        NewSession {
+            id: ticket.session_id,
+            user_id,
+            token_hash: &hash(&tokens.refresh_token),
+            user_agent: &client.user_agent,
+            ip: &client.ip,
+            expires_at: now + SLIDING,
+        }
+        .insert(conn)?;
+        User::touch_login(conn, user_id)?;
+        Ok(tokens)
+    }
+
+    /// The next tokens of the family, the present ones again, or `None` after a replay, which has ended the family.
+    fn rotate(&self, conn: &mut PgConnection, token: &str, ticket: Ticket) -> Result<Option<Tokens>> {
+        let now = Utc::now();
+        let Some(session) = Session::find(conn, ticket.session_id)? else {
+            return Err(invalid_refresh_token());
+        };
+        let expires_at = (now + SLIDING).min(session.created_at + ABSOLUTE);
+        let next = Ticket { generation: ticket.generation + 1, ..ticket };
+        let next_hash = hash(&self.refresh.seal(next)?);
+        let rotated = Session::rotate(
+            conn,
+            ticket.session_id,
+            ticket.generation,
+            &hash(token),
+            &next_hash,
+            expires_at,
+        )?;
+        if let Some(session) = rotated {
+            return self.tokens(session.user_id, next, session.expires_at, now).map(Some);
+        }
+        // Somebody was faster, or the token is old.
+        let Some(session) = Session::find(conn, ticket.session_id)? else {
+            return Err(invalid_refresh_token());
+        };
+        if session.generation == next.generation && now - session.rotated_at < SECOND_CHANCE {
+            return self.tokens(session.user_id, next, session.expires_at, now).map(Some);
+        }
+        Session::end(conn, session.id)?;
+        Ok(None)
+    }
+}
+
+fn invalid_refresh_token() -> Error {
+    Error::refused(Code::RefreshTokenInvalid, "The refresh token is unknown, expired or was used before.")
+}
+
+/// Log in.
+#[utoipa::path(
+    operation_id = "login", tag = "auth", request_body = Login,
+    responses((status = 200, description = "A new session's tokens", body = Tokens), Refusals)
+)]
+#[post("/auth/login")]
+pub async fn login(
+    body: Body<Login>,
+    client: Client,
+    db: Data<Db>,
+    passwords: Data<Passwords>,
+    issuer: Data<Issuer>,
+) -> Result<Json<Tokens>> {
+    let (name, password) = body.get()?.validate()?;
+    let user = db.run(move |conn| Ok(User::by_login(conn, &name)?)).await?;
+    let hashed = user.as_ref().map(|user| user.password_hash.clone());
+    let is_right = passwords.verify(password, hashed).await?;
+    let Some(user) = user.filter(|user| is_right && user.is_active) else {
+        return Err(Error::refused(Code::InvalidCredentials, "Login or password is wrong."));
+    };
+    db.transaction(move |conn| issuer.open_session(conn, user.id, &client)).await.map(Json)
+}
+
+/// Exchange a refresh token for the next pair.
+#[utoipa::path(
+    operation_id = "refreshToken", tag = "auth", request_body = Refresh,
+    responses((status = 200, description = "The session's next tokens", body = Tokens), Refusals)
+)]
+#[post("/auth/refresh")]
+pub async fn refresh_token(body: Body<Refresh>, db: Data<Db>, issuer: Data<Issuer>) -> Result<Json<Tokens>> {
+    let mut check = Check::default();
+    let token = check.required("refresh_token", body.get()?.refresh_token);
+    let token = check.finish(|| token)?;
+    let ticket = issuer.refresh.open(&token).ok_or_else(invalid_refresh_token)?;
+    let tokens = db.transaction(move |conn| issuer.rotate(conn, &token, ticket)).await?;
+    tokens.map(Json).ok_or_else(invalid_refresh_token)
+}
+
+/// End a session: that of the bearer token, or of a refresh token in the body.
+#[utoipa::path(
+    operation_id = "logout", tag = "auth", security((), ("bearer" = [])),
+    request_body(content = Option<Logout>),
+    responses((status = 204, description = "The session has ended"), Refusals)
+)]
+#[post("/auth/logout")]
+pub async fn logout(
+    caller: MaybeUser,
+    body: OptionalBody<Logout>,
+    db: Data<Db>,
+    issuer: Data<Issuer>,
+) -> Result<HttpResponse> {
+    let given = match body.get()?.map(|body| body.refresh_token) {
+        None | Some(Member::Absent) => None,
+        Some(member) => {
+            let mut check = Check::default();
+            let token = check.required("refresh_token", member);
+            Some(check.finish(|| token)?)
+        }
+    };
+    let session_id = match (given, caller.0) {
+        (Some(token), _) => issuer.refresh.open(&token).ok_or_else(invalid_refresh_token)?.session_id,
+        (None, Some(user)) => user.session_id,
+        (None, None) => {
+            let detail = "Send an access token, or a refresh token in the body.";
+            return Err(Error::refused(Code::AuthenticationRequired, detail));
+        }
+    };
+    db.run(move |conn| Ok(Session::end(conn, session_id)?)).await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}

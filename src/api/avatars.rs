@@ -1,0 +1,230 @@
+//! Avatars: the picture of a profile.
+
+use actix_web::http::{StatusCode, header};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, delete, get, put};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::conditional::{IfMatch, Versioned, header_value};
+use super::document::Refusals;
+use super::path::NamedUser;
+use super::pictures::{Picture, PictureVariant};
+use super::profiles::{Profile, may_change};
+use super::query::{self, Query};
+use super::upload::Upload;
+use super::urls::Urls;
+use crate::auth::{CurrentUser, MaybeUser};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::media::Media;
+use crate::media::variants::AVATAR;
+use crate::models::profile;
+
+/// The body of `uploadAvatar`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only the document knows it; the upload is read as a stream")]
+pub struct AvatarForm {
+    /// A JPEG, PNG, WebP or GIF of at most 10 MiB and 40 megapixels.
+    #[schema(format = Binary)]
+    avatar: String,
+}
+
+/// Upload one's own avatar, or as staff anyone's. The one before is removed.
+#[utoipa::path(
+    operation_id = "uploadAvatar", tag = "profiles", security(("bearer" = [])),
+    request_body(content = AvatarForm, content_type = "multipart/form-data"),
+    params(
+        ("username" = String, Path, description = "Username in any case, or `me`"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the profile's version")
+    ),
+    responses((status = 200, description = "The profile", body = Profile), Refusals)
+)]
+#[put("/profiles/{username}/avatar")]
+pub async fn upload_avatar(
+    user: CurrentUser,
+    name: NamedUser,
+    if_match: IfMatch,
+    upload: Upload,
+    db: Data<Db>,
+    media: Data<Media>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let viewer = user.viewer();
+    let (target, known) = (name.clone(), if_match.clone());
+    let owner = user.clone();
+    db.run(move |conn| {
+        let before = profile::Profile::find(conn, &target.0, viewer)?;
+        may_change(&owner, &before)?;
+        known.check(before.profile.version)
+    })
+    .await?;
+    let picture = media.accept(upload.file("avatar")?, "/avatar", &AVATAR).await?;
+    let key = picture.key.clone();
+    let changed = db
+        .transaction(move |conn| {
+            let before = profile::Profile::lock(conn, &name.0, viewer)?;
+            may_change(&user, &before)?;
+            if_match.check(before.profile.version)?;
+            picture.insert(conn)?;
+            before.profile.set_avatar(conn, Some(&picture.key))?;
+            Ok((before.profile.avatar_key, profile::Profile::find(conn, &before.username, viewer)?))
+        })
+        .await;
+    let (old, full) = match changed {
+        Ok(changed) => changed,
+        Err(error) => {
+            media.remove(&key).await;
+            return Err(error);
+        }
+    };
+    if let Some(old) = old {
+        media.remove(&old).await;
+    }
+    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+}
+
+/// Remove the avatar; the one that is drawn from the name is shown again.
+#[utoipa::path(
+    operation_id = "deleteAvatar", tag = "profiles", security(("bearer" = [])),
+    params(
+        ("username" = String, Path, description = "Username in any case, or `me`"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the profile's version")
+    ),
+    responses((status = 204, description = "There is no uploaded avatar any more"), Refusals)
+)]
+#[delete("/profiles/{username}/avatar")]
+pub async fn delete_avatar(
+    user: CurrentUser,
+    name: NamedUser,
+    if_match: IfMatch,
+    db: Data<Db>,
+    media: Data<Media>,
+) -> Result<HttpResponse> {
+    let old = db
+        .transaction(move |conn| {
+            let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
+            may_change(&user, &before)?;
+            if_match.check(before.profile.version)?;
+            if before.profile.avatar_key.is_some() {
+                before.profile.set_avatar(conn, None)?;
+            }
+            Ok(before.profile.avatar_key)
+        })
+        .await?;
+    if let Some(old) = old {
+        media.remove(&old).await;
+    }
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}
+
+/// Which file of the avatar.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AvatarQuery {
+    /// Least width in pixels; where no file is as wide, the widest.
+    #[param(minimum = 1, maximum = 16_384, default = 128)]
+    size: Option<i64>,
+    /// What to answer where nothing was uploaded: `404`, instead of the picture that is drawn from the name.
+    #[param(pattern = "^404$")]
+    d: Option<String>,
+}
+
+impl AvatarQuery {
+    fn size(&self) -> Result<u32> {
+        match self.size {
+            None => Ok(128),
+            Some(size) => u32::try_from(size)
+                .ok()
+                .filter(|size| (1..=16_384).contains(size))
+                .ok_or_else(|| query::invalid("size", "`size` goes from 1 to 16384.")),
+        }
+    }
+
+    fn without_default(&self) -> Result<bool> {
+        match self.d.as_deref() {
+            None => Ok(false),
+            Some("404") => Ok(true),
+            Some(_) => Err(query::invalid("d", "`d` can only be `404`.")),
+        }
+    }
+}
+
+/// Go to a file of the avatar: for `<img src>`, without JSON.
+#[utoipa::path(
+    operation_id = "getAvatar", tag = "profiles", params(
+        ("username" = String, Path, description = "Username in any case, or `me`"),
+        AvatarQuery,
+        ("Accept" = Option<String>, Header, description = "Names `image/webp` to get WebP")
+    ),
+    security((), ("bearer" = [])),
+    responses(
+        (status = 302, description = "The smallest file that is not below `size`, else the largest",
+            headers(("Location" = String, description = "URL of the file"))),
+        Refusals
+    )
+)]
+#[get("/profiles/{username}/avatar")]
+pub async fn get_avatar(
+    request: HttpRequest,
+    caller: MaybeUser,
+    name: NamedUser,
+    query: Query<AvatarQuery>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<HttpResponse> {
+    let (size, without_default) = (query.0.size()?, query.0.without_default()?);
+    let viewer = caller.viewer();
+    let full = db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
+    if without_default && full.avatar.is_none() {
+        return Err(Error::not_found());
+    }
+    let picture = Picture::avatar(&urls, &full.username, full.avatar.as_ref());
+    let takes_webp = request
+        .headers()
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| value.contains("image/webp"));
+    let chosen = choose(&picture.variants, size, takes_webp).map_or(&picture.url, |variant| &variant.url);
+    Ok(HttpResponse::Found()
+        .insert_header((header::LOCATION, header_value(chosen)?))
+        .insert_header((header::CACHE_CONTROL, "max-age=60"))
+        .finish())
+}
+
+fn choose(variants: &[PictureVariant], size: u32, takes_webp: bool) -> Option<&PictureVariant> {
+    let of_format = || variants.iter().filter(|variant| (variant.content_type == "image/webp") == takes_webp);
+    of_format()
+        .filter(|variant| variant.width >= size)
+        .min_by_key(|variant| variant.width)
+        .or_else(|| of_format().max_by_key(|variant| variant.width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_file_that_is_large_enough_is_chosen() {
+        let variant = |width: u32, content_type: &str| PictureVariant {
+            name: width.to_string(),
+            url: String::new(),
+            width,
+            height: width,
+            content_type: content_type.into(),
+        };
+        let variants = [
+            variant(64, "image/webp"),
+            variant(256, "image/webp"),
+            variant(64, "image/jpeg"),
+            variant(256, "image/jpeg"),
+        ];
+        let chosen = |size, webp| {
+            let variant = choose(&variants, size, webp).unwrap();
+            (variant.width, variant.content_type.as_str())
+        };
+        assert_eq!(chosen(64, true), (64, "image/webp"));
+        assert_eq!(chosen(65, false), (256, "image/jpeg"));
+        assert_eq!(chosen(1000, true), (256, "image/webp"));
+    }
+}

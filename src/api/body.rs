@@ -1,0 +1,320 @@
+//! Request bodies: read within limits of size and pace, parsed with the fault's place.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use bytes::{Bytes, BytesMut};
+use futures_util::{Future, Stream, StreamExt};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::error::{Code, Error, Result, Violation};
+
+/// Bounds of what a client may send. Sizes in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Most bytes of a JSON body.
+    pub json: usize,
+    /// Most bytes of an uploaded file.
+    pub file: usize,
+    /// How long a body is given before its rate counts.
+    pub grace: Duration,
+    /// Least rate thereafter, in bytes a second on average.
+    pub least_rate: u32,
+}
+
+impl BodyLimits {
+    /// 1 MiB of JSON, 10 MiB of file, at least 1 KiB a second after `grace`.
+    pub fn new(grace: Duration) -> Self {
+        Self { json: 1 << 20, file: 10 << 20, grace, least_rate: 1024 }
+    }
+
+    /// Those of the application.
+    pub fn of(request: &HttpRequest) -> Self {
+        request
+            .app_data::<Data<Self>>()
+            .map_or_else(|| Self::new(Duration::from_secs(10)), |limits| ***limits)
+    }
+}
+
+/// A JSON body. That it is JSON is sure; whether it has the right shape is told by [`Body::get`], since 422 comes after
+/// 404, 403 and 412.
+pub struct Body<T>(Result<T>);
+
+impl<T> Body<T> {
+    /// The object, or 422 with the first wrong type or unknown member. Which of its members are missing or break a rule is
+    /// for its `validate` to say, all at once.
+    pub fn get(self) -> Result<T> {
+        self.0
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, mut payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let result = match expect_json(&request) {
+                Ok(()) => read(&request, &mut payload).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(bytes) => match parse(&bytes) {
+                    Err(error) if error.code() != Code::ValidationFailed => Err(error),
+                    shaped => Ok(Self(shaped)),
+                },
+                Err(error) => {
+                    drain(&mut payload).await;
+                    Err(error)
+                }
+            }
+        })
+    }
+}
+
+/// The same where a body may be left out.
+pub struct OptionalBody<T>(Option<Body<T>>);
+
+impl<T> OptionalBody<T> {
+    /// As [`Body::get`]; `None` where there was no body.
+    pub fn get(self) -> Result<Option<T>> {
+        self.0.map(Body::get).transpose()
+    }
+}
+
+impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let has_body = request.headers().contains_key(header::CONTENT_TYPE)
+            || request.headers().contains_key(header::TRANSFER_ENCODING)
+            || request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+        let body = has_body.then(|| Body::<T>::from_request(request, payload));
+        Box::pin(async move {
+            Ok(Self(match body {
+                Some(body) => Some(body.await?),
+                None => None,
+            }))
+        })
+    }
+}
+
+fn expect_json(request: &HttpRequest) -> Result<()> {
+    let accepted = match request.mime_type() {
+        Ok(Some(mime)) => mime.essence_str() == "application/json",
+        _ => false,
+    };
+    if accepted {
+        Ok(())
+    } else {
+        Err(Error::refused(Code::UnsupportedMediaType, "Send the body as `application/json`."))
+    }
+}
+
+async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes> {
+    let limits = BodyLimits::of(request);
+    let too_large = || {
+        Error::violation(
+            Code::PayloadTooLarge,
+            Violation::body(
+                "",
+                "payload_too_large",
+                format!("The body may have {} bytes at the most.", limits.json),
+            )
+            .with(json!({ "max": limits.json })),
+        )
+    };
+    let declared =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > limits.json) {
+        return Err(too_large());
+    }
+    let mut paced = Paced::new(payload, limits);
+    let mut bytes = BytesMut::with_capacity(declared.unwrap_or(0));
+    while let Some(chunk) = paced.next_chunk().await? {
+        if bytes.len() + chunk.len() > limits.json {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// 400 for what is no JSON, 422 with the first fault's pointer for JSON of another shape.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // Once as any JSON, since serde would report a wrong type before it reads on to a syntax error.
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
+        .map_err(|error| Error::refused(Code::MalformedBody, format!("The body is no JSON: {error}.")))?;
+    std::str::from_utf8(bytes)
+        .map_err(|_| Error::refused(Code::MalformedBody, "The body is not well-formed UTF-8."))?;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let pointer = pointer(error.path());
+        let message = error.inner().to_string();
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        let code = if message.starts_with("unknown field") {
+            "unknown_member"
+        } else if message.starts_with("duplicate field") {
+            return Error::refused(Code::MalformedBody, format!("The body has a member twice: {message}."));
+        } else if message.starts_with("lone ") || message.starts_with("unexpected end of hex escape") {
+            // A lone surrogate: JSON by the letter, but no text.
+            return Error::refused(
+                Code::MalformedBody,
+                format!("The body holds what is no text: {message}."),
+            );
+        } else {
+            "invalid_type"
+        };
+        Error::invalid(Violation::body(pointer, code, sentence(&message)))
+    })
+}
+
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// RFC 6901.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Seq { index } => {
+                pointer.push('/');
+                pointer.push_str(&index.to_string());
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// A body that must keep a least rate.
+pub struct Paced<'a> {
+    payload: &'a mut Payload,
+    limits: BodyLimits,
+    began: Instant,
+    received: u64,
+}
+
+impl<'a> Paced<'a> {
+    /// The clock starts now.
+    pub fn new(payload: &'a mut Payload, limits: BodyLimits) -> Self {
+        Self { payload, limits, began: Instant::now(), received: 0 }
+    }
+
+    /// What came next; `None` at the end. 408 when the body is too slow, 400 when it broke off.
+    pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
+        let earned = Duration::from_secs(self.received / u64::from(self.limits.least_rate));
+        let deadline = self.began + self.limits.grace + earned;
+        match tokio::time::timeout_at(deadline, self.payload.next()).await {
+            Err(_) => Err(Error::refused(Code::RequestTimeout, "The body came too slowly.")),
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(chunk))) => {
+                self.received += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
+            Ok(Some(Err(error))) => Err(broken_off(&error)),
+        }
+    }
+
+    /// The same as a stream, for the multipart parser. A refusal travels inside of the I/O error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'a {
+        futures_util::stream::unfold(self, |mut paced| async move {
+            let item =
+                paced.next_chunk().await.map_err(|error| PayloadError::Io(std::io::Error::other(error)));
+            item.transpose().map(|item| (item, paced))
+        })
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn broken_off(error: &PayloadError) -> Error {
+    Error::refused(Code::MalformedBody, format!("The body broke off: {error}."))
+}
+
+/// Read what is left of a refused body and throw it away, so that a browser sees the answer instead of a reset: at most
+/// 16 MiB and 5 s of it.
+pub async fn drain(payload: &mut Payload) {
+    const MOST: usize = 16 << 20;
+    const LONGEST: Duration = Duration::from_secs(5);
+    let discard = async {
+        let mut drained = 0;
+        while let Some(Ok(chunk)) = payload.next().await {
+            drained += chunk.len();
+            if drained > MOST {
+                break;
+            }
+        }
+    };
+    drop(tokio::time::timeout(LONGEST, discard).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Sample {
+        #[expect(dead_code, reason = "only parsing matters")]
+        title: Option<String>,
+        #[expect(dead_code, reason = "only parsing matters")]
+        numbers: Option<Vec<i64>>,
+    }
+
+    fn fault(json: &str) -> (Code, Option<String>, String) {
+        match parse::<Sample>(json.as_bytes()) {
+            Err(Error::Refused(refusal)) => {
+                let violation = refusal.violations.first();
+                (
+                    refusal.code,
+                    violation.and_then(|v| v.pointer.clone()),
+                    violation.map(|v| v.code.to_string()).unwrap_or_default(),
+                )
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_place() {
+        let invalid =
+            |pointer: &str, code: &str| (Code::ValidationFailed, Some(pointer.to_owned()), code.to_owned());
+        assert_eq!(fault(r#"{"title": 1}"#), invalid("/title", "invalid_type"));
+        assert_eq!(fault(r#"{"numbers": [1, "x"]}"#), invalid("/numbers/1", "invalid_type"));
+        assert_eq!(fault(r#"{"titel": "x"}"#), invalid("/titel", "unknown_member"));
+        assert_eq!(fault(r#"{"a/b~": "x"}"#), invalid("/a~1b~0", "unknown_member"));
+        assert_eq!(fault("[]").2, "invalid_type");
+        assert_eq!(fault("7"), invalid("", "invalid_type"));
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed() {
+        for wrong in
+            ["", "{", "{\"title\": 1", "{'a': 1}", "{} {}", "\u{feff}{}", r#"{"title": "a", "title": "b"}"#]
+        {
+            assert_eq!(fault(wrong).0, Code::MalformedBody, "{wrong}");
+        }
+        assert_eq!(fault(r#"{"title": "\ud800"}"#).0, Code::MalformedBody);
+        assert!(parse::<Sample>(b"{\"title\": \"\xff\"}").is_err());
+    }
+}

@@ -1,0 +1,262 @@
+//! The OpenAPI document: assembled from the handlers, lowered to 3.0.3 for older generators, and read back by the gate.
+
+use std::collections::{BTreeMap, HashMap};
+
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{IntoResponses, OpenApi};
+use utoipa_actix_web::AppExt;
+
+use crate::error::{Problem, Violation};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Plaza",
+        description = "Users, profiles, avatars and posts. Every refusal is an RFC 9457 problem whose `code` is stable; \
+                       docs/errors.md lists them all.",
+        license(name = "MIT", identifier = "MIT"),
+        contact(name = "The Plaza authors")
+    ),
+    servers((url = "/", description = "The node that served this document")),
+    tags(
+        (name = "users", description = "Who may log in"),
+        (name = "auth", description = "Sessions and tokens"),
+        (name = "profiles", description = "What users show of themselves, avatars included"),
+        (name = "posts", description = "What users write"),
+        (name = "media", description = "The files themselves"),
+        (name = "service", description = "For clients' start-up and operators")
+    ),
+    components(schemas(Problem, Violation))
+)]
+struct Base;
+
+/// The document of everything that is routed, OpenAPI 3.1.
+pub fn document() -> utoipa::openapi::OpenApi {
+    let (_, mut document) = actix_web::App::new()
+        .into_utoipa_app()
+        .openapi(Base::openapi())
+        .configure(super::routes)
+        .split_for_parts();
+    document.components.get_or_insert_default().add_security_scheme(
+        "bearer",
+        SecurityScheme::Http(
+            Http::builder()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("at+jwt")
+                .description(Some("The `access_token` of `login` or `refreshToken`."))
+                .build(),
+        ),
+    );
+    document
+}
+
+/// The document as JSON text, as it is served, committed and compared: pretty, with a line end.
+pub fn json_3_1() -> String {
+    pretty(&as_value())
+}
+
+/// The same lowered to OpenAPI 3.0.3.
+pub fn json_3_0() -> String {
+    let mut value = as_value();
+    value["openapi"] = json!("3.0.3");
+    if let Some(license) = value["info"]["license"].as_object_mut() {
+        license.remove("identifier");
+    }
+    lower(&mut value);
+    pretty(&value)
+}
+
+fn as_value() -> Value {
+    // The document is made of strings, numbers and maps.
+    serde_json::to_value(document()).unwrap_or_default()
+}
+
+fn pretty(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// JSON Schema 2020-12 to the dialect of OpenAPI 3.0: `null` among the types becomes `nullable`, `examples` of a schema
+/// become one `example`.
+fn lower(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(lower),
+        Value::Object(object) => {
+            lower_schema(object);
+            object.values_mut().for_each(lower);
+        }
+        _ => {}
+    }
+}
+
+fn lower_schema(object: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = object.get("type") {
+        let nullable = types.iter().any(|kind| kind == "null");
+        let kind = types.iter().find(|kind| *kind != "null").cloned().unwrap_or_default();
+        object.insert("type".into(), kind);
+        if nullable {
+            object.insert("nullable".into(), json!(true));
+        }
+    }
+    if let Some(Value::Array(variants)) = object.get_mut("oneOf") {
+        let before = variants.len();
+        variants.retain(|variant| variant.get("type") != Some(&json!("null")));
+        if variants.len() < before {
+            let rest = object.remove("oneOf").unwrap_or_default();
+            object.insert("allOf".into(), rest);
+            object.insert("nullable".into(), json!(true));
+        }
+    }
+    if let Some(Value::Array(examples)) = object.get("examples") {
+        let first = examples.first().cloned();
+        object.remove("examples");
+        if let Some(first) = first {
+            object.insert("example".into(), first);
+        }
+    }
+}
+
+/// Every refusal and fault, written once: `4XX` and `5XX` with a [`Problem`].
+pub struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<Response>> {
+        let problem = |description: &str| -> RefOr<Response> {
+            ResponseBuilder::new()
+                .description(description)
+                .content(
+                    "application/problem+json",
+                    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build(),
+                )
+                .build()
+                .into()
+        };
+        BTreeMap::from([
+            ("4XX".to_owned(), problem("Refused; `code` says why")),
+            ("5XX".to_owned(), problem("Failed on our side, or too busy; 503 comes with `Retry-After`")),
+        ])
+    }
+}
+
+/// What the gate needs to know of an operation.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Whether nobody may call it without a token.
+    pub needs_token: bool,
+    /// Names of its query parameters.
+    pub parameters: Vec<String>,
+}
+
+/// Every operation of the document, by path template and method.
+#[derive(Debug, Default)]
+pub struct Operations(HashMap<String, HashMap<Method, Operation>>);
+
+impl Operations {
+    /// Those of the document.
+    pub fn new() -> Self {
+        let document = as_value();
+        let mut paths = HashMap::new();
+        for (path, item) in document["paths"].as_object().into_iter().flatten() {
+            let methods = item
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter_map(|(method, operation)| Some((method_of(method)?, Operation::of(operation))))
+                .collect();
+            paths.insert(path.clone(), methods);
+        }
+        Self(paths)
+    }
+
+    /// The operation of a route of actix, such as `/media/{key:.*}`.
+    pub fn find(&self, pattern: &str, method: &Method) -> Option<&Operation> {
+        self.0.get(&template(pattern))?.get(method)
+    }
+
+    /// What a path answers to, for `Allow`; empty where there is no such path. HEAD goes with GET.
+    pub fn methods(&self, pattern: &str) -> Vec<Method> {
+        let mut methods: Vec<Method> = self
+            .0
+            .get(&template(pattern))
+            .map(|methods| methods.keys().cloned().collect())
+            .unwrap_or_default();
+        if methods.contains(&Method::GET) {
+            methods.push(Method::HEAD);
+        }
+        methods.sort_by_key(ToString::to_string);
+        methods
+    }
+}
+
+impl Operation {
+    fn of(operation: &Value) -> Self {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        let requirements = operation["security"].as_array().map(Vec::as_slice).unwrap_or_default();
+        Self {
+            needs_token: !requirements.is_empty() && requirements.iter().all(|one| one != &json!({})),
+            parameters: parameters
+                .filter(|parameter| parameter["in"] == "query")
+                .filter_map(|parameter| parameter["name"].as_str().map(str::to_owned))
+                .collect(),
+        }
+    }
+}
+
+fn method_of(name: &str) -> Option<Method> {
+    match name {
+        "get" => Some(Method::GET),
+        "put" => Some(Method::PUT),
+        "post" => Some(Method::POST),
+        "delete" => Some(Method::DELETE),
+        "patch" => Some(Method::PATCH),
+        _ => None,
+    }
+}
+
+/// The path of the document for a route's pattern: a segment's regular expression is left out.
+fn template(pattern: &str) -> String {
+    let mut template = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        let name = name.split(':').next().unwrap_or_default();
+        template.extend([before, "{", name, "}"]);
+        rest = after;
+    }
+    template.push_str(rest);
+    template
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_has_no_regular_expressions() {
+        assert_eq!(template("/media/{key:.*}"), "/media/{key}");
+        assert_eq!(template("/a/{b}/c/{d}"), "/a/{b}/c/{d}");
+        assert_eq!(template("/a"), "/a");
+    }
+
+    #[test]
+    fn null_becomes_nullable_in_3_0() {
+        let mut value = json!({
+            "a": {"type": ["string", "null"], "examples": ["x", "y"]},
+            "b": {"oneOf": [{"type": "null"}, {"$ref": "#/x"}]},
+            "c": {"oneOf": [{"type": "string"}, {"$ref": "#/x"}]}
+        });
+        lower(&mut value);
+        assert_eq!(
+            value,
+            json!({
+                "a": {"type": "string", "nullable": true, "example": "x"},
+                "b": {"allOf": [{"$ref": "#/x"}], "nullable": true},
+                "c": {"oneOf": [{"type": "string"}, {"$ref": "#/x"}]}
+            })
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! The outermost layer: what holds for every request, whatever becomes of it.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::test::TestRequest;
+use futures_util::FutureExt;
+use tracing::Instrument;
+
+use super::request_id;
+use crate::error::Error;
+
+const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
+
+/// Request id, log line, HEAD as GET, and the headers that every answer carries.
+pub async fn frame<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let started = Instant::now();
+    let id = request_id::of(request.headers());
+    let method = request.method().clone();
+    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
+    let class = Class::of(request.path());
+    let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
+    if method == Method::HEAD {
+        // The HTTP/1 encoder remembers that it was HEAD and sends the headers alone.
+        request.head_mut().method = Method::GET;
+    }
+    let span = tracing::info_span!("request", id = %id);
+    let mut response = request_id::scope(id.clone(), next.call(request).instrument(span.clone())).await?;
+
+    let status = response.status();
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    class.set_caching(headers, has_credentials);
+    weaken_etag_of_compressed(headers);
+    span.in_scope(|| {
+        let ms = started.elapsed().as_secs_f64() * 1000.0;
+        tracing::info!(%method, route, status = status.as_u16(), ms = format_args!("{ms:.1}"), "answered");
+    });
+    Ok(response)
+}
+
+/// A panic in a handler is answered as any other fault of ours, instead of with a closed connection.
+pub async fn contain_panics<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    // The request moves into the handler, and actix forbids a second handle on it; the layers outside of this one want a
+    // request to go with the answer, of which CORS reads the origin.
+    let mut stand_in = TestRequest::default().method(request.method().clone());
+    if let Some(origin) = request.headers().get(header::ORIGIN) {
+        stand_in = stand_in.insert_header((header::ORIGIN, origin.clone()));
+    }
+    if let Ok(result) = AssertUnwindSafe(next.call(request)).catch_unwind().await {
+        return result.map(ServiceResponse::map_into_left_body);
+    }
+    let response = Error::internal("a handler panicked").to_response();
+    Ok(ServiceResponse::new(stand_in.to_http_request(), response.map_into_right_body::<B>()))
+}
+
+/// Which rules of caching a path is under.
+#[derive(Clone, Copy)]
+enum Class {
+    /// Tokens: kept nowhere.
+    Auth,
+    /// Resources: kept, but asked for again.
+    Api,
+    /// Files and pages set what they need themselves.
+    Other,
+}
+
+impl Class {
+    fn of(path: &str) -> Self {
+        if path.starts_with("/api/v1/auth/") {
+            Self::Auth
+        } else if path.starts_with("/api/") {
+            Self::Api
+        } else {
+            Self::Other
+        }
+    }
+
+    fn set_caching(self, headers: &mut HeaderMap, has_credentials: bool) {
+        let value = match self {
+            Self::Auth => "no-store",
+            Self::Api if has_credentials => "private, no-cache",
+            Self::Api => "no-cache",
+            Self::Other => return,
+        };
+        // A handler may know better, as that of the avatar's redirect.
+        if !headers.contains_key(header::CACHE_CONTROL) {
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
+        }
+        headers.insert(header::VARY, HeaderValue::from_static("Authorization, Accept-Encoding, Origin"));
+    }
+}
+
+/// The tag was made of the uncompressed bytes, so of what is sent it is a weak one (RFC 9110, section 8.8.1).
+fn weaken_etag_of_compressed(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::CONTENT_ENCODING) {
+        return;
+    }
+    let weak = match headers.get(header::ETAG).map(HeaderValue::as_bytes) {
+        Some(tag) if tag.starts_with(b"\"") => HeaderValue::from_bytes(&[b"W/", tag].concat()).ok(),
+        _ => None,
+    };
+    if let Some(weak) = weak {
+        headers.insert(header::ETAG, weak);
+    }
+}

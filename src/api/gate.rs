@@ -1,0 +1,192 @@
+//! The door of the API: who is asking, and whether the query string says only what the operation knows.
+//!
+//! Both are decided from the document, before any handler runs: a handler cannot forget to be strict, and the order of
+//! refusals (401 before 400) does not depend on the order in which actix polls a handler's extractors.
+
+use std::sync::Arc;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use serde_json::json;
+
+use super::body;
+use super::document::{Operation, Operations};
+use crate::auth::{self, Caller, CurrentUser, tokens::AccessTokens};
+use crate::db::Db;
+use crate::error::{Code, Error, Result, Violation};
+
+/// Let a request pass, or answer it.
+pub async fn gate<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    if !request.path().starts_with("/api/") {
+        return next.call(request).await.map(ServiceResponse::map_into_left_body);
+    }
+    match admit(&request).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(Caller(caller));
+            next.call(request).await.map(ServiceResponse::map_into_left_body)
+        }
+        Err(error) => {
+            let (request, mut payload) = request.into_parts();
+            body::drain(&mut payload).await;
+            Ok(ServiceResponse::new(request, error.to_response()).map_into_right_body())
+        }
+    }
+}
+
+async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
+    let operations = data::<Operations>(request.request())?;
+    let operation =
+        request.match_pattern().and_then(|pattern| operations.find(&pattern, request.method()).cloned());
+    let caller = match bearer(request)? {
+        Some(token) => {
+            let tokens = data::<AccessTokens>(request.request())?;
+            let db = data::<Db>(request.request())?;
+            Some(Arc::new(auth::authenticate(&tokens, &db, token).await?))
+        }
+        None => None,
+    };
+    if let Some(operation) = operation {
+        if operation.needs_token && caller.is_none() {
+            return Err(Error::refused(Code::AuthenticationRequired, "Send an access token."));
+        }
+        check_query(request.query_string(), &operation)?;
+    }
+    Ok(caller)
+}
+
+fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>> {
+    request
+        .app_data::<Data<T>>()
+        .cloned()
+        .ok_or_else(|| Error::internal("a part of the application is missing"))
+}
+
+/// The token of `Authorization: Bearer …`, if there is one. Anything else in that header is 401, and so are two of it.
+fn bearer(request: &ServiceRequest) -> Result<Option<&str>> {
+    let invalid = || {
+        Error::refused(Code::AccessTokenInvalid, "Send one header `Authorization: Bearer <access token>`.")
+    };
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let Some(value) = headers.next() else { return Ok(None) };
+    if headers.next().is_some() {
+        return Err(invalid());
+    }
+    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(invalid)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(invalid());
+    }
+    Ok(Some(token))
+}
+
+/// Every fault of the query string at once: unknown names, names given twice, bytes that are no text.
+fn check_query(query: &str, operation: &Operation) -> Result<()> {
+    let mut seen: Vec<String> = Vec::new();
+    let mut violations = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (Some(name), Some(value)) = (decode(name), decode(value)) else {
+            let name = decode(name).unwrap_or_default();
+            violations.push(Violation::parameter(
+                name,
+                "invalid_parameter",
+                "The parameter is not well-formed UTF-8.",
+            ));
+            continue;
+        };
+        if value.contains('\0') || name.contains('\0') {
+            violations.push(Violation::parameter(name, "null_character", "Text may not hold U+0000."));
+        } else if !operation.parameters.contains(&name) {
+            violations.push(unknown(&name, &operation.parameters));
+        } else if seen.contains(&name) {
+            violations.push(Violation::parameter(
+                name,
+                "duplicate_parameter",
+                "The parameter is given twice.",
+            ));
+        } else {
+            seen.push(name);
+        }
+    }
+    if violations.is_empty() { Ok(()) } else { Err(Error::violations(Code::InvalidQuery, violations)) }
+}
+
+/// `application/x-www-form-urlencoded`, but strict: no broken escapes, no bytes that are no UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    for (at, _) in text.match_indices('%') {
+        let digits = bytes.get(at + 1..at + 3)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+    }
+    let text = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+fn unknown(name: &str, known: &[String]) -> Violation {
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(known, name), known))
+        .filter(|(likeness, _)| *likeness > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known);
+    let detail = match (nearest, known) {
+        (Some(nearest), _) => format!("There is no parameter `{name}` here. Did you mean `{nearest}`?"),
+        (None, []) => format!("There is no parameter `{name}` here; this operation takes none."),
+        (None, known) => format!("There is no parameter `{name}` here, only {}.", known.join(", ")),
+    };
+    Violation::parameter(name, "unknown_parameter", detail).with(json!({ "nearest": nearest }))
+}
+
+/// What answers when no route does: 405 with `Allow` where the path exists, else 404. An attribute route of actix answers
+/// a wrong method with the default service, which is this one.
+pub async fn no_route(request: HttpRequest) -> Result<HttpResponse> {
+    let operations = data::<Operations>(&request)?;
+    let allowed = request.match_pattern().map(|pattern| operations.methods(&pattern)).unwrap_or_default();
+    if allowed.is_empty() {
+        return Err(Error::refused(Code::NotFound, "There is nothing at this path."));
+    }
+    let allow = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let error = Error::refused(Code::MethodNotAllowed, format!("This path knows {allow}."));
+    Err(match HeaderValue::from_str(&allow) {
+        Ok(allow) => error.header(header::ALLOW, allow),
+        Err(_) => error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(query: &str) -> Vec<(String, String)> {
+        let operation = Operation { needs_token: false, parameters: vec!["limit".into(), "cursor".into()] };
+        match check_query(query, &operation) {
+            Err(Error::Refused(refusal)) => refusal
+                .violations
+                .into_iter()
+                .map(|v| (v.parameter.unwrap_or_default(), v.code.into_owned()))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_query_string_says_only_what_the_operation_knows() {
+        assert_eq!(faults("limit=3&cursor=x"), []);
+        assert_eq!(faults(""), []);
+        assert_eq!(faults("limitt=3"), [("limitt".into(), "unknown_parameter".into())]);
+        assert_eq!(faults("limit=3&limit=4"), [("limit".into(), "duplicate_parameter".into())]);
+        assert_eq!(faults("cursor=%zz"), [("cursor".into(), "invalid_parameter".into())]);
+        assert_eq!(faults("cursor=%ff"), [("cursor".into(), "invalid_parameter".into())]);
+        assert_eq!(faults("cursor=%00"), [("cursor".into(), "null_character".into())]);
+        assert_eq!(faults("a=1&b=2").len(), 2);
+    }
+}

@@ -1,0 +1,173 @@
+//! What the members of a body are made of: three-state members, and a check that collects every fault.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+
+use crate::error::{Code, Error, Result, Violation};
+
+/// A member of a body: absent, `null` or given. With `#[serde(default)]`, since serde calls a deserialiser only for what
+/// is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Member<T> {
+    /// Not in the body.
+    #[default]
+    Absent,
+    /// `null`.
+    Null,
+    /// A value.
+    Given(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::<T>::deserialize(deserializer).map(|value| value.map_or(Self::Null, Self::Given))
+    }
+}
+
+/// Collects the faults of a body, so that a client sees all of them at once.
+#[derive(Debug, Default)]
+pub struct Check {
+    violations: Vec<Violation>,
+}
+
+impl Check {
+    /// Note a fault.
+    pub fn fault(&mut self, violation: Violation) {
+        self.violations.push(violation);
+    }
+
+    /// Note several.
+    pub fn faults(&mut self, violations: impl IntoIterator<Item = Violation>) {
+        self.violations.extend(violations);
+    }
+
+    /// A member that must be there and not `null`.
+    pub fn required<T>(&mut self, name: &str, member: Member<T>) -> Option<T> {
+        match member {
+            Member::Given(value) => Some(value),
+            Member::Absent | Member::Null => {
+                self.fault(Violation::body(pointer(name), "required", format!("`{name}` is missing.")));
+                None
+            }
+        }
+    }
+
+    /// A member that may be absent, but not `null`.
+    pub fn optional<T>(&mut self, name: &str, member: Member<T>) -> Option<T> {
+        match member {
+            Member::Absent => None,
+            member => self.required(name, member),
+        }
+    }
+
+    /// Text of `min` to `max` Unicode scalars, trimmed, without U+0000.
+    pub fn text(&mut self, name: &str, text: &str, min: usize, max: usize) -> String {
+        let text = text.trim();
+        self.characters(name, text);
+        let length = text.chars().count();
+        if length < min {
+            let detail = if min == 1 {
+                Cow::Owned(format!("`{name}` may not be empty."))
+            } else {
+                Cow::Owned(format!("`{name}` needs at least {min} characters."))
+            };
+            self.fault(Violation::body(pointer(name), "too_short", detail).with(json!({ "min": min })));
+        }
+        if length > max {
+            let detail = format!("`{name}` may have {max} characters at the most.");
+            self.fault(Violation::body(pointer(name), "too_long", detail).with(json!({ "max": max })));
+        }
+        text.to_owned()
+    }
+
+    /// No U+0000, which PostgreSQL cannot keep.
+    pub fn characters(&mut self, name: &str, text: &str) {
+        if text.contains('\0') {
+            self.fault(Violation::body(
+                pointer(name),
+                "null_character",
+                format!("`{name}` may not hold U+0000."),
+            ));
+        }
+    }
+
+    /// A text that may be cleared, by `null` or by nothing but white space: `None` keeps, `Some(None)` clears.
+    pub fn clearable(&mut self, name: &str, member: Member<String>, max: usize) -> Option<Option<String>> {
+        match member {
+            Member::Absent => None,
+            Member::Null => Some(None),
+            Member::Given(text) => Some(Some(self.text(name, &text, 0, max)).filter(|text| !text.is_empty())),
+        }
+    }
+
+    /// A whole number within bounds.
+    pub fn number(&mut self, name: &str, number: i64, min: i16, max: i16) -> i16 {
+        match i16::try_from(number) {
+            Ok(number) if (min..=max).contains(&number) => number,
+            _ => {
+                let detail = format!("`{name}` goes from {min} to {max}.");
+                let params = json!({ "min": min, "max": max });
+                self.fault(Violation::body(pointer(name), "out_of_range", detail).with(params));
+                min
+            }
+        }
+    }
+
+    /// The value, if nothing was wrong: 422 with every fault otherwise.
+    pub fn finish<T>(self, value: impl FnOnce() -> Option<T>) -> Result<T> {
+        if !self.violations.is_empty() {
+            return Err(Error::violations(Code::ValidationFailed, self.violations));
+        }
+        value().ok_or_else(|| Error::internal("a value is missing although nothing is wrong with it"))
+    }
+}
+
+fn pointer(name: &str) -> String {
+    format!("/{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Sample {
+        #[serde(default)]
+        bio: Member<String>,
+    }
+
+    fn bio(json: &str) -> Member<String> {
+        serde_json::from_str::<Sample>(json).unwrap().bio
+    }
+
+    #[test]
+    fn absent_null_and_given_are_three_things() {
+        assert_eq!(bio("{}"), Member::Absent);
+        assert_eq!(bio(r#"{"bio": null}"#), Member::Null);
+        assert_eq!(bio(r#"{"bio": "x"}"#), Member::Given("x".into()));
+    }
+
+    #[test]
+    fn empty_text_clears_as_null_does() {
+        let mut check = Check::default();
+        assert_eq!(check.clearable("bio", bio("{}"), 5), None);
+        assert_eq!(check.clearable("bio", bio(r#"{"bio": null}"#), 5), Some(None));
+        assert_eq!(check.clearable("bio", bio(r#"{"bio": "  "}"#), 5), Some(None));
+        assert_eq!(check.clearable("bio", bio(r#"{"bio": " x "}"#), 5), Some(Some("x".into())));
+        assert!(check.finish(|| Some(())).is_ok());
+    }
+
+    #[test]
+    fn text_is_counted_in_scalars() {
+        let mut check = Check::default();
+        check.text("title", "日本語", 1, 3);
+        assert!(check.violations.is_empty());
+        check.text("title", "日本語!", 1, 3);
+        check.text("title", " ", 1, 3);
+        check.text("title", "a\0", 1, 3);
+        let codes: Vec<_> = check.violations.iter().map(|v| v.code.as_ref()).collect();
+        assert_eq!(codes, ["too_long", "too_short", "null_character"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! HTTP: one file per resource, plural, and what they share.
+//!
+//! Handlers write no SQL and own the transactions: what stands or falls together is said here. Their refusals come in the
+//! order 401, 400/413/415, 404, 403, 412, 422, 409.
+
+pub mod body;
+pub mod client;
+pub mod conditional;
+pub mod document;
+pub mod frame;
+pub mod gate;
+pub mod input;
+pub mod page;
+pub mod path;
+pub mod query;
+pub mod reference;
+pub mod renamed;
+pub mod request_id;
+pub mod upload;
+pub mod urls;
+
+pub mod auth;
+pub mod avatars;
+pub mod choices;
+pub mod media;
+pub mod pictures;
+pub mod posts;
+pub mod profiles;
+pub mod service;
+pub mod users;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_actix_web::scope;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Every documented route. The stroke that registers one documents it.
+pub fn routes(config: &mut ServiceConfig) {
+    config
+        .service(
+            scope::scope("/api/v1")
+                .service(users::create_user)
+                .service(users::list_users)
+                .service(users::get_user)
+                .service(users::update_user)
+                .service(users::delete_user)
+                .service(auth::login)
+                .service(auth::refresh_token)
+                .service(auth::logout)
+                .service(profiles::list_profiles)
+                .service(profiles::get_profile)
+                .service(profiles::update_profile)
+                .service(avatars::get_avatar)
+                .service(avatars::upload_avatar)
+                .service(avatars::delete_avatar)
+                .service(posts::create_post)
+                .service(posts::list_posts)
+                .service(posts::get_post)
+                .service(posts::update_post)
+                .service(posts::delete_post)
+                .service(choices::list_choices),
+        )
+        .service(media::get_default_avatar)
+        .service(media::get_media)
+        .service(service::get_jwks)
+        .service(service::get_liveness)
+        .service(service::get_readiness);
+}
+
+/// What a deletion took along.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Deleted {
+    /// All rows together.
+    #[schema(minimum = 0, examples(4))]
+    pub deleted: i64,
+    /// Rows by the resource that they were.
+    #[schema(example = json!({ "posts": 1 }))]
+    pub by_type: BTreeMap<String, i64>,
+}
+
+impl Deleted {
+    /// Of counts by resource; those of none are left out.
+    pub fn new(counts: impl IntoIterator<Item = (&'static str, i64)>) -> Self {
+        let by_type: BTreeMap<String, i64> = counts
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect();
+        Self { deleted: by_type.values().sum(), by_type }
+    }
+}
+
+/// RFC 3339 in UTC with six decimals.
+pub fn timestamp(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}

@@ -1,0 +1,56 @@
+//! Names in paths. What cannot be a name is not found, rather than wrong.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+
+use crate::auth::Caller;
+use crate::error::{Code, Error, Result};
+use crate::models::names::{USERNAME_MAX, fold};
+
+/// The `{username}` of a path, in any case; `me` is the caller.
+#[derive(Clone, Debug)]
+pub struct NamedUser(pub String);
+
+/// The `{slug}` of a path.
+#[derive(Clone, Debug)]
+pub struct NamedSlug(pub String);
+
+/// Decoded segment of the path. 404 for what is no text, or could not be kept in the database.
+pub fn segment(request: &HttpRequest, name: &str) -> Result<String> {
+    let raw = request.match_info().get(name).unwrap_or_default();
+    match percent_encoding::percent_decode_str(raw).decode_utf8() {
+        Ok(text) if !text.contains('\0') => Ok(text.into_owned()),
+        _ => Err(Error::not_found()),
+    }
+}
+
+impl FromRequest for NamedUser {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(segment(request, "username").and_then(|name| {
+            if fold(&name) == "me" {
+                return match request.extensions().get::<Caller>() {
+                    Some(Caller(Some(user))) => Ok(Self(user.username_key.clone())),
+                    _ => Err(Error::refused(
+                        Code::AuthenticationRequired,
+                        "`me` is the caller: send an access token.",
+                    )),
+                };
+            }
+            if name.chars().count() > USERNAME_MAX { Err(Error::not_found()) } else { Ok(Self(name)) }
+        }))
+    }
+}
+
+impl FromRequest for NamedSlug {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(segment(request, "slug").map(Self))
+    }
+}

@@ -1,0 +1,219 @@
+//! Profiles: what users show of themselves.
+
+use actix_web::web::Data;
+use actix_web::{get, patch};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::conditional::{IfMatch, Listed, Versioned};
+use super::document::Refusals;
+use super::input::{Check, Member};
+use super::page::{self, PageQuery};
+use super::path::NamedUser;
+use super::pictures::Picture;
+use super::query::Query;
+use super::timestamp;
+use super::urls::Urls;
+use crate::auth::{CurrentUser, MaybeUser};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::lookups::cursor::Cursors;
+use crate::models::Viewer;
+use crate::models::profile::{self, FullProfile, ProfileChanges};
+
+/// What a user shows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Profile {
+    /// Whose.
+    #[schema(examples("ana"))]
+    pub username: String,
+    /// What the user is called; the username until something else is chosen.
+    #[schema(examples("Ana García"))]
+    pub display_name: String,
+    /// About the user.
+    #[schema(required)]
+    pub bio: Option<String>,
+    /// What the user does.
+    #[schema(required)]
+    pub occupation: Option<String>,
+    /// `null` to others than oneself and staff.
+    #[schema(required)]
+    pub phone: Option<String>,
+    /// The uploaded picture, or one that is drawn from the name.
+    pub avatar: Picture,
+    /// Canonical URL.
+    #[schema(format = "uri")]
+    pub url: String,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When it last changed.
+    #[schema(format = DateTime)]
+    pub updated_at: String,
+}
+
+/// A page of profiles.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProfilePage {
+    /// The profiles, by username.
+    pub results: Vec<Profile>,
+    /// URL of the page that follows.
+    #[schema(required, format = "uri")]
+    pub next: Option<String>,
+    /// URL of the page before.
+    #[schema(required, format = "uri")]
+    pub previous: Option<String>,
+    /// Cursor of the page that follows.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+    /// Cursor of the page before.
+    #[schema(required)]
+    pub previous_cursor: Option<String>,
+    /// How many there are in all; `null` where nobody asked.
+    #[schema(required)]
+    pub count: Option<i64>,
+}
+
+impl Profile {
+    /// As `viewer` may see it.
+    pub fn of(full: &FullProfile, viewer: Viewer, urls: &Urls) -> Self {
+        let row = &full.profile;
+        let private = viewer.is_staff() || viewer.id() == Some(row.user_id);
+        Self {
+            username: full.username.clone(),
+            display_name: row.display_name.clone(),
+            bio: row.bio.clone(),
+            occupation: row.occupation.clone(),
+            phone: row.phone.clone().filter(|_| private),
+            avatar: Picture::avatar(urls, &full.username, full.avatar.as_ref()),
+            url: urls.profile(&full.username),
+            created_at: timestamp(row.created_at),
+            updated_at: timestamp(row.updated_at),
+        }
+    }
+}
+
+/// 403 unless it is one's own, or one is staff.
+pub fn may_change(user: &CurrentUser, profile: &FullProfile) -> Result<()> {
+    if user.is_staff || user.id == profile.profile.user_id { Ok(()) } else { Err(Error::forbidden()) }
+}
+
+/// List profiles by username.
+#[utoipa::path(
+    operation_id = "listProfiles", tag = "profiles", params(PageQuery), security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of profiles", body = ProfilePage), Refusals)
+)]
+#[get("/profiles")]
+pub async fn list_profiles(
+    caller: MaybeUser,
+    query: Query<PageQuery>,
+    db: Data<Db>,
+    cursors: Data<Cursors>,
+    urls: Data<Urls>,
+) -> Result<Listed> {
+    const LIST: &str = "profiles by username";
+    let viewer = caller.viewer();
+    let keyset = query.0.keyset(&cursors, LIST, page::text)?;
+    let slice = db.run(move |conn| Ok(profile::Profile::page(conn, viewer, &keyset)?)).await?;
+    let links = query.0.links(&cursors, &urls, "/api/v1/profiles", LIST, &slice, |row| {
+        (row.username_key.clone().into(), row.profile.user_id)
+    });
+    let header = links.header();
+    let page = ProfilePage {
+        results: slice.rows.iter().map(|row| Profile::of(row, viewer, &urls)).collect(),
+        next: links.next,
+        previous: links.previous,
+        next_cursor: links.next_cursor,
+        previous_cursor: links.previous_cursor,
+        count: None,
+    };
+    Listed::new(&page, header)
+}
+
+/// Read a profile, by any case of the name.
+#[utoipa::path(
+    operation_id = "getProfile", tag = "profiles", security((), ("bearer" = [])),
+    params(("username" = String, Path, description = "Username in any case, or `me`")),
+    responses((status = 200, description = "The profile", body = Profile), Refusals)
+)]
+#[get("/profiles/{username}")]
+pub async fn get_profile(
+    caller: MaybeUser,
+    name: NamedUser,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let viewer = caller.viewer();
+    let full = db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
+    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+}
+
+/// What to change. What is left out stays; `null` and `""` clear.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateProfile {
+    /// Cleared, it is the username again.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 128)]
+    display_name: Member<String>,
+    /// About oneself.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 2000)]
+    bio: Member<String>,
+    /// What one does.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    occupation: Member<String>,
+    /// Shown to oneself and staff only.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 16)]
+    phone: Member<String>,
+}
+
+impl UpdateProfile {
+    fn validate(self, username: &str) -> Result<ProfileChanges> {
+        let mut check = Check::default();
+        let display_name = check.clearable("display_name", self.display_name, 128);
+        let changes = ProfileChanges {
+            display_name: display_name
+                .map(|name| name.unwrap_or_else(|| username.chars().take(128).collect())),
+            bio: check.clearable("bio", self.bio, 2000),
+            occupation: check.clearable("occupation", self.occupation, 256),
+            phone: check.clearable("phone", self.phone, 16),
+        };
+        check.finish(|| Some(changes))
+    }
+}
+
+/// Change one's own profile, or as staff anyone's.
+#[utoipa::path(
+    operation_id = "updateProfile", tag = "profiles", security(("bearer" = [])), request_body = UpdateProfile,
+    params(
+        ("username" = String, Path, description = "Username in any case, or `me`"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses((status = 200, description = "The profile", body = Profile), Refusals)
+)]
+#[patch("/profiles/{username}")]
+pub async fn update_profile(
+    user: CurrentUser,
+    name: NamedUser,
+    if_match: IfMatch,
+    body: Body<UpdateProfile>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let viewer = user.viewer();
+    let full = db
+        .transaction(move |conn| {
+            let before = profile::Profile::lock(conn, &name.0, viewer)?;
+            may_change(&user, &before)?;
+            if_match.check(before.profile.version)?;
+            let changes = body.get()?.validate(&before.username)?;
+            before.profile.update(conn, &changes)?;
+            Ok(profile::Profile::find(conn, &before.username, viewer)?)
+        })
+        .await?;
+    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+}

@@ -1,0 +1,32 @@
+//! Query strings, parsed with the faulty parameter's name. That every name is known, the gate has seen to.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use serde::de::DeserializeOwned;
+
+use crate::error::{Code, Error, Result, Violation};
+
+/// The query string as `T`. 400 `invalid_query` naming the parameter that does not parse.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+        let deserializer = serde_urlencoded::Deserializer::new(pairs);
+        ready(
+            serde_path_to_error::deserialize(deserializer)
+                .map(Self)
+                .map_err(|error| invalid(error.path().to_string(), error.inner().to_string())),
+        )
+    }
+}
+
+/// 400 for a parameter whose value cannot be used.
+pub fn invalid(name: impl Into<String>, detail: impl Into<String>) -> Error {
+    Error::violation(Code::InvalidQuery, Violation::parameter(name, "invalid_parameter", detail.into()))
+}

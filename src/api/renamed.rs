@@ -1,0 +1,71 @@
+//! Former slugs: whatever is asked of a post under a name that it once had is answered with 308 and its present one.
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
+
+use super::conditional::header_value;
+use super::urls::Urls;
+use crate::auth::MaybeUser;
+use crate::db::Db;
+use crate::error::{Code, Result};
+use crate::models::names::Slug;
+use crate::models::post::Post;
+
+const POSTS: &str = "/api/v1/posts/";
+
+/// Turn a 404 under a former slug into a 308 to the present one: for any method, with sub-path and query kept, and only
+/// for whoever may see the post. It costs every other request nothing.
+pub async fn follow_former_slugs<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let response = next.call(request).await?;
+    if response.status() != StatusCode::NOT_FOUND || !response.request().path().starts_with(POSTS) {
+        return Ok(response.map_into_left_body());
+    }
+    match present_url(response.request()).await {
+        Ok(Some(url)) => {
+            let (request, _) = response.into_parts();
+            let mut moved = HttpResponse::PermanentRedirect();
+            moved.insert_header((header::LOCATION, header_value(&url)?));
+            Ok(ServiceResponse::new(request, moved.finish()).map_into_right_body())
+        }
+        Ok(None) => Ok(response.map_into_left_body()),
+        Err(error) => {
+            let (request, _) = response.into_parts();
+            Ok(ServiceResponse::new(request, error.to_response()).map_into_right_body())
+        }
+    }
+}
+
+async fn present_url(request: &HttpRequest) -> Result<Option<String>> {
+    let rest = request.path().strip_prefix(POSTS).unwrap_or_default();
+    let (former, sub_path) = rest.split_once('/').map_or((rest, None), |(slug, rest)| (slug, Some(rest)));
+    let (Some(former), Some(db), Some(urls)) =
+        (Slug::parse(former), request.app_data::<Data<Db>>(), request.app_data::<Data<Urls>>())
+    else {
+        return Ok(None);
+    };
+    let viewer = MaybeUser::from_request(request, &mut dev::Payload::None).await?.viewer();
+    let found = db.run(move |conn| Ok(Post::renamed(conn, former.as_str(), viewer)?)).await;
+    match found {
+        Ok(slug) => {
+            let mut url = urls.post(&slug);
+            if let Some(sub_path) = sub_path {
+                url.push('/');
+                url.push_str(sub_path);
+            }
+            if !request.query_string().is_empty() {
+                url.push('?');
+                url.push_str(request.query_string());
+            }
+            Ok(Some(url))
+        }
+        Err(error) if error.code() == Code::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,112 @@
+//! The one secret that nodes share, and what is derived from it.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::{hkdf, rand};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// Fewest characters of a secret that somebody chose.
+const MIN_CHARACTERS: usize = 32;
+
+/// The secret. Nothing is ever keyed with it directly: each use derives its own key.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+/// A secret that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// Somebody chose one that can be guessed.
+    #[error(
+        "PLAZA_SECRET_KEY has {0} characters; it needs {MIN_CHARACTERS} at the least. `openssl rand -base64 48` makes a good one"
+    )]
+    TooShort(usize),
+    /// The file in the data folder cannot be read or made.
+    #[error("cannot read or make the secret key in {path}: {source}")]
+    File {
+        /// Where it should be.
+        path: PathBuf,
+        /// Why it is not.
+        source: std::io::Error,
+    },
+}
+
+impl Secret {
+    /// The given secret, or else the one in `data_dir/keys/secret.key`, made there if it is absent.
+    pub fn load(given: Option<String>, data_dir: &Path) -> Result<Self, SecretError> {
+        let text = if let Some(text) = given {
+            text
+        } else {
+            let path = data_dir.join("keys").join("secret.key");
+            read_or_make(&path).map_err(|source| SecretError::File { path, source })?
+        };
+        let text = text.trim();
+        if text.chars().count() < MIN_CHARACTERS {
+            return Err(SecretError::TooShort(text.chars().count()));
+        }
+        Ok(Self(text.as_bytes().to_vec()))
+    }
+
+    /// A key for one purpose: HKDF-SHA256 (RFC 5869) with the purpose as `info`.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut key = [0; 32];
+        let info = [purpose.as_bytes()];
+        hkdf::Salt::new(hkdf::HKDF_SHA256, b"plaza")
+            .extract(&self.0)
+            .expand(&info, hkdf::HKDF_SHA256)
+            .and_then(|okm| okm.fill(&mut key))
+            .expect("HKDF-SHA256 yields 32 bytes");
+        key
+    }
+}
+
+/// A file of its own content appears whole or not at all: written aside, then linked, which fails where another node on
+/// the same folder was faster; then its secret is ours too.
+fn read_or_make(path: &Path) -> std::io::Result<String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        result => return result,
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut bytes = [0; 48];
+    rand::fill(&mut bytes).map_err(|_| std::io::Error::other("no randomness"))?;
+    let aside = folder.join(format!(".secret.{}", std::process::id()));
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    writeln!(file, "{}", URL_SAFE_NO_PAD.encode(bytes))?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&aside, path);
+    fs::remove_file(&aside)?;
+    match linked {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    fs::File::open(folder)?.sync_all()?;
+    fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_made_once_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Secret::load(None, folder.path()).unwrap();
+        let second = Secret::load(None, folder.path()).unwrap();
+        assert_eq!(first.derive("x"), second.derive("x"));
+        assert_ne!(first.derive("x"), first.derive("y"));
+        let names: Vec<_> =
+            fs::read_dir(folder.path().join("keys")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["secret.key"]);
+    }
+
+    #[test]
+    fn a_short_one_is_refused() {
+        let error = Secret::load(Some("hunter2".into()), Path::new("/nowhere"));
+        assert!(matches!(error, Err(SecretError::TooShort(7))));
+    }
+}

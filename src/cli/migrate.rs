@@ -1,0 +1,59 @@
+//! `plaza migrate [up|down|status]`.
+
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::Result;
+use super::database::Database;
+use crate::config::Config;
+use crate::db::migrations;
+
+/// Bring the tables up to date, or take the last step back.
+#[derive(Args)]
+pub struct Migrate {
+    /// What to do
+    #[arg(value_enum, default_value = "up")]
+    action: Action,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Action {
+    /// Apply what is pending
+    Up,
+    /// Undo the last migration, and lose what it added
+    Down,
+    /// List the migrations
+    Status,
+}
+
+impl Migrate {
+    /// Prints what was done.
+    pub fn run(&self, config: &Config) -> Result<ExitCode> {
+        let database = Database::for_command(config)?;
+        let mut conn = database.connect()?;
+        match self.action {
+            Action::Up => {
+                let applied = migrations::up(&mut conn)?;
+                if applied.is_empty() {
+                    println!("Nothing to apply: the database is up to date.");
+                }
+                for name in &applied {
+                    println!("applied {name}");
+                }
+            }
+            Action::Down => match migrations::down(&mut conn)? {
+                Some(name) => println!("reverted {name}"),
+                None => println!("Nothing to revert: no migration is applied."),
+            },
+            Action::Status => {
+                for status in migrations::status(&mut conn)? {
+                    println!("[{}] {}", if status.applied { 'x' } else { ' ' }, status.name);
+                }
+            }
+        }
+        drop(conn);
+        database.stop()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

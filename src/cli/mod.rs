@@ -1,0 +1,91 @@
+//! The commands: one file each.
+
+#![expect(clippy::print_stdout, reason = "a command's output is what it is for")]
+
+mod check;
+mod database;
+mod dbshell;
+mod migrate;
+mod openapi;
+mod reference;
+mod seed;
+mod serve;
+mod user;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{Config, LogFormat};
+
+/// What a command can end with.
+pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
+
+/// Users, profiles, avatars and posts as a JSON REST API.
+#[derive(Parser)]
+#[command(name = "plaza", version, about, max_term_width = 120)]
+pub struct Cli {
+    #[command(flatten)]
+    config: Config,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer requests (the default command)
+    Serve(serve::Serve),
+    /// Bring the database's tables up to date, or take the last step back
+    Migrate(migrate::Migrate),
+    /// Administer users
+    User(user::User),
+    /// Print or check the OpenAPI document
+    Openapi(openapi::Openapi),
+    /// Write or check the pages of docs/ that are made from the program
+    #[command(hide = true)]
+    Reference(reference::Reference),
+    /// Fill the database with made-up users and posts
+    Seed(seed::Seed),
+    /// Open psql on the database
+    Dbshell(dbshell::Dbshell),
+    /// Check settings, database and store, and say how to mend what is wrong
+    Check,
+}
+
+/// Do what the command line says.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    start_logging(&cli.config)?;
+    let config = cli.config;
+    match cli.command.unwrap_or(Command::Serve(serve::Serve::default())) {
+        Command::Serve(command) => command.run(config),
+        Command::Migrate(command) => command.run(&config),
+        Command::User(command) => command.run(config),
+        Command::Openapi(command) => command.run(),
+        Command::Reference(command) => command.run(),
+        Command::Seed(command) => command.run(&config),
+        Command::Dbshell(command) => command.run(&config),
+        Command::Check => check::run(&config),
+    }
+}
+
+fn start_logging(config: &Config) -> Result<()> {
+    // actix tells of its workers' starts; a directive of the setting that names it too comes later and wins.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", config.log))
+        .map_err(|error| format!("--log {}: {error}; try `info`, `warn` or `plaza=debug`", config.log))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => builder.with_target(false).with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(
+            location,
+            panic = panic.payload_as_str().unwrap_or("of an unknown kind"),
+            "a thread panicked"
+        );
+    }));
+    Ok(())
+}

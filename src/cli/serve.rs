@@ -1,0 +1,114 @@
+//! `plaza serve`.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::Result;
+use super::database::Database;
+use crate::app::App;
+use crate::auth::secret::Secret;
+use crate::config::Config;
+use crate::db::migrations;
+
+/// Answer requests until told to stop.
+#[derive(Args, Default)]
+pub struct Serve {
+    /// Apply pending migrations first, where the database is not the program's own
+    #[arg(long)]
+    migrate: bool,
+}
+
+impl Serve {
+    /// Ends with 0 after SIGTERM or Ctrl-C, when every request that had begun is answered.
+    pub fn run(&self, config: Config) -> Result<ExitCode> {
+        // Ports before the database: whoever starts a second server by mistake learns it at once.
+        let (api, ops) = (bind(config.listen, "PLAZA_LISTEN")?, bind(config.ops_listen, "PLAZA_OPS_LISTEN")?);
+        let database = Database::for_serving(&config)?;
+        self.migrate(&database)?;
+        let secret = Secret::load(config.secret_key()?, &config.data_dir)?;
+        let drain = config.drain;
+        let (address, public_url) = (api.local_addr()?, config.public_url.clone());
+        let app = App::new(config, database.url(), &secret).map_err(|error| error.to_string())?;
+        actix_web::rt::System::new().block_on(async move {
+            let (public, operators) = app.serve(api, ops)?;
+            let handles = (public.handle(), operators.handle());
+            let mut signals = Signals::new()?;
+            tracing::info!(
+                %address,
+                %public_url,
+                documentation = format_args!("{}docs/", public_url.as_str()),
+                "Plaza is ready"
+            );
+            let servers = tokio::spawn(async move { tokio::try_join!(public, operators) });
+            let name = signals.next().await;
+            tracing::info!(signal = name, ?drain, "stopping: /readyz says so, requests are still taken");
+            app.readiness().stop();
+            tokio::select! {
+                () = tokio::time::sleep(drain) => {}
+                _ = signals.next() => {}
+            }
+            tokio::select! {
+                () = handles.0.stop(true) => {}
+                _ = signals.next() => handles.0.stop(false).await,
+            }
+            handles.1.stop(true).await;
+            servers.await??;
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+        })?;
+        database.stop()?;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn migrate(&self, database: &Database) -> Result<()> {
+        let mut conn = database.connect()?;
+        if !database.is_given() || self.migrate {
+            for name in migrations::up(&mut conn)? {
+                tracing::info!(name, "migrated");
+            }
+            return Ok(());
+        }
+        let pending: Vec<_> = migrations::status(&mut conn)?
+            .into_iter()
+            .filter(|status| !status.applied)
+            .map(|status| status.name)
+            .collect();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        Err(format!(
+            "the database lacks {} migrations ({}). Apply them with `plaza migrate`, or start with `plaza serve --migrate`",
+            pending.len(),
+            pending.join(", ")
+        )
+        .into())
+    }
+}
+
+fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        format!("cannot listen on {address}: {error}. Is Plaza running already? Otherwise set {setting} to a free port").into()
+    })
+}
+
+/// SIGTERM and SIGINT, each of which asks to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Every setting: a flag, a variable and a default that works. The only reader of the environment.
+//!
+//! `docs/settings.md` is made from this file, and a test compares the two.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use url::Url;
+
+/// The settings of one node. All of them are safe to leave alone.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Address and port of the API
+    #[arg(long, env = "PLAZA_LISTEN", default_value = "127.0.0.1:8000", global = true)]
+    pub listen: SocketAddr,
+
+    /// Address and port for operators: /livez, /readyz
+    #[arg(long, env = "PLAZA_OPS_LISTEN", default_value = "127.0.0.1:8001", global = true)]
+    pub ops_listen: SocketAddr,
+
+    /// How clients reach this service; every URL that it hands out begins so
+    #[arg(long, env = "PLAZA_PUBLIC_URL", default_value = "http://127.0.0.1:8000", value_parser = base_url, global = true)]
+    pub public_url: Url,
+
+    /// Folder of the private PostgreSQL, the secret key and undelivered mail
+    #[arg(long, env = "PLAZA_DATA_DIR", default_value = "data", global = true)]
+    pub data_dir: PathBuf,
+
+    /// PostgreSQL to use instead of the private one: `postgres://user:password@host/database`
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    pub database_url: Option<String>,
+
+    /// File that holds the database URL
+    #[arg(long, env = "DATABASE_URL_FILE", conflicts_with = "database_url", global = true)]
+    pub database_url_file: Option<PathBuf>,
+
+    /// Connections to the database; about twice the cores of its machine [default: twice the cores of this one]
+    #[arg(long, env = "PLAZA_DATABASE_POOL", value_parser = clap::value_parser!(u32).range(1..=200), global = true)]
+    pub database_pool: Option<u32>,
+
+    /// Longest time one statement may take, such as 5s or 500ms
+    #[arg(long, env = "PLAZA_STATEMENT_TIMEOUT", default_value = "5s", value_parser = duration, global = true)]
+    pub statement_timeout: Duration,
+
+    /// Folder of the PostgreSQL programs, where they are not found by themselves
+    #[arg(long, env = "PLAZA_POSTGRES_BIN", global = true)]
+    pub postgres_bin: Option<PathBuf>,
+
+    /// At least 32 characters that seal the signing keys and key every derived token [default: made in the data folder]
+    #[arg(long, env = "PLAZA_SECRET_KEY", hide_env_values = true, global = true)]
+    pub secret_key: Option<String>,
+
+    /// File that holds the secret key
+    #[arg(long, env = "PLAZA_SECRET_KEY_FILE", conflicts_with = "secret_key", global = true)]
+    pub secret_key_file: Option<PathBuf>,
+
+    /// Where pictures are kept: `file:FOLDER`, or `s3://BUCKET/PREFIX` with the usual AWS_… variables
+    #[arg(long, env = "PLAZA_STORE", default_value = "file:media", global = true)]
+    pub store: StoreLocation,
+
+    /// Memory that pictures in work may take together, in MiB
+    #[arg(long, env = "PLAZA_MEDIA_MEMORY", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=65536), global = true)]
+    pub media_memory: u32,
+
+    /// Origins that browsers may call from, separated by commas; * for all
+    #[arg(long, env = "PLAZA_CORS_ORIGINS", value_delimiter = ',', global = true)]
+    pub cors_origins: Vec<String>,
+
+    /// Addresses of reverse proxies whose X-Forwarded-For is believed, separated by commas
+    #[arg(long, env = "PLAZA_TRUSTED_PROXIES", value_delimiter = ',', global = true)]
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+
+    /// How long to go on accepting after a request to stop, while /readyz answers 503
+    #[arg(long, env = "PLAZA_DRAIN", default_value = "1s", value_parser = duration, global = true)]
+    pub drain: Duration,
+
+    /// Least time that a request's body is given before its rate counts
+    #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = duration, global = true)]
+    pub body_grace: Duration,
+
+    /// What is logged: error, warn, info, debug, trace, or per module as in `plaza=debug,actix_web=warn`
+    #[arg(long, env = "PLAZA_LOG", default_value = "info", global = true)]
+    pub log: String,
+
+    /// How it is logged
+    #[arg(long, env = "PLAZA_LOG_FORMAT", default_value = "text", global = true)]
+    pub log_format: LogFormat,
+
+    /// Threads that answer requests [default: one per core]
+    #[arg(long, env = "PLAZA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024), global = true)]
+    pub workers: Option<u16>,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For eyes.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+/// Where files are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// A folder on this machine.
+    File(PathBuf),
+    /// A bucket, and the prefix of the keys in it (may be empty).
+    S3 {
+        /// The bucket's name.
+        bucket: String,
+        /// What every key begins with, without slashes at its ends.
+        prefix: String,
+    },
+}
+
+impl FromStr for StoreLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            Some(("s3", rest)) => {
+                let (bucket, prefix) = rest
+                    .trim_start_matches('/')
+                    .split_once('/')
+                    .unwrap_or((rest.trim_start_matches('/'), ""));
+                if bucket.is_empty() {
+                    return Err("the bucket is missing: s3://BUCKET/PREFIX".into());
+                }
+                Ok(Self::S3 { bucket: bucket.into(), prefix: prefix.trim_matches('/').into() })
+            }
+            _ => Err("must be file:FOLDER or s3://BUCKET/PREFIX".into()),
+        }
+    }
+}
+
+/// A setting that names something which cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A `…_FILE` cannot be read.
+    #[error("cannot read {path}, which {setting} names: {source}")]
+    SecretFile {
+        /// The setting.
+        setting: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Config {
+    /// The database to use instead of the embedded one, from the setting or the file that it names.
+    pub fn database_url(&self) -> Result<Option<String>, ConfigError> {
+        secret("DATABASE_URL_FILE", self.database_url.as_ref(), self.database_url_file.as_ref())
+    }
+
+    /// The secret key, from the setting or the file that it names; `None` means the one in the data folder.
+    pub fn secret_key(&self) -> Result<Option<String>, ConfigError> {
+        secret("PLAZA_SECRET_KEY_FILE", self.secret_key.as_ref(), self.secret_key_file.as_ref())
+    }
+
+    /// Connections in the pool. About twice the cores of the database is where throughput peaks; more only queue.
+    pub fn database_pool(&self) -> u32 {
+        self.database_pool.unwrap_or_else(|| 2 * u32::try_from(cores()).unwrap_or(2))
+    }
+
+    /// Threads that answer requests.
+    pub fn workers(&self) -> usize {
+        self.workers.map_or_else(cores, usize::from)
+    }
+}
+
+/// Cores that this process may use.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+/// `PATH`, in which the embedded database looks for PostgreSQL's programs.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn search_path() -> Option<OsString> {
+    std::env::var_os("PATH")
+}
+
+fn secret(
+    setting: &'static str,
+    value: Option<&String>,
+    file: Option<&PathBuf>,
+) -> Result<Option<String>, ConfigError> {
+    match (value, file) {
+        (Some(value), _) => Ok(Some(value.clone())),
+        (None, Some(path)) => std::fs::read_to_string(path)
+            .map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+            .map_err(|source| ConfigError::SecretFile { setting, path: path.clone(), source }),
+        (None, None) => Ok(None),
+    }
+}
+
+fn base_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text.trim_end_matches('/')).map_err(|error| error.to_string())?;
+    match url.scheme() {
+        "http" | "https" if url.has_host() && url.query().is_none() && url.fragment().is_none() => Ok(url),
+        _ => Err("must be an http or https URL without a query".into()),
+    }
+}
+
+/// `5s`, `500ms` or `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let number: u32 =
+        number.parse().map_err(|_| "must be a number with a unit: 500ms, 5s or 2m".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number.into())),
+        "s" => Ok(Duration::from_secs(number.into())),
+        "m" => Ok(Duration::from_secs(60 * u64::from(number))),
+        _ => Err("must end in ms, s or m".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_want_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
+        for wrong in ["", "5", "s", "-1s", "1.5s", "5h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn stores_are_folders_or_buckets() {
+        assert_eq!("file:media".parse(), Ok(StoreLocation::File("media".into())));
+        let bucket = |bucket: &str, prefix: &str| {
+            Ok(StoreLocation::S3 { bucket: bucket.into(), prefix: prefix.into() })
+        };
+        assert_eq!("s3://pictures/plaza/".parse(), bucket("pictures", "plaza"));
+        assert_eq!("s3://pictures".parse(), bucket("pictures", ""));
+        for wrong in ["", "media", "file:", "s3://", "ftp://x"] {
+            assert!(wrong.parse::<StoreLocation>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The data: where it lies, how it is made, how it is configured.
+//!
+//! A cluster is made under another name and renamed when it is whole, role and database included, so whatever is killed on the
+//! way, `postgres/` either is not there or works. What guards the rows and the door stands on the server's command line (see
+//! `supervisor`), where no file outranks it; `plaza.conf` holds the rest, and lines below its `include` in `postgresql.conf` win.
+
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use super::binaries::Binaries;
+use super::error::{self, Error};
+use super::identity::{OpenFolder, User, command, give};
+use super::{DATABASE, ROLE, leftovers};
+
+/// The superuser: only for the server's own operating system user, and only by hand.
+const SUPERUSER: &str = "postgres";
+
+/// Locales to try, best first: ICU sorts alike on every machine, and `C.UTF-8` knows letters beyond ASCII, as full-text search
+/// needs. Builds without ICU and systems without `C.UTF-8` exist.
+const LOCALES: [&[&str]; 4] = [
+    &["--locale-provider=icu", "--icu-locale=und", "--locale=C.UTF-8"],
+    &["--locale-provider=icu", "--icu-locale=und", "--locale=C"],
+    &["--locale=C.UTF-8"],
+    &["--locale=C"],
+];
+
+const CONF: &str = "\
+# Written by Plaza at each start. Lines of your own go into postgresql.conf, below the line that includes this file.
+shared_buffers = '128MB'
+jit = off                       # its compilations cost more than these queries
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C'               # the log's language
+log_line_prefix = '%m [%p] '
+log_checkpoints = off
+";
+
+/// Plaza's data folder, by absolute path, and what of it belongs to PostgreSQL.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    pub(super) root: PathBuf,
+    pub(super) cluster: PathBuf,
+    pub(super) lock: PathBuf,
+    pub(super) log: PathBuf,
+    making: PathBuf,
+}
+
+impl Folder {
+    /// The folder, made if need be (0700: keys and mails lie beside the cluster).
+    pub(super) fn make(path: &Path) -> Result<Self, Error> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error::io("make", path))?;
+        Self::existing(path)
+    }
+
+    pub(super) fn existing(path: &Path) -> Result<Self, Error> {
+        let root = path.canonicalize().map_err(error::io("find", path))?;
+        Ok(Self {
+            cluster: root.join("postgres"),
+            lock: root.join("postgres.lock"),
+            log: root.join("postgres.log"),
+            making: root.join("postgres.new"),
+            root,
+        })
+    }
+
+    /// The user and group whose folder it is.
+    pub(super) fn owner(&self) -> Result<(u32, u32), Error> {
+        let root = fs::metadata(&self.root).map_err(error::io("read", &self.root))?;
+        Ok((root.uid(), root.gid()))
+    }
+
+    /// There is no cluster: nothing, or an empty folder. One that cannot be read is somebody's.
+    pub(super) fn is_blank(&self) -> bool {
+        match fs::read_dir(&self.cluster) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
+    /// The major version that made the cluster; `None` when there is none yet.
+    pub(super) fn version(&self) -> Result<Option<u32>, Error> {
+        if self.is_blank() {
+            return Ok(None);
+        }
+        let file = self.cluster.join("PG_VERSION");
+        let not_a_cluster = || Error::NotACluster { path: self.cluster.clone() };
+        match fs::read_to_string(&file) {
+            Ok(text) => text.trim().parse().map(Some).map_err(|_| not_a_cluster()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(not_a_cluster()),
+            Err(source) => Err(error::io("read", &file)(source)),
+        }
+    }
+
+    /// Remove what a killed `initdb` left, and end what still writes there. Needs the lock.
+    pub(super) fn clear_half_made(&self, user: &User) -> Result<(), Error> {
+        while self.making.exists() {
+            leftovers::kill(&self.making, user)?;
+            match fs::remove_dir_all(&self.making) {
+                // A process that was just starting wrote another file: the next round ends it.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                result => result.map_err(error::io("remove", &self.making))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Make the cluster with its role and database, all of it or nothing. Needs the lock.
+    pub(super) fn make_cluster(
+        &self,
+        binaries: &Binaries,
+        path: Option<&OsStr>,
+        user: &User,
+    ) -> Result<(), Error> {
+        DirBuilder::new().mode(0o700).create(&self.making).map_err(error::io("make", &self.making))?;
+        let made = self.fill(binaries, path, user);
+        if made.is_err() {
+            // The first failure is the one to tell; what cannot be removed now is at the next start.
+            drop(fs::remove_dir_all(&self.making));
+        }
+        made
+    }
+
+    fn fill(&self, binaries: &Binaries, path: Option<&OsStr>, user: &User) -> Result<(), Error> {
+        let folder = OpenFolder::open(&self.making)?;
+        folder.give(user)?;
+        self.initdb(binaries, path, user, &folder)?;
+        self.create_database(binaries, path, user, &folder)?;
+
+        let conf = self.making.join("postgresql.conf");
+        let stock = fs::read_to_string(&conf).map_err(error::io("read", &conf))?;
+        write(&conf, &format!("{stock}\ninclude = 'plaza.conf'\n"), user)?;
+        folder.sync()?;
+
+        fs::rename(&self.making, &self.cluster)
+            .map_err(error::io("rename the new cluster to", &self.cluster))?;
+        OpenFolder::open(&self.root)?.sync()
+    }
+
+    fn initdb(
+        &self,
+        binaries: &Binaries,
+        path: Option<&OsStr>,
+        user: &User,
+        folder: &OpenFolder,
+    ) -> Result<(), Error> {
+        let program = binaries.initdb();
+        let mut first_failure = None;
+        for locale in LOCALES {
+            let output = command(&program, path, user, folder, libc::SIGKILL)
+                .arg("-D")
+                .arg(folder.argument())
+                .args(["--username", SUPERUSER, "--encoding=UTF8", "--data-checksums", "--no-instructions"])
+                .args(["--auth-local=peer", "--auth-host=reject"])
+                .args(locale)
+                .output()
+                .map_err(spawn_error(&program, user))?;
+            if output.status.success() {
+                return Ok(());
+            }
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            let other_locale_may_do = error.contains("locale") || error.contains("ICU");
+            first_failure.get_or_insert(output);
+            if !other_locale_may_do {
+                break;
+            }
+        }
+        match first_failure {
+            Some(output) => Err(self.make_error("initdb", &output)),
+            None => Ok(()),
+        }
+    }
+
+    /// In single-user mode: there is no server yet that could be caught half-way.
+    fn create_database(
+        &self,
+        binaries: &Binaries,
+        path: Option<&OsStr>,
+        user: &User,
+        folder: &OpenFolder,
+    ) -> Result<(), Error> {
+        // The program hears of its own errors and logs what matters, once; the server's log is no place for its users' data.
+        let statements = format!(
+            "CREATE ROLE {ROLE} LOGIN;\n\
+             ALTER ROLE {ROLE} SET log_min_messages = 'log';\n\
+             ALTER ROLE {ROLE} SET log_min_error_statement = 'panic';\n\
+             CREATE DATABASE {DATABASE} OWNER {ROLE};\n"
+        );
+        let program = binaries.postgres();
+        let mut child = command(&program, path, user, folder, libc::SIGKILL)
+            .arg("--single")
+            .arg("-D")
+            .arg(folder.argument())
+            .args(["-c", "exit_on_error=on", SUPERUSER])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(spawn_error(&program, user))?;
+        // A child that has ended says why below; the pipe is closed here, which ends the session.
+        let written = child.stdin.take().map(|mut stdin| stdin.write_all(statements.as_bytes()));
+        let output = child.wait_with_output().map_err(spawn_error(&program, user))?;
+        match written {
+            Some(Ok(())) if output.status.success() => Ok(()),
+            _ => Err(self.make_error("postgres --single", &output)),
+        }
+    }
+
+    fn make_error(&self, program: &'static str, output: &Output) -> Error {
+        Error::Make {
+            program,
+            path: self.cluster.clone(),
+            status: output.status,
+            output: String::from_utf8_lossy(&output.stderr).trim_end().to_owned(),
+        }
+    }
+
+    /// Write what each start decides anew: settings, and who may come in as whom.
+    pub(super) fn configure(&self, user: &User) -> Result<(), Error> {
+        let hba = "# Written by Plaza at each start.\nlocal all all peer map=plaza\n";
+        let mut ident =
+            vec!["# Written by Plaza at each start.".to_owned(), ident_line(&user.name, SUPERUSER)];
+        ident.extend(User::clients(user).iter().map(|client| ident_line(client, ROLE)));
+        write(&self.cluster.join("plaza.conf"), CONF, user)?;
+        write(&self.cluster.join("pg_hba.conf"), hba, user)?;
+        write(&self.cluster.join("pg_ident.conf"), &(ident.join("\n") + "\n"), user)
+    }
+}
+
+/// For `map_err`: says which program could not be run as whom.
+pub(super) fn spawn_error(program: &Path, user: &User) -> impl FnOnce(io::Error) -> Error {
+    move |source| Error::Spawn { program: program.to_owned(), user: user.name.clone(), source }
+}
+
+/// A line of `pg_ident.conf`: this user of the operating system may be this role.
+fn ident_line(user: &str, role: &str) -> String {
+    format!("plaza \"{}\" \"{role}\"", user.replace('"', "\"\""))
+}
+
+/// Replace a file as a whole. The new one is made exclusively and renamed, so that root is not led through a link.
+fn write(path: &Path, contents: &str, user: &User) -> Result<(), Error> {
+    let new = path.with_extension("new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(error::io("remove", &new)(error));
+        }
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .map_err(error::io("make", &new))?;
+    give(&file, &new, user.uid, user.gid)?;
+    file.write_all(contents.as_bytes()).map_err(error::io("write", &new))?;
+    file.sync_all().map_err(error::io("sync", &new))?;
+    fs::rename(&new, path).map_err(error::io("replace", path))
+}

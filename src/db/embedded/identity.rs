@@ -1,0 +1,256 @@
+//! Who runs the server, and how a child becomes that user.
+//!
+//! PostgreSQL refuses uid 0, so a program that runs as root runs the server as somebody else: the owner of existing data, else
+//! of the data folder, else `postgres`, else `nobody`. That user may not be able to walk to the data (a checkout under a 0700
+//! home). So the folder is opened here, and the child reaches it as `/proc/self/fd/N`: it never walks the path above it.
+
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::ptr;
+
+use super::data::Folder;
+use super::error::{self, Error};
+
+/// A user of the operating system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) name: String,
+}
+
+impl User {
+    /// Whom the server of this data folder runs as.
+    pub(super) fn for_server(folder: &Folder) -> Result<Self, Error> {
+        let owner = match fs::metadata(&folder.cluster) {
+            _ if folder.is_blank() => None,
+            Ok(cluster) => Some(cluster.uid()),
+            // Not even to be looked at: the folder's owner will be the cluster's.
+            Err(_) => Some(folder.owner()?.0),
+        };
+        let me = effective_uid();
+        match owner {
+            Some(0) if me == 0 => Err(Error::OwnedByRoot { path: folder.cluster.clone() }),
+            Some(owner) if me != 0 && owner != me => Err(Error::OtherOwner {
+                path: folder.cluster.clone(),
+                owner: name_of(owner),
+                me: name_of(me),
+            }),
+            Some(owner) => Self::named(owner),
+            None if me != 0 => Self::named(me),
+            None => match folder.owner()?.0 {
+                0 => Self::by_name(c"postgres")
+                    .or_else(|| Self::by_name(c"nobody"))
+                    .ok_or(Error::NoSuchUser { user: "neither postgres nor nobody".to_owned() }),
+                owner => Self::named(owner),
+            },
+        }
+    }
+
+    /// Everyone who may connect: the server's own user, the program's, and root, who may anything anyhow.
+    pub(super) fn clients(server: &Self) -> Vec<String> {
+        let mut names = vec![server.name.clone(), name_of(effective_uid()), name_of(0)];
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Look at files with this user's eyes. The kernel shows where a process works to its own user and to whoever may debug
+    /// any, which root in a container may not.
+    pub(super) fn look<T>(&self, look: impl FnOnce() -> T) -> T {
+        #[cfg(target_os = "linux")]
+        let _eyes = (effective_uid() == 0).then(|| Eyes::of(self));
+        look()
+    }
+
+    fn named(uid: u32) -> Result<Self, Error> {
+        Self::by_uid(uid).ok_or_else(|| Error::NoSuchUser { user: format!("user {uid}") })
+    }
+
+    fn by_uid(uid: u32) -> Option<Self> {
+        // SAFETY: `look_up` passes valid pointers that outlive the call, and the length of the buffer.
+        look_up(|entry, buffer, length, found| unsafe { libc::getpwuid_r(uid, entry, buffer, length, found) })
+    }
+
+    fn by_name(name: &CStr) -> Option<Self> {
+        // SAFETY: `look_up` passes valid pointers that outlive the call, and the length of the buffer; `name` ends with NUL.
+        look_up(|entry, buffer, length, found| unsafe {
+            libc::getpwnam_r(name.as_ptr(), entry, buffer, length, found)
+        })
+    }
+}
+
+/// The thread's identity towards files is another one, until this ends.
+#[cfg(target_os = "linux")]
+struct Eyes {
+    uid: libc::c_int,
+    gid: libc::c_int,
+}
+
+#[cfg(target_os = "linux")]
+impl Eyes {
+    fn of(user: &User) -> Self {
+        // SAFETY: take plain numbers, concern this thread only, and return the identity before.
+        let (gid, uid) = unsafe { (libc::setfsgid(user.gid), libc::setfsuid(user.uid)) };
+        Self { uid, gid }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Eyes {
+    fn drop(&mut self) {
+        // SAFETY: take plain numbers and concern this thread only; the numbers are those that it had.
+        unsafe {
+            libc::setfsuid(self.uid.cast_unsigned());
+            libc::setfsgid(self.gid.cast_unsigned());
+        }
+    }
+}
+
+/// The user whose rights the program has.
+pub(super) fn effective_uid() -> u32 {
+    // SAFETY: takes nothing and cannot fail.
+    unsafe { libc::geteuid() }
+}
+
+/// The user's name, or its number where it has none.
+pub(super) fn name_of(uid: u32) -> String {
+    User::by_uid(uid).map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// Give a file that root made to the one who should have it; an ordinary user's files are its own already.
+pub(super) fn give(file: &File, path: &Path, uid: u32, gid: u32) -> Result<(), Error> {
+    if effective_uid() != 0 {
+        return Ok(());
+    }
+    fchown(file, Some(uid), Some(gid)).map_err(error::io("change the owner of", path))
+}
+
+/// A folder held open, so that a child can work in it without walking to it.
+#[derive(Debug)]
+pub(super) struct OpenFolder {
+    file: File,
+    path: PathBuf,
+}
+
+impl OpenFolder {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let file = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY)
+            .open(path)
+            .map_err(error::io("open", path))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    pub(super) fn give(&self, user: &User) -> Result<(), Error> {
+        give(&self.file, &self.path, user.uid, user.gid)
+    }
+
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        self.file.sync_all().map_err(error::io("sync", &self.path))
+    }
+
+    /// What a child started by [`command`] calls the folder.
+    pub(super) fn argument(&self) -> PathBuf {
+        if cfg!(target_os = "linux") {
+            PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+        } else {
+            self.path.clone()
+        }
+    }
+}
+
+/// A program of PostgreSQL's, to be run as `user` with access to `folder`.
+///
+/// It is in a process group of its own, so that Ctrl-C reaches only Plaza, which stops it after the last request. When the thread
+/// that spawns it ends, it gets `on_death`. Of the environment it inherits `PATH` only: secrets among Plaza's settings are none of
+/// its business, and `PG…` or `LC_…` variables would change what it does. `folder` must live until it is spawned.
+pub(super) fn command(
+    program: &Path,
+    path: Option<&OsStr>,
+    user: &User,
+    folder: &OpenFolder,
+    on_death: libc::c_int,
+) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", path.unwrap_or(OsStr::new("/usr/bin:/bin")))
+        .env("LC_ALL", "C")
+        // PostgreSQL 15 wants to come back to where it was started, which need not be open to `user`.
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .process_group(0);
+    if effective_uid() == 0 {
+        // With a uid, std also drops root's supplementary groups.
+        command.uid(user.uid).gid(user.gid);
+    }
+    let folder = folder.file.as_raw_fd();
+    let parent = std::process::id();
+    let prepare = move || {
+        // SAFETY: a plain system call on a descriptor that the child inherited open.
+        if unsafe { libc::fcntl(folder, libc::F_SETFD, 0) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: sets a disposition only; a shell's background job has SIGINT ignored, which initdb would inherit.
+        unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+        follow_to_death(parent, on_death)
+    };
+    // SAFETY: between fork and exec `prepare` only makes async-signal-safe calls (fcntl, signal, prctl, getppid) and does not
+    // allocate. It runs after setuid, which would clear the death signal.
+    unsafe { command.pre_exec(prepare) };
+    command
+}
+
+/// Have the kernel send `signal` when the parent thread ends, however it ends.
+#[cfg(target_os = "linux")]
+fn follow_to_death(parent: u32, signal: libc::c_int) -> io::Result<()> {
+    let signal = libc::c_ulong::from(signal.unsigned_abs());
+    // SAFETY: takes plain numbers.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: takes nothing and cannot fail.
+    let now = unsafe { libc::getppid() };
+    // The parent may have died before the signal was asked for.
+    if now.unsigned_abs() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// Other systems have no such thing: there a killed program leaves the server to the next start.
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "the signature of the one that does something")]
+fn follow_to_death(_parent: u32, _signal: libc::c_int) -> io::Result<()> {
+    Ok(())
+}
+
+/// Ask the user database, with a buffer that grows until the entry fits.
+fn look_up(
+    ask: impl Fn(*mut libc::passwd, *mut libc::c_char, usize, *mut *mut libc::passwd) -> libc::c_int,
+) -> Option<User> {
+    let mut buffer: Vec<libc::c_char> = vec![0; 1024];
+    loop {
+        // SAFETY: `passwd` is plain data for which all zeroes is a value.
+        let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
+        let mut found = ptr::null_mut();
+        match ask(&raw mut entry, buffer.as_mut_ptr(), buffer.len(), &raw mut found) {
+            libc::ERANGE if buffer.len() < 1 << 20 => buffer.resize(buffer.len() * 2, 0),
+            0 if !found.is_null() => {
+                // SAFETY: on success `pw_name` points to a string with NUL inside `buffer`, which is still alive.
+                let name: CString = unsafe { CStr::from_ptr(entry.pw_name) }.to_owned();
+                return Some(User {
+                    uid: entry.pw_uid,
+                    gid: entry.pw_gid,
+                    name: name.to_string_lossy().into_owned(),
+                });
+            }
+            _ => return None,
+        }
+    }
+}

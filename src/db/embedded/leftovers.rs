@@ -1,0 +1,92 @@
+//! Processes of a server whose program is gone.
+//!
+//! They are known by their working folder, which for a process of PostgreSQL is its cluster: process ids in files may be stale or
+//! taken by somebody else since. Whoever calls holds the lock, so that nothing found here belongs to a living program.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::error::{self, Error};
+use super::identity::User;
+
+/// What to send, and how long to wait before the next. SIGINT has a postmaster shut down fast and an orphan give up its query,
+/// after which it sees that it is one; SIGQUIT ends both without a checkpoint, which loses nothing that was committed.
+const LADDER: [(libc::c_int, Duration); 3] = [
+    (libc::SIGINT, Duration::from_secs(30)),
+    (libc::SIGQUIT, Duration::from_secs(10)),
+    (libc::SIGKILL, Duration::from_secs(10)),
+];
+
+/// A process whose working folder is the cluster.
+struct Process {
+    pid: libc::pid_t,
+    parent: libc::pid_t,
+}
+
+/// Stop what still runs in the cluster, and wait until it is gone.
+pub(super) fn stop(cluster: &Path, user: &User) -> Result<(), Error> {
+    climb(cluster, user, &LADDER)
+}
+
+/// End at once what still runs in a half-made cluster.
+pub(super) fn kill(cluster: &Path, user: &User) -> Result<(), Error> {
+    climb(cluster, user, &LADDER[2..])
+}
+
+/// Whether this process is of the cluster's server; without `/proc` it is taken to be.
+pub(super) fn is_process_of(pid: u32, cluster: &Path, user: &User) -> Result<bool, Error> {
+    let folder = fs::metadata(cluster).map_err(error::io("read", cluster))?;
+    let found = user.look(|| inspect(pid.cast_signed(), &folder));
+    Ok(found.is_some() || !Path::new("/proc/self").exists())
+}
+
+fn climb(cluster: &Path, user: &User, ladder: &[(libc::c_int, Duration)]) -> Result<(), Error> {
+    for (signal, patience) in ladder {
+        let deadline = Instant::now() + *patience;
+        let mut told = HashSet::new();
+        while Instant::now() < deadline {
+            let processes = find(cluster, user)?;
+            if processes.is_empty() {
+                return Ok(());
+            }
+            let pids: HashSet<_> = processes.iter().map(|process| process.pid).collect();
+            for Process { pid, parent } in processes {
+                // A living postmaster stops its children in good order by itself.
+                if !pids.contains(&parent) && told.insert(pid) {
+                    tracing::warn!(pid, signal, "stopping a process that an earlier PostgreSQL left");
+                    // SAFETY: takes plain numbers. A process that is gone by now is an error of no interest.
+                    unsafe { libc::kill(pid, *signal) };
+                }
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+    let pids: Vec<String> = find(cluster, user)?.iter().map(|process| process.pid.to_string()).collect();
+    Err(Error::Leftovers { path: cluster.to_owned(), pids: pids.join(", ") })
+}
+
+/// The processes of PostgreSQL that work in the folder. A zombie works nowhere. Without `/proc` there are none to be found.
+fn find(cluster: &Path, user: &User) -> Result<Vec<Process>, Error> {
+    let folder = fs::metadata(cluster).map_err(error::io("read", cluster))?;
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Ok(Vec::new());
+    };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Ok(user.look(|| pids.filter_map(|pid| inspect(pid, &folder)).collect()))
+}
+
+fn inspect(pid: libc::pid_t, folder: &fs::Metadata) -> Option<Process> {
+    let cwd = fs::metadata(format!("/proc/{pid}/cwd")).ok()?;
+    if (cwd.dev(), cwd.ino()) != (folder.dev(), folder.ino()) {
+        return None;
+    }
+    // "4711 (postgres) S 1 …": a shell that stands in the folder is none of ours.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+    let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
+    matches!(name, "postgres" | "postmaster").then_some(Process { pid, parent })
+}

@@ -1,0 +1,193 @@
+//! A PostgreSQL of the program's own, for those who give it none.
+//!
+//! [`Postgres::start`] finds the binaries on the machine, makes the data at first start, and runs the server for as long as the
+//! program lives: reachable by a Unix socket alone, stopped with the program however that ends, started again when it dies alone,
+//! and as durable as any. It never touches a server that it did not start, and there is one program per data folder.
+//!
+//! Nothing in here is a special PostgreSQL: `data/postgres` is an ordinary cluster that an ordinary server can open.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `binaries` | where PostgreSQL is, and which of several |
+//! | `identity` | who runs the server; how a child becomes that user and dies with us |
+//! | `data` | the folder, making the cluster, its configuration |
+//! | `lock` | one program per folder |
+//! | `leftovers` | processes of a server whose program was killed |
+//! | `socket` | where it listens, `postmaster.pid`, the URL |
+//! | `supervisor` | the thread that starts, watches, restarts and stops |
+//! | `log` | the server's log and its last lines |
+//!
+//! Linux is what it is made for. Elsewhere it lacks the death signal and `/proc`, so a killed program's server lives on.
+
+mod binaries;
+mod data;
+mod error;
+mod identity;
+mod leftovers;
+mod lock;
+mod log;
+mod socket;
+mod supervisor;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use binaries::Binaries;
+use data::Folder;
+pub use error::Error;
+use identity::User;
+use lock::{Holder, Lock};
+use socket::{Socket, Status};
+use supervisor::{Server, Supervisor};
+
+/// The role that the program connects as. It is no superuser, but owns its database.
+const ROLE: &str = "plaza";
+const DATABASE: &str = "plaza";
+
+/// How long [`running`] waits for another program's server to become ready.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What to run, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Plaza's data folder; the cluster is its `postgres/`. Made if it does not exist.
+    pub data_dir: PathBuf,
+    /// The folder of PostgreSQL's binaries; without it they are looked for on `path` and in the usual places.
+    pub bin_dir: Option<PathBuf>,
+    /// The value of `PATH`.
+    pub path: Option<OsString>,
+    /// How many connections the program may open at once, all commands together.
+    pub max_connections: u32,
+}
+
+/// The running server. Dropping it stops it.
+pub struct Postgres {
+    url: String,
+    bin_dir: PathBuf,
+    supervisor: Supervisor,
+    // Last: it is given back when the server is gone.
+    _lock: Lock,
+}
+
+impl Postgres {
+    /// Start the server, and make its data first if there is none. Blocks until it takes queries: well under a second as a rule,
+    /// but as long as it takes when it recovers from a crash.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InUse`] when another program runs it already (see [`running`]); otherwise whatever keeps it from starting, with
+    /// what to do about it. Nothing is left running, and nothing half-made.
+    pub fn start(options: &Options) -> Result<Self, Error> {
+        let folder = Folder::make(&options.data_dir)?;
+        // First of all: whose data it is decides who may even look at it.
+        let user = User::for_server(&folder)?;
+        let lock = Lock::take(&folder)?;
+        folder.clear_half_made(&user)?;
+        let version = folder.version()?;
+        let binaries = Binaries::find(options, version, &folder.cluster)?;
+        if version.is_none() {
+            tracing::info!(folder = %folder.cluster.display(), user = user.name, "making the database");
+            folder.make_cluster(&binaries, options.path.as_deref(), &user)?;
+        }
+        folder.configure(&user)?;
+        let socket = Socket::of(&folder.cluster, &user);
+        Ok(Self {
+            url: socket.url(),
+            bin_dir: binaries.folder().to_owned(),
+            supervisor: Supervisor::start(Server {
+                folder,
+                binaries,
+                user,
+                socket,
+                path: options.path.clone(),
+                max_connections: options.max_connections,
+            })?,
+            _lock: lock,
+        })
+    }
+
+    /// Where to connect, for diesel, libpq and `psql`. It holds no secret: the operating system says who is asking. It stays the
+    /// same when the server is started again.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The folder of the server's binaries, with the `psql` and `pg_dump` that fit it.
+    #[must_use]
+    pub fn bin_dir(&self) -> &Path {
+        &self.bin_dir
+    }
+
+    /// Shut the server down and wait for its end: connections are cut, their transactions rolled back, a checkpoint written. After
+    /// 60 s it ends without the checkpoint. Dropping does the same, and logs what this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the server did not end cleanly; no committed row is lost even so.
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.supervisor.stop()
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if let Err(error) = self.supervisor.stop() {
+            tracing::error!(%error, "stopping PostgreSQL");
+        }
+    }
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The URL of the server that another program runs on this data folder; `None` when nobody does. If that program is just starting
+/// its server, this waits for it, up to 60 s.
+///
+/// # Errors
+///
+/// [`Error::OtherOwner`] when the caller may not use that server; [`Error::NotReady`] when it does not become ready.
+pub fn running(options: &Options) -> Result<Option<String>, Error> {
+    if !options.data_dir.exists() {
+        return Ok(None);
+    }
+    let folder = Folder::existing(&options.data_dir)?;
+    let user = User::for_server(&folder)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let Holder::Program(pid) = lock::holder(&folder)? else {
+            return Ok(None);
+        };
+        if let Some(status) = Status::read(&folder.cluster)?
+            && status.ready
+            && leftovers::is_process_of(status.pid, &folder.cluster, &user)?
+        {
+            return Ok(Some(status.url(&folder.cluster)));
+        }
+        if Instant::now() > deadline {
+            return Err(Error::NotReady { path: folder.root, pid, log: folder.log });
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The folder of the binaries that [`Postgres::start`] would use on this data folder, for `psql` and `pg_dump`.
+///
+/// # Errors
+///
+/// When there are none, or none that fit the data.
+pub fn bin_dir(options: &Options) -> Result<PathBuf, Error> {
+    let (version, cluster) = if options.data_dir.exists() {
+        let folder = Folder::existing(&options.data_dir)?;
+        (folder.version()?, folder.cluster)
+    } else {
+        (None, options.data_dir.join("postgres"))
+    };
+    Ok(Binaries::find(options, version, &cluster)?.folder().to_owned())
+}

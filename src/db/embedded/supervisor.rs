@@ -1,0 +1,265 @@
+//! The thread that starts the server, sees it end, and starts it again for as long as the program lives.
+//!
+//! It must be one thread for life: the kernel's death signal, which takes the server down with a killed program, follows the
+//! thread that forked it.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::{Child, ExitStatus};
+use std::sync::mpsc::{self, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::binaries::Binaries;
+use super::data::{Folder, spawn_error};
+use super::error::{self, Error};
+use super::identity::{OpenFolder, User, command};
+use super::leftovers;
+use super::log::Log;
+use super::socket::{PORT, Socket, Status};
+
+/// Pauses before a server that ended by itself is started again: the first comes at once, each next one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A server that lived this long was sound; its end starts the pauses anew.
+const SOUND: Duration = Duration::from_mins(1);
+/// How long a fast shutdown may take before the server is told to leave the rest to the next start's recovery.
+const SHUTDOWN: Duration = Duration::from_mins(1);
+
+/// What it takes to start the server.
+pub(super) struct Server {
+    pub(super) folder: Folder,
+    pub(super) binaries: Binaries,
+    pub(super) user: User,
+    pub(super) socket: Socket,
+    pub(super) path: Option<OsString>,
+    /// For the program; PostgreSQL keeps three more for a superuser.
+    pub(super) max_connections: u32,
+}
+
+/// The running thread.
+pub(super) struct Supervisor {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The server, as long as it has not been reaped, so that no signal goes to somebody else.
+    child: Option<libc::pid_t>,
+    stopping: bool,
+    ended: bool,
+}
+
+impl Supervisor {
+    /// Start the server and wait until it takes queries, however long it recovers.
+    pub(super) fn start(server: Server) -> Result<Self, Error> {
+        let shared = Arc::new(Shared::default());
+        let (ready, first) = mpsc::sync_channel(1);
+        let for_thread = Arc::clone(&shared);
+        let program = server.binaries.postgres();
+        let user = server.user.clone();
+        let thread = thread::Builder::new()
+            .name("postgres".to_owned())
+            .spawn(move || {
+                // Also on a panic: `stop` waits for it.
+                let _ended = Ended(&for_thread);
+                supervise(&server, &for_thread, ready)
+            })
+            .map_err(spawn_error(&program, &user))?;
+        let mut supervisor = Self { shared, thread: Some(thread) };
+        match first.recv() {
+            Ok(()) => Ok(supervisor),
+            // The thread has ended without a word: its result is the reason.
+            Err(mpsc::RecvError) => supervisor.stop().map(|()| supervisor),
+        }
+    }
+
+    /// Shut the server down and wait for its end. Again: nothing.
+    pub(super) fn stop(&mut self) -> Result<(), Error> {
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        let mut state = self.shared.lock();
+        state.stopping = true;
+        state.signal(libc::SIGINT);
+        self.shared.changed.notify_all();
+        let waited = self.shared.changed.wait_timeout_while(state, SHUTDOWN, |state| !state.ended);
+        let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() {
+            tracing::warn!("PostgreSQL takes long to shut down; its next start will recover instead");
+            state.signal(libc::SIGQUIT);
+        }
+        drop(state);
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn signal(&self, signal: libc::c_int) {
+        if let Some(pid) = self.child {
+            // SAFETY: takes plain numbers. The process is our child and not reaped, so the number is still its own.
+            unsafe { libc::kill(pid, signal) };
+        }
+    }
+}
+
+/// Tells `stop` that the thread is done.
+struct Ended<'a>(&'a Shared);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.lock().ended = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// The thread: one life of the server after another. `ready` is told of the first that is ready, and dropped if there is none.
+fn supervise(server: &Server, shared: &Shared, ready: SyncSender<()>) -> Result<(), Error> {
+    let mut ready = Some(ready);
+    let mut pause = Duration::ZERO;
+    loop {
+        let began = Instant::now();
+        let end = live(server, shared, &mut ready);
+        let state = shared.lock();
+        if state.stopping {
+            server.socket.remove();
+            return end;
+        }
+        if ready.is_some() {
+            return end;
+        }
+        if began.elapsed() > SOUND {
+            pause = Duration::ZERO;
+        }
+        if let Err(error) = end {
+            tracing::error!(%error, ?pause, "PostgreSQL ended by itself; starting it again");
+        } else {
+            tracing::error!(?pause, "PostgreSQL was shut down by somebody else; starting it again");
+        }
+        let waited = shared.changed.wait_timeout_while(state, pause, |state| !state.stopping);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        pause = (pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+    }
+}
+
+/// One life of the server, from what the last one left to its end.
+fn live(server: &Server, shared: &Shared, ready: &mut Option<SyncSender<()>>) -> Result<(), Error> {
+    let cluster = &server.folder.cluster;
+    leftovers::stop(cluster, &server.user)?;
+    server.socket.prepare(&server.user)?;
+    server.socket.clear(cluster)?;
+    let log = Log::open(&server.folder)?;
+    let mut child = {
+        // Under the lock: `stop` either comes before, and nothing is started, or finds the child.
+        let mut state = shared.lock();
+        if state.stopping {
+            return Ok(());
+        }
+        let child = server.spawn(&log)?;
+        state.child = Some(child.id().cast_signed());
+        child
+    };
+    let became_ready = server.wait_until_ready(&child);
+    if let (Ok(true), Some(ready)) = (&became_ready, ready.take()) {
+        ready.send(()).expect("`start` waits for just this");
+    }
+    if became_ready.is_err() {
+        shared.lock().signal(libc::SIGINT);
+    }
+    let status = reap(&mut child, shared).map_err(error::io("wait for the server of", cluster))?;
+    let tail = log.tail();
+    let log = log.path;
+    let stopping = shared.lock().stopping;
+    match became_ready? {
+        became_ready if status.success() && (became_ready || stopping) => Ok(()),
+        true => Err(Error::Stopped { status, log, tail }),
+        false => Err(Error::Died { status, log, tail }),
+    }
+}
+
+impl Server {
+    fn spawn(&self, log: &Log) -> Result<Child, Error> {
+        let folder = OpenFolder::open(&self.folder.cluster)?;
+        let program = self.binaries.postgres();
+        let connections = format!("max_connections={}", self.max_connections.saturating_add(3));
+        let mut command = command(&program, self.path.as_deref(), &self.user, &folder, libc::SIGINT);
+        command.arg("-D").arg(folder.argument()).arg("-k").arg(self.socket.argument()).args(["-p", PORT]);
+        for setting in [
+            "listen_addresses=",
+            "unix_socket_permissions=0700",
+            "fsync=on",
+            "full_page_writes=on",
+            "synchronous_commit=on",
+            "log_destination=stderr",
+            "logging_collector=off",
+            "superuser_reserved_connections=3",
+            &connections,
+        ] {
+            command.args(["-c", setting]);
+        }
+        command.stdout(log.writer()?).stderr(log.writer()?);
+        command.spawn().map_err(spawn_error(&program, &self.user))
+    }
+
+    /// `false` when the child ended first. It may take any time: it is alive, so it is recovering.
+    fn wait_until_ready(&self, child: &Child) -> Result<bool, Error> {
+        let cluster = &self.folder.cluster;
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            if Status::read(cluster)?.is_some_and(|status| status.ready && status.pid == child.id()) {
+                return Ok(true);
+            }
+            if has_ended(child, libc::WNOHANG).map_err(error::io("wait for the server of", cluster))? {
+                return Ok(false);
+            }
+            if !told && began.elapsed() > Duration::from_secs(5) {
+                told = true;
+                tracing::warn!(log = %self.folder.log.display(), "PostgreSQL is still starting, perhaps recovering");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// Wait for the child's end, and forget its number in the same stroke as the kernel does.
+fn reap(child: &mut Child, shared: &Shared) -> io::Result<ExitStatus> {
+    has_ended(child, 0)?;
+    let mut state = shared.lock();
+    state.child = None;
+    child.wait()
+}
+
+/// Whether the child has ended, without reaping it; with flags 0, waits for it.
+fn has_ended(child: &Child, flags: libc::c_int) -> io::Result<bool> {
+    loop {
+        // SAFETY: `siginfo_t` is plain data for which all zeroes is a value.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is valid for writes and outlives the call.
+        let result = unsafe {
+            libc::waitid(libc::P_PID, child.id(), &raw mut info, libc::WEXITED | libc::WNOWAIT | flags)
+        };
+        if result == 0 {
+            // SAFETY: `waitid` filled it in, or left the zeroes when there was nothing to tell.
+            return Ok(unsafe { info.si_pid() } != 0);
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}

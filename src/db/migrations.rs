@@ -1,0 +1,70 @@
+//! Migrations, embedded in the program, applied under an advisory lock so that many nodes may start at once.
+
+use diesel::connection::SimpleConnection;
+use diesel::migration::{Migration, MigrationSource};
+use diesel::pg::{Pg, PgConnection};
+use diesel::prelude::*;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+/// What a migration can fail with.
+pub type MigrationError = Box<dyn std::error::Error + Send + Sync>;
+
+/// One migration, and whether the database has it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Version and name: `00000000000001_users`.
+    pub name: String,
+    /// Whether it is applied.
+    pub applied: bool,
+}
+
+/// Every migration of the program in order.
+pub fn status(conn: &mut PgConnection) -> Result<Vec<Status>, MigrationError> {
+    let applied = conn.applied_migrations()?;
+    let mut all: Vec<Box<dyn Migration<Pg>>> = MigrationSource::<Pg>::migrations(&MIGRATIONS)?;
+    all.sort_by_key(|migration| migration.name().version().as_owned());
+    Ok(all
+        .iter()
+        .map(|migration| Status {
+            name: migration.name().to_string(),
+            applied: applied.contains(&migration.name().version().as_owned()),
+        })
+        .collect())
+}
+
+/// Apply what is pending, and tell the names. Another node that does the same is waited for.
+pub fn up(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
+    locked(conn, |conn| {
+        let pending =
+            status(conn)?.into_iter().filter(|status| !status.applied).map(|status| status.name).collect();
+        conn.run_pending_migrations(MIGRATIONS)?;
+        Ok(pending)
+    })
+}
+
+/// Undo the last one, and tell its name; `None` when there is none left.
+pub fn down(conn: &mut PgConnection) -> Result<Option<String>, MigrationError> {
+    locked(conn, |conn| {
+        let last = status(conn)?.into_iter().rfind(|status| status.applied).map(|status| status.name);
+        if last.is_some() {
+            conn.revert_last_migration(MIGRATIONS)?;
+        }
+        Ok(last)
+    })
+}
+
+/// The lock's key carries the schema's name: schemas of one database migrate independently.
+fn locked<T>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, MigrationError>,
+) -> Result<T, MigrationError> {
+    // A migration may take longer than any request.
+    conn.batch_execute("SET statement_timeout = 0")?;
+    let key = "hashtextextended('plaza migrations ' || current_schema(), 0)";
+    diesel::sql_query(format!("SELECT pg_advisory_lock({key})")).execute(conn)?;
+    let result = work(conn);
+    diesel::sql_query(format!("SELECT pg_advisory_unlock({key})")).execute(conn)?;
+    result
+}

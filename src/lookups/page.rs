@@ -1,0 +1,80 @@
+//! Pages by keyset: where a page begins is said by the sort values of a row, so that rows which come and go between two
+//! pages neither repeat nor skip another.
+
+/// Rows of a page when none is asked for.
+pub const DEFAULT_LIMIT: i64 = 20;
+/// Most rows of a page.
+pub const MAX_LIMIT: i64 = 100;
+
+/// Which rows of an ordered list: `limit` of them after (or, backward, before) a row with this sort value and id.
+#[derive(Clone, Debug)]
+pub struct Keyset<V> {
+    /// Most rows.
+    pub limit: i64,
+    /// The row next to the page, not in it; `None` begins at the end of the list.
+    pub from: Option<(V, i64)>,
+    /// Whether the page ends before `from`, instead of beginning after it.
+    pub backward: bool,
+}
+
+/// The rows of a page, in the list's order, and whether there are more on either side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Whether a page follows.
+    pub has_next: bool,
+    /// Whether a page precedes.
+    pub has_previous: bool,
+}
+
+impl<V> Keyset<V> {
+    /// How many rows to fetch: one more than asked for tells whether there are more.
+    pub fn fetch(&self) -> i64 {
+        if self.limit == 0 { 0 } else { self.limit + 1 }
+    }
+
+    /// Make a page of what was fetched in the order of travel.
+    pub fn slice<T>(&self, mut rows: Vec<T>) -> Slice<T> {
+        let limit = usize::try_from(self.limit).unwrap_or(0);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        if self.backward {
+            rows.reverse();
+            // The page that one came back from lies ahead.
+            Slice { rows, has_next: true, has_previous: more }
+        } else {
+            Slice { rows, has_next: more, has_previous: self.from.is_some() && limit > 0 }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keyset(limit: i64, from: Option<i64>, backward: bool) -> Keyset<i64> {
+        Keyset { limit, from: from.map(|value| (value, value)), backward }
+    }
+
+    #[test]
+    fn one_row_too_many_means_another_page() {
+        let slice = keyset(2, None, false).slice(vec![1, 2, 3]);
+        assert_eq!(slice, Slice { rows: vec![1, 2], has_next: true, has_previous: false });
+        let slice = keyset(2, Some(2), false).slice(vec![3, 4]);
+        assert_eq!(slice, Slice { rows: vec![3, 4], has_next: false, has_previous: true });
+    }
+
+    #[test]
+    fn backward_pages_come_in_the_lists_order() {
+        let slice = keyset(2, Some(4), true).slice(vec![3, 2, 1]);
+        assert_eq!(slice, Slice { rows: vec![2, 3], has_next: true, has_previous: true });
+    }
+
+    #[test]
+    fn an_empty_page_points_nowhere() {
+        assert_eq!(keyset(0, None, false).fetch(), 0);
+        let slice = keyset(0, None, false).slice(Vec::<i64>::new());
+        assert_eq!(slice, Slice { rows: vec![], has_next: false, has_previous: false });
+    }
+}

@@ -1,0 +1,96 @@
+//! Pixels to files. Nothing but pixels goes in, so nothing but pixels comes out.
+
+use ::image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use ::image::{ExtendedColorType, ImageEncoder};
+use ::webp::{PixelLayout, WebPConfig};
+use jpeg_encoder::{ColorType, SamplingFactor};
+use thiserror::Error;
+
+use super::{Format, Picture};
+
+const JPEG_QUALITY: u8 = 82;
+const WEBP_QUALITY: f32 = 80.0;
+
+/// A file's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// Its format.
+    pub format: Format,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+}
+
+/// An encoder's refusal: a fault of ours, since every picture that [`decode`](super::decode) gives has a size that every format takes.
+#[derive(Debug, Error)]
+#[error("a {width}×{height} picture could not be encoded as {format:?}: {reason}")]
+pub struct EncodingFailed {
+    format: Format,
+    width: u32,
+    height: u32,
+    reason: String,
+}
+
+impl Picture {
+    /// The format of originals, and of variants for clients without WebP: JPEG, but PNG where there is alpha.
+    #[must_use]
+    pub fn plain_format(&self) -> Format {
+        if self.has_alpha() { Format::Png } else { Format::Jpeg }
+    }
+
+    /// Encodes: JPEG at quality 82 with 4:2:0 (alpha laid on white), WebP lossy at 80, PNG lossless.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodingFailed`] for GIF, which is only read, and when the encoder's library fails.
+    pub fn encode(&self, format: Format) -> Result<Encoded, EncodingFailed> {
+        let bytes = match format {
+            Format::Jpeg => self.jpeg(),
+            Format::Png => self.png(),
+            Format::WebP => self.webp(),
+            Format::Gif => Err("it is only read".to_owned()),
+        };
+        let (width, height) = (self.width(), self.height());
+        match bytes {
+            Ok(bytes) => Ok(Encoded { bytes, format, width, height }),
+            Err(reason) => Err(EncodingFailed { format, width, height, reason }),
+        }
+    }
+
+    fn jpeg(&self) -> Result<Vec<u8>, String> {
+        let side = |length: u32| u16::try_from(length).map_err(|error| error.to_string());
+        let (width, height) = (side(self.width())?, side(self.height())?);
+        let mut bytes = Vec::new();
+        let mut jpeg = jpeg_encoder::Encoder::new(&mut bytes, JPEG_QUALITY);
+        jpeg.set_sampling_factor(SamplingFactor::F_2_2);
+        let written = if self.has_alpha() {
+            jpeg.encode(&self.on_white(), width, height, ColorType::Rgb)
+        } else {
+            jpeg.encode(self.pixels(), width, height, ColorType::Rgb)
+        };
+        written.map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
+
+    fn png(&self) -> Result<Vec<u8>, String> {
+        let colour = if self.has_alpha() { ExtendedColorType::Rgba8 } else { ExtendedColorType::Rgb8 };
+        let mut bytes = Vec::new();
+        PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
+            .write_image(self.pixels(), self.width(), self.height(), colour)
+            .map_err(|error| error.to_string())?;
+        Ok(bytes)
+    }
+
+    fn webp(&self) -> Result<Vec<u8>, String> {
+        let layout = if self.has_alpha() { PixelLayout::Rgba } else { PixelLayout::Rgb };
+        let mut config = WebPConfig::new().map_err(|()| "libwebp has another version".to_owned())?;
+        config.quality = WEBP_QUALITY;
+        webp::Encoder::new(self.pixels(), layout, self.width(), self.height())
+            .encode_advanced(&config)
+            .map(|memory| memory.to_vec())
+            .map_err(|error| format!("{error:?}"))
+    }
+}

@@ -1,0 +1,101 @@
+//! JPEGs: every way of holding the camera, and everything a camera tells.
+
+use image::RgbImage;
+use jpeg_encoder::{ColorType, SamplingFactor};
+
+use super::{made, quadrants, short};
+
+/// A JPEG of `picture`, changed by `set`.
+pub fn jpeg_with(picture: &RgbImage, set: impl FnOnce(&mut jpeg_encoder::Encoder<&mut Vec<u8>>)) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    set(&mut encoder);
+    let (width, height) = (short(picture.width()), short(picture.height()));
+    made(encoder.encode(picture.as_raw(), width, height, ColorType::Rgb));
+    bytes
+}
+
+#[must_use]
+pub fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    jpeg_with(&quadrants(width, height), |_| ())
+}
+
+#[must_use]
+pub fn progressive_jpeg(picture: &RgbImage) -> Vec<u8> {
+    jpeg_with(picture, |encoder| encoder.set_progressive(true))
+}
+
+/// Four inks as Adobe writes them; `ycck` transforms the colours first.
+#[must_use]
+pub fn cmyk_jpeg(width: u16, height: u16, ink: [u8; 4], ycck: bool) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let kind = if ycck { ColorType::CmykAsYcck } else { ColorType::Cmyk };
+    let pixels = ink.repeat(usize::from(width) * usize::from(height));
+    made(jpeg_encoder::Encoder::new(&mut bytes, 95).encode(&pixels, width, height, kind));
+    bytes
+}
+
+#[must_use]
+pub fn grey_jpeg(width: u16, height: u16, grey: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let pixels = vec![grey; usize::from(width) * usize::from(height)];
+    made(jpeg_encoder::Encoder::new(&mut bytes, 95).encode(&pixels, width, height, ColorType::Luma));
+    bytes
+}
+
+/// A segment put right behind the start of a JPEG.
+#[must_use]
+pub fn with_segment(jpeg: &[u8], marker: u8, body: &[u8]) -> Vec<u8> {
+    let length = short(body.len() + 2).to_be_bytes();
+    [&jpeg[..2], &[0xFF, marker], &length, body, &jpeg[2..]].concat()
+}
+
+/// A JPEG that a camera held in one of EXIF's eight ways would write.
+#[must_use]
+pub fn oriented_jpeg(width: u32, height: u32, orientation: u16) -> Vec<u8> {
+    let body = [b"Exif\0\0".as_slice(), &exif(orientation)].concat();
+    with_segment(&jpeg(width, height), 0xE1, &body)
+}
+
+/// A JPEG with everything its owner would not want to publish: see [`SECRETS`].
+#[must_use]
+pub fn telltale_jpeg(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = jpeg(width, height);
+    bytes = with_segment(&bytes, 0xFE, b"SECRET-COMMENT");
+    bytes = with_segment(&bytes, 0xED, b"Photoshop 3.0\08BIM\x04\x04\0\0\0\x0eSECRET-IPTC");
+    bytes = with_segment(&bytes, 0xE1, b"http://ns.adobe.com/xap/1.0/\0<x>SECRET-XMP</x>");
+    bytes =
+        with_segment(&bytes, 0xE1, &[b"Exif\0\0".as_slice(), &exif(6), b"SECRET-GPS 52.5N 13.4E"].concat());
+    bytes.extend_from_slice(b"SECRET-TRAILER<?php system($_GET['c']); ?>");
+    bytes
+}
+
+/// What [`telltale_jpeg`] and its like contain, and nothing stored may.
+pub const SECRETS: [&[u8]; 7] = [b"SECRET", b"Exif", b"adobe", b"Photoshop", b"ICC_PROFILE", b"iCCP", b"php"];
+
+/// A TIFF structure with an orientation and a place on earth.
+#[must_use]
+pub fn exif(orientation: u16) -> Vec<u8> {
+    let mut tiff = b"MM\0*\0\0\0\x08\0\x02".to_vec();
+    // Tag, type (short), count, value.
+    tiff.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1]);
+    tiff.extend(orientation.to_be_bytes());
+    tiff.extend([0, 0]);
+    // The GPS directory's offset.
+    tiff.extend([0x88, 0x25, 0, 4, 0, 0, 0, 1, 0, 0, 0, 38]);
+    tiff.extend([0; 4]);
+    // GPSLatitudeRef: N.
+    tiff.extend([0, 1, 0, 1, 0, 2, 0, 0, 0, 2, b'N', 0, 0, 0, 0, 0, 0, 0]);
+    tiff
+}
+
+/// A JPEG header with sizes of its own and no pixels.
+#[must_use]
+pub fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
+    let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());
+    let mut bytes = vec![0xFF, 0xD8, 0xFF, 0xC0, 0, 17, 8, h1, h0, w1, w0, 3];
+    bytes.extend([1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1]);
+    bytes.extend([0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0, 0xFF, 0xD9]);
+    bytes
+}

@@ -1,0 +1,182 @@
+//! PNGs, some put together from chunks: no encoder writes interlaced ones, false claims or bombs.
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+
+use super::{BLUE, GREEN, RED, YELLOW, half_transparent, long, quadrants, saved, short};
+
+#[must_use]
+pub fn png(picture: &RgbImage) -> Vec<u8> {
+    saved(picture.clone(), ImageFormat::Png)
+}
+
+/// The quadrants, the right half half transparent.
+#[must_use]
+pub fn png_with_alpha(width: u32, height: u32) -> Vec<u8> {
+    saved(half_transparent(width, height), ImageFormat::Png)
+}
+
+/// One chunk: length, name, body, checksum.
+#[must_use]
+pub fn png_chunk(name: [u8; 4], body: &[u8]) -> Vec<u8> {
+    let named = [&name, body].concat();
+    let crc = !named.iter().fold(u32::MAX, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
+    });
+    let length = long(body.len());
+    [&length.to_be_bytes(), named.as_slice(), &crc.to_be_bytes()].concat()
+}
+
+/// A PNG from its parts. `chunks` stand between header and pixels; `rows` are as stored, with filter bytes, before compression.
+#[must_use]
+pub fn png_raw(
+    size: (u32, u32),
+    depth: u8,
+    colour: u8,
+    interlaced: bool,
+    chunks: &[u8],
+    rows: &[u8],
+) -> Vec<u8> {
+    let header =
+        [&size.0.to_be_bytes()[..], &size.1.to_be_bytes(), &[depth, colour, 0, 0, u8::from(interlaced)]]
+            .concat();
+    [
+        b"\x89PNG\r\n\x1a\n",
+        png_chunk(*b"IHDR", &header).as_slice(),
+        chunks,
+        &png_chunk(*b"IDAT", &stored_zlib(rows)),
+        &png_chunk(*b"IEND", &[]),
+    ]
+    .concat()
+}
+
+/// A chunk put behind a PNG's header, so before its pixels.
+#[must_use]
+pub fn with_chunk(png: &[u8], name: [u8; 4], body: &[u8]) -> Vec<u8> {
+    [&png[..33], &png_chunk(name, body), &png[33..]].concat()
+}
+
+/// A chunk put before a PNG's end, so behind its pixels.
+#[must_use]
+pub fn with_late_chunk(png: &[u8], name: [u8; 4], body: &[u8]) -> Vec<u8> {
+    let end = png.len() - 12;
+    [&png[..end], &png_chunk(name, body), &png[end..]].concat()
+}
+
+/// The quadrants with a palette of four colours, two bits a pixel.
+#[must_use]
+pub fn palette_png(width: u32, height: u32) -> Vec<u8> {
+    let palette = png_chunk(*b"PLTE", &[RED, GREEN, BLUE, YELLOW].concat());
+    let mut rows = Vec::new();
+    for y in 0..height {
+        rows.push(0);
+        let indexes: Vec<u8> =
+            (0..width).map(|x| u8::from(x >= width / 2) + 2 * u8::from(y >= height / 2)).collect();
+        rows.extend(
+            indexes.chunks(4).map(|four| {
+                four.iter().enumerate().fold(0, |byte, (at, index)| byte | index << (6 - 2 * at))
+            }),
+        );
+    }
+    png_raw((width, height), 2, 3, false, &palette, &rows)
+}
+
+/// The quadrants in Adam7's seven passes.
+#[must_use]
+pub fn interlaced_png(width: u32, height: u32) -> Vec<u8> {
+    let picture = quadrants(width, height);
+    let mut rows = Vec::new();
+    for (x0, y0, dx, dy) in
+        [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+    {
+        for y in (y0..height).step_by(dy) {
+            if x0 < width {
+                rows.push(0);
+                rows.extend((x0..width).step_by(dx).flat_map(|x| picture.get_pixel(x, y).0));
+            }
+        }
+    }
+    png_raw((width, height), 8, 2, true, &[], &rows)
+}
+
+/// Sixteen bits a channel.
+#[must_use]
+pub fn deep_png(width: u32, height: u32) -> Vec<u8> {
+    saved(DynamicImage::from(half_transparent(width, height)).into_rgba16(), ImageFormat::Png)
+}
+
+/// A header that claims a size, and a few bytes of pixels: 74 bytes.
+#[must_use]
+pub fn png_claiming(width: u32, height: u32) -> Vec<u8> {
+    png_raw((width, height), 8, 2, false, &[], &[0; 6])
+}
+
+/// A whole PNG of one colour that compresses to next to nothing: one bit a pixel.
+#[must_use]
+pub fn flat_png(side: u32) -> Vec<u8> {
+    let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[1, 0, 0, 0, 0]].concat();
+    let length = u64::from(side) * u64::from(side.div_ceil(8) + 1);
+    [
+        b"\x89PNG\r\n\x1a\n",
+        png_chunk(*b"IHDR", &header).as_slice(),
+        &png_chunk(*b"IDAT", &zeros_zlib(length)),
+        &png_chunk(*b"IEND", &[]),
+    ]
+    .concat()
+}
+
+/// A small PNG with a chunk (`iCCP`, `zTXt` or `iTXt`) that inflates to `bytes` zeros.
+#[must_use]
+pub fn png_bomb(name: [u8; 4], bytes: u64) -> Vec<u8> {
+    let prefix: &[u8] = if &name == b"iTXt" { b"key\0\x01\0\0\0" } else { b"key\0\0" };
+    with_chunk(&png(&quadrants(16, 16)), name, &[prefix, &zeros_zlib(bytes)].concat())
+}
+
+fn adler32(bytes: &[u8]) -> u32 {
+    let (a, b) = bytes.iter().fold((1, 0), |(a, b), &byte| {
+        let a = (a + u32::from(byte)) % 65_521;
+        (a, (b + a) % 65_521)
+    });
+    b << 16 | a
+}
+
+/// A zlib stream without compression.
+fn stored_zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut stream = vec![0x78, 0x01];
+    let last = bytes.chunks(0xFFFF).count() - 1;
+    for (index, block) in bytes.chunks(0xFFFF).enumerate() {
+        let length = short(block.len());
+        stream.push(u8::from(index == last));
+        stream.extend(length.to_le_bytes());
+        stream.extend((!length).to_le_bytes());
+        stream.extend(block);
+    }
+    stream.extend(adler32(bytes).to_be_bytes());
+    stream
+}
+
+/// A zlib stream of about `count` zeros, made without making them: each 13 bits say "258 times the last byte".
+fn zeros_zlib(count: u64) -> Vec<u8> {
+    let mut stream = vec![0x78, 0x01];
+    let (mut bits, mut held) = (0_u64, 0);
+    let mut put = |value: u64, length: u32, stream: &mut Vec<u8>| {
+        bits |= value << held;
+        held += length;
+        while held >= 8 {
+            stream.push(bits.to_le_bytes()[0]);
+            bits >>= 8;
+            held -= 8;
+        }
+    };
+    // The last block, fixed codes; the literal 0; then copies; then the end. Codes go in with their highest bit first.
+    put(0b011, 3, &mut stream);
+    put(0b0000_1100, 8, &mut stream);
+    for _ in 0..count.saturating_sub(1).div_ceil(258) {
+        put(0b0_0000_1010_0011, 13, &mut stream);
+    }
+    put(0, 7, &mut stream);
+    put(0, 7, &mut stream);
+    // Adler's sum over zeros: a stays 1, b counts.
+    let zeros = 1 + count.saturating_sub(1).div_ceil(258) * 258;
+    stream.extend(((zeros % 65_521) << 16 | 1).to_be_bytes()[4..].iter());
+    stream
+}

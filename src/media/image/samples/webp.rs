@@ -1,0 +1,55 @@
+//! WebP pictures; the extended ones are put together from simple ones.
+
+use image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
+
+use super::{long, saved};
+
+#[must_use]
+pub fn lossless_webp(picture: impl Into<DynamicImage>) -> Vec<u8> {
+    saved(picture, ImageFormat::WebP)
+}
+
+#[must_use]
+pub fn lossy_webp(picture: &RgbImage) -> Vec<u8> {
+    ::webp::Encoder::from_rgb(picture.as_raw(), picture.width(), picture.height()).encode(90.0).to_vec()
+}
+
+#[must_use]
+pub fn lossy_webp_with_alpha(picture: &RgbaImage) -> Vec<u8> {
+    ::webp::Encoder::from_rgba(picture.as_raw(), picture.width(), picture.height()).encode(90.0).to_vec()
+}
+
+fn riff_chunk(name: [u8; 4], body: &[u8]) -> Vec<u8> {
+    let length = long(body.len()).to_le_bytes();
+    let padding: &[u8] = if body.len() % 2 == 1 { &[0] } else { &[] };
+    [&name, length.as_slice(), body, padding].concat()
+}
+
+fn webp_of(chunks: &[Vec<u8>]) -> Vec<u8> {
+    riff_chunk(*b"RIFF", &[b"WEBP".to_vec(), chunks.concat()].concat())
+}
+
+fn extended_header(flags: u8, width: u32, height: u32) -> Vec<u8> {
+    let body =
+        [&[flags, 0, 0, 0], &(width - 1).to_le_bytes()[..3], &(height - 1).to_le_bytes()[..3]].concat();
+    riff_chunk(*b"VP8X", &body)
+}
+
+/// An extended WebP with EXIF: the canvas may claim another size than the picture in it has.
+#[must_use]
+pub fn webp_with_exif(canvas: (u32, u32), simple: &[u8], exif: &[u8]) -> Vec<u8> {
+    webp_of(&[extended_header(0x08, canvas.0, canvas.1), simple[12..].to_vec(), riff_chunk(*b"EXIF", exif)])
+}
+
+/// An animation of simple WebP pictures of one size.
+#[must_use]
+pub fn animated_webp(width: u32, height: u32, frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut chunks = vec![extended_header(0x02, width, height), riff_chunk(*b"ANIM", &[0; 6])];
+    for simple in frames {
+        let place =
+            [&[0; 6], &(width - 1).to_le_bytes()[..3], &(height - 1).to_le_bytes()[..3], &[100, 0, 0, 2]]
+                .concat();
+        chunks.push(riff_chunk(*b"ANMF", &[place, simple[12..].to_vec()].concat()));
+    }
+    webp_of(&chunks)
+}

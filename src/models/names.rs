@@ -1,0 +1,187 @@
+//! Names that stand in an URL or identify a person: they cannot be invalid once parsed.
+
+use email_address::EmailAddress;
+use unicode_normalization::UnicodeNormalization;
+
+/// Most characters of a username.
+pub const USERNAME_MAX: usize = 150;
+/// Most characters of an e-mail address (RFC 5321 leaves 254 for it).
+pub const EMAIL_MAX: usize = 254;
+/// Most characters of a post's slug.
+pub const SLUG_MAX: usize = 256;
+
+/// A username in NFKC, with the key that makes it unique whatever the case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Username {
+    text: String,
+    key: String,
+}
+
+impl Username {
+    /// 1 to 150 Unicode letters, digits and `@ . + - _`, as Django's `UnicodeUsernameValidator`; not dots alone (a path of
+    /// dots is another path) and not `me` (which stands for the caller).
+    pub fn parse(text: &str) -> Option<Self> {
+        let text: String = text.nfkc().collect();
+        let key = fold(&text);
+        let length = text.chars().count();
+        let allowed = |c: char| c.is_alphanumeric() || is_mark(c) || matches!(c, '@' | '.' | '+' | '-' | '_');
+        let valid = (1..=USERNAME_MAX).contains(&length)
+            && text.chars().all(allowed)
+            && text.chars().any(|c| c != '.')
+            && key != "me";
+        valid.then_some(Self { text, key })
+    }
+
+    /// As the user writes it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// As it is compared.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Combining marks that NFKC could not compose: letters of Indic scripts are written with them, and Python's `\w`, which
+/// Django's rule stands on, counts the alphanumeric ones. Rust's `is_alphanumeric` already counts those with the property
+/// Alphabetic, which leaves the virama.
+fn is_mark(c: char) -> bool {
+    matches!(
+        c,
+        '\u{94D}'
+            | '\u{9CD}'
+            | '\u{A4D}'
+            | '\u{ACD}'
+            | '\u{B4D}'
+            | '\u{BCD}'
+            | '\u{C4D}'
+            | '\u{CCD}'
+            | '\u{D4D}'
+            | '\u{DCA}'
+    )
+}
+
+/// An e-mail address, with the key that makes it unique whatever the case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email {
+    text: String,
+    key: String,
+}
+
+impl Email {
+    /// An address as RFC 5322 has it, without display name and domain literal, at most 254 characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let options = email_address::Options::default().without_display_text().without_domain_literal();
+        let valid = text.chars().count() <= EMAIL_MAX
+            && !text.chars().any(char::is_control)
+            && EmailAddress::parse_with_options(text, options).is_ok();
+        valid.then(|| Self { text: text.to_owned(), key: fold(text) })
+    }
+
+    /// As the user writes it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// As it is compared.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// What is compared where the case does not matter: NFKC of the lower case of NFKC, which is stable under itself.
+pub fn fold(text: &str) -> String {
+    text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+}
+
+/// A post's slug: 1 to 256 ASCII letters, digits, `-` and `_`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slug(String);
+
+impl Slug {
+    /// A slug as given, unchanged.
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = (1..=SLUG_MAX).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// Made from a title: transliterated to Latin, lower case, everything else a single `-`; `post` where nothing is left.
+    pub fn from_title(title: &str) -> Self {
+        let mut slug = String::with_capacity(title.len());
+        for c in deunicode::deunicode(title).chars() {
+            if slug.len() >= SLUG_MAX {
+                break;
+            }
+            if c.is_ascii_alphanumeric() {
+                slug.push(c.to_ascii_lowercase());
+            } else if !slug.is_empty() && !slug.ends_with('-') {
+                slug.push('-');
+            }
+        }
+        let slug = slug.trim_end_matches('-');
+        Self(if slug.is_empty() { "post".to_owned() } else { slug.to_owned() })
+    }
+
+    /// The slug itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usernames_are_compared_whatever_case_and_form() {
+        let key = |text| Username::parse(text).expect(text).key().to_owned();
+        assert_eq!(key("Ana"), key("aNA"));
+        assert_eq!(key("ｆｕｌｌ"), key("full"));
+        assert_eq!(key("e\u{301}va"), key("Éva"));
+        assert_eq!(Username::parse("e\u{301}va").expect("valid").as_str(), "éva");
+        assert_eq!(key("हिन्दी"), "हिन्दी");
+    }
+
+    #[test]
+    fn some_usernames_are_refused() {
+        for wrong in
+            ["", ".", "...", "me", "ME", "ｍｅ", "a b", "a/b", "a\0b", "<x>", "a\u{202E}b", &"x".repeat(151)]
+        {
+            assert_eq!(Username::parse(wrong), None, "{wrong:?}");
+        }
+        assert!(Username::parse(&"x".repeat(150)).is_some());
+        assert!(Username::parse("a@b.c+d-e_f").is_some());
+    }
+
+    #[test]
+    fn emails_are_addresses() {
+        for wrong in [
+            "",
+            "a",
+            "a@",
+            "@b",
+            "Ana <a@b.de>",
+            "a b@c.de",
+            "a@b.de\n",
+            &format!("{}@b.de", "x".repeat(250)),
+        ] {
+            assert_eq!(Email::parse(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(Email::parse("Ana@Example.org").expect("valid").key(), "ana@example.org");
+    }
+
+    #[test]
+    fn slugs_are_transliterated_and_never_empty() {
+        let slug = |title: &str| Slug::from_title(title).as_str().to_owned();
+        assert_eq!(slug("Straße & Co"), "strasse-co");
+        assert_eq!(slug("Привет мир"), "privet-mir");
+        assert_eq!(slug("日本語"), "ri-ben-yu");
+        assert_eq!(slug("C++ & C#"), "c-c");
+        assert_eq!(slug("!!!"), "post");
+        assert_eq!(slug("  --Hello,   World--  "), "hello-world");
+        assert_eq!(slug(&"x".repeat(300)).len(), 256);
+        assert!(Slug::parse(&slug("émoji 🎉")).is_some());
+    }
+}

@@ -1,0 +1,50 @@
+//! Pictures: what the store holds, one row per original.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use crate::schema::pictures;
+
+/// A row of `pictures`.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+pub struct Picture {
+    /// The key in the store, never used twice. Its extension tells the content type; the variants' keys follow from it.
+    pub key: String,
+    /// Pixels.
+    pub width: i32,
+    /// Pixels.
+    pub height: i32,
+    /// Size of the original file.
+    pub bytes: i64,
+    /// A few characters from which a client draws a blurred preview.
+    pub blurhash: String,
+    /// When it was uploaded.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What it takes to record a picture whose files are in the store already.
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = pictures)]
+#[expect(missing_docs, reason = "as in Picture")]
+pub struct NewPicture {
+    pub key: String,
+    pub width: i32,
+    pub height: i32,
+    pub bytes: i64,
+    pub blurhash: String,
+}
+
+impl NewPicture {
+    /// Record it.
+    pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::insert_into(pictures::table).values(self).execute(conn).map(drop)
+    }
+}
+
+impl Picture {
+    /// Forget it; whoever showed it shows the default from now on.
+    pub fn delete(conn: &mut PgConnection, key: &str) -> QueryResult<()> {
+        diesel::delete(pictures::table.find(key)).execute(conn).map(drop)
+    }
+}

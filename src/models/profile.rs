@@ -1,0 +1,130 @@
+//! Profiles: what a user shows. The database makes one for every user.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::Viewer;
+use super::names::fold;
+use super::picture::Picture;
+use crate::lookups::page::{Keyset, Slice};
+use crate::schema::{pictures, profiles, users};
+
+/// A row of `profiles`.
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(primary_key(user_id), check_for_backend(diesel::pg::Pg))]
+#[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
+pub struct Profile {
+    pub user_id: i64,
+    pub display_name: String,
+    pub bio: Option<String>,
+    pub occupation: Option<String>,
+    pub phone: Option<String>,
+    pub avatar_key: Option<String>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A profile with what its representation needs: one statement.
+#[derive(Clone, Debug, Queryable)]
+pub struct FullProfile {
+    /// The row.
+    pub profile: Profile,
+    /// Whose, and the key that the name is found by.
+    pub username: String,
+    /// Sorts the list.
+    pub username_key: String,
+    /// The uploaded avatar, if there is one.
+    pub avatar: Option<Picture>,
+}
+
+/// What may change; `None` keeps, `Some(None)` clears.
+#[derive(AsChangeset, Debug, Default, PartialEq, Eq)]
+#[diesel(table_name = profiles)]
+#[expect(missing_docs, reason = "the columns speak for themselves")]
+pub struct ProfileChanges {
+    pub display_name: Option<String>,
+    pub bio: Option<Option<String>>,
+    pub occupation: Option<Option<String>>,
+    pub phone: Option<Option<String>>,
+}
+
+type FullColumns = (
+    diesel::dsl::AsSelect<Profile, diesel::pg::Pg>,
+    users::username,
+    users::username_key,
+    diesel::dsl::AsSelect<Option<Picture>, diesel::pg::Pg>,
+);
+
+fn full_columns() -> FullColumns {
+    (Profile::as_select(), users::username, users::username_key, Option::<Picture>::as_select())
+}
+
+impl Profile {
+    /// By username in any case, those of inactive users for staff only.
+    pub fn find(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<FullProfile> {
+        let mut query = profiles::table
+            .inner_join(users::table)
+            .left_join(pictures::table)
+            .filter(users::username_key.eq(fold(username)))
+            .select(full_columns())
+            .into_boxed();
+        if !viewer.is_staff() {
+            query = query.filter(users::is_active);
+        }
+        query.first(conn)
+    }
+
+    /// The same under a lock of the profile's row, for a change.
+    pub fn lock(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<FullProfile> {
+        // FOR UPDATE cannot reach the optional side of the outer join, so the lock comes first.
+        let user_id: i64 =
+            users::table.filter(users::username_key.eq(fold(username))).select(users::id).first(conn)?;
+        profiles::table.find(user_id).select(profiles::user_id).for_update().first::<i64>(conn)?;
+        Self::find(conn, username, viewer)
+    }
+
+    /// A page by username.
+    pub fn page(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        keyset: &Keyset<String>,
+    ) -> QueryResult<Slice<FullProfile>> {
+        let mut query = profiles::table
+            .inner_join(users::table)
+            .left_join(pictures::table)
+            .select(full_columns())
+            .into_boxed();
+        if !viewer.is_staff() {
+            query = query.filter(users::is_active);
+        }
+        query = match (&keyset.from, keyset.backward) {
+            (Some((key, _)), false) => query.filter(users::username_key.gt(key)),
+            (Some((key, _)), true) => query.filter(users::username_key.lt(key)),
+            (None, _) => query,
+        };
+        query = if keyset.backward {
+            query.order(users::username_key.desc())
+        } else {
+            query.order(users::username_key.asc())
+        };
+        Ok(keyset.slice(query.limit(keyset.fetch()).load(conn)?))
+    }
+
+    /// Change the row; the version moves, unless nothing was asked for.
+    pub fn update(&self, conn: &mut PgConnection, changes: &ProfileChanges) -> QueryResult<()> {
+        if *changes == ProfileChanges::default() {
+            return Ok(());
+        }
+        diesel::update(self).set(changes).execute(conn).map(drop)
+    }
+
+    /// Show another picture, or none. The one before is forgotten; its files are the caller's to remove after the commit.
+    pub fn set_avatar(&self, conn: &mut PgConnection, key: Option<&str>) -> QueryResult<()> {
+        diesel::update(self).set(profiles::avatar_key.eq(key)).execute(conn)?;
+        match &self.avatar_key {
+            Some(old) => Picture::delete(conn, old),
+            None => Ok(()),
+        }
+    }
+}

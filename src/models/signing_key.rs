@@ -1,0 +1,40 @@
+//! The keys that sign access tokens, private halves sealed.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use crate::schema::signing_keys;
+
+/// A row of `signing_keys`.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = signing_keys, check_for_backend(diesel::pg::Pg))]
+pub struct SigningKey {
+    /// Names the key in a token's header.
+    pub kid: String,
+    /// 32 bytes of Ed25519.
+    pub public_key: Vec<u8>,
+    /// Nonce, PKCS#8 and tag under AES-256-GCM.
+    pub sealed_private_key: Vec<u8>,
+    /// The newest signs.
+    pub created_at: DateTime<Utc>,
+}
+
+impl SigningKey {
+    /// All of them, the newest first.
+    pub fn all(conn: &mut PgConnection) -> QueryResult<Vec<Self>> {
+        signing_keys::table
+            .order((signing_keys::created_at.desc(), signing_keys::kid))
+            .select(Self::as_select())
+            .load(conn)
+    }
+
+    /// Add one. The caller holds [`SigningKey::lock_all`].
+    pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::insert_into(signing_keys::table).values(self).execute(conn).map(drop)
+    }
+
+    /// Let nobody else add keys until the transaction ends: nodes that start together agree on one.
+    pub fn lock_all(conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::sql_query("LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE").execute(conn).map(drop)
+    }
+}

@@ -1,0 +1,195 @@
+//! Users: who may log in.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::Viewer;
+use super::names::{Email, Username, fold};
+use crate::lookups::page::{Keyset, Slice};
+use crate::schema::users;
+
+/// A row of `users`.
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+#[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
+pub struct User {
+    pub id: i64,
+    pub username: String,
+    pub username_key: String,
+    pub email: String,
+    pub email_verified_at: Option<DateTime<Utc>>,
+    pub password_hash: String,
+    pub is_active: bool,
+    pub is_staff: bool,
+    pub last_login: Option<DateTime<Utc>>,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What it takes to make a user. The database makes the profile.
+#[derive(Debug)]
+pub struct NewUser {
+    /// Unique whatever the case.
+    pub username: Username,
+    /// Unique whatever the case.
+    pub email: Email,
+    /// PHC string of Argon2id.
+    pub password_hash: String,
+    /// Whether the user may administer everything.
+    pub is_staff: bool,
+}
+
+/// What may change; `None` keeps.
+#[derive(AsChangeset, Debug, Default)]
+#[diesel(table_name = users)]
+#[expect(missing_docs, reason = "the columns speak for themselves")]
+pub struct UserChanges {
+    pub email: Option<String>,
+    pub email_key: Option<String>,
+    pub email_verified_at: Option<Option<DateTime<Utc>>>,
+    pub is_active: Option<bool>,
+    pub is_staff: Option<bool>,
+}
+
+impl UserChanges {
+    /// Take another address, which nobody has confirmed yet.
+    pub fn set_email(&mut self, email: &Email) {
+        self.email = Some(email.as_str().to_owned());
+        self.email_key = Some(email.key().to_owned());
+        self.email_verified_at = Some(None);
+    }
+
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.email.is_none() && self.is_active.is_none() && self.is_staff.is_none()
+    }
+}
+
+impl NewUser {
+    /// Breaks `users_username_key_key` or `users_email_key_key` where someone has the name or the address.
+    pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<User> {
+        diesel::insert_into(users::table)
+            .values((
+                users::username.eq(self.username.as_str()),
+                users::username_key.eq(self.username.key()),
+                users::email.eq(self.email.as_str()),
+                users::email_key.eq(self.email.key()),
+                users::password_hash.eq(&self.password_hash),
+                users::is_staff.eq(self.is_staff),
+            ))
+            .returning(User::as_returning())
+            .get_result(conn)
+    }
+
+    /// Which of the two unique keys somebody has already. A hint that saves hashing a password in vain: only the insert
+    /// itself decides.
+    pub fn clash(conn: &mut PgConnection, username: &Username, email: &Email) -> QueryResult<Option<Clash>> {
+        let rows: Vec<String> = users::table
+            .filter(users::username_key.eq(username.key()).or(users::email_key.eq(email.key())))
+            .select(users::username_key)
+            .load(conn)?;
+        Ok(match rows.as_slice() {
+            [] => None,
+            rows if rows.iter().any(|key| key == username.key()) => Some(Clash::Username),
+            _ => Some(Clash::Email),
+        })
+    }
+}
+
+/// What a new user shares with another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clash {
+    /// The username.
+    Username,
+    /// The e-mail address.
+    Email,
+}
+
+impl User {
+    /// By name in any case, inactive ones for staff only.
+    pub fn find(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<Self> {
+        let mut query = users::table
+            .filter(users::username_key.eq(fold(username)))
+            .select(Self::as_select())
+            .into_boxed();
+        if !viewer.is_staff() {
+            query = query.filter(users::is_active);
+        }
+        query.first(conn)
+    }
+
+    /// The same under a row lock, for a change.
+    pub fn lock(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<Self> {
+        let user: Self = users::table
+            .filter(users::username_key.eq(fold(username)))
+            .select(Self::as_select())
+            .for_update()
+            .first(conn)?;
+        if user.is_active || viewer.is_staff() { Ok(user) } else { Err(diesel::NotFound) }
+    }
+
+    /// By username or e-mail, in any case, active or not: for a login.
+    pub fn by_login(conn: &mut PgConnection, login: &str) -> QueryResult<Option<Self>> {
+        let key = fold(login);
+        users::table
+            .filter(users::username_key.eq(&key).or(users::email_key.eq(&key)))
+            // A username may look like another's address; then the username is meant.
+            .order(users::username_key.eq(&key).desc())
+            .select(Self::as_select())
+            .first(conn)
+            .optional()
+    }
+
+    /// A page by username.
+    pub fn page(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        keyset: &Keyset<String>,
+    ) -> QueryResult<Slice<Self>> {
+        let mut query = users::table.select(Self::as_select()).into_boxed();
+        if !viewer.is_staff() {
+            query = query.filter(users::is_active);
+        }
+        query = match (&keyset.from, keyset.backward) {
+            (Some((key, _)), false) => query.filter(users::username_key.gt(key)),
+            (Some((key, _)), true) => query.filter(users::username_key.lt(key)),
+            (None, _) => query,
+        };
+        query = if keyset.backward {
+            query.order(users::username_key.desc())
+        } else {
+            query.order(users::username_key.asc())
+        };
+        Ok(keyset.slice(query.limit(keyset.fetch()).load(conn)?))
+    }
+
+    /// Change the row; the version moves.
+    pub fn update(&self, conn: &mut PgConnection, changes: &UserChanges) -> QueryResult<Self> {
+        if changes.is_empty() {
+            return Ok(self.clone());
+        }
+        diesel::update(self).set(changes).returning(Self::as_returning()).get_result(conn)
+    }
+
+    /// Remember a login.
+    pub fn touch_login(conn: &mut PgConnection, id: i64) -> QueryResult<()> {
+        diesel::update(users::table.find(id)).set(users::last_login.eq(diesel::dsl::now)).execute(conn)?;
+        Ok(())
+    }
+
+    /// How many others may administer, with their rows locked so that two cannot step down at once.
+    pub fn other_active_staff(&self, conn: &mut PgConnection) -> QueryResult<usize> {
+        let ids: Vec<i64> = users::table
+            .filter(users::is_staff.and(users::is_active))
+            .order(users::id)
+            .select(users::id)
+            .for_update()
+            .load(conn)?;
+        Ok(ids.iter().filter(|id| **id != self.id).count())
+    }
+
+    /// Delete the row; what hangs on it goes by cascade.
+    pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::delete(self).execute(conn).map(drop)
+    }
+}

@@ -1,0 +1,110 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    pictures (key) {
+        key -> Text,
+        width -> Int4,
+        height -> Int4,
+        bytes -> Int8,
+        blurhash -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    post_slugs (slug) {
+        slug -> Text,
+        post_id -> Int8,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    posts (id) {
+        id -> Int8,
+        slug -> Text,
+        title -> Text,
+        content -> Text,
+        category -> Text,
+        rating -> Int2,
+        rank -> Int2,
+        published -> Bool,
+        published_at -> Nullable<Timestamptz>,
+        writer_id -> Int8,
+        editor_id -> Nullable<Int8>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    profiles (user_id) {
+        user_id -> Int8,
+        display_name -> Text,
+        bio -> Nullable<Text>,
+        occupation -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        avatar_key -> Nullable<Text>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Int8,
+        user_id -> Int8,
+        generation -> Int8,
+        token_hash -> Bytea,
+        user_agent -> Text,
+        ip -> Text,
+        created_at -> Timestamptz,
+        last_used_at -> Timestamptz,
+        rotated_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    signing_keys (kid) {
+        kid -> Text,
+        public_key -> Bytea,
+        sealed_private_key -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Int8,
+        username -> Text,
+        username_key -> Text,
+        email -> Text,
+        email_key -> Text,
+        email_verified_at -> Nullable<Timestamptz>,
+        password_hash -> Text,
+        is_active -> Bool,
+        is_staff -> Bool,
+        last_login -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::joinable!(post_slugs -> posts (post_id));
+diesel::joinable!(profiles -> pictures (avatar_key));
+diesel::joinable!(profiles -> users (user_id));
+diesel::joinable!(sessions -> users (user_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    pictures,
+    post_slugs,
+    posts,
+    profiles,
+    sessions,
+    signing_keys,
+    users,
+);

@@ -1,0 +1,73 @@
+//! A few low-priority threads behind a bounded queue, for work that burns a core: Argon2 and pictures.
+//!
+//! The async threads must never do it, and the runtime's blocking pool has no bound to speak of: a hundred logins would be
+//! a hundred threads. Low priority, so that on a full machine a `GET` goes before a login.
+
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use crate::error::{Code, Error, Result};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A handle to the threads; clones share them. They end when the last handle is dropped.
+#[derive(Clone)]
+pub struct Workers {
+    queue: SyncSender<Job>,
+}
+
+impl Workers {
+    /// Start `threads` threads called `name`, with room for `queued` jobs that wait.
+    pub fn start(name: &str, threads: usize, queued: usize) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel::<Job>(queued);
+        let jobs = Arc::new(Mutex::new(jobs));
+        for number in 0..threads {
+            let jobs = Arc::clone(&jobs);
+            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || work(&jobs))?;
+        }
+        Ok(Self { queue })
+    }
+
+    /// Run `job` there, in the caller's tracing span. Fails with 503 `busy` at once when the queue is full, and with 500
+    /// when the job panics. A caller that goes away does not stop a job that has begun.
+    pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (answer, answered) = oneshot::channel();
+        let span = Span::current();
+        let job: Job = Box::new(move || {
+            // Whoever gave up waiting, in the queue already, needs no work done.
+            if !answer.is_closed() {
+                let result = span.in_scope(job);
+                drop(answer.send(result));
+            }
+        });
+        self.queue.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Error::unavailable(Code::Busy, 1),
+            TrySendError::Disconnected(_) => Error::internal("the worker threads are gone"),
+        })?;
+        answered.await.map_err(|_| Error::internal("a job on a worker thread panicked"))
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>) {
+    lower_priority();
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // The panic hook has logged it; the caller sees its channel closed.
+        drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
+    }
+}
+
+/// On Linux `setpriority` with `PRIO_PROCESS` and 0 means the calling thread (see `setpriority(2)`, "C library/kernel
+/// differences"). A failure costs fairness only.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: no memory is involved.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+    }
+}
