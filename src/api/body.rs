@@ -156,6 +156,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         .map_err(|error| Error::refused(Code::MalformedBody, format!("The body is no JSON: {error}.")))?;
     std::str::from_utf8(bytes)
         .map_err(|_| Error::refused(Code::MalformedBody, "The body is not well-formed UTF-8."))?;
+    // serde would take an array for a struct, member by member.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Error::invalid(Violation::body("", "invalid_type", "The body is no JSON object.")));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());

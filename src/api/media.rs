@@ -62,13 +62,16 @@ pub async fn get_media(request: HttpRequest, media: Data<Media>) -> Result<HttpR
 #[expect(dead_code, reason = "only the document knows it; files are streamed")]
 pub struct MediaFile(String);
 
+/// Longer than any key that we make.
+const KEY_MAX: usize = 200;
+
 /// Keys that we make: a folder of ours and an extension of ours. Anything else in the folder of the local store is nobody's
 /// business.
 fn is_served(key: &str) -> bool {
     let folder = AVATAR.upload_to.split('/').next().unwrap_or_default();
     let has_extension = [".jpg", ".png", ".webp"].iter().any(|extension| key.ends_with(extension));
     let is_plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.'));
-    key.split('/').next() == Some(folder) && has_extension && is_plain
+    key.len() <= KEY_MAX && key.split('/').next() == Some(folder) && has_extension && is_plain
 }
 
 /// A key is never used twice, so it tells the bytes.

@@ -1,0 +1,241 @@
+//! The program under test: a node of its own for each test.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use actix_web::dev::ServerHandle;
+use clap::Parser;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use plaza::api::client::Client as Origin;
+use plaza::app::App;
+use plaza::auth::secret::Secret;
+use plaza::config::{Config, search_path};
+use plaza::db::embedded::{Error, Options, Postgres};
+use plaza::db::migrations;
+use plaza::models::names::{Email, Username};
+use plaza::models::user::NewUser;
+use tempfile::TempDir;
+
+use crate::client::Client;
+
+/// What every member logs in with.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// One node with a schema and a media folder of its own, listening on a port of its own.
+pub struct TestApp {
+    pub app: App,
+    pub base: String,
+    pub media: PathBuf,
+    schema: Schema,
+    handles: [ServerHandle; 2],
+    pub ops: String,
+    _folder: TempDir,
+}
+
+#[derive(Parser)]
+struct Settings {
+    #[command(flatten)]
+    config: Config,
+}
+
+impl TestApp {
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With other settings than the default ones, as flags.
+    pub async fn with(flags: &[&str]) -> Self {
+        let schema = Schema::migrated();
+        Self::on(schema, flags)
+    }
+
+    fn on(schema: Schema, flags: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let media = folder.path().join("media");
+        let (api, ops) = (listen(), listen());
+        let base = format!("http://{}", api.local_addr().expect("an address"));
+        let ops_base = format!("http://{}", ops.local_addr().expect("an address"));
+        let store = format!("file:{}", media.display());
+        let defaults =
+            ["plaza", "--public-url", &base, "--store", &store, "--workers", "1", "--database-pool", "4"];
+        let config = Settings::parse_from(defaults.iter().chain(flags)).config;
+        let secret = Secret::load(Some("the secret of the tests, long enough".into()), folder.path())
+            .expect("a secret");
+        let app = App::new(config, &schema.url, &secret).expect("an app");
+        let (public, operators) = app.serve(api, ops).expect("servers");
+        let handles = [public.handle(), operators.handle()];
+        actix_web::rt::spawn(public);
+        actix_web::rt::spawn(operators);
+        Self { app, base, media, schema, handles, ops: ops_base, _folder: folder }
+    }
+
+    /// Somebody without a token.
+    pub fn guest(&self) -> Client {
+        Client::new(&self.base, None)
+    }
+
+    /// A user of this name, made on first use, with a session of its own each time.
+    pub fn member(&self, name: &str) -> Client {
+        self.user(name, false)
+    }
+
+    /// The same who may administer everything.
+    pub fn staff(&self, name: &str) -> Client {
+        self.user(name, true)
+    }
+
+    fn user(&self, name: &str, is_staff: bool) -> Client {
+        static HASH: LazyLock<String> = LazyLock::new(|| {
+            use argon2::PasswordHasher;
+            argon2::Argon2::default().hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
+        });
+        let origin = Origin { ip: "127.0.0.1".into(), user_agent: "tests".into() };
+        let tokens = self.app.db().transaction_blocking(|conn| {
+            let user = match plaza::models::user::User::by_login(conn, name)? {
+                Some(user) => user,
+                None => NewUser {
+                    username: Username::parse(name).expect("a username"),
+                    email: Email::parse(&address(name)).expect("an address"),
+                    password_hash: HASH.clone(),
+                    is_staff,
+                }
+                .insert(conn)?,
+            };
+            self.app.issuer().open_session(conn, user.id, &origin)
+        });
+        Client::new(&self.base, Some(tokens.expect("tokens").access_token))
+    }
+
+    /// Plain SQL on the test's schema.
+    pub fn sql(&self, statement: &str) {
+        self.schema.connect().batch_execute(statement).expect("SQL");
+    }
+
+    /// How many rows a query counts.
+    pub fn count(&self, from: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = diesel::sql_types::BigInt)]
+            count: i64,
+        }
+        let query = diesel::sql_query(format!("SELECT count(*) AS count FROM {from}"));
+        query.get_result::<Count>(&mut self.schema.connect()).expect("a count").count
+    }
+
+    /// Every file of the media folder, by its path in it.
+    pub fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.media.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path.strip_prefix(&self.media).expect("inside").display().to_string());
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        for handle in &self.handles {
+            drop(handle.stop(false));
+        }
+    }
+}
+
+/// `ana@example.org`; a name that no address can hold is spelt in hexadecimal digits.
+fn address(name: &str) -> String {
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric());
+    let local =
+        if is_plain { name.to_owned() } else { name.bytes().map(|byte| format!("{byte:02x}")).collect() };
+    format!("{local}@example.org")
+}
+
+fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a port")
+}
+
+/// A schema of its own in the run's database, dropped with it.
+pub struct Schema {
+    name: String,
+    pub url: String,
+}
+
+impl Schema {
+    /// Without tables.
+    pub fn empty() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let server = SERVER.url();
+        connect(server).batch_execute(&format!("CREATE SCHEMA {name}")).expect("a schema");
+        let separator = if server.contains('?') { '&' } else { '?' };
+        // The secret's search path is what makes one database look like many.
+        let url = format!("{server}{separator}options=-csearch_path%3D{name}");
+        Self { name, url }
+    }
+
+    /// With every table.
+    pub fn migrated() -> Self {
+        let schema = Self::empty();
+        migrations::up(&mut schema.connect()).expect("migrations");
+        schema
+    }
+
+    pub fn connect(&self) -> PgConnection {
+        connect(&self.url)
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        // Requests that the test did not wait for may hold locks a moment longer; the statement waits for them.
+        drop(connect(SERVER.url()).batch_execute(&format!("DROP SCHEMA {} CASCADE", self.name)));
+    }
+}
+
+fn connect(url: &str) -> PgConnection {
+    PgConnection::establish(url).expect("a connection")
+}
+
+/// The run's server. It dies with the process; its folder is used again by the next run that finds it free.
+static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
+    for number in 0.. {
+        let options = Options {
+            data_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("api-{number}")),
+            bin_dir: None,
+            path: search_path(),
+            max_connections: 100,
+        };
+        match Postgres::start(&options) {
+            Ok(server) => {
+                drop_leftovers(server.url());
+                return server;
+            }
+            Err(Error::InUse { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    unreachable!("some folder is free")
+});
+
+/// Schemas of runs that were killed.
+fn drop_leftovers(url: &str) {
+    connect(url)
+        .batch_execute(
+            "DO $$ DECLARE name text; BEGIN
+                 FOR name IN SELECT nspname FROM pg_namespace WHERE nspname ~ '^t[0-9]+_[0-9]+$' LOOP
+                     EXECUTE format('DROP SCHEMA %I CASCADE', name);
+                 END LOOP;
+             END $$",
+        )
+        .expect("a clean database");
+}

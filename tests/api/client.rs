@@ -1,0 +1,142 @@
+//! A client: requests as a frontend would send them, answers as it would see them.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder, redirect};
+use serde_json::Value;
+
+/// Somebody who sends requests, with or without a token.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    pub token: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// `201 Created`.
+    pub status: String,
+    pub headers: HeaderMap,
+    pub bytes: Vec<u8>,
+}
+
+impl Client {
+    pub fn new(base: &str, token: Option<String>) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .no_gzip()
+            .no_brotli()
+            .build()
+            .expect("a client");
+        Self { http, base: base.to_owned(), token }
+    }
+
+    /// The same client with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// A request that is still to be filled in. `path` may be a whole URL.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn head(&self, path: &str) -> Answer {
+        send(self.request(Method::HEAD, path)).await
+    }
+
+    pub async fn get_with(&self, path: &str, header: &'static str, value: &str) -> Answer {
+        send(self.request(Method::GET, path).header(header, value)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    pub async fn patch_if(&self, path: &str, tag: &str, body: Value) -> Answer {
+        send(self.request(Method::PATCH, path).header("If-Match", tag).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.request(Method::DELETE, path)).await
+    }
+
+    /// One file in one part of a form.
+    pub async fn upload(&self, path: &str, part: &str, bytes: Vec<u8>) -> Answer {
+        let file =
+            Part::bytes(bytes).file_name("../../etc/picture.exe").mime_str("text/plain").expect("a type");
+        self.form(path, Form::new().part(part.to_owned(), file)).await
+    }
+
+    pub async fn form(&self, path: &str, form: Form) -> Answer {
+        send(self.request(Method::PUT, path).multipart(form)).await
+    }
+}
+
+/// Send a request and read the whole answer.
+pub async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.expect("an answer");
+    Answer {
+        status: response.status().to_string(),
+        headers: response.headers().clone(),
+        bytes: response.bytes().await.expect("a body").to_vec(),
+    }
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error} in {self:?}"))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+        self.headers.get(name).map(HeaderValue::to_str).transpose().expect("text").unwrap_or_default()
+    }
+
+    /// A member of the body, by RFC 6901 pointer; `null` where there is none.
+    pub fn at(&self, pointer: &str) -> Value {
+        self.json().pointer(pointer).cloned().unwrap_or_default()
+    }
+
+    /// A member that is text.
+    pub fn text(&self, pointer: &str) -> String {
+        self.at(pointer).as_str().unwrap_or_else(|| panic!("{pointer} is no text in {self:?}")).to_owned()
+    }
+
+    /// `422 validation_failed /title too_long, /slug invalid_slug`: status, code and faults of a refusal in one line, after
+    /// checking that it is a whole problem.
+    pub fn refusal(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let body = self.json();
+        for member in ["type", "title", "detail", "instance", "code"] {
+            assert!(body[member].as_str().is_some_and(|text| !text.is_empty()), "{member} in {body}");
+        }
+        assert_eq!(body["instance"], self.header("x-request-id"));
+        assert!(self.status.starts_with(&body["status"].to_string()), "{body}");
+        let faults: Vec<String> = body["errors"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|fault| {
+                let place = fault["pointer"].as_str().or(fault["parameter"].as_str()).expect("a place");
+                format!(" {place} {}", fault["code"].as_str().expect("a code"))
+            })
+            .collect();
+        format!("{} {}{}", body["status"], body["code"].as_str().expect("a code"), faults.join(","))
+    }
+}

@@ -1,0 +1,279 @@
+//! Registration, reading, administration, deletion.
+
+use futures_util::future::join_all;
+use insta::assert_snapshot;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::app::{PASSWORD, TestApp};
+use crate::client::send;
+
+fn registration(username: &str) -> Value {
+    json!({ "username": username, "email": format!("{username}@example.org"), "password": PASSWORD })
+}
+
+#[actix_web::test]
+async fn whoever_registers_is_a_user_with_a_profile() {
+    let app = TestApp::new().await;
+    let answer = app.guest().post("/api/v1/users", registration("Ana")).await;
+    assert_snapshot!(answer.status, @"201 Created");
+    assert_eq!(answer.header("location"), format!("{}/api/v1/users/Ana", app.base));
+    assert!(answer.header("etag").starts_with("\"1-"), "{answer:?}");
+    let user = answer.json();
+    assert_eq!(user["url"], answer.header("location"));
+    assert_eq!(user["email"], "Ana@example.org");
+    assert_eq!((&user["is_active"], &user["is_staff"]), (&json!(true), &json!(false)));
+
+    let profile = app.guest().get("/api/v1/profiles/ANA").await;
+    assert_eq!(profile.at("/display_name"), "Ana");
+}
+
+#[actix_web::test]
+async fn a_user_made_by_sql_has_a_profile_too() {
+    let app = TestApp::new().await;
+    app.sql(
+        "INSERT INTO users (username, username_key, email, email_key, password_hash)
+         SELECT 'u' || n, 'u' || n, 'u' || n || '@x.org', 'u' || n || '@x.org', '-' FROM generate_series(1, 50) AS n",
+    );
+    assert_eq!(app.count("profiles"), 50);
+}
+
+#[actix_web::test]
+async fn every_fault_of_a_registration_is_told_at_once() {
+    let app = TestApp::new().await;
+    let refusal = async |body: Value| app.guest().post("/api/v1/users", body).await.refusal();
+    assert_snapshot!(refusal(json!({})).await,
+        @"422 validation_failed /username required, /email required, /password required");
+    assert_snapshot!(refusal(json!({ "username": "me", "email": "x", "password": "123" })).await,
+        @"422 validation_failed /username invalid_username, /email invalid_email, /password too_short, /password password_numeric");
+    assert_snapshot!(refusal(json!({ "username": "a b", "email": "a@b.de", "password": "a\u{0}bcdefgh" })).await,
+        @"422 validation_failed /username invalid_username, /password null_character");
+    assert_snapshot!(refusal(json!({ "username": "x".repeat(151), "email": null, "password": "x".repeat(257) })).await,
+        @"422 validation_failed /email required, /username too_long, /username invalid_username, /password too_long");
+    assert_snapshot!(refusal(json!({ "username": 7 })).await, @"422 validation_failed /username invalid_type");
+    assert_snapshot!(refusal(json!({ "username": "ana", "is_staff": true })).await,
+        @"422 validation_failed /is_staff unknown_member");
+    assert_eq!(app.count("users"), 0);
+}
+
+#[actix_web::test]
+async fn names_and_addresses_are_unique_whatever_the_case() {
+    let app = TestApp::new().await;
+    let guest = app.guest();
+    guest.post("/api/v1/users", registration("Ana")).await;
+    let same_name = json!({ "username": "aNA", "email": "b@example.org", "password": PASSWORD });
+    assert_snapshot!(guest.post("/api/v1/users", same_name).await.refusal(), @"409 username_taken");
+    let same_address = json!({ "username": "bob", "email": "ANA@example.ORG", "password": PASSWORD });
+    assert_snapshot!(guest.post("/api/v1/users", same_address).await.refusal(), @"409 email_taken");
+}
+
+#[actix_web::test]
+async fn of_200_parallel_registrations_of_one_name_one_wins() {
+    let app = TestApp::new().await;
+    let guest = app.guest();
+    let register = |n: usize| {
+        let guest = guest.clone();
+        let body = json!({ "username": "ana", "email": format!("{n}@example.org"), "password": PASSWORD });
+        async move { guest.post("/api/v1/users", body).await.status }
+    };
+    let statuses = join_all((0..200).map(register)).await;
+    let count = |status: &str| statuses.iter().filter(|seen| *seen == status).count();
+    assert_eq!((count("201 Created"), count("409 Conflict")), (1, 199), "{statuses:?}");
+    assert_eq!((app.count("users"), app.count("profiles")), (1, 1));
+}
+
+#[actix_web::test]
+async fn private_members_are_null_to_strangers() {
+    let app = TestApp::new().await;
+    let (ana, bob, staff) = (app.member("ana"), app.member("bob"), app.staff("root"));
+    for (client, sees) in [(&app.guest(), false), (&bob, false), (&ana, true), (&staff, true)] {
+        let user = client.get("/api/v1/users/ana").await.json();
+        for member in ["email", "is_active", "is_staff", "last_login"] {
+            assert_eq!(user[member].is_null(), !sees, "{member} in {user}");
+        }
+        assert!(user.as_object().expect("an object").contains_key("email_verified_at"), "{user}");
+    }
+}
+
+#[actix_web::test]
+async fn a_user_is_found_by_any_case_and_as_me() {
+    let app = TestApp::new().await;
+    let ana = app.member("Ana.B@c+d");
+    assert_eq!(ana.get("/api/v1/users/ana.b@C%2Bd").await.at("/username"), "Ana.B@c+d");
+    assert_eq!(ana.get("/api/v1/users/me").await.at("/username"), "Ana.B@c+d");
+    assert_eq!(ana.get("/api/v1/users/ME").await.at("/username"), "Ana.B@c+d");
+    assert_snapshot!(app.guest().get("/api/v1/users/me").await.refusal(), @"401 authentication_required");
+    for nobody in ["bob", "%00", "%FF", "..%2f", &"x".repeat(151), "%F0%9F%8E%89", "'--"] {
+        assert_eq!(
+            app.guest().get(&format!("/api/v1/users/{nobody}")).await.refusal(),
+            "404 not_found",
+            "{nobody}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn users_are_listed_by_name_in_pages() {
+    let app = TestApp::new().await;
+    for name in ["dora", "Ana", "carl", "bob", "eva"] {
+        app.member(name);
+    }
+    let names = |page: &Value| -> Vec<String> {
+        page["results"]
+            .as_array()
+            .expect("results")
+            .iter()
+            .map(|u| u["username"].as_str().expect("a name").to_owned())
+            .collect()
+    };
+    let first = app.guest().get("/api/v1/users?limit=2").await;
+    assert_eq!(names(&first.json()), ["Ana", "bob"]);
+    assert_eq!(first.at("/previous"), Value::Null);
+    assert_eq!(first.at("/count"), Value::Null);
+    let next = first.text("/next");
+    assert_eq!(first.header("link"), format!("<{next}>; rel=\"next\""));
+
+    let second = app.guest().get(&next).await;
+    assert_eq!(names(&second.json()), ["carl", "dora"]);
+    let third = app.guest().get(&second.text("/next")).await;
+    assert_eq!(names(&third.json()), ["eva"]);
+    assert_eq!(third.at("/next"), Value::Null);
+
+    let back = app.guest().get(&third.text("/previous")).await;
+    assert_eq!(names(&back.json()), ["carl", "dora"]);
+    let back = app.guest().get(&back.text("/previous")).await;
+    assert_eq!(names(&back.json()), ["Ana", "bob"]);
+    assert_eq!(back.at("/previous"), Value::Null);
+    assert_eq!(names(&app.guest().get("/api/v1/users?limit=0").await.json()), Vec::<String>::new());
+}
+
+#[actix_web::test]
+async fn a_cursor_belongs_to_its_list() {
+    let app = TestApp::new().await;
+    for name in ["ana", "bob"] {
+        app.member(name);
+    }
+    let cursor = app.guest().get("/api/v1/users?limit=1").await.text("/next_cursor");
+    let get = async |path: String| app.guest().get(&path).await.refusal();
+    assert_snapshot!(get(format!("/api/v1/profiles?cursor={cursor}")).await, @"400 invalid_query cursor invalid_cursor");
+    assert_snapshot!(get(format!("/api/v1/users?cursor={cursor}A")).await, @"400 invalid_query cursor invalid_cursor");
+    assert_snapshot!(get("/api/v1/users?cursor=".into()).await, @"400 invalid_query cursor invalid_cursor");
+    assert_snapshot!(get("/api/v1/users?limit=101".into()).await, @"400 invalid_query limit out_of_range");
+    assert_snapshot!(get("/api/v1/users?limit=-1".into()).await, @"400 invalid_query limit out_of_range");
+    assert_snapshot!(get("/api/v1/users?limit=many".into()).await, @"400 invalid_query limit invalid_parameter");
+}
+
+#[actix_web::test]
+async fn inactive_users_are_seen_by_staff_only() {
+    let app = TestApp::new().await;
+    let (ana, staff) = (app.member("ana"), app.staff("root"));
+    let answer = staff.patch("/api/v1/users/ana", json!({ "is_active": false })).await;
+    assert_snapshot!(answer.status, @"200 OK");
+    assert_snapshot!(app.guest().get("/api/v1/users/ana").await.refusal(), @"404 not_found");
+    assert_snapshot!(app.guest().get("/api/v1/profiles/ana").await.refusal(), @"404 not_found");
+    assert_snapshot!(staff.get("/api/v1/users/ana").await.status, @"200 OK");
+    assert_eq!(app.guest().get("/api/v1/users").await.at("/results/1"), Value::Null);
+    assert_snapshot!(ana.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
+    let login = json!({ "login": "ana", "password": PASSWORD });
+    assert_snapshot!(app.guest().post("/api/v1/auth/login", login.clone()).await.refusal(), @"401 invalid_credentials");
+
+    staff.patch("/api/v1/users/ana", json!({ "is_active": true })).await;
+    assert_snapshot!(app.guest().post("/api/v1/auth/login", login).await.status, @"200 OK");
+}
+
+#[actix_web::test]
+async fn ones_address_changes_with_the_password_only() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    app.member("bob");
+    let refusal = async |body: Value| ana.patch("/api/v1/users/me", body).await.refusal();
+    assert_snapshot!(refusal(json!({ "email": "new@example.org" })).await,
+        @"422 validation_failed /current_password required");
+    assert_snapshot!(refusal(json!({ "email": "new@example.org", "current_password": "wrong horse" })).await,
+        @"422 validation_failed /current_password password_wrong");
+    assert_snapshot!(refusal(json!({ "email": "bob@example.org", "current_password": PASSWORD })).await,
+        @"409 email_taken");
+    assert_snapshot!(refusal(json!({ "email": null })).await, @"422 validation_failed /email required");
+    let answer = ana
+        .patch("/api/v1/users/me", json!({ "email": "new@example.org", "current_password": PASSWORD }))
+        .await;
+    assert_eq!(answer.at("/email"), "new@example.org");
+}
+
+#[actix_web::test]
+async fn only_staff_administer() {
+    let app = TestApp::new().await;
+    let (ana, staff) = (app.member("ana"), app.staff("root"));
+    app.member("bob");
+    let change = json!({ "is_staff": true });
+    assert_snapshot!(app.guest().patch("/api/v1/users/ana", change.clone()).await.refusal(), @"401 authentication_required");
+    assert_snapshot!(ana.patch("/api/v1/users/bob", change.clone()).await.refusal(), @"403 forbidden");
+    assert_snapshot!(ana.patch("/api/v1/users/me", change.clone()).await.refusal(), @"403 forbidden");
+    assert_snapshot!(staff.patch("/api/v1/users/nobody", change.clone()).await.refusal(), @"404 not_found");
+    assert_eq!(staff.patch("/api/v1/users/ana", change).await.at("/is_staff"), true);
+    assert_eq!(ana.get("/api/v1/users/bob").await.at("/email"), "bob@example.org");
+}
+
+#[actix_web::test]
+async fn somebody_is_left_to_administer() {
+    let app = TestApp::new().await;
+    let root = app.staff("root");
+    for body in [json!({ "is_staff": false }), json!({ "is_active": false })] {
+        assert_eq!(root.patch("/api/v1/users/me", body).await.refusal(), "409 last_staff");
+    }
+    assert_snapshot!(root.delete("/api/v1/users/me").await.refusal(), @"409 last_staff");
+    let other = app.staff("other");
+    let (first, second) = futures_util::join!(
+        root.patch("/api/v1/users/me", json!({ "is_staff": false })),
+        other.patch("/api/v1/users/me", json!({ "is_staff": false }))
+    );
+    assert_eq!(app.count("users WHERE is_staff"), 1, "{first:?} {second:?}");
+}
+
+#[actix_web::test]
+async fn a_deleted_user_takes_everything_along() {
+    let app = TestApp::new().await;
+    let (ana, bob) = (app.member("ana"), app.member("bob"));
+    ana.post("/api/v1/posts", json!({ "title": "One", "published": true })).await;
+    bob.post("/api/v1/posts", json!({ "title": "Two", "editor": "ana", "published": true })).await;
+    ana.upload("/api/v1/profiles/me/avatar", "avatar", crate::pictures::jpeg(64, 48)).await;
+    assert_eq!(app.files().len(), 3);
+
+    assert_snapshot!(bob.delete("/api/v1/users/ana").await.refusal(), @"403 forbidden");
+    let answer = ana.delete("/api/v1/users/ana").await;
+    assert_eq!(answer.json(), json!({ "deleted": 3, "by_type": { "posts": 1, "profiles": 1, "users": 1 } }));
+    assert_snapshot!(ana.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
+    assert_snapshot!(app.guest().get("/api/v1/posts/one").await.refusal(), @"404 not_found");
+    assert_eq!(app.guest().get("/api/v1/posts/two").await.at("/editor"), Value::Null);
+    assert_eq!(
+        (app.count("sessions WHERE user_id NOT IN (SELECT id FROM users)"), app.count("pictures")),
+        (0, 0)
+    );
+    assert_eq!(app.files(), Vec::<String>::new());
+}
+
+#[actix_web::test]
+async fn deleting_oneself_wants_a_fresh_login() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    app.sql("UPDATE sessions SET created_at = now() - interval '11 minutes'");
+    assert_snapshot!(ana.delete("/api/v1/users/me").await.refusal(), @"403 reauthentication_required");
+    assert_snapshot!(app.member("ana").delete("/api/v1/users/me").await.status, @"200 OK");
+}
+
+#[actix_web::test]
+async fn a_stale_if_match_changes_nothing() {
+    let app = TestApp::new().await;
+    let (ana, staff) = (app.member("ana"), app.staff("root"));
+    let tag = staff.get("/api/v1/users/ana").await.header("etag").to_owned();
+    assert_snapshot!(staff.patch_if("/api/v1/users/ana", &tag, json!({ "is_staff": true })).await.status, @"200 OK");
+    assert_snapshot!(staff.patch_if("/api/v1/users/ana", &tag, json!({ "is_staff": false })).await.refusal(),
+        @"412 precondition_failed");
+    // A stale tag comes before a faulty body, and a login moves no version.
+    assert_snapshot!(staff.patch_if("/api/v1/users/ana", &tag, json!({ "is_staff": 7 })).await.refusal(),
+        @"412 precondition_failed");
+    let tag = ana.get("/api/v1/users/me").await.header("etag").to_owned();
+    app.guest().post("/api/v1/auth/login", json!({ "login": "ana", "password": PASSWORD })).await;
+    let delete = ana.request(Method::DELETE, "/api/v1/users/me").header("If-Match", tag);
+    assert_snapshot!(send(delete).await.status, @"200 OK");
+}
