@@ -68,6 +68,7 @@ check-generated:
 	@scripts/need build postgres
 	cargo build --locked
 	$(DEBUG_PLAZA) openapi --check
+	$(DEBUG_PLAZA) reference --check
 	@scripts/scratch $(DEBUG_PLAZA) scripts/print-schema --check
 
 check-openapi:

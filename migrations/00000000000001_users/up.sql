@@ -6,7 +6,7 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     NEW.version := OLD.version + 1;
-    NEW.updated_at := clock_timestamp();
+    NEW.updated_at := now();
     RETURN NEW;
 END
 $$;

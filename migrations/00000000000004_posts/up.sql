@@ -38,7 +38,7 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF NEW.published AND NEW.published_at IS NULL THEN
-        NEW.published_at := clock_timestamp();
+        NEW.published_at := now();
     END IF;
     RETURN NEW;
 END

@@ -117,7 +117,8 @@ impl Issuer {
             token_type: "Bearer".into(),
             expires_in: i64::try_from(ACCESS_LIFETIME.as_secs()).unwrap_or(i64::MAX),
             refresh_token: self.refresh.seal(ticket)?,
-            refresh_expires_in: (expires_at - now).num_seconds().max(0),
+            // The database keeps microseconds, so a whole number of seconds may come back as a little less.
+            refresh_expires_in: ((expires_at - now).num_milliseconds() + 500).div_euclid(1000).max(0),
         })
     }
 
@@ -176,8 +177,11 @@ fn invalid_refresh_token() -> Error {
 }
 
 /// Log in.
+///
+/// Opens a session. 401 `invalid_credentials` alike for an unknown user, a wrong password and an inactive user; 503
+/// `busy` when too many log in at once.
 #[utoipa::path(
-    operation_id = "login", tag = "auth", request_body = Login,
+    operation_id = "login", tag = "auth", security(()), request_body = Login,
     responses((status = 200, description = "A new session's tokens", body = Tokens), Refusals)
 )]
 #[post("/auth/login")]
@@ -199,8 +203,11 @@ pub async fn login(
 }
 
 /// Exchange a refresh token for the next pair.
+///
+/// The token given is used up. For ten minutes it answers with the same successor again, as long as that has not
+/// been used: an answer that was lost does no harm. Given again later, it ends the session.
 #[utoipa::path(
-    operation_id = "refreshToken", tag = "auth", request_body = Refresh,
+    operation_id = "refreshToken", tag = "auth", security(()), request_body = Refresh,
     responses((status = 200, description = "The session's next tokens", body = Tokens), Refusals)
 )]
 #[post("/auth/refresh")]
@@ -213,7 +220,10 @@ pub async fn refresh_token(body: Body<Refresh>, db: Data<Db>, issuer: Data<Issue
     tokens.map(Json).ok_or_else(invalid_refresh_token)
 }
 
-/// End a session: that of the bearer token, or of a refresh token in the body.
+/// Log out.
+///
+/// Ends the session of the bearer token, or that of a refresh token in the body; its access tokens are refused from
+/// then on. Ending an ended session is no error.
 #[utoipa::path(
     operation_id = "logout", tag = "auth", security((), ("bearer" = [])),
     request_body(content = Option<Logout>),

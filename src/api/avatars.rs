@@ -1,6 +1,7 @@
 //! Avatars: the picture of a profile.
 
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, Header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, delete, get, put};
 use serde::Deserialize;
@@ -30,7 +31,11 @@ pub struct AvatarForm {
     avatar: String,
 }
 
-/// Upload one's own avatar, or as staff anyone's. The one before is removed.
+/// Upload an avatar.
+///
+/// One's own, or as staff anyone's; the one before is removed. A JPEG, PNG, WebP or GIF (its first frame) by its
+/// content, of at most 10 MiB, 40 megapixels and 16,384 pixels a side. It is kept upright, in sRGB, without
+/// metadata, at most 2048 pixels a side.
 #[utoipa::path(
     operation_id = "uploadAvatar", tag = "profiles", security(("bearer" = [])),
     request_body(content = AvatarForm, content_type = "multipart/form-data"),
@@ -84,7 +89,9 @@ pub async fn upload_avatar(
     Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
 }
 
-/// Remove the avatar; the one that is drawn from the name is shown again.
+/// Remove an avatar.
+///
+/// The one that is drawn from the name is shown again. Removing none is no error.
 #[utoipa::path(
     operation_id = "deleteAvatar", tag = "profiles", security(("bearer" = [])),
     params(
@@ -150,12 +157,14 @@ impl AvatarQuery {
     }
 }
 
-/// Go to a file of the avatar: for `<img src>`, without JSON.
+/// Go to a file of the avatar.
+///
+/// For `<img src>`, without JSON: to the smallest file that is not below `size`, else the largest; WebP if the
+/// `Accept` header names `image/webp`, else JPEG or PNG.
 #[utoipa::path(
     operation_id = "getAvatar", tag = "profiles", params(
         ("username" = String, Path, description = "Username in any case, or `me`"),
-        AvatarQuery,
-        ("Accept" = Option<String>, Header, description = "Names `image/webp` to get WebP")
+        AvatarQuery
     ),
     security((), ("bearer" = [])),
     responses(
@@ -180,16 +189,22 @@ pub async fn get_avatar(
         return Err(Error::not_found());
     }
     let picture = Picture::avatar(&urls, &full.username, full.avatar.as_ref());
-    let takes_webp = request
-        .headers()
-        .get_all(header::ACCEPT)
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| value.contains("image/webp"));
-    let chosen = choose(&picture.variants, size, takes_webp).map_or(&picture.url, |variant| &variant.url);
+    let chosen =
+        choose(&picture.variants, size, takes_webp(&request)).map_or(&picture.url, |variant| &variant.url);
     Ok(HttpResponse::Found()
         .insert_header((header::LOCATION, header_value(chosen)?))
         .insert_header((header::CACHE_CONTROL, "max-age=60"))
+        .insert_header((header::VARY, "Accept"))
         .finish())
+}
+
+/// Whether `Accept` names WebP itself, and not to refuse it: wildcards are in every client's, whatever it can show.
+fn takes_webp(request: &HttpRequest) -> bool {
+    let Ok(accept) = header::Accept::parse(request) else { return false };
+    accept
+        .0
+        .iter()
+        .any(|range| range.item.essence_str() == "image/webp" && range.quality > header::Quality::ZERO)
 }
 
 fn choose(variants: &[PictureVariant], size: u32, takes_webp: bool) -> Option<&PictureVariant> {

@@ -72,7 +72,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
                     shaped => Ok(Self(shaped)),
                 },
                 Err(error) => {
-                    drain(&mut payload).await;
+                    drain(&mut payload, &error).await;
                     Err(error)
                 }
             }
@@ -164,7 +164,11 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let pointer = pointer(error.path());
         let message = error.inner().to_string();
-        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        let message = message
+            .split(" at line ")
+            .next()
+            .unwrap_or_default()
+            .replace("expected i64", "expected a whole number");
         let code = if message.starts_with("unknown field") {
             "unknown_member"
         } else if message.starts_with("duplicate field") {
@@ -254,8 +258,11 @@ fn broken_off(error: &PayloadError) -> Error {
 }
 
 /// Read what is left of a refused body and throw it away, so that a browser sees the answer instead of a reset: at most
-/// 16 MiB and 5 s of it.
-pub async fn drain(payload: &mut Payload) {
+/// 16 MiB and 5 s of it. One that was too slow already is not waited for.
+pub async fn drain(payload: &mut Payload, refusal: &Error) {
+    if refusal.code() == Code::RequestTimeout {
+        return;
+    }
     const MOST: usize = 16 << 20;
     const LONGEST: Duration = Duration::from_secs(5);
     let discard = async {

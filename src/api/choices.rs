@@ -61,7 +61,10 @@ impl From<&Choice<i16>> for NumberChoice {
     }
 }
 
-/// List every enumeration with what people call its values.
+/// List every enumeration.
+///
+/// Each value with its name for programs and its label for people, and the picture types that can be uploaded: for
+/// the forms of a client.
 #[utoipa::path(
     operation_id = "listChoices", tag = "posts", security((), ("bearer" = [])),
     responses((status = 200, description = "Every enumeration", body = Choices), Refusals)

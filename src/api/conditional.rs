@@ -10,6 +10,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{FromRequest, HttpRequest, HttpResponse, Responder};
+use bytes::Bytes;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -56,14 +57,19 @@ impl Responder for Versioned {
 
 /// A list, with a weak tag of its bytes and links to its neighbours.
 pub struct Listed {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     links: Vec<String>,
 }
 
 impl Listed {
     /// 200 with the list. `links` are the values of the `Link` header.
     pub fn new(body: &impl Serialize, links: Vec<String>) -> Result<Self> {
-        Ok(Self { bytes: serde_json::to_vec(body).map_err(Error::internal)?, links })
+        Ok(Self { bytes: serde_json::to_vec(body).map_err(Error::internal)?.into(), links })
+    }
+
+    /// 200 with JSON that was made before.
+    pub fn of_bytes(bytes: Bytes) -> Self {
+        Self { bytes, links: Vec::new() }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::error::{Problem, Violation};
     info(
         title = "Plaza",
         description = "Users, profiles, avatars and posts. Every refusal is an RFC 9457 problem whose `code` is stable; \
-                       docs/errors.md lists them all.",
+                       /docs/errors lists them all.",
         license(name = "MIT", identifier = "MIT"),
         contact(name = "The Plaza authors")
     ),
@@ -62,16 +62,47 @@ pub fn json_3_1() -> String {
 pub fn json_3_0() -> String {
     let mut value = as_value();
     value["openapi"] = json!("3.0.3");
-    if let Some(license) = value["info"]["license"].as_object_mut() {
-        license.remove("identifier");
-    }
+    // 3.0 knows no SPDX identifiers.
+    value["info"]["license"] = json!({ "name": "MIT", "url": "https://opensource.org/license/mit" });
     lower(&mut value);
     pretty(&value)
 }
 
 fn as_value() -> Value {
     // The document is made of strings, numbers and maps.
-    serde_json::to_value(document()).unwrap_or_default()
+    let mut value = serde_json::to_value(document()).unwrap_or_default();
+    let items = value["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
+    for operation in items.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut()) {
+        if let Some(body) = operation.get_mut("requestBody") {
+            leave_out_optional_body(body);
+        }
+        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+            leave_out_null(&mut parameter["schema"]);
+        }
+    }
+    value
+}
+
+/// A parameter that may be left out is never `null` either: a URL and a header have no way to say it.
+fn leave_out_null(schema: &mut Value) {
+    if let Some(kind) =
+        schema["type"].as_array().and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned()
+    {
+        schema["type"] = kind;
+    }
+}
+
+/// A body that may be left out is not one that may be `null`, which is what utoipa makes of `Option`.
+fn leave_out_optional_body(body: &mut Value) {
+    let schema = &mut body["content"]["application/json"]["schema"];
+    let variants = schema["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let real = variants.iter().find(|variant| variant["type"] != "null").cloned();
+    if let Some(real) = real {
+        *schema = real;
+        body["required"] = json!(false);
+    } else if schema.is_null() {
+        body["content"].as_object_mut().map(|content| content.remove("application/json"));
+    }
 }
 
 fn pretty(value: &Value) -> String {
@@ -109,8 +140,15 @@ fn lower_schema(object: &mut Map<String, Value>) {
             let rest = object.remove("oneOf").unwrap_or_default();
             object.insert("allOf".into(), rest);
             object.insert("nullable".into(), json!(true));
+            object.insert("type".into(), json!("object"));
         }
     }
+    // Next to a reference 3.0 allows nothing.
+    if object.contains_key("$ref") && object.len() > 1 {
+        let reference = object.remove("$ref").unwrap_or_default();
+        object.insert("allOf".into(), json!([{ "$ref": reference }]));
+    }
+    object.remove("propertyNames");
     if let Some(Value::Array(examples)) = object.get("examples") {
         let first = examples.first().cloned();
         object.remove("examples");
@@ -247,15 +285,17 @@ mod tests {
         let mut value = json!({
             "a": {"type": ["string", "null"], "examples": ["x", "y"]},
             "b": {"oneOf": [{"type": "null"}, {"$ref": "#/x"}]},
-            "c": {"oneOf": [{"type": "string"}, {"$ref": "#/x"}]}
+            "c": {"oneOf": [{"type": "string"}, {"$ref": "#/x"}]},
+            "d": {"$ref": "#/x", "description": "y"}
         });
         lower(&mut value);
         assert_eq!(
             value,
             json!({
                 "a": {"type": "string", "nullable": true, "example": "x"},
-                "b": {"allOf": [{"$ref": "#/x"}], "nullable": true},
-                "c": {"oneOf": [{"type": "string"}, {"$ref": "#/x"}]}
+                "b": {"allOf": [{"$ref": "#/x"}], "nullable": true, "type": "object"},
+                "c": {"oneOf": [{"type": "string"}, {"$ref": "#/x"}]},
+                "d": {"allOf": [{"$ref": "#/x"}], "description": "y"}
             })
         );
     }

@@ -5,23 +5,24 @@ use std::time::Instant;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::test::TestRequest;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
 use super::request_id;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 
-/// Request id, log line, HEAD as GET, and the headers that every answer carries.
+/// Request id, log line, HEAD as GET, the headers that every answer carries, and a problem for every refusal that came
+/// without one.
 pub async fn frame<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let started = Instant::now();
     let id = request_id::of(request.headers());
     let method = request.method().clone();
@@ -31,9 +32,15 @@ pub async fn frame<B: MessageBody + 'static>(
     if method == Method::HEAD {
         // The HTTP/1 encoder remembers that it was HEAD and sends the headers alone.
         request.head_mut().method = Method::GET;
+        // Ranges are defined for GET only (RFC 9110, section 14.2).
+        request.headers_mut().remove(header::RANGE);
     }
     let span = tracing::info_span!("request", id = %id);
-    let mut response = request_id::scope(id.clone(), next.call(request).instrument(span.clone())).await?;
+    let answer = async {
+        let response = next.call(request).await?;
+        Ok::<_, actix_web::Error>(as_problem(response, &method))
+    };
+    let mut response = request_id::scope(id.clone(), answer.instrument(span.clone())).await?;
 
     let status = response.status();
     let headers = response.headers_mut();
@@ -44,10 +51,32 @@ pub async fn frame<B: MessageBody + 'static>(
     class.set_caching(headers, has_credentials);
     weaken_etag_of_compressed(headers);
     span.in_scope(|| {
-        let ms = started.elapsed().as_secs_f64() * 1000.0;
-        tracing::info!(%method, route, status = status.as_u16(), ms = format_args!("{ms:.1}"), "answered");
+        let ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+        tracing::info!(%method, route, status = status.as_u16(), ms, "answered");
     });
     Ok(response)
+}
+
+/// Libraries refuse in their own words: CORS a preflight, Swagger UI a file that it has not.
+fn as_problem<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+    method: &Method,
+) -> ServiceResponse<EitherBody<B>> {
+    let status = response.status();
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    let is_problem =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
+    if !is_refusal || is_problem {
+        return response.map_into_left_body();
+    }
+    let code = match status {
+        _ if *method == Method::OPTIONS => Code::OriginRefused,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        _ => Code::InternalError,
+    };
+    let (request, _) = response.into_parts();
+    let problem = Error::refused(code, code.entry().meaning).to_response();
+    ServiceResponse::new(request, problem).map_into_right_body()
 }
 
 /// A panic in a handler is answered as any other fault of ours, instead of with a closed connection.
@@ -101,7 +130,14 @@ impl Class {
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
         }
-        headers.insert(header::VARY, HeaderValue::from_static("Authorization, Accept-Encoding, Origin"));
+        let by_accept =
+            headers.get_all(header::VARY).any(|value| value.as_bytes().eq_ignore_ascii_case(b"accept"));
+        let vary = if by_accept {
+            "Accept, Authorization, Accept-Encoding, Origin"
+        } else {
+            "Authorization, Accept-Encoding, Origin"
+        };
+        headers.insert(header::VARY, HeaderValue::from_static(vary));
     }
 }
 

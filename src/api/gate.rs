@@ -35,7 +35,7 @@ pub async fn gate<B: MessageBody + 'static>(
         }
         Err(error) => {
             let (request, mut payload) = request.into_parts();
-            body::drain(&mut payload).await;
+            body::drain(&mut payload, &error).await;
             Ok(ServiceResponse::new(request, error.to_response()).map_into_right_body())
         }
     }

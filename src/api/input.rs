@@ -48,7 +48,11 @@ impl Check {
         match member {
             Member::Given(value) => Some(value),
             Member::Absent | Member::Null => {
-                self.fault(Violation::body(pointer(name), "required", format!("`{name}` is missing.")));
+                self.fault(Violation::body(
+                    pointer(name),
+                    "required",
+                    format!("`{name}` is missing, or null."),
+                ));
                 None
             }
         }

@@ -19,8 +19,11 @@ use crate::media::store::IMMUTABLE;
 use crate::media::variants::{AVATAR, format_of};
 
 /// Read a file.
+///
+/// Immutable under its URL: kept by browsers and CDNs for a year. One range at a time; several are answered with
+/// the whole file.
 #[utoipa::path(
-    get, path = "/media/{key}", operation_id = "getMedia", tag = "media",
+    get, path = "/media/{key}", operation_id = "getMedia", tag = "media", security(()),
     params(
         ("key" = String, Path, description = "As in the URL of a picture; may hold slashes"),
         ("Range" = Option<String>, Header, description = "One range of bytes")
@@ -45,6 +48,10 @@ pub async fn get_media(request: HttpRequest, media: Data<Media>) -> Result<HttpR
     let options = GetOptions { range: range.clone(), ..GetOptions::default() };
     let found = media.store().get(&key, options).await;
     let result = match found {
+        // `bytes=-0`: the last none of them.
+        Ok(Some(result)) if range.is_some() && result.range.is_empty() => {
+            return unsatisfiable(&media, &key).await;
+        }
         Ok(Some(result)) => result,
         Ok(None) => return Err(Error::not_found()),
         Err(_) if range.is_some() => return unsatisfiable(&media, &key).await,
@@ -118,6 +125,7 @@ fn stream(result: GetResult, is_part: bool, tag: &str, format: Format) -> HttpRe
     let mut response =
         HttpResponse::build(if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
     set_headers(&mut response, tag, format);
+    response.insert_header((header::ACCEPT_RANGES, "bytes"));
     if is_part {
         let last = served.end.saturating_sub(1);
         response.insert_header((header::CONTENT_RANGE, format!("bytes {}-{last}/{size}", served.start)));
@@ -134,7 +142,6 @@ fn set_headers(response: &mut actix_web::HttpResponseBuilder, tag: &str, format:
         .content_type(format.content_type())
         .insert_header((header::ETAG, tag))
         .insert_header((header::CACHE_CONTROL, IMMUTABLE))
-        .insert_header((header::ACCEPT_RANGES, "bytes"))
         .insert_header((header::CONTENT_DISPOSITION, "inline"))
         // An image that somebody opens by itself runs nothing, whatever a browser makes of it.
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
@@ -148,8 +155,10 @@ fn not_modified(tag: &str) -> HttpResponse {
 }
 
 /// Read a file of the avatar that is drawn from a username.
+///
+/// Initials on a colour, or a pattern where the font lacks the letters: the same for the same name, for ever.
 #[utoipa::path(
-    get, path = "/media/default-avatars/{username}/{file}", operation_id = "getDefaultAvatar", tag = "media",
+    get, path = "/media/default-avatars/{username}/{file}", operation_id = "getDefaultAvatar", tag = "media", security(()),
     params(
         ("username" = String, Path, description = "Username"),
         ("file" = String, Path, description = "As in the URL of a variant")

@@ -1,9 +1,14 @@
 //! Pages of a list: the query parameters, and the links between them.
 
-use serde::Deserialize;
-use serde_json::json;
-use utoipa::IntoParams;
+use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::openapi::schema::{Array, SchemaType};
+use utoipa::openapi::{Object, Ref, RefOr, Schema, SchemaFormat, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+
+use super::conditional::Listed;
 use super::urls::Urls;
 use crate::error::{Code, Error, Result, Violation};
 use crate::lookups::cursor::{Cursor, Cursors};
@@ -21,26 +26,39 @@ pub struct PageQuery {
     cursor: Option<String>,
 }
 
-/// The links of a page, ready for its envelope.
+/// A list: where it is, and what places its rows. Everything that a cursor must belong to.
 #[derive(Debug)]
-pub struct Links {
-    /// URL of the page that follows.
-    pub next: Option<String>,
-    /// URL of the page before.
-    pub previous: Option<String>,
-    /// The cursor in `next`.
-    pub next_cursor: Option<String>,
-    /// The cursor in `previous`.
-    pub previous_cursor: Option<String>,
+pub struct List {
+    /// The list's path.
+    pub path: &'static str,
+    /// Its ordering.
+    pub ordering: &'static str,
+}
+
+/// A resource that comes in pages.
+pub trait Paged: Serialize + ToSchema {
+    /// What the document calls a page of it.
+    const PAGE: &'static str;
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    results: Vec<T>,
+    next: Option<String>,
+    previous: Option<String>,
+    next_cursor: Option<String>,
+    previous_cursor: Option<String>,
+    count: Option<i64>,
 }
 
 impl PageQuery {
-    /// The rows to fetch. `list` names the list and its ordering; `value` reads a cursor's sort value.
+    /// The rows to fetch. `value` reads a cursor's sort value.
     pub fn keyset<V>(
         &self,
         cursors: &Cursors,
-        list: &str,
-        value: impl FnOnce(&serde_json::Value) -> Option<V>,
+        list: &List,
+        value: impl FnOnce(&Value) -> Option<V>,
     ) -> Result<Keyset<V>> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(0..=MAX_LIMIT).contains(&limit) {
@@ -49,7 +67,7 @@ impl PageQuery {
             return Err(Error::violation(Code::InvalidQuery, violation));
         }
         let Some(text) = &self.cursor else { return Ok(Keyset { limit, from: None, backward: false }) };
-        let cursor = cursors.open(list, text);
+        let cursor = cursors.open(&list.identity(), text);
         let from = cursor.as_ref().and_then(|cursor| Some((value(cursor.values.first()?)?, cursor.id)));
         match (cursor, from) {
             (Some(cursor), Some(from)) => Ok(Keyset { limit, from: Some(from), backward: cursor.backward }),
@@ -64,20 +82,20 @@ impl PageQuery {
         }
     }
 
-    /// The neighbours of a page. `key` tells a row's sort value and id.
-    pub fn links<T>(
+    /// The answer: `show` makes a row's representation, `key` tells its sort value and id.
+    pub fn page<R, T: Paged>(
         &self,
         cursors: &Cursors,
         urls: &Urls,
-        path: &str,
-        list: &str,
-        slice: &Slice<T>,
-        key: impl Fn(&T) -> (serde_json::Value, i64),
-    ) -> Links {
-        let cursor = |row: Option<&T>, backward| {
+        list: &List,
+        slice: Slice<R>,
+        key: impl Fn(&R) -> (Value, i64),
+        show: impl Fn(&R) -> T,
+    ) -> Result<Listed> {
+        let cursor = |row: Option<&R>, backward| {
             row.map(|row| {
                 let (value, id) = key(row);
-                cursors.seal(list, &Cursor { values: vec![value], id, backward })
+                cursors.seal(&list.identity(), &Cursor { values: vec![value], id, backward })
             })
         };
         let next_cursor = cursor(slice.rows.last().filter(|_| slice.has_next), false);
@@ -85,28 +103,90 @@ impl PageQuery {
         let url = |cursor: &Option<String>| {
             cursor.as_ref().map(|cursor| {
                 let limit = self.limit.map(|limit| format!("limit={limit}&")).unwrap_or_default();
-                urls.path(&format!("{path}?{limit}cursor={cursor}"))
+                urls.path(&format!("{}?{limit}cursor={cursor}", list.path))
             })
         };
-        Links { next: url(&next_cursor), previous: url(&previous_cursor), next_cursor, previous_cursor }
+        let page = Page {
+            results: slice.rows.iter().map(show).collect(),
+            next: url(&next_cursor),
+            previous: url(&previous_cursor),
+            next_cursor,
+            previous_cursor,
+            count: None,
+        };
+        Listed::new(&page, page.links())
     }
 }
 
-impl Links {
+impl List {
+    fn identity(&self) -> String {
+        format!("{} by {}", self.path, self.ordering)
+    }
+}
+
+impl<T> Page<T> {
     /// The values of the `Link` header (RFC 8288).
-    pub fn header(&self) -> Vec<String> {
+    fn links(&self) -> Vec<String> {
         let link =
             |url: &Option<String>, relation| url.as_ref().map(|url| format!("<{url}>; rel=\"{relation}\""));
         [link(&self.next, "next"), link(&self.previous, "prev")].into_iter().flatten().collect()
     }
 }
 
+/// Written by hand, since the derive would inline the items of a generic type, and generators would name them after nothing.
+impl<T: Paged> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let nullable = |kind, description: &str, format: Option<&str>| {
+            Object::builder()
+                .schema_type(SchemaType::from_iter([kind, Type::Null]))
+                .format(format.map(|format| SchemaFormat::Custom(format.to_owned())))
+                .description(Some(description))
+        };
+        let results = Array::builder()
+            .items(Ref::from_schema_name(T::name()))
+            .description(Some("In the list's order."));
+        Object::builder()
+            .description(Some("A page of a list."))
+            .property("results", results)
+            .property("next", nullable(Type::String, "URL of the page that follows.", Some("uri")))
+            .property("previous", nullable(Type::String, "URL of the page before.", Some("uri")))
+            .property("next_cursor", nullable(Type::String, "Cursor of the page that follows.", None))
+            .property("previous_cursor", nullable(Type::String, "Cursor of the page before.", None))
+            .property(
+                "count",
+                nullable(
+                    Type::Integer,
+                    "How many there are in all; `null` where nobody asked.",
+                    Some("int64"),
+                ),
+            )
+            .required("results")
+            .required("next")
+            .required("previous")
+            .required("next_cursor")
+            .required("previous_cursor")
+            .required("count")
+            .into()
+    }
+}
+
+impl<T: Paged> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        T::PAGE.into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
 /// A cursor's sort value that is text.
-pub fn text(value: &serde_json::Value) -> Option<String> {
+pub fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
 /// A cursor's sort value that is a time, in microseconds since 1970.
-pub fn time(value: &serde_json::Value) -> Option<chrono::DateTime<chrono::Utc>> {
+pub fn time(value: &Value) -> Option<chrono::DateTime<chrono::Utc>> {
     chrono::DateTime::from_timestamp_micros(value.as_i64()?)
 }

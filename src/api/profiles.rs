@@ -9,7 +9,7 @@ use super::body::Body;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
 use super::input::{Check, Member};
-use super::page::{self, PageQuery};
+use super::page::{self, List, Page, PageQuery, Paged};
 use super::path::NamedUser;
 use super::pictures::Picture;
 use super::query::Query;
@@ -53,26 +53,11 @@ pub struct Profile {
     pub updated_at: String,
 }
 
-/// A page of profiles.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProfilePage {
-    /// The profiles, by username.
-    pub results: Vec<Profile>,
-    /// URL of the page that follows.
-    #[schema(required, format = "uri")]
-    pub next: Option<String>,
-    /// URL of the page before.
-    #[schema(required, format = "uri")]
-    pub previous: Option<String>,
-    /// Cursor of the page that follows.
-    #[schema(required)]
-    pub next_cursor: Option<String>,
-    /// Cursor of the page before.
-    #[schema(required)]
-    pub previous_cursor: Option<String>,
-    /// How many there are in all; `null` where nobody asked.
-    #[schema(required)]
-    pub count: Option<i64>,
+/// A page of them.
+pub type ProfilePage = Page<Profile>;
+
+impl Paged for Profile {
+    const PAGE: &'static str = "ProfilePage";
 }
 
 impl Profile {
@@ -99,7 +84,9 @@ pub fn may_change(user: &CurrentUser, profile: &FullProfile) -> Result<()> {
     if user.is_staff || user.id == profile.profile.user_id { Ok(()) } else { Err(Error::forbidden()) }
 }
 
-/// List profiles by username.
+/// List profiles.
+///
+/// By username. Those of inactive users are shown to staff only.
 #[utoipa::path(
     operation_id = "listProfiles", tag = "profiles", params(PageQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of profiles", body = ProfilePage), Refusals)
@@ -112,26 +99,17 @@ pub async fn list_profiles(
     cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: &str = "profiles by username";
+    const LIST: List = List { path: "/api/v1/profiles", ordering: "username" };
     let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, LIST, page::text)?;
+    let keyset = query.0.keyset(&cursors, &LIST, page::text)?;
     let slice = db.run(move |conn| Ok(profile::Profile::page(conn, viewer, &keyset)?)).await?;
-    let links = query.0.links(&cursors, &urls, "/api/v1/profiles", LIST, &slice, |row| {
-        (row.username_key.clone().into(), row.profile.user_id)
-    });
-    let header = links.header();
-    let page = ProfilePage {
-        results: slice.rows.iter().map(|row| Profile::of(row, viewer, &urls)).collect(),
-        next: links.next,
-        previous: links.previous,
-        next_cursor: links.next_cursor,
-        previous_cursor: links.previous_cursor,
-        count: None,
-    };
-    Listed::new(&page, header)
+    let key = |row: &FullProfile| (row.username_key.clone().into(), row.profile.user_id);
+    query.0.page(&cursors, &urls, &LIST, slice, key, |row| Profile::of(row, viewer, &urls))
 }
 
-/// Read a profile, by any case of the name.
+/// Read a profile.
+///
+/// By any case of the username. `phone` is `null` to others than its owner and staff.
 #[utoipa::path(
     operation_id = "getProfile", tag = "profiles", security((), ("bearer" = [])),
     params(("username" = String, Path, description = "Username in any case, or `me`")),
@@ -186,7 +164,9 @@ impl UpdateProfile {
     }
 }
 
-/// Change one's own profile, or as staff anyone's.
+/// Change a profile.
+///
+/// One's own, or as staff anyone's. A merge patch (RFC 7396): what is left out stays, `null` and `""` clear.
 #[utoipa::path(
     operation_id = "updateProfile", tag = "profiles", security(("bearer" = [])), request_body = UpdateProfile,
     params(

@@ -21,9 +21,15 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         ready(
             serde_path_to_error::deserialize(deserializer)
                 .map(Self)
-                .map_err(|error| invalid(error.path().to_string(), error.inner().to_string())),
+                .map_err(|error| not_a_number(error.path().to_string())),
         )
     }
+}
+
+/// What can fail to parse so far is a number, and serde would say so in the words of Rust.
+fn not_a_number(name: String) -> Error {
+    let detail = format!("`{name}` must be a whole number.");
+    invalid(name, detail)
 }
 
 /// 400 for a parameter whose value cannot be used.

@@ -2,26 +2,28 @@
 
 use std::fmt::Write;
 
+use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::{self, Data};
-use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
 use clap::{ArgAction, Args, Command};
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::conditional::Listed;
 use super::document;
 use crate::config::Config;
-use crate::error::{REGISTRY, RULES};
+use crate::error::{Entry, REGISTRY, RULES};
 
 /// The document as it is served, made once.
 pub struct Documents {
-    json_3_1: String,
-    json_3_0: String,
+    json_3_1: Bytes,
+    json_3_0: Bytes,
 }
 
 impl Documents {
     /// Both versions.
     pub fn new() -> Self {
-        Self { json_3_1: document::json_3_1(), json_3_0: document::json_3_0() }
+        Self { json_3_1: document::json_3_1().into(), json_3_0: document::json_3_0().into() }
     }
 }
 
@@ -34,6 +36,7 @@ impl Default for Documents {
 /// `/openapi.json`, `/openapi-3.0.json`, `/docs`: for people and generators, so not operations of the document themselves.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
+        .route("/", web::get().to(to_docs))
         .route("/openapi.json", web::get().to(openapi_3_1))
         .route("/openapi-3.0.json", web::get().to(openapi_3_0))
         .route("/docs", web::get().to(to_docs))
@@ -44,15 +47,15 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-async fn openapi_3_1(documents: Data<Documents>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(documents.json_3_1.clone())
+async fn openapi_3_1(documents: Data<Documents>) -> Listed {
+    Listed::of_bytes(documents.json_3_1.clone())
 }
 
-async fn openapi_3_0(documents: Data<Documents>) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(documents.json_3_0.clone())
+async fn openapi_3_0(documents: Data<Documents>) -> Listed {
+    Listed::of_bytes(documents.json_3_0.clone())
 }
 
-async fn to_docs(_: HttpRequest) -> HttpResponse {
+async fn to_docs() -> HttpResponse {
     HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
@@ -60,27 +63,33 @@ async fn to_docs(_: HttpRequest) -> HttpResponse {
 async fn errors_page() -> HttpResponse {
     let mut page = String::from(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
-         <title>Plaza: error codes</title>\
+         <title>Plaza: error codes</title><link rel=icon href='data:,'>\
          <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-         td,th{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0}:target{background:#fe9}</style>\
-         <h1>Error codes</h1><table><tr><th>code<th>status<th>meaning",
+         td,th{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;overflow-wrap:anywhere}\
+         :target{background:#fe9}</style>\
+         <h1>Error codes</h1><p>The <code>code</code> of every refusal.<table><tr><th>code<th>status<th>meaning",
     );
-    for entry in &REGISTRY {
+    for Entry { name, status, title, meaning, .. } in &REGISTRY {
         let _ = write!(
             page,
-            "<tr id={0}><td><code>{0}</code><td>{1}<td>{2}. {3}",
-            entry.name,
-            entry.status,
-            escape(entry.title),
-            escape(entry.meaning)
+            "<tr id={name}><td><code>{name}</code><td>{status}<td>{}. {}",
+            html(title),
+            html(meaning)
         );
+    }
+    page.push_str("</table><h2>Rules</h2><p>The <code>code</code> in <code>errors</code>.<table><tr><th>code<th>meaning");
+    for (name, meaning) in RULES {
+        let _ = write!(page, "<tr id=rule-{name}><td><code>{name}</code><td>{}", html(meaning));
     }
     page.push_str("</table></html>");
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;")
+/// As HTML; what stands between backticks is code.
+fn html(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
+    let parts = escaped.split('`').enumerate();
+    parts.map(|(n, part)| if n % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
 /// `docs/errors.md`.

@@ -42,6 +42,8 @@ impl Health {
 }
 
 /// Tell whether the program runs.
+///
+/// For restarts by a supervisor. It asks nothing else, so it answers while the database is away.
 #[utoipa::path(
     get, path = "/livez", operation_id = "getLiveness", tag = "service", security(()),
     responses((status = 200, description = "It runs", body = Health), Refusals)
@@ -51,7 +53,9 @@ pub async fn get_liveness() -> Json<Health> {
     Health::ok()
 }
 
-/// Tell whether this node wants requests: its database answers, and it is not stopping.
+/// Tell whether this node wants requests.
+///
+/// For load balancers: 503 while the database does not answer, and from the moment that the node is told to stop.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "getReadiness", tag = "service", security(()),
     responses((status = 200, description = "It wants requests", body = Health), Refusals)
@@ -66,6 +70,8 @@ pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<J
 }
 
 /// Read the public keys of access tokens (RFC 7517).
+///
+/// For services that check our tokens themselves.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", operation_id = "getJwks", tag = "service", security(()),
     responses((status = 200, description = "The keys", body = Jwks), Refusals)

@@ -8,7 +8,6 @@ use std::pin::Pin;
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Future, StreamExt};
@@ -19,8 +18,6 @@ use crate::error::{Code, Error, Result, Violation};
 
 /// Most parts of a form. The next is refused, whatever it is.
 const MAX_PARTS: usize = 32;
-/// Room for boundaries and part headers beside the file itself.
-const OVERHEAD: usize = 64 << 10;
 
 /// The parts of a `multipart/form-data` body.
 pub struct Upload {
@@ -75,8 +72,8 @@ impl FromRequest for Upload {
         let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             let result = read(&request, &mut payload).await;
-            if result.is_err() {
-                drain(&mut payload).await;
+            if let Err(error) = &result {
+                drain(&mut payload, error).await;
             }
             result
         })
@@ -87,11 +84,6 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
     let limits = BodyLimits::of(request);
     if !matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "multipart/form-data") {
         return Err(Error::refused(Code::UnsupportedMediaType, "Send the body as `multipart/form-data`."));
-    }
-    let declared =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: usize| length > limits.file + OVERHEAD) {
-        return Err(too_large("", limits.file));
     }
     let stream = Paced::new(payload, limits).into_stream();
     // The parser wants a stream that is 'static; so the payload moves through a channel that this task feeds.
@@ -144,9 +136,8 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits) -> Result<Upload> {
 }
 
 fn too_large(part: &str, max: usize) -> Error {
-    let pointer = if part.is_empty() { String::new() } else { pointer(part) };
     let detail = format!("A file may have {max} bytes at the most.");
-    let violation = Violation::body(pointer, "payload_too_large", detail).with(json!({ "max": max }));
+    let violation = Violation::body(pointer(part), "payload_too_large", detail).with(json!({ "max": max }));
     Error::violation(Code::PayloadTooLarge, violation)
 }
 

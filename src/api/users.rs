@@ -10,7 +10,7 @@ use super::body::Body;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
 use super::input::{Check, Member};
-use super::page::{self, PageQuery};
+use super::page::{self, List, Page, PageQuery, Paged};
 use super::path::NamedUser;
 use super::query::Query;
 use super::urls::Urls;
@@ -61,26 +61,11 @@ pub struct User {
     pub last_login: Option<String>,
 }
 
-/// A page of users.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct UserPage {
-    /// The users, by name.
-    pub results: Vec<User>,
-    /// URL of the page that follows.
-    #[schema(required, format = "uri")]
-    pub next: Option<String>,
-    /// URL of the page before.
-    #[schema(required, format = "uri")]
-    pub previous: Option<String>,
-    /// Cursor of the page that follows.
-    #[schema(required)]
-    pub next_cursor: Option<String>,
-    /// Cursor of the page before.
-    #[schema(required)]
-    pub previous_cursor: Option<String>,
-    /// How many there are in all; `null` where nobody asked.
-    #[schema(required)]
-    pub count: Option<i64>,
+/// A page of them.
+pub type UserPage = Page<User>;
+
+impl Paged for User {
+    const PAGE: &'static str = "UserPage";
 }
 
 impl User {
@@ -214,8 +199,11 @@ pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::Us
 }
 
 /// Register.
+///
+/// The user's profile is made with it, and `login` may follow at once. 409 `username_taken` or `email_taken` where
+/// somebody has the name or the address in whatever case.
 #[utoipa::path(
-    operation_id = "createUser", tag = "users", request_body = CreateUser,
+    operation_id = "createUser", tag = "users", security(()), request_body = CreateUser,
     responses(
         (status = 201, description = "The user", body = User, headers(
             ("Location" = String, description = "The user's canonical URL"), ("ETag" = String, description = "The version"))),
@@ -236,7 +224,9 @@ pub async fn create_user(
     Ok(Versioned::new(row.version, &user)?.created(user.url))
 }
 
-/// List users by name; inactive ones for staff only.
+/// List users.
+///
+/// By name. Inactive ones are shown to staff only.
 #[utoipa::path(
     operation_id = "listUsers", tag = "users", params(PageQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of users", body = UserPage), Refusals)
@@ -249,26 +239,17 @@ pub async fn list_users(
     cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: &str = "users by username";
+    const LIST: List = List { path: "/api/v1/users", ordering: "username" };
     let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, LIST, page::text)?;
+    let keyset = query.0.keyset(&cursors, &LIST, page::text)?;
     let slice = db.run(move |conn| Ok(user::User::page(conn, viewer, &keyset)?)).await?;
-    let links = query.0.links(&cursors, &urls, "/api/v1/users", LIST, &slice, |row| {
-        (row.username_key.clone().into(), row.id)
-    });
-    let header = links.header();
-    let page = UserPage {
-        results: slice.rows.iter().map(|row| User::of(row, viewer, &urls)).collect(),
-        next: links.next,
-        previous: links.previous,
-        next_cursor: links.next_cursor,
-        previous_cursor: links.previous_cursor,
-        count: None,
-    };
-    Listed::new(&page, header)
+    let key = |row: &user::User| (row.username_key.clone().into(), row.id);
+    query.0.page(&cursors, &urls, &LIST, slice, key, |row| User::of(row, viewer, &urls))
 }
 
-/// Read a user, by any case of the name.
+/// Read a user.
+///
+/// By any case of the name. An inactive user is 404 to all but staff.
 #[utoipa::path(
     operation_id = "getUser", tag = "users", security((), ("bearer" = [])),
     params(("username" = String, Path, description = "Username in any case, or `me`")),
@@ -334,7 +315,10 @@ impl UpdateUser {
     }
 }
 
-/// Change a user: the own e-mail address, or as staff everything.
+/// Change a user.
+///
+/// Oneself: `email`, with `current_password`. Staff: everything, of anyone; 409 `last_staff` where nobody would be
+/// left to administer.
 #[utoipa::path(
     operation_id = "updateUser", tag = "users", security(("bearer" = [])), request_body = UpdateUser,
     params(
@@ -404,7 +388,10 @@ fn keep_one_staff(conn: &mut diesel::PgConnection, user: &user::User) -> Result<
     Ok(())
 }
 
-/// Delete a user with everything that is the user's: oneself with a fresh login, or as staff anyone.
+/// Delete a user.
+///
+/// With profile, avatar, posts and sessions. Oneself, with a login at most ten minutes old (else 403
+/// `reauthentication_required`); staff anyone, but never the last of them (409 `last_staff`).
 #[utoipa::path(
     operation_id = "deleteUser", tag = "users", security(("bearer" = [])),
     params(

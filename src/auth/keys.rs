@@ -17,6 +17,9 @@ use super::secret::Secret;
 use crate::error::{Error, Result};
 use crate::models::signing_key::SigningKey;
 
+/// What the sealing key is derived for.
+const SEALING: &str = "signing keys";
+
 /// The keys of all nodes, opened.
 pub struct Keys {
     kid: String,
@@ -57,16 +60,25 @@ pub struct Jwk {
 impl Keys {
     /// The keys of the database; the first is made if there is none. Fails where the secret does not open them.
     pub fn load_or_make(conn: &mut PgConnection, secret: &Secret) -> Result<Self> {
-        let sealing = secret.derive("signing keys");
         SigningKey::lock_all(conn)?;
-        let mut rows = SigningKey::all(conn)?;
-        if rows.is_empty() {
-            let row = make(&sealing)?;
-            row.insert(conn)?;
-            rows.push(row);
+        if let Some(keys) = Self::load(conn, secret)? {
+            return Ok(keys);
         }
+        let sealing = secret.derive(SEALING);
+        let row = make(&sealing)?;
+        row.insert(conn)?;
+        Self::open(&sealing, &[row])
+    }
+
+    /// The keys of the database, if there are any yet. Fails where the secret does not open them.
+    pub fn load(conn: &mut PgConnection, secret: &Secret) -> Result<Option<Self>> {
+        let rows = SigningKey::all(conn)?;
+        if rows.is_empty() { Ok(None) } else { Self::open(&secret.derive(SEALING), &rows).map(Some) }
+    }
+
+    fn open(sealing: &[u8; 32], rows: &[SigningKey]) -> Result<Self> {
         let newest = rows.first().ok_or_else(|| Error::internal("there is no signing key"))?;
-        let pkcs8 = open(&sealing, newest)?;
+        let pkcs8 = unseal(sealing, newest)?;
         Ok(Self {
             kid: newest.kid.clone(),
             signing: EncodingKey::from_ed_der(&pkcs8),
@@ -122,7 +134,7 @@ fn make(sealing: &[u8; 32]) -> Result<SigningKey> {
     Ok(SigningKey { kid, public_key, sealed_private_key, created_at: Utc::now() })
 }
 
-fn open(sealing: &[u8; 32], row: &SigningKey) -> Result<Vec<u8>> {
+fn unseal(sealing: &[u8; 32], row: &SigningKey) -> Result<Vec<u8>> {
     let refused = || {
         Error::internal(
             "PLAZA_SECRET_KEY does not open the signing keys of this database. Give every node the secret that made them \

@@ -50,6 +50,14 @@ impl Secret {
         Ok(Self(text.as_bytes().to_vec()))
     }
 
+    /// The same, but nothing is made: `None` where there is none yet.
+    pub fn find(given: Option<String>, data_dir: &Path) -> Result<Option<Self>, SecretError> {
+        if given.is_none() && !data_dir.join("keys").join("secret.key").exists() {
+            return Ok(None);
+        }
+        Self::load(given, data_dir).map(Some)
+    }
+
     /// A key for one purpose: HKDF-SHA256 (RFC 5869) with the purpose as `info`.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         let mut key = [0; 32];

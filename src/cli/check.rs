@@ -16,24 +16,38 @@ use crate::media::store::Store;
 const VERSIONS: std::ops::Range<i32> = 150_000..190_000;
 
 /// Check settings, database and store: a line each, with what is wrong and how to mend it. Ends with 1 if anything is.
+/// It changes nothing, but that it starts the embedded database if no server runs.
 pub fn run(config: &Config) -> Result<ExitCode> {
     let mut report = Report::default();
-    report.line(
-        "secret key",
-        Secret::load(config.secret_key()?, &config.data_dir).map(|_| "long enough".to_owned()),
-    );
+    let secret = find_secret(config);
+    report.line("secret key", secret.as_ref().map(describe));
     report.line("public URL", public_url(config));
-    match Database::for_command(config) {
-        Ok(database) => {
-            report.line("database", version(&database));
-            report.line("migrations", pending(&database));
-            report.line("signing keys", keys(config, &database));
+    let database = Database::for_command(config).and_then(|database| Ok((database.connect()?, database)));
+    match database {
+        Ok((mut conn, database)) => {
+            report.line("database", version(&mut conn));
+            report.line("migrations", pending(&mut conn));
+            if let Ok(Some(secret)) = &secret {
+                report.line("signing keys", keys(secret, &database, config));
+            }
+            drop(conn);
             database.stop()?;
         }
         Err(error) => report.line("database", Err(error)),
     }
     report.line("store", store(config));
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn find_secret(config: &Config) -> Result<Option<Secret>> {
+    Ok(Secret::find(config.secret_key()?, &config.data_dir)?)
+}
+
+fn describe(secret: &Option<Secret>) -> String {
+    match secret {
+        Some(_) => "long enough".into(),
+        None => "none yet; the first `plaza serve` makes it in the data folder".into(),
+    }
 }
 
 #[derive(Default)]
@@ -47,7 +61,9 @@ impl Report {
             Ok(detail) => println!("ok      {what}: {detail}"),
             Err(error) => {
                 self.failures += 1;
-                println!("FAILED  {what}: {}", error.to_string());
+                // libpq likes to end its lines.
+                let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+                println!("FAILED  {what}: {error}");
             }
         }
     }
@@ -66,16 +82,15 @@ fn public_url(config: &Config) -> Result<String> {
     Ok(config.public_url.to_string())
 }
 
-fn version(database: &Database) -> Result<String> {
+fn version(conn: &mut PgConnection) -> Result<String> {
     #[derive(QueryableByName)]
     struct Version {
         #[diesel(sql_type = diesel::sql_types::Integer)]
         number: i32,
     }
-    let mut conn = database.connect()?;
     let Version { number } =
         diesel::sql_query("SELECT current_setting('server_version_num')::integer AS number")
-            .get_result(&mut conn)?;
+            .get_result(conn)?;
     let major = number / 10_000;
     if VERSIONS.contains(&number) {
         Ok(format!("PostgreSQL {major}"))
@@ -85,22 +100,21 @@ fn version(database: &Database) -> Result<String> {
     }
 }
 
-fn pending(database: &Database) -> Result<String> {
-    let pending =
-        migrations::status(&mut database.connect()?)?.iter().filter(|status| !status.applied).count();
+fn pending(conn: &mut PgConnection) -> Result<String> {
+    let pending = migrations::status(conn)?.iter().filter(|status| !status.applied).count();
     match pending {
         0 => Ok("all applied".into()),
         pending => Err(format!("{pending} are pending. Run `plaza migrate`").into()),
     }
 }
 
-fn keys(config: &Config, database: &Database) -> Result<String> {
-    let secret = Secret::load(config.secret_key()?, &config.data_dir)?;
+fn keys(secret: &Secret, database: &Database, config: &Config) -> Result<String> {
     let db = Db::new(database.url(), 1, config.statement_timeout);
-    let keys = db
-        .transaction_blocking(|conn| Keys::load_or_make(conn, &secret))
-        .map_err(|error| error.to_string())?;
-    Ok(format!("the secret key opens them; {} signs", keys.signing().0))
+    let keys = db.transaction_blocking(|conn| Keys::load(conn, secret)).map_err(|error| error.to_string())?;
+    Ok(match keys {
+        Some(keys) => format!("the secret key opens them; {} signs", keys.signing().0),
+        None => "none yet; the first `plaza serve` makes one".into(),
+    })
 }
 
 fn store(config: &Config) -> Result<String> {

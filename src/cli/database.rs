@@ -20,7 +20,7 @@ impl Database {
     pub fn for_serving(config: &Config) -> Result<Self> {
         match config.database_url()? {
             Some(url) => Ok(Self { url, server: None, is_given: true }),
-            None => Self::start(config),
+            None => Ok(Self::own(Postgres::start(&options(config))?)),
         }
     }
 
@@ -30,9 +30,15 @@ impl Database {
         if let Some(url) = config.database_url()? {
             return Ok(Self { url, server: None, is_given: true });
         }
-        match embedded::running(&options(config))? {
-            Some(url) => Ok(Self { url, server: None, is_given: false }),
-            None => Self::start(config),
+        loop {
+            if let Some(url) = embedded::running(&options(config))? {
+                return Ok(Self { url, server: None, is_given: false });
+            }
+            match Postgres::start(&options(config)) {
+                // Another command was faster: its server will do.
+                Err(embedded::Error::InUse { .. }) => {}
+                started => return Ok(Self::own(started?)),
+            }
         }
     }
 
@@ -45,9 +51,8 @@ impl Database {
         Ok(database)
     }
 
-    fn start(config: &Config) -> Result<Self> {
-        let server = Postgres::start(&options(config))?;
-        Ok(Self { url: server.url().to_owned(), server: Some(server), is_given: false })
+    fn own(server: Postgres) -> Self {
+        Self { url: server.url().to_owned(), server: Some(server), is_given: false }
     }
 
     /// For libpq.
@@ -63,6 +68,8 @@ impl Database {
     /// One connection.
     pub fn connect(&self) -> Result<PgConnection> {
         PgConnection::establish(&self.url).map_err(|error| {
+            let error = error.to_string();
+            let error = error.trim_end();
             format!(
                 "cannot connect to the database: {error}. Is DATABASE_URL right, and is the server running?"
             )

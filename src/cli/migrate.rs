@@ -1,5 +1,6 @@
 //! `plaza migrate [up|down|status]`.
 
+use std::io::{BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -15,6 +16,9 @@ pub struct Migrate {
     /// What to do
     #[arg(value_enum, default_value = "up")]
     action: Action,
+    /// Do not ask before `down`
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -28,6 +32,18 @@ enum Action {
 }
 
 impl Migrate {
+    /// At a terminal, asks: what the last migration added is lost.
+    fn is_sure(&self) -> Result<bool> {
+        if self.yes || !std::io::stdin().is_terminal() {
+            return Ok(true);
+        }
+        print!("This drops what the last migration added, data included. Go on? [y/N] ");
+        std::io::stdout().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
     /// Prints what was done.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::for_command(config)?;
@@ -42,10 +58,11 @@ impl Migrate {
                     println!("applied {name}");
                 }
             }
-            Action::Down => match migrations::down(&mut conn)? {
+            Action::Down if self.is_sure()? => match migrations::down(&mut conn)? {
                 Some(name) => println!("reverted {name}"),
                 None => println!("Nothing to revert: no migration is applied."),
             },
+            Action::Down => println!("Nothing was reverted."),
             Action::Status => {
                 for status in migrations::status(&mut conn)? {
                     println!("[{}] {}", if status.applied { 'x' } else { ' ' }, status.name);

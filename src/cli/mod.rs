@@ -58,7 +58,11 @@ enum Command {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     start_logging(&cli.config)?;
     let config = cli.config;
-    match cli.command.unwrap_or(Command::Serve(serve::Serve::default())) {
+    let command = cli.command.unwrap_or(Command::Serve(serve::Serve::default()));
+    if !matches!(command, Command::Serve(_)) {
+        end_quietly_with_the_reader();
+    }
+    match command {
         Command::Serve(command) => command.run(config),
         Command::Migrate(command) => command.run(&config),
         Command::User(command) => command.run(config),
@@ -70,9 +74,18 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
+/// `plaza openapi | head` ends when `head` has seen enough, as other commands do; Rust turns that into a panic otherwise.
+fn end_quietly_with_the_reader() {
+    // SAFETY: no handler of ours is replaced, and no other thread runs yet.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
 fn start_logging(config: &Config) -> Result<()> {
-    // actix tells of its workers' starts; a directive of the setting that names it too comes later and wins.
-    let filter = EnvFilter::try_new(format!("actix_server=warn,{}", config.log))
+    // actix tells of its workers' starts, and calls it an error when a stranger's bytes are no HTTP. A directive of the setting
+    // that names them too comes later and wins.
+    let filter = EnvFilter::try_new(format!("actix_server=warn,actix_http::h1=off,{}", config.log))
         .map_err(|error| format!("--log {}: {error}; try `info`, `warn` or `plaza=debug`", config.log))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log_format {

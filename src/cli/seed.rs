@@ -19,10 +19,12 @@ use crate::config::Config;
 use crate::models::choices::CATEGORIES;
 use crate::models::names::{Email, Slug, Username};
 use crate::models::user::NewUser;
-use crate::schema::{posts, users};
+use crate::schema::{posts, profiles, users};
 
 /// What every made-up user logs in with.
 const PASSWORD: &str = "plaza-demo-password";
+/// How long ago the oldest post was written; users are older.
+const OLDEST_POST: chrono::TimeDelta = chrono::TimeDelta::days(365);
 /// Posts that one statement writes.
 const BATCH: usize = 500;
 
@@ -96,10 +98,15 @@ impl Seed {
             }
             let new = NewUser { username, email, password_hash: hash.clone(), is_staff: false };
             let id = new.insert(conn)?.id;
-            diesel::sql_query("UPDATE profiles SET display_name = $1, bio = $2 WHERE user_id = $3")
-                .bind::<diesel::sql_types::Text, _>(format!("{first} {last}"))
-                .bind::<diesel::sql_types::Text, _>(Sentence(5..20).fake_with_rng::<String, _>(random))
-                .bind::<diesel::sql_types::BigInt, _>(id)
+            let joined =
+                chrono::Utc::now() - OLDEST_POST - chrono::TimeDelta::days(random.random_range(1..700));
+            diesel::update(users::table.find(id)).set(users::created_at.eq(joined)).execute(conn)?;
+            diesel::update(profiles::table.find(id))
+                .set((
+                    profiles::display_name.eq(format!("{first} {last}")),
+                    profiles::bio.eq(Sentence(5..20).fake_with_rng::<String, _>(random)),
+                    profiles::created_at.eq(joined),
+                ))
                 .execute(conn)?;
             ids.push(id);
             bar.inc(1);
@@ -134,7 +141,7 @@ fn row(random: &mut StdRng, people: &[i64]) -> Row {
     // A number makes the slug unique without a statement for each post.
     let slug: String = Slug::from_title(&title).as_str().chars().take(200).collect();
     Row {
-        slug: format!("{slug}-{:08x}", random.random::<u32>()),
+        slug: format!("{slug}-{}", uuid::Uuid::new_v4().simple()),
         title,
         content: paragraphs.join("\n\n"),
         category: CATEGORIES[random.random_range(0..CATEGORIES.len())].value,
@@ -143,7 +150,8 @@ fn row(random: &mut StdRng, people: &[i64]) -> Row {
         published: random.random_bool(0.9),
         writer_id: someone(random),
         editor_id: random.random_bool(0.3).then(|| someone(random)),
-        created_at: chrono::Utc::now() - chrono::TimeDelta::seconds(random.random_range(0..31_536_000)),
+        created_at: chrono::Utc::now()
+            - chrono::TimeDelta::seconds(random.random_range(0..OLDEST_POST.num_seconds())),
     }
 }
 

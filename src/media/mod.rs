@@ -73,9 +73,10 @@ impl Media {
     /// away; the store is then as it was.
     pub async fn accept(&self, bytes: Bytes, part: &'static str, of: &'static Use) -> Result<NewPicture> {
         let header = image::inspect(&bytes, &LIMITS).map_err(|rejected| refusal(&rejected, part))?;
-        let _share = self.reserve(header).await?;
+        let share = self.reserve(header).await?;
         let rendered = self.workers.run(move || render(&bytes, part, of)).await??;
         let key = new_key(of, rendered.master.format);
+        drop(share);
         let (blurhash, master) = (rendered.blurhash.clone(), &rendered.master);
         let picture = NewPicture {
             key: key.clone(),

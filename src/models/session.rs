@@ -74,7 +74,7 @@ impl Session {
     pub fn live(conn: &mut PgConnection, id: i64, user_id: i64) -> QueryResult<Option<LiveSession>> {
         sessions::table
             .inner_join(users::table)
-            .filter(sessions::id.eq(id).and(users::id.eq(user_id)))
+            .filter(sessions::id.eq(id).and(users::id.eq(user_id)).and(sessions::expires_at.gt(now)))
             .select((
                 users::id,
                 users::username,

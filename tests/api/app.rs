@@ -47,6 +47,10 @@ impl TestApp {
     }
 
     /// With other settings than the default ones, as flags.
+    #[expect(
+        clippy::unused_async,
+        reason = "a test starts on the runtime that the node's servers will run on"
+    )]
     pub async fn with(flags: &[&str]) -> Self {
         let schema = Schema::migrated();
         Self::on(schema, flags)
@@ -155,9 +159,13 @@ impl Drop for TestApp {
 /// `ana@example.org`; a name that no address can hold is spelt in hexadecimal digits.
 fn address(name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric());
-    let local =
-        if is_plain { name.to_owned() } else { name.bytes().map(|byte| format!("{byte:02x}")).collect() };
+    let local = if is_plain { name.to_owned() } else { hex(name.as_bytes()) };
     format!("{local}@example.org")
+}
+
+/// Hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn listen() -> TcpListener {

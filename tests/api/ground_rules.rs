@@ -17,7 +17,8 @@ async fn every_layer_answers_with_a_problem() {
         send(ana.request(method, path).header("content-type", kind.to_owned()).body(body))
     };
     // The router.
-    assert_snapshot!(guest.get("/").await.refusal(), @"404 not_found");
+    assert_snapshot!(guest.get("/nothing").await.refusal(), @"404 not_found");
+    assert_snapshot!(guest.get("/docs/nothing").await.refusal(), @"404 not_found");
     assert_snapshot!(guest.get("/api/v1/nothing").await.refusal(), @"404 not_found");
     assert_snapshot!(guest.get("/api/v1/posts/").await.refusal(), @"404 not_found");
     let wrong_method = guest.post("/api/v1/choices", json!({})).await;

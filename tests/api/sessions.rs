@@ -157,7 +157,7 @@ async fn a_dump_of_the_database_holds_no_usable_token() {
     app.member("ana");
     let tokens = login(&app, "ana", PASSWORD).await;
     let bytes = URL_SAFE_NO_PAD.decode(tokens.text("/refresh_token")).expect("base64url");
-    let in_hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let in_hex = crate::app::hex(&bytes);
     assert_eq!(app.count(&format!("sessions WHERE token_hash = '\\x{in_hex}'")), 0);
     assert_eq!(app.count("signing_keys WHERE length(sealed_private_key) > 60"), 1);
 }

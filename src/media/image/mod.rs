@@ -120,10 +120,10 @@ impl Format {
 /// Why bytes are not taken. The texts are for clients.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejected {
-    #[error("not a JPEG, PNG, WebP or GIF picture that can be read")]
+    #[error("This is no JPEG, PNG, WebP or GIF picture that can be read.")]
     /// By its content it is none of the formats, or a kind of one that is not read.
     Unsupported,
-    #[error("{width}×{height} pixels are too many")]
+    #[error("The picture's {width}×{height} pixels are too many.")]
     /// By its header it has more pixels than [`Limits`] allow.
     TooLarge {
         /// Pixels, as claimed.
@@ -131,7 +131,7 @@ pub enum Rejected {
         /// Pixels, as claimed.
         height: u32,
     },
-    #[error("the picture is damaged: {0}")]
+    #[error("The picture is damaged: {0}.")]
     /// It is cut off or does not decode; the text says what is wrong.
     Corrupt(&'static str),
 }

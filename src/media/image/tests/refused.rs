@@ -220,9 +220,9 @@ fn a_refusal_tells_a_client_enough_and_nothing_of_the_inside() {
     assert_eq!(
         texts,
         [
-            "not a JPEG, PNG, WebP or GIF picture that can be read",
-            "12000×12000 pixels are too many",
-            "the picture is damaged: it ends too early",
+            "This is no JPEG, PNG, WebP or GIF picture that can be read.",
+            "The picture's 12000×12000 pixels are too many.",
+            "The picture is damaged: it ends too early.",
         ]
     );
 }

@@ -1,0 +1,193 @@
+//! Posts: what users write.
+
+mod body;
+mod representation;
+
+use actix_web::web::{Data, Json};
+use actix_web::{delete, get, patch, post};
+
+use super::Deleted;
+use super::body::Body;
+use super::conditional::{IfMatch, Listed, Versioned};
+use super::document::Refusals;
+use super::input::Check;
+use super::page::{self, List, PageQuery};
+use super::path::NamedSlug;
+use super::query::Query;
+use super::urls::Urls;
+use crate::auth::{CurrentUser, MaybeUser};
+use crate::db::Db;
+use crate::error::{Code, Error, Result};
+use crate::lookups::cursor::Cursors;
+use crate::models::Viewer;
+use crate::models::post::{self, FullPost};
+use body::resolve_editor;
+pub use body::{Category, CreatePost, UpdatePost};
+pub use representation::{Post, PostCommon, PostPage, PostSummary};
+
+fn respond(full: FullPost, urls: &Urls) -> Result<Versioned> {
+    Versioned::new(full.post.version, &Post::of(full, urls))
+}
+
+fn slug_taken() -> Error {
+    Error::refused(Code::SlugTaken, Code::SlugTaken.entry().meaning)
+}
+
+/// Write a post.
+///
+/// The slug is made from the title, with a number where that is taken; one that is given is taken as it is, or
+/// refused with 409 `slug_taken`. A draft is seen by writer, editor and staff only.
+#[utoipa::path(
+    operation_id = "createPost", tag = "posts", security(("bearer" = [])), request_body = CreatePost,
+    responses(
+        (status = 201, description = "The post", body = Post, headers(
+            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The version"))),
+        Refusals
+    )
+)]
+#[post("/posts")]
+pub async fn create_post(
+    user: CurrentUser,
+    body: Body<CreatePost>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let full = db
+        .transaction(move |conn| {
+            let mut check = Check::default();
+            let (new, editor) = body.get()?.validate(&mut check);
+            let editor = resolve_editor(conn, &mut check, editor, &user)?;
+            let new = check.finish(|| new)?;
+            let slug = new.insert(conn, user.id, editor.flatten())?.ok_or_else(slug_taken)?;
+            Ok(post::Post::find(conn, &slug, user.viewer())?)
+        })
+        .await?;
+    let url = urls.post(&full.post.slug);
+    Ok(respond(full, &urls)?.created(url))
+}
+
+/// List posts.
+///
+/// The newest first: published ones, and drafts that one may change.
+#[utoipa::path(
+    operation_id = "listPosts", tag = "posts", params(PageQuery), security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of posts", body = PostPage), Refusals)
+)]
+#[get("/posts")]
+pub async fn list_posts(
+    caller: MaybeUser,
+    query: Query<PageQuery>,
+    db: Data<Db>,
+    cursors: Data<Cursors>,
+    urls: Data<Urls>,
+) -> Result<Listed> {
+    const LIST: List = List { path: "/api/v1/posts", ordering: "-created_at" };
+    let viewer = caller.viewer();
+    let keyset = query.0.keyset(&cursors, &LIST, page::time)?;
+    let slice = db.run(move |conn| Ok(post::Post::page(conn, viewer, &keyset)?)).await?;
+    let key = |full: &FullPost| (full.post.created_at.timestamp_micros().into(), full.post.id);
+    query.0.page(&cursors, &urls, &LIST, slice, key, |full| PostSummary::of(full, &urls))
+}
+
+/// Read a post.
+///
+/// A draft is 404 to all but writer, editor and staff. A former slug leads on with 308.
+#[utoipa::path(
+    operation_id = "getPost", tag = "posts", security((), ("bearer" = [])),
+    params(("slug" = String, Path, description = "The post's slug")),
+    responses(
+        (status = 200, description = "The post", body = Post),
+        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        Refusals
+    )
+)]
+#[get("/posts/{slug}")]
+pub async fn get_post(
+    caller: MaybeUser,
+    slug: NamedSlug,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let viewer = caller.viewer();
+    let full = db.run(move |conn| Ok(post::Post::find(conn, &slug.0, viewer)?)).await?;
+    respond(full, &urls)
+}
+
+/// Change a post.
+///
+/// Its writer, its editor, staff. A merge patch (RFC 7396): what is left out stays. The slug stays when the title
+/// changes; `null` makes it anew, and the former one leads on.
+#[utoipa::path(
+    operation_id = "updatePost", tag = "posts", security(("bearer" = [])), request_body = UpdatePost,
+    params(
+        ("slug" = String, Path, description = "The post's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses(
+        (status = 200, description = "The post", body = Post),
+        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        Refusals
+    )
+)]
+#[patch("/posts/{slug}")]
+pub async fn update_post(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    body: Body<UpdatePost>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let full = db
+        .transaction(move |conn| {
+            let viewer = user.viewer();
+            let before = post::Post::lock(conn, &slug.0, viewer)?;
+            if !before.is_changed_by(viewer) {
+                return Err(Error::forbidden());
+            }
+            if_match.check(before.version)?;
+            let mut check = Check::default();
+            let (mut changes, slug, editor) = body.get()?.validate(&mut check);
+            changes.editor_id = resolve_editor(conn, &mut check, editor, &user)?;
+            let changes = check.finish(|| Some(changes))?;
+            let slug = before.update(conn, changes, slug.as_ref())?.ok_or_else(slug_taken)?;
+            Ok(post::Post::find(conn, &slug, Viewer::Staff(user.id))?)
+        })
+        .await?;
+    respond(full, &urls)
+}
+
+/// Delete a post.
+///
+/// Its writer, staff. Its slugs are free again.
+#[utoipa::path(
+    operation_id = "deletePost", tag = "posts", security(("bearer" = [])),
+    params(
+        ("slug" = String, Path, description = "The post's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses(
+        (status = 200, description = "What was deleted, by type", body = Deleted),
+        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        Refusals
+    )
+)]
+#[delete("/posts/{slug}")]
+pub async fn delete_post(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    db: Data<Db>,
+) -> Result<Json<Deleted>> {
+    db.transaction(move |conn| {
+        let viewer = user.viewer();
+        let post = post::Post::lock(conn, &slug.0, viewer)?;
+        if !post.is_owned_by(viewer) {
+            return Err(Error::forbidden());
+        }
+        if_match.check(post.version)?;
+        post.delete(conn)?;
+        Ok(Json(Deleted::new([("posts", 1)])))
+    })
+    .await
+}

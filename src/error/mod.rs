@@ -1,0 +1,308 @@
+//! What can go wrong, and what a client is told of it.
+//!
+//! Layers below `api` do not know this type: `models` answers with diesel's `QueryResult`, `media::image` with its own
+//! `Rejected`. Here they become either a [`Refusal`], which is told to the client in full, or
+//! [`Error::Internal`], of which the client learns nothing and the log everything, once.
+//!
+//! Every answer that is not a success has one body, [`Problem`] (RFC 9457), and one `code` out of [`REGISTRY`].
+
+mod registry;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use crate::api::request_id;
+pub use registry::{Code, Entry, REGISTRY, RULES};
+
+/// The answer of everything that can be refused or fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub enum Error {
+    /// Told to the client in full.
+    Refused(Box<Refusal>),
+    /// Ours: 500 without a cause in the body. The cause is logged at the boundary.
+    Internal(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A refusal: a code of the registry and what belongs to this one case.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Which of the registry's codes.
+    pub code: Code,
+    /// One sentence for a human, about this case.
+    pub detail: Cow<'static, str>,
+    /// What is wrong with which part of the input.
+    pub violations: Vec<Violation>,
+    /// Headers that the code demands: `Allow`, `Retry-After`.
+    pub headers: Vec<(header::HeaderName, HeaderValue)>,
+}
+
+/// One fault of the input: where (`pointer` into the body, or `parameter`), which rule, and the rule's numbers.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Violation {
+    /// RFC 6901 pointer into the body; a multipart part counts as a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("/title"), nullable = false)]
+    pub pointer: Option<String>,
+    /// Name of the query parameter or header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("limit"), nullable = false)]
+    pub parameter: Option<String>,
+    /// The broken rule, stable.
+    #[schema(examples("too_long"))]
+    pub code: Cow<'static, str>,
+    /// The same for a human.
+    pub detail: Cow<'static, str>,
+    /// What the rule compares with, such as `{"max": 256}`.
+    #[schema(value_type = Object)]
+    pub params: Value,
+}
+
+impl Violation {
+    /// A fault of the body's member at `pointer`.
+    pub fn body(
+        pointer: impl Into<String>,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            pointer: Some(pointer.into()),
+            parameter: None,
+            code: code.into(),
+            detail: detail.into(),
+            params: json!({}),
+        }
+    }
+
+    /// A fault of a query parameter.
+    pub fn parameter(
+        name: impl Into<String>,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self { pointer: None, parameter: Some(name.into()), ..Self::body("", code, detail) }
+    }
+
+    /// The same with the rule's numbers.
+    #[must_use]
+    pub fn with(mut self, params: Value) -> Self {
+        self.params = params;
+        self
+    }
+}
+
+/// The body of every answer that is not a success (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// Where the documentation speaks of this code.
+    #[serde(rename = "type")]
+    #[schema(format = "uri-reference", examples("/docs/errors#not_found"))]
+    pub kind: String,
+    /// What the code means, the same for every occurrence.
+    pub title: Cow<'static, str>,
+    /// The HTTP status, once more.
+    #[schema(minimum = 400, maximum = 599, examples(404))]
+    pub status: u16,
+    /// What happened this time.
+    pub detail: Cow<'static, str>,
+    /// The request's id, which the log knows too.
+    #[schema(examples("0b7c1f7e-53a5-4f0e-9a4f-3f8f0c1d2e3f"))]
+    pub instance: String,
+    /// Stable name to program against.
+    #[schema(examples("not_found"))]
+    pub code: Cow<'static, str>,
+    /// For rejected input: every fault that was found.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub errors: Vec<Violation>,
+}
+
+impl Error {
+    /// A refusal with a sentence about this case.
+    pub fn refused(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Refused(Box::new(Refusal {
+            code,
+            detail: detail.into(),
+            violations: Vec::new(),
+            headers: Vec::new(),
+        }))
+    }
+
+    /// A refusal of one faulty part of the input.
+    pub fn violation(code: Code, violation: Violation) -> Self {
+        Self::violations(code, vec![violation])
+    }
+
+    /// A refusal of several faulty parts of the input.
+    pub fn violations(code: Code, violations: Vec<Violation>) -> Self {
+        let detail = match violations.as_slice() {
+            [one] => one.detail.clone(),
+            several => Cow::Owned(format!("{} things are wrong with the input.", several.len())),
+        };
+        Self::Refused(Box::new(Refusal { code, detail, violations, headers: Vec::new() }))
+    }
+
+    /// 422 for one member of the body.
+    pub fn invalid(violation: Violation) -> Self {
+        Self::violation(Code::ValidationFailed, violation)
+    }
+
+    /// 404, the same for what is not there and what may not be known of.
+    pub fn not_found() -> Self {
+        Self::refused(Code::NotFound, "There is nothing here, or nothing that you may see.")
+    }
+
+    /// 403.
+    pub fn forbidden() -> Self {
+        Self::refused(Code::Forbidden, "You may not do this.")
+    }
+
+    /// 503 with `Retry-After`, in seconds.
+    pub fn unavailable(code: Code, retry_after: u16) -> Self {
+        Self::refused(code, code.entry().meaning).header(header::RETRY_AFTER, HeaderValue::from(retry_after))
+    }
+
+    /// 500; the cause goes to the log only.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+
+    /// The same with one header more.
+    #[must_use]
+    pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
+        if let Self::Refused(refusal) = &mut self {
+            refusal.headers.push((name, value));
+        }
+        self
+    }
+
+    /// The code that the client will see.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused(refusal) => refusal.code,
+            Self::Internal(_) => Code::InternalError,
+        }
+    }
+
+    /// The answer: a [`Problem`] with the status and headers of the code. A cause of ours is logged here and nowhere else.
+    pub fn to_response(&self) -> HttpResponse {
+        let entry = self.code().entry();
+        let mut response = HttpResponse::build(
+            StatusCode::from_u16(entry.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        );
+        response.insert_header((header::CONTENT_TYPE, "application/problem+json"));
+        if entry.status == 401 {
+            response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        let (detail, errors) = match self {
+            Self::Refused(refusal) => {
+                for header in &refusal.headers {
+                    response.insert_header(header.clone());
+                }
+                (refusal.detail.clone(), refusal.violations.clone())
+            }
+            Self::Internal(cause) => {
+                tracing::error!(cause = %Chain(cause.as_ref()), "the request failed on our side");
+                (Cow::Borrowed(entry.meaning), Vec::new())
+            }
+        };
+        let problem = Problem {
+            kind: format!("/docs/errors#{}", entry.name),
+            title: entry.title.into(),
+            status: entry.status,
+            detail,
+            instance: request_id::current(),
+            code: entry.name.into(),
+            errors,
+        };
+        // A struct of strings and numbers always serialises.
+        response.body(serde_json::to_vec(&problem).unwrap_or_default())
+    }
+}
+
+/// An error and its sources, on one line of the log.
+struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => f.write_str(&refusal.detail),
+            Self::Internal(cause) => write!(f, "{}", Chain(cause.as_ref())),
+        }
+    }
+}
+
+impl actix_web::ResponseError for Error {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.code().entry().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.to_response()
+    }
+}
+
+impl From<DieselError> for Error {
+    fn from(error: DieselError) -> Self {
+        match &error {
+            DieselError::NotFound => Self::not_found(),
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+                tracing::warn!(cause = %error, "lost the connection to the database");
+                Self::unavailable(Code::DatabaseUnavailable, 1)
+            }
+            // PostgreSQL's SQLSTATE 57014; diesel passes on the text alone, and every connection asks for English.
+            DieselError::DatabaseError(_, info) if info.message().contains("statement timeout") => {
+                Self::unavailable(Code::QueryTimeout, 1)
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+/// A named constraint becomes an answer: never check, then insert.
+pub trait OnConstraint<T> {
+    /// Where the statement broke the constraint, answer with `code` instead.
+    fn on_constraint(self, constraint: &str, code: Code) -> Result<T>;
+}
+
+impl<T> OnConstraint<T> for diesel::QueryResult<T> {
+    fn on_constraint(self, constraint: &str, code: Code) -> Result<T> {
+        self.map_err(Error::from).on_constraint(constraint, code)
+    }
+}
+
+impl<T> OnConstraint<T> for Result<T> {
+    fn on_constraint(self, constraint: &str, code: Code) -> Result<T> {
+        self.map_err(|error| match &error {
+            Error::Internal(cause) => match cause.downcast_ref::<DieselError>() {
+                Some(DieselError::DatabaseError(_, info)) if info.constraint_name() == Some(constraint) => {
+                    Error::refused(code, code.entry().meaning)
+                }
+                _ => error,
+            },
+            Error::Refused(_) => error,
+        })
+    }
+}
