@@ -39,7 +39,7 @@ check: ## Format, lints, docs, licences, generated files, OpenAPI, Docker and sh
 	@$(MAKE) -j1 $(CHECKS)
 
 check-format:
-	@scripts/need rust
+	@scripts/need lints
 	cargo fmt --check
 
 check-shell:
@@ -56,7 +56,7 @@ check-dependencies:
 	@scripts/cargo-tool cargo-machete --with-metadata
 
 check-clippy:
-	@scripts/need build
+	@scripts/need build lints
 	cargo clippy --locked --all-targets -- -D warnings
 
 check-doc:

@@ -212,7 +212,8 @@ impl Operations {
 
     /// The operation of a route of actix, such as `/media/{key:.*}`.
     pub fn find(&self, pattern: &str, method: &Method) -> Option<&Operation> {
-        self.0.get(&template(pattern))?.get(method)
+        // Most patterns are templates already.
+        self.0.get(pattern).or_else(|| self.0.get(&template(pattern)))?.get(method)
     }
 
     /// What a path answers to, for `Allow`; empty where there is no such path. HEAD goes with GET.

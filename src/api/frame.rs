@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use actix_web::HttpMessage;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -26,7 +27,8 @@ pub async fn frame<B: MessageBody + 'static>(
     let started = Instant::now();
     let id = request_id::of(request.headers());
     let method = request.method().clone();
-    let route = request.match_pattern().unwrap_or_else(|| "-".to_owned());
+    let route = Route(request.match_pattern());
+    request.extensions_mut().insert(route.clone());
     let class = Class::of(request.path());
     let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
     if method == Method::HEAD {
@@ -52,10 +54,15 @@ pub async fn frame<B: MessageBody + 'static>(
     weaken_etag_of_compressed(headers);
     span.in_scope(|| {
         let ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
-        tracing::info!(%method, route, status = status.as_u16(), ms, "answered");
+        tracing::info!(%method, route = route.0.as_deref().unwrap_or("-"), status = status.as_u16(), ms, "answered");
     });
     Ok(response)
 }
+
+/// The pattern of the path that matched, found once for all layers; `None` where none did. Matching is the dearest thing
+/// that a layer does.
+#[derive(Clone, Debug)]
+pub struct Route(pub Option<String>);
 
 /// Libraries refuse in their own words: CORS a preflight, Swagger UI a file that it has not.
 fn as_problem<B: MessageBody + 'static>(

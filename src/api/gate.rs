@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::body;
 use super::document::{Operation, Operations};
+use super::frame::Route;
 use crate::auth::{self, Caller, CurrentUser, tokens::AccessTokens};
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
@@ -43,8 +44,9 @@ pub async fn gate<B: MessageBody + 'static>(
 
 async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
     let operations = data::<Operations>(request.request())?;
-    let operation =
-        request.match_pattern().and_then(|pattern| operations.find(&pattern, request.method()).cloned());
+    let route = request.extensions().get::<Route>().cloned();
+    let pattern = route.as_ref().and_then(|route| route.0.as_deref());
+    let operation = pattern.and_then(|pattern| operations.find(pattern, request.method()));
     let caller = match bearer(request)? {
         Some(token) => {
             let tokens = data::<AccessTokens>(request.request())?;
@@ -57,7 +59,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
         if operation.needs_token && caller.is_none() {
             return Err(Error::refused(Code::AuthenticationRequired, "Send an access token."));
         }
-        check_query(request.query_string(), &operation)?;
+        check_query(request.query_string(), operation)?;
     }
     Ok(caller)
 }

@@ -119,7 +119,6 @@ macro_rules! full_posts {
                 EDITOR.fields((users::username,)).nullable(),
                 EDITOR_PROFILE.fields((profiles::display_name, profiles::avatar_key)).nullable(),
             ))
-            .into_boxed()
     };
 }
 
@@ -145,8 +144,7 @@ impl From<FullRow> for FullPost {
 impl Post {
     /// By slug. Drafts only for their writer, editor and staff.
     pub fn find(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<FullPost> {
-        let full: FullPost =
-            full_posts!().filter(posts::slug.eq(slug.to_owned())).first::<FullRow>(conn)?.into();
+        let full: FullPost = full_posts!().filter(posts::slug.eq(slug)).first::<FullRow>(conn)?.into();
         if full.post.is_visible_to(viewer) { Ok(full) } else { Err(diesel::NotFound) }
     }
 
@@ -170,7 +168,7 @@ impl Post {
         viewer: Viewer,
         keyset: &Keyset<DateTime<Utc>>,
     ) -> QueryResult<Slice<FullPost>> {
-        let mut query = full_posts!();
+        let mut query = full_posts!().into_boxed();
         query = match viewer {
             Viewer::Staff(_) => query,
             Viewer::Anonymous => query.filter(posts::published),

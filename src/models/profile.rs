@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::Viewer;
 use super::names::fold;
@@ -63,16 +64,13 @@ fn full_columns() -> FullColumns {
 impl Profile {
     /// By username in any case, those of inactive users for staff only.
     pub fn find(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<FullProfile> {
-        let mut query = profiles::table
+        profiles::table
             .inner_join(users::table)
             .left_join(pictures::table)
             .filter(users::username_key.eq(fold(username)))
+            .filter(users::is_active.or(viewer.is_staff().into_sql::<Bool>()))
             .select(full_columns())
-            .into_boxed();
-        if !viewer.is_staff() {
-            query = query.filter(users::is_active);
-        }
-        query.first(conn)
+            .first(conn)
     }
 
     /// The same under a lock of the profile's row, for a change.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::Viewer;
 use super::names::{Email, Username, fold};
@@ -108,14 +109,12 @@ pub enum Clash {
 impl User {
     /// By name in any case, inactive ones for staff only.
     pub fn find(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<Self> {
-        let mut query = users::table
+        // Not boxed, so that diesel finds the prepared statement without writing the SQL anew.
+        users::table
             .filter(users::username_key.eq(fold(username)))
+            .filter(users::is_active.or(viewer.is_staff().into_sql::<Bool>()))
             .select(Self::as_select())
-            .into_boxed();
-        if !viewer.is_staff() {
-            query = query.filter(users::is_active);
-        }
-        query.first(conn)
+            .first(conn)
     }
 
     /// The same under a row lock, for a change.
