@@ -257,24 +257,27 @@ fn broken_off(error: &PayloadError) -> Error {
     Error::refused(Code::MalformedBody, format!("The body broke off: {error}."))
 }
 
+/// How much of a refused body is read at the most.
+const DRAINED_BYTES: usize = 16 << 20;
+/// How long a refused body is read at the most.
+const DRAINED_FOR: Duration = Duration::from_secs(5);
+
 /// Read what is left of a refused body and throw it away, so that a browser sees the answer instead of a reset: at most
 /// 16 MiB and 5 s of it. One that was too slow already is not waited for.
 pub async fn drain(payload: &mut Payload, refusal: &Error) {
     if refusal.code() == Code::RequestTimeout {
         return;
     }
-    const MOST: usize = 16 << 20;
-    const LONGEST: Duration = Duration::from_secs(5);
     let discard = async {
         let mut drained = 0;
         while let Some(Ok(chunk)) = payload.next().await {
             drained += chunk.len();
-            if drained > MOST {
+            if drained > DRAINED_BYTES {
                 break;
             }
         }
     };
-    drop(tokio::time::timeout(LONGEST, discard).await);
+    drop(tokio::time::timeout(DRAINED_FOR, discard).await);
 }
 
 #[cfg(test)]

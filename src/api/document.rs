@@ -76,7 +76,7 @@ fn as_value() -> Value {
         if let Some(body) = operation.get_mut("requestBody") {
             leave_out_optional_body(body);
         }
-        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             leave_out_null(&mut parameter["schema"]);
         }
     }

@@ -20,7 +20,7 @@ const VERSIONS: std::ops::Range<i32> = 150_000..190_000;
 pub fn run(config: &Config) -> Result<ExitCode> {
     let mut report = Report::default();
     let secret = find_secret(config);
-    report.line("secret key", secret.as_ref().map(describe));
+    report.line("secret key", secret.as_ref().map(|secret| describe(secret.as_ref())));
     report.line("public URL", public_url(config));
     let database = Database::for_command(config).and_then(|database| Ok((database.connect()?, database)));
     match database {
@@ -43,7 +43,7 @@ fn find_secret(config: &Config) -> Result<Option<Secret>> {
     Ok(Secret::find(config.secret_key()?, &config.data_dir)?)
 }
 
-fn describe(secret: &Option<Secret>) -> String {
+fn describe(secret: Option<&Secret>) -> String {
     match secret {
         Some(_) => "long enough".into(),
         None => "none yet; the first `plaza serve` makes it in the data folder".into(),

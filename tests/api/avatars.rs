@@ -149,9 +149,7 @@ async fn a_form_has_exactly_one_file() {
     assert_snapshot!(refusal(Form::new().part("picture", picture())).await, @"422 validation_failed /picture unknown_member");
     assert_snapshot!(refusal(Form::new().part("avatar", picture()).text("name", "x")).await,
         @"422 validation_failed /name unknown_member");
-    let many: String = (0..10_000)
-        .map(|n| format!("--x\r\ncontent-disposition: form-data; name=\"p{n}\"\r\n\r\nx\r\n"))
-        .collect();
+    let many = "--x\r\ncontent-disposition: form-data; name=\"p\"\r\n\r\nx\r\n".repeat(10_000);
     let many = ana
         .request(reqwest::Method::PUT, AVATAR)
         .header("content-type", "multipart/form-data; boundary=x")
