@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{
-    Attribute, Attributes, ClientOptions, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode,
+    Attribute, Attributes, ClientConfigKey, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions, RetryConfig,
 };
 
@@ -61,14 +61,18 @@ impl Store {
                     retry_timeout: Duration::from_secs(5),
                     ..RetryConfig::default()
                 };
-                let timeouts = ClientOptions::new()
-                    .with_connect_timeout(Duration::from_secs(2))
-                    .with_timeout(Duration::from_secs(20));
-                let s3 = AmazonS3Builder::from_env()
-                    .with_bucket_name(bucket)
-                    .with_retry(retry)
-                    .with_client_options(timeouts)
-                    .build()?;
+                let client = |key, value| (AmazonS3ConfigKey::Client(key), value);
+                let s3 = [
+                    client(ClientConfigKey::ConnectTimeout, "2 seconds"),
+                    client(ClientConfigKey::Timeout, "20 seconds"),
+                    // Only an AWS_ENDPOINT_URL that says so is spoken to without TLS.
+                    client(ClientConfigKey::AllowHttp, "true"),
+                ]
+                .into_iter()
+                .fold(AmazonS3Builder::from_env(), |builder, (key, value)| builder.with_config(key, value))
+                .with_bucket_name(bucket)
+                .with_retry(retry)
+                .build()?;
                 let inner: Arc<dyn ObjectStore> = if prefix.is_empty() {
                     Arc::new(s3)
                 } else {

@@ -1,0 +1,22 @@
+//! The program as its operators know it: started, fed, interrupted, killed, doubled and moved about. Nothing is faked: this is
+//! the real binary on a real PostgreSQL of its own, and what is looked at is answers, rows and files.
+//!
+//! What needs another user of the operating system is done when the tests run as root; as an ordinary user the same tests do
+//! what such a user can.
+
+mod support;
+
+mod embedded;
+
+mod commands;
+mod crash;
+mod memory;
+mod migrate;
+mod outage;
+mod s3;
+mod settings;
+mod stop;
+
+#[path = "../../src/media/image/samples/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "the tests of the pictures use the others")]
+mod samples;

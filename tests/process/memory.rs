@@ -1,0 +1,147 @@
+//! Hostile uploads: refused for what they are, without the memory that they ask for, and without a trace.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::thread;
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{Body, RequestBuilder};
+
+use crate::samples;
+use crate::support::{Client, Place, Plaza, text};
+
+/// What refusing them may cost, in KiB. Any of these pictures decoded takes more.
+const ALLOWED: u64 = 120 << 10;
+
+const CASES: [&str; 8] = [
+    "a 20000×20000 PNG of one colour",
+    "a PNG of 74 bytes that claims 12000×12000",
+    "a JPEG cut in half",
+    "an SVG",
+    "a shell script named a.png",
+    "two parts `avatar`",
+    "11 MiB in chunks, without a length",
+    "11 MiB with a length",
+];
+
+#[test]
+fn hostile_uploads_are_refused_with_memory_flat_and_nothing_stored() {
+    let place = Place::new();
+    let plaza = place.serve();
+    let client = plaza.client().registered("ana");
+    // What a good picture takes counts as used before.
+    client.send(client.upload(half_of_this(), "me.jpg")).expect(200);
+    let (profile, files) = (client.get("/api/v1/profiles/ana").expect(200), files(&place.media()));
+    let before = Memory::of(&plaza);
+
+    for case in CASES {
+        is_refused(&client, case);
+    }
+    let after = Memory::of(&plaza);
+    assert!(after.peak < before.peak + ALLOWED, "one after another: {before:?} became {after:?}");
+
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let client = plaza.client().logged_in("ana");
+                for case in CASES {
+                    is_refused(&client, case);
+                }
+            });
+        }
+    });
+    let after = Memory::of(&plaza);
+    assert!(after.peak < before.peak + ALLOWED, "three at a time: {before:?} became {after:?}");
+    assert!(after.resident < before.resident + ALLOWED, "in the end: {before:?} became {after:?}");
+
+    assert_eq!(files, self::files(&place.media()), "the store is as it was");
+    let profile_now = client.get("/api/v1/profiles/ana").expect(200);
+    assert_eq!(profile.text(), profile_now.text(), "the profile is as it was");
+    assert_eq!(profile.header("etag"), profile_now.header("etag"), "so is its version");
+    assert_eq!(plaza.sql("select count(*) from pictures"), "1", "there is no other picture");
+    plaza.stop();
+}
+
+fn is_refused(client: &Client, case: &str) {
+    let (request, status, code) = hostile(client, case);
+    let answer = client.send(request);
+    assert_eq!((case, answer.status), (case, status), "the status of {case}: {}", answer.text());
+    assert_eq!(answer.header("content-type"), "application/problem+json", "{case} is a problem");
+    assert_eq!(text(&answer.json(), "/code"), code, "the code of {case}");
+    let pointer = text(&answer.json(), "/errors/0/pointer");
+    assert_eq!(pointer, "/avatar", "{case} is the fault of the part: {}", answer.text());
+}
+
+/// The request, and what it is answered with.
+fn hostile(client: &Client, case: &str) -> (RequestBuilder, u16, &'static str) {
+    let file = |bytes: Vec<u8>, name: &'static str| Part::bytes(bytes).file_name(name);
+    let one = |part: Part| client.upload_form(Form::new().part("avatar", part));
+    match CASES.iter().position(|known| *known == case).expect("one of the cases") {
+        0 => (one(file(samples::flat_png(20_000), "flat.png")), 422, "image_too_large"),
+        1 => {
+            let claim = samples::png_claiming(12_000, 12_000);
+            assert_eq!(claim.len(), 74, "it is as small as that");
+            (one(file(claim, "claim.png")), 422, "image_too_large")
+        }
+        2 => (one(file(samples::truncated(&half_of_this(), 50), "half.jpg")), 422, "image_corrupt"),
+        3 => {
+            let svg = br#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#;
+            (one(file(svg.to_vec(), "a.svg")), 415, "unsupported_picture")
+        }
+        4 => {
+            let part = file(b"#!/bin/sh\nrm -rf /\n".to_vec(), "a.png").mime_str("image/png");
+            (one(part.expect("a type")), 415, "unsupported_picture")
+        }
+        5 => {
+            let part = || file(samples::jpeg(64, 64), "a.jpg");
+            let form = Form::new().part("avatar", part()).part("avatar", part());
+            (client.upload_form(form), 422, "validation_failed")
+        }
+        6 => {
+            let mebibyte = bytes::Bytes::from(vec![0xA5; 1 << 20]);
+            let chunks = (0..11).map(move |_| Ok::<_, std::io::Error>(mebibyte.clone()));
+            let body = Body::wrap_stream(futures_util::stream::iter(chunks));
+            let request = one(Part::stream(body).file_name("a.jpg"));
+            (request, 413, "payload_too_large")
+        }
+        _ => (one(file(vec![0xA5; 11 << 20], "a.jpg")), 413, "payload_too_large"),
+    }
+}
+
+/// Half of it is more than a megabyte.
+fn half_of_this() -> Vec<u8> {
+    samples::jpeg_with(&samples::noise(1600, 1200), |_| ())
+}
+
+/// Every file below, with its size.
+fn files(folder: &Path) -> BTreeMap<String, u64> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("the store").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.display().to_string(), entry.metadata().expect("a file").len());
+        }
+    }
+    found
+}
+
+/// What the kernel says of the program, in KiB.
+#[derive(Debug)]
+struct Memory {
+    resident: u64,
+    peak: u64,
+}
+
+impl Memory {
+    fn of(plaza: &Plaza) -> Self {
+        let status = fs::read_to_string(format!("/proc/{}/status", plaza.pid())).expect("it is alive");
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+            line.trim().trim_end_matches(" kB").parse().expect("a number")
+        };
+        Self { resident: value("VmRSS:"), peak: value("VmHWM:") }
+    }
+}

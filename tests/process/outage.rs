@@ -1,0 +1,202 @@
+//! The database goes away under the living program: requests are told 503, never 500, and are served again without a restart.
+
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::samples;
+use crate::support::{Answer, Place, Plaza, eventually, kill, postmaster, text, try_psql, urls_of};
+
+#[test]
+fn a_postmaster_killed_alone_costs_503s_at_the_most() {
+    let place = Place::new();
+    let plaza = place.serve();
+    under_load(&plaza, || {
+        for _ in 0..2 {
+            let killed = postmaster(place.data()).expect("a postmaster");
+            kill(killed, libc::SIGKILL);
+            eventually("another postmaster serves", || {
+                postmaster(place.data()).filter(|&now| now != killed)?;
+                try_psql(plaza.database_url(), "select 1").ok()
+            });
+        }
+    });
+    plaza.stop();
+}
+
+#[test]
+fn a_backend_killed_takes_the_others_along_and_costs_503s_at_the_most() {
+    let place = Place::new();
+    let plaza = place.serve();
+    under_load(&plaza, || {
+        for _ in 0..2 {
+            let started = "select pg_postmaster_start_time()";
+            let before = plaza.sql(started);
+            let backend = "select pid from pg_stat_activity where application_name = 'plaza' limit 1";
+            let backend = eventually("there is a connection", || {
+                try_psql(plaza.database_url(), backend).ok()?.parse().ok()
+            });
+            kill(backend, libc::SIGKILL);
+            eventually("it serves again", || try_psql(plaza.database_url(), "select 1").ok());
+            assert_eq!(plaza.sql(started), before, "it is the same postmaster");
+        }
+    });
+    plaza.stop();
+}
+
+#[test]
+fn connections_cut_by_an_administrator_are_replaced() {
+    let place = Place::new();
+    let plaza = place.serve();
+    under_load(&plaza, || {
+        for _ in 0..3 {
+            let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                       where application_name = 'plaza'";
+            let many = eventually("there are connections", || {
+                plaza.sql(cut).parse::<u32>().ok().filter(|&count| count > 0)
+            });
+            assert!(many > 0, "some were cut");
+        }
+    });
+    plaza.stop();
+}
+
+#[test]
+fn a_given_database_that_is_away_is_503_within_the_pools_wait_and_served_again_after() {
+    let (server, place) = (Place::new(), Place::new());
+    let secret = "one secret that both of these nodes have in common";
+    let database = server.serve_with(["--secret-key", secret]);
+    let url = database.database_url().to_owned();
+    let plaza = place.serve_with(["--database-url", &url, "--secret-key", secret]);
+    let client = plaza.client();
+    client.register("ana").expect(201);
+
+    database.stop();
+    for path in ["/api/v1/users/ana", "/api/v1/posts", "/readyz"] {
+        let began = Instant::now();
+        is_unavailable(&client.get(path));
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(6), "{path} waits for the pool's 3 s and no longer: {took:?}");
+    }
+    client.get("/livez").expect(200);
+
+    let database = server.serve_with(["--secret-key", secret]);
+    assert_eq!(database.database_url(), url, "the server is where it was");
+    client.get("/api/v1/users/ana").expect(200);
+    client.get("/readyz").expect(200);
+    plaza.stop();
+    database.stop();
+}
+
+#[test]
+fn an_upload_whose_commit_is_not_known_leaves_no_row_without_its_file() {
+    let place = Place::new();
+    let plaza = place.serve();
+    let client = plaza.client().registered("ana");
+    client.send(client.upload(samples::jpeg(96, 96), "me.jpg")).expect(200);
+
+    // With a standby that never comes, a commit is written and then waits: cut off there, it has happened, but the program
+    // cannot know.
+    let conf = place.data().join("postgres/postgresql.conf");
+    let stock = fs::read_to_string(&conf).expect("the configuration");
+    fs::write(&conf, format!("{stock}\nsynchronous_standby_names = 'nobody'\n")).expect("writable");
+    let server = postmaster(place.data()).expect("a postmaster");
+    kill(server, libc::SIGHUP);
+    eventually("it waits for a standby", || {
+        (plaza.sql("show synchronous_standby_names") == "nobody").then_some(())
+    });
+    thread::scope(|scope| {
+        let upload = scope.spawn(|| client.send(client.upload(samples::jpeg(128, 128), "me.jpg")));
+        let waiting = "select pid from pg_stat_activity where wait_event = 'SyncRep'";
+        let backend = eventually("the commit waits", || plaza.sql(waiting).parse::<i32>().ok());
+        assert_eq!(plaza.sql(&format!("select pg_terminate_backend({backend})")), "t", "it is cut off");
+        is_unavailable(&upload.join().expect("no panic"));
+    });
+
+    let profile = client.get("/api/v1/profiles/ana").expect(200).json();
+    for url in urls_of(&profile["avatar"]) {
+        client.get(&url).expect(200);
+    }
+    fs::write(&conf, stock).expect("writable");
+    kill(server, libc::SIGHUP);
+    plaza.stop();
+}
+
+/// Clients that read and write while something happens, until each has been served after it. Every answer is a good one or a
+/// proper 503, and what was acknowledged is there.
+fn under_load(plaza: &Plaza, happens: impl FnOnce()) {
+    let writer = plaza.client().registered("writer");
+    let is_over = AtomicBool::new(false);
+    let written = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut slugs = Vec::new();
+            repeat(&is_over, || {
+                let post = json!({ "title": "Hello", "published": true });
+                let answer = writer.send(writer.request(Method::POST, "/api/v1/posts").json(&post));
+                let is_served = answer.status == 201;
+                if is_served {
+                    slugs.push(text(&answer.json(), "/slug"));
+                } else {
+                    is_unavailable(&answer);
+                }
+                is_served
+            });
+            slugs
+        });
+        for path in ["/api/v1/posts?limit=5", "/api/v1/users/writer", "/readyz"] {
+            let (client, is_over) = (plaza.client(), &is_over);
+            scope.spawn(move || {
+                repeat(is_over, || {
+                    let answer = client.get(path);
+                    if answer.status != 200 {
+                        is_unavailable(&answer);
+                    }
+                    answer.status == 200
+                });
+            });
+        }
+        // Also when it panics: the clients are waited for.
+        let over = Over(&is_over);
+        happens();
+        drop(over);
+        writer.join().expect("no panic")
+    });
+    let said = plaza.said();
+    let failed: Vec<_> =
+        said.lines().filter(|line| line.contains("ERROR") && line.contains("request")).collect();
+    assert!(failed.is_empty(), "no request failed on our side: {failed:#?}");
+    assert!(!written.is_empty(), "posts were written");
+    let client = plaza.client();
+    for slug in written {
+        client.get(&format!("/api/v1/posts/{slug}")).expect(200);
+    }
+}
+
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Until it is over and a request that began thereafter was served.
+fn repeat(is_over: &AtomicBool, mut request: impl FnMut() -> bool) {
+    eventually("requests are served again", || {
+        let was_over = is_over.load(Ordering::Acquire);
+        let is_served = request();
+        (was_over && is_served).then_some(())
+    });
+}
+
+#[track_caller]
+fn is_unavailable(answer: &Answer) {
+    assert_eq!(answer.status, 503, "a request that cannot be served is told 503: {}", answer.text());
+    assert_eq!(answer.header("content-type"), "application/problem+json", "as a problem");
+    assert_eq!(text(&answer.json(), "/code"), "database_unavailable", "which it names");
+    assert!(answer.header("retry-after").parse::<u32>().is_ok(), "it says when to come again");
+}

@@ -1,0 +1,210 @@
+//! Stopping: what has begun is answered, load balancers are told, and the program ends with 0.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{
+    Answer, KilledAtEnd, PASSWORD, Place, Plaza, eventually, kill, log, postmaster, processes, text,
+};
+
+#[test]
+fn after_sigterm_a_slow_request_is_answered_while_readyz_says_stopping() {
+    let place = Place::new();
+    let mut plaza = place.serve_with(["--drain", "1s"]);
+    let (client, operator) = (plaza.client(), plaza.operator());
+    client.get("/readyz").expect(200);
+    operator.get("/readyz").expect(200);
+    let slow = SlowRequest::begin(&plaza, "ana");
+
+    plaza.signal(libc::SIGTERM);
+    for client in [&client, &operator] {
+        let answer = eventually("/readyz says so", || Some(client.get("/readyz")).filter(is_stopping));
+        assert!(answer.header("retry-after").parse::<u32>().is_ok(), "it says when to come again");
+    }
+    client.get("/api/v1/users").expect(200);
+    plaza.says("signal=\"SIGTERM\"");
+
+    eventually("the drain is over", || TcpStream::connect(plaza.address()).err());
+    assert!(!plaza.has_ended(), "it waits for the slow request");
+    assert!(is_stopping(&operator.get("/readyz")), "operators are still told");
+    operator.get("/livez").expect(200);
+
+    let answer = slow.finish();
+    assert!(answer.starts_with("HTTP/1.1 201 "), "what had begun is answered: {answer}");
+    assert_eq!(plaza.wait().code(), Some(0), "a stop is no failure: {}", plaza.said());
+    assert!(place.is_quiet(), "the server is stopped too");
+    let again = place.serve();
+    again.client().get("/api/v1/users/ana").expect(200);
+    again.stop();
+}
+
+#[test]
+fn ctrl_c_reaches_the_program_alone_which_answers_then_stops_the_server() {
+    let place = Place::new();
+    let mut plaza = place.spawn_in_group().ready().expect("it starts");
+    let client = plaza.client().registered("ana");
+    let group = plaza.pid();
+    let server = postmaster(place.data()).expect("a postmaster");
+    // SAFETY: takes a plain number.
+    let servers_group = unsafe { libc::getpgid(server) };
+    assert_ne!(servers_group, group, "the server is in a group of its own");
+
+    let lock = Lock::on_posts(&plaza);
+    thread::scope(|scope| {
+        let post = scope.spawn(|| client.post("/api/v1/posts", &json!({ "title": "Hello" })));
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
+        eventually("the request waits for the lock", || (plaza.sql(waiting) == "1").then_some(()));
+        // As a terminal does: the foreground group gets the signal.
+        kill(-group, libc::SIGINT);
+        eventually("it takes no more", || TcpStream::connect(plaza.address()).err());
+        lock.release();
+        post.join().expect("no panic").expect(201);
+    });
+    assert_eq!(plaza.wait().code(), Some(0), "a stop is no failure: {}", plaza.said());
+    assert!(plaza.said().contains("signal=\"SIGINT\""), "it tells why: {}", plaza.said());
+    assert!(place.is_quiet(), "the server is stopped too");
+    let log = log(place.data());
+    assert!(log.contains("database system is shut down"), "by a shutdown:\n{log}");
+}
+
+#[test]
+fn a_stop_that_signals_every_process_at_once_is_no_failure() {
+    let place = Place::new();
+    let mut plaza = place.serve_with(["--drain", "1s"]);
+    let client = plaza.client().registered("ana");
+    // As systemd does, unless told otherwise.
+    plaza.signal(libc::SIGTERM);
+    for pid in processes(place.data()) {
+        kill(pid, libc::SIGTERM);
+    }
+    eventually("the drain is over", || {
+        // What comes during the drain is served, or told that the database is away.
+        let request = client.request(Method::GET, "/api/v1/users/ana");
+        let Ok(answer) = client.try_send(request) else { return Some(()) };
+        assert!(matches!(answer.status, 200 | 503), "200, 503 or nothing: {}", answer.text());
+        None
+    });
+    assert_eq!(plaza.wait().code(), Some(0), "a stop is no failure: {}", plaza.said());
+    assert!(place.is_quiet(), "the server is stopped too");
+    let again = place.serve();
+    again.client().get("/api/v1/users/ana").expect(200);
+    again.stop();
+}
+
+#[test]
+fn a_second_signal_cuts_the_drain_short() {
+    let place = Place::new();
+    let mut plaza = place.serve_with(["--drain", "5m"]);
+    let client = plaza.client();
+    plaza.signal(libc::SIGTERM);
+    eventually("/readyz says so", || is_stopping(&client.get("/readyz")).then_some(()));
+    plaza.signal(libc::SIGTERM);
+    assert_eq!(plaza.wait().code(), Some(0), "it ends at once: {}", plaza.said());
+    assert!(place.is_quiet(), "the server is stopped too");
+}
+
+#[test]
+fn a_connection_that_is_merely_kept_open_delays_no_stop() {
+    let place = Place::new();
+    let mut plaza = place.serve();
+    let mut idle = TcpStream::connect(plaza.address()).expect("it listens");
+    write!(idle, "GET /livez HTTP/1.1\r\nHost: plaza.test\r\n\r\n").expect("it reads");
+    let mut answer = BufReader::new(idle.try_clone().expect("a copy"));
+    let mut line = String::new();
+    answer.read_line(&mut line).expect("an answer");
+    assert!(line.starts_with("HTTP/1.1 200 "), "it is served and stays open: {line}");
+
+    let began = Instant::now();
+    plaza.signal(libc::SIGTERM);
+    assert_eq!(plaza.wait().code(), Some(0), "a stop is no failure: {}", plaza.said());
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(10), "nobody waits for a request that never comes: {took:?}");
+}
+
+#[test]
+fn a_port_in_use_is_told_before_anything_is_made() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    for (flag, setting) in [("--listen", "PLAZA_LISTEN"), ("--ops-listen", "PLAZA_OPS_LISTEN")] {
+        let place = Place::new();
+        let said = place.run(["serve", flag, &address]).failed();
+        for word in [address.as_str(), "in use", setting] {
+            assert!(said.contains(word), "it says `{word}`: {said}");
+        }
+        assert!(!place.data().exists(), "nothing was made");
+    }
+}
+
+fn is_stopping(answer: &Answer) -> bool {
+    answer.status == 503 && text(&answer.json(), "/code") == "shutting_down"
+}
+
+/// A registration of which the second half is still to come, and which the program waits for.
+struct SlowRequest {
+    stream: BufReader<TcpStream>,
+    rest: String,
+}
+
+impl SlowRequest {
+    fn begin(plaza: &Plaza, username: &str) -> Self {
+        let email = format!("{username}@example.org");
+        let body = json!({ "username": username, "email": email, "password": PASSWORD }).to_string();
+        let (first, rest) = body.split_at(10);
+        let mut stream = BufReader::new(TcpStream::connect(plaza.address()).expect("it listens"));
+        stream.get_ref().set_read_timeout(Some(Duration::from_mins(1))).expect("a time");
+        write!(
+            stream.get_mut(),
+            "POST /api/v1/users HTTP/1.1\r\nHost: plaza.test\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+            body.len()
+        )
+        .expect("it reads");
+        let mut line = String::new();
+        stream.read_line(&mut line).expect("an answer");
+        assert!(line.starts_with("HTTP/1.1 100 "), "it wants the body: {line}");
+        stream.get_mut().write_all(first.as_bytes()).expect("it reads");
+        Self { stream, rest: rest.to_owned() }
+    }
+
+    /// Send the rest, and return the answer.
+    fn finish(mut self) -> String {
+        self.stream.get_mut().write_all(self.rest.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        self.stream.read_to_string(&mut answer).expect("an answer");
+        answer.trim_start().to_owned()
+    }
+}
+
+/// A lock on the table of posts, held by somebody else.
+struct Lock {
+    psql: KilledAtEnd,
+    stdin: ChildStdin,
+}
+
+impl Lock {
+    fn on_posts(plaza: &Plaza) -> Self {
+        let mut command = Command::new("psql");
+        command.args(["--no-psqlrc", "-qAt", plaza.database_url()]);
+        let mut psql: Child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql is installed");
+        let mut stdin = psql.stdin.take().expect("piped");
+        writeln!(stdin, "begin; lock table posts in exclusive mode; select 'locked';").expect("it reads");
+        let mut line = String::new();
+        BufReader::new(psql.stdout.take().expect("piped")).read_line(&mut line).expect("it answers");
+        assert_eq!(line, "locked\n", "psql has the lock");
+        Self { psql: KilledAtEnd(psql), stdin }
+    }
+
+    fn release(self) {
+        let Self { mut psql, mut stdin } = self;
+        writeln!(stdin, "commit;").expect("it reads");
+        drop(stdin);
+        assert!(psql.0.wait().expect("our child").success(), "psql ends");
+    }
+}

@@ -1,0 +1,43 @@
+//! What every test here stands on: a place for a program, the program, its PostgreSQL, and clients of it.
+
+mod client;
+mod place;
+mod plaza;
+mod postgres;
+mod users;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use client::{Answer, Client, PASSWORD, text, urls_of};
+pub use place::{PUBLIC_URL, Place};
+pub use plaza::{Output, Plaza, Refused};
+pub use postgres::{
+    kill, log, postmaster, processes, psql, server_user, socket_folder, try_psql, try_psql_as,
+};
+pub use users::{DAEMON, NOBODY, ROOT, is_root, me, ordinary};
+
+/// Longer than anything takes, on a machine with other things to do.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Poll until it is so.
+pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = check() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A child that is not to outlive its test, whatever becomes of that.
+pub struct KilledAtEnd(pub std::process::Child);
+
+impl Drop for KilledAtEnd {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}

@@ -1,0 +1,91 @@
+//! The PostgreSQL behind a program: its processes, its log, and psql.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::users::{self, me};
+
+/// psql for one or more statements, as its user may run it.
+pub fn psql(url: &str, sql: &str) -> Command {
+    let mut command = Command::new("psql");
+    command.args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", url, "-c", sql]);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// The same as another user; for any but root that can only be oneself.
+pub fn psql_as(uid: u32, url: &str, sql: &str) -> Command {
+    let mut command = psql(url, sql);
+    if uid != me() {
+        command.uid(uid).gid(uid);
+    }
+    // A folder that this user may be in.
+    command.current_dir("/");
+    command
+}
+
+/// What psql prints, or what it complains of.
+pub fn try_psql(url: &str, sql: &str) -> Result<String, String> {
+    try_psql_as(me(), url, sql)
+}
+
+pub fn try_psql_as(uid: u32, url: &str, sql: &str) -> Result<String, String> {
+    let output = psql_as(uid, url, sql).output().expect("psql is installed");
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// Send a signal. That the process is gone already is no fault.
+pub fn kill(pid: i32, signal: i32) {
+    // SAFETY: takes plain numbers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// Every process that works in the cluster of this data folder, half-made ones included.
+pub fn processes(data: &Path) -> Vec<i32> {
+    ["postgres", "postgres.new"].iter().flat_map(|cluster| working_in(&data.join(cluster))).collect()
+}
+
+fn working_in(folder: &Path) -> Vec<i32> {
+    let Ok(folder) = fs::metadata(folder) else {
+        return Vec::new();
+    };
+    let pids = fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    users::with_eyes_of(folder.uid(), || {
+        pids.filter(|pid: &i32| {
+            fs::metadata(format!("/proc/{pid}/cwd"))
+                .is_ok_and(|cwd| (cwd.dev(), cwd.ino()) == (folder.dev(), folder.ino()))
+        })
+        .collect()
+    })
+}
+
+/// The server's first process, by its own account.
+pub fn postmaster(data: &Path) -> Option<i32> {
+    fs::read_to_string(data.join("postgres/postmaster.pid")).ok()?.lines().next()?.parse().ok()
+}
+
+/// Whom the server runs as.
+pub fn server_user(data: &Path) -> u32 {
+    let server = postmaster(data).expect("a postmaster");
+    fs::metadata(format!("/proc/{server}")).expect("it is alive").uid()
+}
+
+/// Where the server's socket lies, by its own account.
+pub fn socket_folder(data: &Path) -> Option<PathBuf> {
+    let status = fs::read_to_string(data.join("postgres/postmaster.pid")).ok()?;
+    status.lines().nth(4).map(PathBuf::from)
+}
+
+pub fn log(data: &Path) -> String {
+    fs::read_to_string(data.join("postgres.log")).expect("the server's log")
+}
