@@ -17,7 +17,7 @@ use super::upload::Upload;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::media::Media;
 use crate::media::variants::AVATAR;
 use crate::models::profile;
@@ -79,7 +79,11 @@ pub async fn upload_avatar(
     let (old, full) = match changed {
         Ok(changed) => changed,
         Err(error) => {
-            media.remove(&key).await;
+            // Where the connection broke, the commit may have happened all the same: better a file that no row names than
+            // a row that names no file.
+            if error.code() != Code::DatabaseUnavailable {
+                media.remove(&key).await;
+            }
             return Err(error);
         }
     };

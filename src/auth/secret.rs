@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::{hkdf, rand};
@@ -41,7 +41,7 @@ impl Secret {
             text
         } else {
             let path = data_dir.join("keys").join("secret.key");
-            read_or_make(&path).map_err(|source| SecretError::File { path, source })?
+            read_or_make(data_dir, &path).map_err(|source| SecretError::File { path, source })?
         };
         let text = text.trim();
         if text.chars().count() < MIN_CHARACTERS {
@@ -73,7 +73,7 @@ impl Secret {
 
 /// A file of its own content appears whole or not at all: written aside, then linked, which fails where another node on
 /// the same folder was faster; then its secret is ours too.
-fn read_or_make(path: &Path) -> std::io::Result<String> {
+fn read_or_make(data_dir: &Path, path: &Path) -> std::io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         result => return result,
@@ -86,6 +86,9 @@ fn read_or_make(path: &Path) -> std::io::Result<String> {
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     writeln!(file, "{}", URL_SAFE_NO_PAD.encode(bytes))?;
     file.sync_all()?;
+    for made in [folder, &aside] {
+        give_to_owner_of(data_dir, made)?;
+    }
     let linked = fs::hard_link(&aside, path);
     fs::remove_file(&aside)?;
     match linked {
@@ -94,6 +97,12 @@ fn read_or_make(path: &Path) -> std::io::Result<String> {
     }
     fs::File::open(folder)?.sync_all()?;
     fs::read_to_string(path)
+}
+
+/// What root makes belongs to whoever the data folder belongs to, who may want to go on without root.
+fn give_to_owner_of(data_dir: &Path, made: &Path) -> std::io::Result<()> {
+    let (owner, own) = (fs::metadata(data_dir)?, fs::metadata(made)?);
+    if owner.uid() == own.uid() { Ok(()) } else { chown(made, Some(owner.uid()), Some(owner.gid())) }
 }
 
 #[cfg(test)]

@@ -118,9 +118,9 @@ fn keys(secret: &Secret, database: &Database, config: &Config) -> Result<String>
 }
 
 fn store(config: &Config) -> Result<String> {
-    let store = Store::open(&config.store)?;
+    let probe = async { Store::open(&config.store)?.probe().await };
     actix_web::rt::System::new()
-        .block_on(store.probe())
+        .block_on(probe)
         .map_err(|error| format!("{error}. Is PLAZA_STORE right, and may this user write there?"))?;
     Ok("a file was written, read and removed".into())
 }

@@ -163,14 +163,14 @@ pub static REGISTRY: [Entry; 33] = {
             "username_taken",
             409,
             "The username is taken",
-            "Another user has it, in whatever case.",
+            "Another user has the username, in whatever case.",
         ),
         entry(
             C::EmailTaken,
             "email_taken",
             409,
             "The e-mail address is taken",
-            "Another user has it, in whatever case.",
+            "Another user has the e-mail address, in whatever case.",
         ),
         entry(
             C::SlugTaken,
