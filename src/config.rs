@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 /// The settings of one node. All of them are safe to leave alone.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone)]
 pub struct Config {
     /// Address and port of the API
     #[arg(long, env = "PLAZA_LISTEN", default_value = "127.0.0.1:8000", global = true)]

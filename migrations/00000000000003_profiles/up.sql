@@ -25,7 +25,7 @@ CREATE TABLE profiles (
     -- One picture, one owner: two rows that share a file are how django-cleanup loses data.
     CONSTRAINT profiles_avatar_key_key UNIQUE (avatar_key),
     CONSTRAINT profiles_avatar_key_fkey FOREIGN KEY (avatar_key) REFERENCES pictures (key) ON DELETE SET NULL,
-    CONSTRAINT profiles_display_name_check CHECK (char_length(display_name) BETWEEN 1 AND 150),
+    CONSTRAINT profiles_display_name_check CHECK (char_length(display_name) BETWEEN 1 AND 128),
     CONSTRAINT profiles_bio_check CHECK (char_length(bio) <= 2000),
     CONSTRAINT profiles_occupation_check CHECK (char_length(occupation) <= 256),
     CONSTRAINT profiles_phone_check CHECK (char_length(phone) <= 16)

@@ -48,7 +48,7 @@ pub struct Tokens {
 }
 
 /// Who logs in.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// Username or e-mail address, in any case.
@@ -62,7 +62,7 @@ pub struct Login {
 }
 
 /// What to refresh.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// The newest refresh token of the session.
@@ -72,7 +72,7 @@ pub struct Refresh {
 }
 
 /// Whose session to end, where no bearer token says it.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Logout {
     /// A refresh token of the session.
@@ -125,7 +125,7 @@ impl Issuer {
     /// Open a session for a user whose password was right.
     pub fn open_session(&self, conn: &mut PgConnection, user_id: i64, client: &Client) -> Result<Tokens> {
         let now = Utc::now();
-        let ticket = Ticket { session_id: Session::next_id(conn)?, generation: 0 };
+        let ticket = Ticket { session_id: random_id()?, generation: 0 };
         let tokens = self.tokens(user_id, ticket, now + SLIDING, now)?;
         NewSession {
             id: ticket.session_id,
@@ -172,6 +172,17 @@ impl Issuer {
     }
 }
 
+/// 53 random bits: as many as a number of JavaScript holds.
+fn random_id() -> Result<i64> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(Error::internal)?;
+    Ok(i64::from_be_bytes(bytes) & ((1 << 53) - 1))
+}
+
+fn invalid_credentials() -> Error {
+    Error::refused(Code::InvalidCredentials, "Login or password is wrong.")
+}
+
 fn invalid_refresh_token() -> Error {
     Error::refused(Code::RefreshTokenInvalid, "The refresh token is unknown, expired or was used before.")
 }
@@ -193,13 +204,30 @@ pub async fn login(
     issuer: Data<Issuer>,
 ) -> Result<Json<Tokens>> {
     let (name, password) = body.get()?.validate()?;
-    let user = db.run(move |conn| Ok(User::by_login(conn, &name)?)).await?;
-    let hashed = user.as_ref().map(|user| user.password_hash.clone());
-    let is_right = passwords.verify(password, hashed).await?;
-    let Some(user) = user.filter(|user| is_right && user.is_active) else {
-        return Err(Error::refused(Code::InvalidCredentials, "Login or password is wrong."));
-    };
-    db.transaction(move |conn| issuer.open_session(conn, user.id, &client)).await.map(Json)
+    let user =
+        verify(db.run(move |conn| Ok(User::by_login(conn, &name)?)).await?, password, &passwords).await?;
+    let tokens = db.transaction(move |conn| {
+        // Meanwhile, the user may have been deleted or deactivated, or the password changed.
+        if !user.is_still_as_read(conn)? {
+            return Err(invalid_credentials());
+        }
+        issuer.open_session(conn, user.id, &client)
+    });
+    tokens.await.map(Json)
+}
+
+/// Whichever user the password fits: a username may look like somebody else's address. Nobody takes as long as somebody.
+async fn verify(candidates: Vec<User>, password: String, passwords: &Passwords) -> Result<User> {
+    if candidates.is_empty() {
+        passwords.verify(password, None).await?;
+        return Err(invalid_credentials());
+    }
+    for user in candidates {
+        if passwords.verify(password.clone(), Some(user.password_hash.clone())).await? && user.is_active {
+            return Ok(user);
+        }
+    }
+    Err(invalid_credentials())
 }
 
 /// Exchange a refresh token for the next pair.

@@ -95,8 +95,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let has_body = request.headers().contains_key(header::CONTENT_TYPE)
-            || request.headers().contains_key(header::TRANSFER_ENCODING)
+        // Not by the content type, which many clients send with nothing.
+        let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
             || request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
         let body = has_body.then(|| Body::<T>::from_request(request, payload));
         Box::pin(async move {
@@ -122,28 +122,14 @@ fn expect_json(request: &HttpRequest) -> Result<()> {
 
 async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes> {
     let limits = BodyLimits::of(request);
-    let too_large = || {
-        Error::violation(
-            Code::PayloadTooLarge,
-            Violation::body(
-                "",
-                "payload_too_large",
-                format!("The body may have {} bytes at the most.", limits.json),
-            )
-            .with(json!({ "max": limits.json })),
-        )
-    };
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > limits.json) {
-        return Err(too_large());
+        return Err(too_large(limits.json));
     }
-    let mut paced = Paced::new(payload, limits);
+    let mut paced = Paced::new(payload, limits, limits.json);
     let mut bytes = BytesMut::with_capacity(declared.unwrap_or(0));
     while let Some(chunk) = paced.next_chunk().await? {
-        if bytes.len() + chunk.len() > limits.json {
-            return Err(too_large());
-        }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
@@ -216,26 +202,27 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
 pub struct Paced<'a> {
     payload: &'a mut Payload,
     limits: BodyLimits,
+    most: usize,
     began: Instant,
-    received: u64,
+    received: usize,
 }
 
 impl<'a> Paced<'a> {
-    /// The clock starts now.
-    pub fn new(payload: &'a mut Payload, limits: BodyLimits) -> Self {
-        Self { payload, limits, began: Instant::now(), received: 0 }
+    /// The clock starts now. `most` bytes may come.
+    pub fn new(payload: &'a mut Payload, limits: BodyLimits, most: usize) -> Self {
+        Self { payload, limits, most, began: Instant::now(), received: 0 }
     }
 
-    /// What came next; `None` at the end. 408 when the body is too slow, 400 when it broke off.
+    /// What came next; `None` at the end. 408 when the body is too slow, 413 when it is too large, 400 when it broke off.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        let earned = Duration::from_secs(self.received / u64::from(self.limits.least_rate));
+        let earned = Duration::from_secs(self.received as u64 / u64::from(self.limits.least_rate));
         let deadline = self.began + self.limits.grace + earned;
         match tokio::time::timeout_at(deadline, self.payload.next()).await {
             Err(_) => Err(Error::refused(Code::RequestTimeout, "The body came too slowly.")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(chunk))) => {
-                self.received += chunk.len() as u64;
-                Ok(Some(chunk))
+                self.received += chunk.len();
+                if self.received > self.most { Err(too_large(self.most)) } else { Ok(Some(chunk)) }
             }
             Ok(Some(Err(error))) => Err(broken_off(&error)),
         }
@@ -251,7 +238,11 @@ impl<'a> Paced<'a> {
     }
 }
 
-impl std::error::Error for Error {}
+fn too_large(most: usize) -> Error {
+    let detail = format!("The body may have {most} bytes at the most.");
+    let violation = Violation::body("", "payload_too_large", detail).with(json!({ "max": most }));
+    Error::violation(Code::PayloadTooLarge, violation)
+}
 
 fn broken_off(error: &PayloadError) -> Error {
     Error::refused(Code::MalformedBody, format!("The body broke off: {error}."))

@@ -1,7 +1,7 @@
 //! Where a request comes from.
 
 use std::future::{Ready, ready};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
@@ -39,24 +39,24 @@ impl FromRequest for Client {
     }
 }
 
-fn forwarded(request: &HttpRequest) -> Vec<IpAddr> {
+/// With or without a port; `None` for a hop that is no address.
+fn forwarded(request: &HttpRequest) -> Vec<Option<IpAddr>> {
     request
         .headers()
         .get_all("x-forwarded-for")
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|address| address.trim().parse().ok())
+        .map(|hop| hop.trim())
+        .map(|hop| hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip())))
         .collect()
 }
 
 /// Each proxy appends the address that it heard from, so the list is read from its end for as long as proxies of ours
 /// wrote it. What stands before is the client's own claim.
-fn address(peer: IpAddr, forwarded: Vec<IpAddr>, trusted: &[IpAddr]) -> IpAddr {
+fn address(peer: IpAddr, forwarded: Vec<Option<IpAddr>>, trusted: &[IpAddr]) -> IpAddr {
     let mut address = peer.to_canonical();
     for hop in forwarded.into_iter().rev() {
-        if !trusted.contains(&address) {
-            break;
-        }
+        let Some(hop) = hop.filter(|_| trusted.contains(&address)) else { break };
         address = hop.to_canonical();
     }
     address
@@ -70,7 +70,7 @@ mod tests {
     fn only_trusted_proxies_are_believed() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         let seen = |peer, forwarded: &[&str], trusted: &[&str]| {
-            let forwarded = forwarded.iter().map(|text| ip(text)).collect();
+            let forwarded = forwarded.iter().map(|text| text.parse().ok()).collect();
             let trusted: Vec<_> = trusted.iter().map(|text| ip(text)).collect();
             address(ip(peer), forwarded, &trusted).to_string()
         };
@@ -80,6 +80,7 @@ mod tests {
             seen("10.0.0.1", &["6.6.6.6", "1.1.1.1", "10.0.0.2"], &["10.0.0.1", "10.0.0.2"]),
             "1.1.1.1"
         );
+        assert_eq!(seen("10.0.0.1", &["6.6.6.6", "nonsense"], &["10.0.0.1"]), "10.0.0.1");
         assert_eq!(seen("::ffff:10.0.0.1", &["1.1.1.1"], &["10.0.0.1"]), "1.1.1.1");
     }
 }

@@ -13,8 +13,8 @@ use actix_web::test::TestRequest;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
-use super::request_id;
 use crate::error::{Code, Error};
+use crate::request_id;
 
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 
@@ -27,15 +27,19 @@ pub async fn frame<B: MessageBody + 'static>(
     let started = Instant::now();
     let id = request_id::of(request.headers());
     let method = request.method().clone();
-    let route = Route(request.match_pattern());
+    let route = Route::of(&request);
     request.extensions_mut().insert(route.clone());
-    let class = Class::of(request.path());
+    let class = Class::of(&route.path);
     let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
     if method == Method::HEAD {
         // The HTTP/1 encoder remembers that it was HEAD and sends the headers alone.
         request.head_mut().method = Method::GET;
         // Ranges are defined for GET only (RFC 9110, section 14.2).
         request.headers_mut().remove(header::RANGE);
+    }
+    if refuses_identity(request.headers()) {
+        // RFC 9110, section 12.5.3: rather an answer as it is than none.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
     }
     let span = tracing::info_span!("request", id = %id);
     let answer = async {
@@ -54,15 +58,26 @@ pub async fn frame<B: MessageBody + 'static>(
     weaken_etag_of_compressed(headers);
     span.in_scope(|| {
         let ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
-        tracing::info!(%method, route = route.0.as_deref().unwrap_or("-"), status = status.as_u16(), ms, "answered");
+        tracing::info!(%method, route = route.pattern.as_deref().unwrap_or("-"), status = status.as_u16(), ms, "answered");
     });
     Ok(response)
 }
 
-/// The pattern of the path that matched, found once for all layers; `None` where none did. Matching is the dearest thing
-/// that a layer does.
+/// Where a request goes, found once for all layers: matching is the dearest thing that a layer does.
 #[derive(Clone, Debug)]
-pub struct Route(pub Option<String>);
+pub struct Route {
+    /// The path as actix routes it: `%61` is `a` by then, so no spelling of a path walks around a layer.
+    pub path: String,
+    /// The pattern that matched; `None` where none did.
+    pub pattern: Option<String>,
+}
+
+impl Route {
+    fn of(request: &ServiceRequest) -> Self {
+        let path = request.match_info().as_str().to_owned();
+        Self { pattern: request.resource_map().match_pattern(&path), path }
+    }
+}
 
 /// Libraries refuse in their own words: CORS a preflight, Swagger UI a file that it has not.
 fn as_problem<B: MessageBody + 'static>(
@@ -70,16 +85,14 @@ fn as_problem<B: MessageBody + 'static>(
     method: &Method,
 ) -> ServiceResponse<EitherBody<B>> {
     let status = response.status();
-    let is_refusal = status.is_client_error() || status.is_server_error();
     let is_problem =
         response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/problem+json");
-    if !is_refusal || is_problem {
-        return response.map_into_left_body();
-    }
     let code = match status {
-        _ if *method == Method::OPTIONS => Code::OriginRefused,
+        _ if is_problem => return response.map_into_left_body(),
+        StatusCode::BAD_REQUEST if *method == Method::OPTIONS => Code::OriginRefused,
         StatusCode::NOT_FOUND => Code::NotFound,
-        _ => Code::InternalError,
+        _ if status.is_server_error() => Code::InternalError,
+        _ => return response.map_into_left_body(),
     };
     let (request, _) = response.into_parts();
     let problem = Error::refused(code, code.entry().meaning).to_response();
@@ -93,15 +106,26 @@ pub async fn contain_panics<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     // The request moves into the handler, and actix forbids a second handle on it; the layers outside of this one want a
     // request to go with the answer, of which CORS reads the origin.
-    let mut stand_in = TestRequest::default().method(request.method().clone());
-    if let Some(origin) = request.headers().get(header::ORIGIN) {
-        stand_in = stand_in.insert_header((header::ORIGIN, origin.clone()));
-    }
+    let (method, origin) = (request.method().clone(), request.headers().get(header::ORIGIN).cloned());
     if let Ok(result) = AssertUnwindSafe(next.call(request)).catch_unwind().await {
         return result.map(ServiceResponse::map_into_left_body);
     }
+    let mut stand_in = TestRequest::default().method(method);
+    if let Some(origin) = origin {
+        stand_in = stand_in.insert_header((header::ORIGIN, origin));
+    }
     let response = Error::internal("a handler panicked").to_response();
     Ok(ServiceResponse::new(stand_in.to_http_request(), response.map_into_right_body::<B>()))
+}
+
+fn refuses_identity(headers: &HeaderMap) -> bool {
+    let refuses = |coding: &str| {
+        let coding: String = coding.chars().filter(|c| !c.is_whitespace()).collect();
+        let (name, weight) = coding.split_once(";q=").unwrap_or((&coding, "1"));
+        matches!(name, "identity" | "*") && weight.parse() == Ok(0.0)
+    };
+    let values = headers.get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(refuses)
 }
 
 /// Which rules of caching a path is under.

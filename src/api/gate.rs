@@ -26,7 +26,8 @@ pub async fn gate<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    if !request.path().starts_with("/api/") {
+    let is_api = request.extensions().get::<Route>().is_none_or(|route| route.path.starts_with("/api/"));
+    if !is_api {
         return next.call(request).await.map(ServiceResponse::map_into_left_body);
     }
     match admit(&request).await {
@@ -45,7 +46,7 @@ pub async fn gate<B: MessageBody + 'static>(
 async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
     let operations = data::<Operations>(request.request())?;
     let route = request.extensions().get::<Route>().cloned();
-    let pattern = route.as_ref().and_then(|route| route.0.as_deref());
+    let pattern = route.as_ref().and_then(|route| route.pattern.as_deref());
     let operation = pattern.and_then(|pattern| operations.find(pattern, request.method()));
     let caller = match bearer(request)? {
         Some(token) => {
@@ -152,7 +153,9 @@ fn unknown(name: &str, known: &[String]) -> Violation {
 /// a wrong method with the default service, which is this one.
 pub async fn no_route(request: HttpRequest) -> Result<HttpResponse> {
     let operations = data::<Operations>(&request)?;
-    let allowed = request.match_pattern().map(|pattern| operations.methods(&pattern)).unwrap_or_default();
+    let route = request.extensions().get::<Route>().cloned();
+    let allowed =
+        route.and_then(|route| Some(operations.methods(route.pattern.as_deref()?))).unwrap_or_default();
     if allowed.is_empty() {
         return Err(Error::refused(Code::NotFound, "There is nothing at this path."));
     }

@@ -17,6 +17,7 @@ use crate::media::Media;
 use crate::media::image::Format;
 use crate::media::store::IMMUTABLE;
 use crate::media::variants::{AVATAR, format_of};
+use crate::models::names::Username;
 
 /// Read a file.
 ///
@@ -168,7 +169,7 @@ fn not_modified(tag: &str) -> HttpResponse {
 #[get("/media/default-avatars/{username}/{file}")]
 pub async fn get_default_avatar(request: HttpRequest, media: Data<Media>) -> Result<HttpResponse> {
     let (username, file) = (path::segment(&request, "username")?, path::segment(&request, "file")?);
-    let is_name = username.chars().count() <= crate::models::names::USERNAME_MAX;
+    let is_name = Username::parse(&username).is_some();
     let found = AVATAR.variants.iter().find_map(|variant| {
         let format =
             DEFAULT_FORMATS.into_iter().find(|f| file == format!("{}.{}", variant.name, f.extension()))?;

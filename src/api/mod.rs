@@ -15,7 +15,6 @@ pub mod path;
 pub mod query;
 pub mod reference;
 pub mod renamed;
-pub mod request_id;
 pub mod upload;
 pub mod urls;
 

@@ -95,7 +95,7 @@ fn html(text: &str) -> String {
 /// `docs/errors.md`.
 pub fn errors_markdown() -> String {
     let mut text = String::from(
-        "# Error codes\n\n<!-- Written by `make generate` from src/error.rs. -->\n\n\
+        "# Error codes\n\n<!-- Written by `make generate` from src/error/registry.rs. -->\n\n\
          Every refusal is an `application/problem+json` (RFC 9457) with one of these in `code`. The same list is served at \
          `/docs/errors`.\n\n| `code` | status | meaning |\n| --- | --- | --- |\n",
     );

@@ -24,7 +24,7 @@ pub async fn follow_former_slugs<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let response = next.call(request).await?;
-    if response.status() != StatusCode::NOT_FOUND || !response.request().path().starts_with(POSTS) {
+    if response.status() != StatusCode::NOT_FOUND || !is_of_a_post(response.request()) {
         return Ok(response.map_into_left_body());
     }
     match present_url(response.request()).await {
@@ -42,8 +42,13 @@ pub async fn follow_former_slugs<B: MessageBody + 'static>(
     }
 }
 
+fn is_of_a_post(request: &HttpRequest) -> bool {
+    request.match_info().as_str().starts_with(POSTS)
+}
+
 async fn present_url(request: &HttpRequest) -> Result<Option<String>> {
-    let rest = request.path().strip_prefix(POSTS).unwrap_or_default();
+    let path = request.match_info().as_str();
+    let rest = path.strip_prefix(POSTS).unwrap_or_default();
     let (former, sub_path) = rest.split_once('/').map_or((rest, None), |(slug, rest)| (slug, Some(rest)));
     let (Some(former), Some(db), Some(urls)) =
         (Slug::parse(former), request.app_data::<Data<Db>>(), request.app_data::<Data<Urls>>())

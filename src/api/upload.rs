@@ -19,6 +19,9 @@ use crate::error::{Code, Error, Result, Violation};
 /// Most parts of a form. The next is refused, whatever it is.
 const MAX_PARTS: usize = 32;
 
+/// Room for boundaries, part headers and what stands outside of the parts.
+const OVERHEAD: usize = 1 << 20;
+
 /// The parts of a `multipart/form-data` body.
 pub struct Upload {
     parts: Vec<Part>,
@@ -85,7 +88,7 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
     if !matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "multipart/form-data") {
         return Err(Error::refused(Code::UnsupportedMediaType, "Send the body as `multipart/form-data`."));
     }
-    let stream = Paced::new(payload, limits).into_stream();
+    let stream = Paced::new(payload, limits, limits.file + OVERHEAD).into_stream();
     // The parser wants a stream that is 'static; so the payload moves through a channel that this task feeds.
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, PayloadError>>(2);
     let received = futures_util::stream::unfold(receiver, |mut receiver| async move {
@@ -146,7 +149,10 @@ fn refusal(error: &MultipartError) -> Error {
     if let MultipartError::Payload(PayloadError::Io(io)) = error
         && let Some(Error::Refused(refusal)) = io.get_ref().and_then(|inner| inner.downcast_ref::<Error>())
     {
-        return Error::refused(refusal.code, refusal.detail.clone());
+        return match refusal.violations.as_slice() {
+            [] => Error::refused(refusal.code, refusal.detail.clone()),
+            violations => Error::violations(refusal.code, violations.to_vec()),
+        };
     }
     Error::refused(Code::MalformedBody, format!("The form cannot be read: {error}."))
 }

@@ -25,6 +25,7 @@ use crate::models::Viewer;
 use crate::models::names::{Email, Username};
 use crate::models::post::Post;
 use crate::models::profile::Profile;
+use crate::models::session::Session;
 use crate::models::user::{self, Clash, NewUser, UserChanges};
 
 /// How old a login may be that deletes its user.
@@ -87,7 +88,7 @@ impl User {
 }
 
 /// Who wants to be a user.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     /// Unicode letters, digits and `@ . + - _`; not dots alone, not `me`.
@@ -105,7 +106,6 @@ pub struct CreateUser {
 }
 
 /// A registration without faults, its password not hashed yet.
-#[derive(Debug)]
 pub struct Registration {
     /// The name.
     pub username: Username,
@@ -268,7 +268,7 @@ pub async fn get_user(
 }
 
 /// What to change. What is left out stays.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUser {
     /// Another address, which is then unconfirmed.
@@ -295,7 +295,7 @@ impl UpdateUser {
     }
 
     /// The changes, and the password that must be right for them.
-    fn validate(self, of_oneself: bool) -> Result<(UserChanges, Option<String>)> {
+    fn validate(self, of_oneself: bool, present_email: &str) -> Result<(UserChanges, Option<String>)> {
         let mut check = Check::default();
         let email = check.optional("email", self.email);
         let email = email.and_then(|text| parse_email(&mut check, &text));
@@ -308,7 +308,9 @@ impl UpdateUser {
             is_staff: check.optional("is_staff", self.is_staff),
             ..UserChanges::default()
         };
-        if let Some(email) = &email {
+        if let Some(email) = &email
+            && email.as_str() != present_email
+        {
             changes.set_email(email);
         }
         check.finish(|| Some((changes, password)))
@@ -346,19 +348,27 @@ pub async fn update_user(
         return Err(Error::forbidden());
     }
     if_match.check(before.version)?;
-    let (changes, password) = shaped?.validate(before.id == user.id)?;
+    let (changes, password) = shaped?.validate(before.id == user.id, &before.email)?;
     if let Some(password) = password {
-        confirm(&passwords, password, before.password_hash).await?;
+        confirm(&passwords, password, before.password_hash.clone()).await?;
     }
     let row = db.transaction(move |conn| {
-        let row = user::User::lock(conn, &name.0, viewer)?;
-        if_match.check(row.version)?;
         let steps_down = changes.is_active == Some(false) || changes.is_staff == Some(false);
-        if steps_down {
-            keep_one_staff(conn, &row)?;
+        let staff = if steps_down { user::User::lock_staff(conn)? } else { Vec::new() };
+        let row = user::User::lock(conn, &name.0, viewer)?;
+        // Whoever has the name now may be another than the one whose password was asked for.
+        if row.id != before.id {
+            return Err(Error::not_found());
         }
-        let changed = row.update(conn, &changes).on_constraint("users_email_key_key", Code::EmailTaken)?;
-        Ok(changed)
+        if_match.check(row.version)?;
+        if steps_down {
+            keep_one_staff(&staff, &row)?;
+        }
+        let row = row.update(conn, &changes).on_constraint("users_email_key_key", Code::EmailTaken)?;
+        if !row.is_active {
+            Session::end_all(conn, row.id)?;
+        }
+        Ok(row)
     });
     let row = row.await?;
     Versioned::new(row.version, &User::of(&row, viewer, &urls))
@@ -380,9 +390,9 @@ async fn confirm(passwords: &Passwords, password: String, hash: String) -> Resul
     }
 }
 
-/// 409 where nobody would be left to administer.
-fn keep_one_staff(conn: &mut diesel::PgConnection, user: &user::User) -> Result<()> {
-    if user.is_staff && user.is_active && user.other_active_staff(conn)? == 0 {
+/// 409 where nobody would be left to administer; `staff` are those who may, locked.
+fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
+    if staff == [user.id] {
         return Err(Error::refused(Code::LastStaff, Code::LastStaff.entry().meaning));
     }
     Ok(())
@@ -410,6 +420,9 @@ pub async fn delete_user(
 ) -> Result<Json<Deleted>> {
     let (deleted, avatar) = db
         .transaction(move |conn| {
+            let staff = user::User::lock_staff(conn)?;
+            // Posts before their users, as whoever changes a post locks them.
+            Post::lock_all_of(conn, &name.0)?;
             let row = user::User::lock(conn, &name.0, user.viewer())?;
             may_change(&user, &row)?;
             if !user.is_staff && Utc::now() - user.logged_in_at > FRESH_LOGIN {
@@ -417,7 +430,7 @@ pub async fn delete_user(
                 return Err(Error::refused(Code::ReauthenticationRequired, detail));
             }
             if_match.check(row.version)?;
-            keep_one_staff(conn, &row)?;
+            keep_one_staff(&staff, &row)?;
             let profile = Profile::lock(conn, &row.username, Viewer::Staff(user.id))?;
             let posts = Post::count_by(conn, row.id)?;
             profile.profile.set_avatar(conn, None)?;

@@ -82,7 +82,7 @@ fn read_or_make(data_dir: &Path, path: &Path) -> std::io::Result<String> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut bytes = [0; 48];
     rand::fill(&mut bytes).map_err(|_| std::io::Error::other("no randomness"))?;
-    let aside = folder.join(format!(".secret.{}", std::process::id()));
+    let aside = folder.join(format!(".secret.{}", uuid::Uuid::new_v4().simple()));
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     writeln!(file, "{}", URL_SAFE_NO_PAD.encode(bytes))?;
     file.sync_all()?;

@@ -4,7 +4,7 @@ pub mod embedded;
 pub mod migrations;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
@@ -52,8 +52,8 @@ impl Db {
         T: Send + 'static,
         F: Fn(&mut PgConnection) -> Result<T> + Send + 'static,
     {
-        self.blocking(move |db| {
-            db.on_live_connection(|conn| match read(conn) {
+        self.blocking(move |db, deadline| {
+            db.on_live_connection(deadline, |conn| match read(conn) {
                 Err(error) if error.code() == Code::DatabaseUnavailable => Attempt::Broken(error),
                 result => Attempt::Done(result),
             })
@@ -67,13 +67,21 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T> + Send + 'static,
     {
-        self.blocking(move |db| db.transaction_blocking(work)).await
+        self.blocking(move |db, deadline| db.transaction_until(deadline, work)).await
     }
 
     /// [`Db::transaction`] for code that is not async: the command line.
     pub fn transaction_blocking<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        self.transaction_until(Instant::now() + POOL_WAIT, work)
+    }
+
+    fn transaction_until<T>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&mut PgConnection) -> Result<T>,
+    ) -> Result<T> {
         let mut work = Some(work);
-        self.on_live_connection(|conn| {
+        self.on_live_connection(deadline, |conn| {
             if let Err(error) = AnsiTransactionManager::begin_transaction(conn) {
                 return match &error {
                     DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
@@ -105,8 +113,9 @@ impl Db {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Self, Instant) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let deadline = Instant::now() + POOL_WAIT;
         let permit = tokio::time::timeout(POOL_WAIT, Arc::clone(&self.permits).acquire_owned())
             .await
             .map_err(|_| Error::unavailable(Code::DatabaseUnavailable, 1))?
@@ -119,20 +128,27 @@ impl Db {
         )]
         actix_web::rt::task::spawn_blocking(move || {
             let _permit = permit;
-            span.in_scope(|| work(&db))
+            span.in_scope(|| work(&db, deadline))
         })
         .await
         .map_err(Error::internal)?
     }
 
     /// Try on one connection after another until one is alive: after a restart of the database every pooled one is dead.
-    fn on_live_connection<T>(&self, mut attempt: impl FnMut(&mut PgConnection) -> Attempt<T>) -> Result<T> {
+    fn on_live_connection<T>(
+        &self,
+        deadline: Instant,
+        mut attempt: impl FnMut(&mut PgConnection) -> Attempt<T>,
+    ) -> Result<T> {
         let mut left = self.pool.max_size();
         loop {
-            let mut conn = self.pool.get().map_err(|error| {
-                tracing::warn!(cause = %error, "no connection to the database");
-                Error::unavailable(Code::DatabaseUnavailable, 1)
-            })?;
+            let mut conn = self
+                .pool
+                .get_timeout(deadline.saturating_duration_since(Instant::now()))
+                .map_err(|error| {
+                    tracing::warn!(cause = %error, "no connection to the database");
+                    Error::unavailable(Code::DatabaseUnavailable, 1)
+                })?;
             match attempt(&mut conn) {
                 Attempt::Done(result) => return result,
                 Attempt::Broken(error) => {

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::api::request_id;
+use crate::request_id;
 pub use registry::{Code, Entry, REGISTRY, RULES};
 
 /// The answer of everything that can be refused or fail.
@@ -254,6 +254,8 @@ impl fmt::Display for Error {
     }
 }
 
+impl std::error::Error for Error {}
+
 impl actix_web::ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(self.code().entry().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -275,6 +277,11 @@ impl From<DieselError> for Error {
             // PostgreSQL's SQLSTATE 57014; diesel passes on the text alone, and every connection asks for English.
             DieselError::DatabaseError(_, info) if info.message().contains("statement timeout") => {
                 Self::unavailable(Code::QueryTimeout, 1)
+            }
+            // Two transactions locked each other out, and PostgreSQL ended this one. Nothing was changed.
+            DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
+                tracing::warn!("a deadlock was resolved");
+                Self::unavailable(Code::Busy, 1)
             }
             _ => Self::internal(error),
         }

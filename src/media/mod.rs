@@ -74,9 +74,8 @@ impl Media {
     pub async fn accept(&self, bytes: Bytes, part: &'static str, of: &'static Use) -> Result<NewPicture> {
         let header = image::inspect(&bytes, &LIMITS).map_err(|rejected| refusal(&rejected, part))?;
         let share = self.reserve(header).await?;
-        let rendered = self.workers.run(move || render(&bytes, part, of)).await??;
+        let rendered = self.workers.run(move || (render(&bytes, part, of), share).0).await??;
         let key = new_key(of, rendered.master.format);
-        drop(share);
         let (blurhash, master) = (rendered.blurhash.clone(), &rendered.master);
         let picture = NewPicture {
             key: key.clone(),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::names::Slug;
+use super::names::{Slug, fold};
 use super::{Viewer, post_slug};
 use crate::lookups::page::{Keyset, Slice};
 use crate::schema::{posts, profiles, users};
@@ -238,6 +238,19 @@ impl Post {
     /// Delete the row; what hangs on it goes by cascade.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::delete(self).execute(conn).map(drop)
+    }
+
+    /// Lock every post that names a user as writer or editor, in one order, before the user's own row is.
+    pub fn lock_all_of(conn: &mut PgConnection, username: &str) -> QueryResult<()> {
+        let user = users::table.filter(users::username_key.eq(fold(username))).select(users::id);
+        let Some(id) = user.first::<i64>(conn).optional()? else { return Ok(()) };
+        posts::table
+            .filter(posts::writer_id.eq(id).or(posts::editor_id.is_not_distinct_from(id)))
+            .order(posts::id)
+            .select(posts::id)
+            .for_update()
+            .load::<i64>(conn)
+            .map(drop)
     }
 
     /// How many a user has written.

@@ -13,7 +13,7 @@ use crate::schema::{post_slugs, posts};
 pub fn reserve(conn: &mut PgConnection, wanted: &Slug, post_id: i64) -> QueryResult<String> {
     let mut slug = wanted.as_str().to_owned();
     while !take(conn, &slug, post_id)? {
-        slug = first_free(conn, wanted)?;
+        slug = first_free(conn, wanted, post_id)?;
     }
     Ok(slug)
 }
@@ -48,17 +48,20 @@ struct Candidate {
 }
 
 /// Counts lazily: `generate_series` in a select list yields a row at a time, and `LIMIT` stops it.
-fn first_free(conn: &mut PgConnection, wanted: &Slug) -> QueryResult<String> {
+fn first_free(conn: &mut PgConnection, wanted: &Slug, post_id: i64) -> QueryResult<String> {
     let candidate: Candidate = diesel::sql_query(
         "SELECT slug FROM (
              SELECT left($1, $2 - 1 - length(n::text)) || '-' || n AS slug
              FROM (SELECT generate_series(2::bigint, 1000000000) AS n) AS numbers
          ) AS candidates
-         WHERE NOT EXISTS (SELECT FROM post_slugs WHERE post_slugs.slug = candidates.slug COLLATE \"C\")
+         WHERE NOT EXISTS (
+             SELECT FROM post_slugs WHERE post_slugs.slug = candidates.slug COLLATE \"C\" AND post_slugs.post_id <> $3
+         )
          LIMIT 1",
     )
     .bind::<Text, _>(wanted.as_str())
     .bind::<diesel::sql_types::Integer, _>(i32::try_from(SLUG_MAX).unwrap_or(i32::MAX))
+    .bind::<BigInt, _>(post_id)
     .get_result(conn)?;
     Ok(candidate.slug)
 }

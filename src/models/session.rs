@@ -23,7 +23,7 @@ pub struct Session {
 #[derive(Insertable, Debug)]
 #[diesel(table_name = sessions)]
 pub struct NewSession<'a> {
-    /// Taken from [`Session::next_id`], since the token is derived from it.
+    /// Random, so that no id ever comes again, not even after a restore: the refresh tokens are derived from it.
     pub id: i64,
     /// Whose.
     pub user_id: i64,
@@ -62,14 +62,6 @@ impl NewSession<'_> {
 }
 
 impl Session {
-    /// The id that the next session will have.
-    pub fn next_id(conn: &mut PgConnection) -> QueryResult<i64> {
-        diesel::select(diesel::dsl::sql::<diesel::sql_types::BigInt>(
-            "nextval(pg_get_serial_sequence('sessions', 'id'))",
-        ))
-        .get_result(conn)
-    }
-
     /// The session and its user, unless the session has ended.
     pub fn live(conn: &mut PgConnection, id: i64, user_id: i64) -> QueryResult<Option<LiveSession>> {
         sessions::table

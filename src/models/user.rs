@@ -127,16 +127,26 @@ impl User {
         if user.is_active || viewer.is_staff() { Ok(user) } else { Err(diesel::NotFound) }
     }
 
-    /// By username or e-mail, in any case, active or not: for a login.
-    pub fn by_login(conn: &mut PgConnection, login: &str) -> QueryResult<Option<Self>> {
+    /// By username or e-mail, in any case, active or not: for a login. Two where one's name looks like the other's address.
+    pub fn by_login(conn: &mut PgConnection, login: &str) -> QueryResult<Vec<Self>> {
         let key = fold(login);
         users::table
             .filter(users::username_key.eq(&key).or(users::email_key.eq(&key)))
-            // A username may look like another's address; then the username is meant.
             .order(users::username_key.eq(&key).desc())
             .select(Self::as_select())
+            .load(conn)
+    }
+
+    /// Whether the user is there, active and with the same password still; until the transaction ends, nobody deletes it.
+    pub fn is_still_as_read(&self, conn: &mut PgConnection) -> QueryResult<bool> {
+        let found: Option<i64> = users::table
+            .find(self.id)
+            .filter(users::is_active.and(users::password_hash.eq(&self.password_hash)))
+            .select(users::id)
+            .for_key_share()
             .first(conn)
-            .optional()
+            .optional()?;
+        Ok(found.is_some())
     }
 
     /// A page by username.
@@ -176,15 +186,15 @@ impl User {
         Ok(())
     }
 
-    /// How many others may administer, with their rows locked so that two cannot step down at once.
-    pub fn other_active_staff(&self, conn: &mut PgConnection) -> QueryResult<usize> {
-        let ids: Vec<i64> = users::table
+    /// Let nobody else change who may administer until the transaction ends. Before any other row is locked, and in one
+    /// order, so that two who step down at once wait for each other instead of locking each other out.
+    pub fn lock_staff(conn: &mut PgConnection) -> QueryResult<Vec<i64>> {
+        users::table
             .filter(users::is_staff.and(users::is_active))
             .order(users::id)
             .select(users::id)
-            .for_update()
-            .load(conn)?;
-        Ok(ids.iter().filter(|id| **id != self.id).count())
+            .for_no_key_update()
+            .load(conn)
     }
 
     /// Delete the row; what hangs on it goes by cascade.

@@ -98,7 +98,7 @@ impl TestApp {
         });
         let origin = Origin { ip: "127.0.0.1".into(), user_agent: "tests".into() };
         let tokens = self.app.db().transaction_blocking(|conn| {
-            let user = match plaza::models::user::User::by_login(conn, name)? {
+            let user = match plaza::models::user::User::by_login(conn, name)?.into_iter().next() {
                 Some(user) => user,
                 None => NewUser {
                     username: Username::parse(name).expect("a username"),

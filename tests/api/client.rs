@@ -4,6 +4,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, redirect};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// Somebody who sends requests, with or without a token.
 #[derive(Clone)]
@@ -96,6 +98,17 @@ pub async fn send(request: RequestBuilder) -> Answer {
         headers: response.headers().clone(),
         bytes: response.bytes().await.expect("a body").to_vec(),
     }
+}
+
+/// Send a request line as it is, over a connection of its own, and read the answer.
+pub async fn bare(base: &str, request_line: &str) -> String {
+    let address = base.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    let request = format!("{request_line}\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("a request");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.expect("an answer");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 impl Answer {

@@ -60,6 +60,28 @@ async fn an_unknown_parameter_is_refused_with_its_neighbour() {
 }
 
 #[actix_web::test]
+async fn no_spelling_of_a_path_walks_around_the_rules() {
+    let app = TestApp::new().await;
+    let stranger = app.guest().with_token("x");
+    for path in ["/%61pi/v1/posts", "/api/v1/%70osts", "/api/%76%31/posts"] {
+        assert_eq!(stranger.get(path).await.refusal(), "401 access_token_invalid", "{path}");
+        let refusal = app.guest().get(&format!("{path}?bogus=1")).await.refusal();
+        assert_eq!(refusal, "400 invalid_query bogus unknown_parameter", "{path}");
+        assert_eq!(app.guest().get(path).await.header("cache-control"), "no-cache", "{path}");
+    }
+}
+
+#[actix_web::test]
+async fn an_encoding_that_cannot_be_had_is_done_without() {
+    let app = TestApp::new().await;
+    for encodings in ["identity;q=0", "*;q=0", "zstd, identity; q=0.0", "gzip;q=0, *;q=0", "nonsense"] {
+        let answer = app.guest().get_with("/api/v1/posts", "accept-encoding", encodings).await;
+        assert_eq!(answer.status, "200 OK", "{encodings}");
+        assert_eq!(answer.header("content-encoding"), "", "{encodings}");
+    }
+}
+
+#[actix_web::test]
 async fn a_panic_is_a_problem_too() {
     async fn panics() -> &'static str {
         panic!("on purpose")

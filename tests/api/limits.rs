@@ -47,6 +47,19 @@ async fn an_upload_without_length_is_refused_past_the_limit() {
     assert_eq!(app.files(), Vec::<String>::new());
 }
 
+#[actix_web::test]
+async fn what_stands_outside_of_a_forms_parts_counts_too() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    let request = ana
+        .request(Method::PUT, "/api/v1/profiles/me/avatar")
+        .header("content-type", "multipart/form-data; boundary=x")
+        .body(reqwest::Body::wrap_stream(stream::iter(
+            (0..200).map(|_| Ok::<_, std::io::Error>("preamble\r\n".repeat(6554))),
+        )));
+    assert_snapshot!(send(request).await.refusal(), @"413 payload_too_large  payload_too_large");
+}
+
 /// Sends `head`, then a byte of body every 20 ms, and returns the answer's first line.
 async fn trickle(app: &TestApp, head: &str) -> String {
     let address = app.base.trim_start_matches("http://");

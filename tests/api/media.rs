@@ -83,19 +83,35 @@ async fn nothing_but_our_own_files_is_served() {
         "secret.jpg",
         "avatars/page.html",
         "avatars/x.jpg",
-        "avatars/../../outside.jpg",
-        "avatars/%2e%2e/%2e%2e/outside.jpg",
-        "avatars/..%2f..%2foutside.jpg",
         "/etc/passwd",
         "avatars//x.jpg",
         "avatars/%00.jpg",
         "avatars/a.jpg%23",
-        "avatars/\\..\\x.jpg",
         &format!("avatars/{}.jpg", "x".repeat(5000)),
     ];
     for path in wrong {
         let answer = app.guest().get(&format!("/media/{path}")).await;
         assert_eq!(answer.refusal(), "404 not_found", "{path}");
         assert_eq!(answer.header("cache-control"), "", "errors are not kept: {path}");
+    }
+}
+
+#[actix_web::test]
+async fn no_path_leads_out_of_the_store() {
+    let app = TestApp::new().await;
+    picture(&app).await;
+    std::fs::write(app.media.parent().expect("a parent").join("outside.jpg"), "secret").expect("a file");
+    // Clients tidy such paths up before they send them, so these go over a bare connection.
+    for path in [
+        "avatars/../../outside.jpg",
+        "../outside.jpg",
+        "avatars/%2e%2e/%2e%2e/outside.jpg",
+        "avatars/..%2f..%2foutside.jpg",
+        "avatars/\\..\\..\\outside.jpg",
+        "avatars/....//....//outside.jpg",
+    ] {
+        let answer = crate::client::bare(&app.base, &format!("GET /media/{path} HTTP/1.1")).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+        assert!(!answer.contains("secret"), "{path}: {answer}");
     }
 }

@@ -137,6 +137,33 @@ async fn a_slug_stays_when_the_title_changes_and_a_former_one_leads_on() {
 }
 
 #[actix_web::test]
+async fn making_the_slug_anew_burns_no_numbers() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    ana.post("/api/v1/posts", json!({ "title": "Hello" })).await;
+    ana.post("/api/v1/posts", json!({ "title": "Hello" })).await;
+    for _ in 0..3 {
+        assert_eq!(
+            ana.patch("/api/v1/posts/hello-2", json!({ "slug": null })).await.text("/slug"),
+            "hello-2"
+        );
+    }
+    assert_eq!(app.count("post_slugs"), 2);
+}
+
+#[actix_web::test]
+async fn an_editor_who_is_inactive_may_stay() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    app.member("bob");
+    ana.post("/api/v1/posts", json!({ "title": "Hello", "editor": "bob" })).await;
+    app.sql("UPDATE users SET is_active = false WHERE username = 'bob'");
+    assert_snapshot!(ana.patch("/api/v1/posts/hello", json!({ "editor": "bob" })).await.status, @"200 OK");
+    assert_snapshot!(ana.post("/api/v1/posts", json!({ "title": "x", "editor": "bob" })).await.refusal(),
+        @"422 validation_failed /editor unknown_user");
+}
+
+#[actix_web::test]
 async fn a_former_slug_of_a_draft_tells_strangers_nothing() {
     let app = TestApp::new().await;
     let ana = app.member("ana");

@@ -17,6 +17,14 @@ async fn refresh(app: &TestApp, token: &str) -> Answer {
     app.guest().post("/api/v1/auth/refresh", json!({ "refresh_token": token })).await
 }
 
+/// The session that an access token speaks of.
+fn session_of(token: &str) -> i64 {
+    let claims = token.split('.').nth(1).expect("three parts");
+    let claims: Value =
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).expect("base64url")).expect("JSON");
+    claims["sid"].as_str().and_then(|id| id.parse().ok()).expect("a session")
+}
+
 #[actix_web::test]
 async fn one_logs_in_by_name_or_address_in_any_case() {
     let app = TestApp::new().await;
@@ -137,6 +145,11 @@ async fn logging_out_ends_the_session_at_once() {
     let ana = app.guest().with_token(&tokens.text("/access_token"));
     let answer = send(ana.request(reqwest::Method::POST, "/api/v1/auth/logout")).await;
     assert_snapshot!(answer.status, @"204 No Content");
+    let bare = app
+        .guest()
+        .request(reqwest::Method::POST, "/api/v1/auth/logout")
+        .header("content-type", "application/json");
+    assert_snapshot!(send(bare).await.refusal(), @"401 authentication_required");
     assert_snapshot!(ana.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
     assert_snapshot!(refresh(&app, &tokens.text("/refresh_token")).await.refusal(), @"401 refresh_token_invalid");
 
@@ -156,10 +169,42 @@ async fn a_dump_of_the_database_holds_no_usable_token() {
     let app = TestApp::new().await;
     app.member("ana");
     let tokens = login(&app, "ana", PASSWORD).await;
-    let bytes = URL_SAFE_NO_PAD.decode(tokens.text("/refresh_token")).expect("base64url");
-    let in_hex = crate::app::hex(&bytes);
-    assert_eq!(app.count(&format!("sessions WHERE token_hash = '\\x{in_hex}'")), 0);
+    let refresh_token = tokens.text("/refresh_token");
+    let bytes = URL_SAFE_NO_PAD.decode(&refresh_token).expect("base64url");
+    let secrets = [refresh_token, crate::app::hex(&bytes), tokens.text("/access_token"), PASSWORD.to_owned()];
+    for table in ["users", "sessions", "signing_keys"] {
+        for secret in &secrets {
+            let found = app.count(&format!("{table} WHERE {table}::text LIKE '%{secret}%'"));
+            assert_eq!(found, 0, "{table} holds {secret}");
+        }
+    }
     assert_eq!(app.count("signing_keys WHERE length(sealed_private_key) > 60"), 1);
+    assert_eq!(app.count("sessions WHERE length(token_hash) = 32"), 2);
+}
+
+#[actix_web::test]
+async fn a_name_that_looks_like_an_address_takes_nobodys_login() {
+    let app = TestApp::new().await;
+    app.member("vic");
+    let eve =
+        json!({ "username": "vic@example.org", "email": "eve@example.org", "password": "another good one" });
+    assert_snapshot!(app.guest().post("/api/v1/users", eve).await.status, @"201 Created");
+    for (password, name) in [(PASSWORD, "vic"), ("another good one", "vic@example.org")] {
+        let tokens = login(&app, "vic@example.org", password).await;
+        let me = app.guest().with_token(&tokens.text("/access_token")).get("/api/v1/users/me").await;
+        assert_eq!(me.at("/username"), name);
+    }
+    assert_snapshot!(login(&app, "vic@example.org", "wrong horse").await.refusal(), @"401 invalid_credentials");
+}
+
+#[actix_web::test]
+async fn a_user_without_a_password_cannot_log_in() {
+    let app = TestApp::new().await;
+    app.sql(
+        "INSERT INTO users (username, username_key, email, email_key, password_hash)
+         VALUES ('bot', 'bot', 'bot@x.org', 'bot@x.org', '-')",
+    );
+    assert_snapshot!(login(&app, "bot", PASSWORD).await.refusal(), @"401 invalid_credentials");
 }
 
 #[actix_web::test]
@@ -215,9 +260,10 @@ async fn an_expired_token_says_so() {
     let ana = app.member("ana");
     let long_ago = chrono::Utc::now() - chrono::TimeDelta::hours(1);
     let user: i64 = ana.get("/api/v1/users/me").await.at("/id").as_i64().expect("an id");
-    let token = app.app.issuer().access.issue(user, 1, long_ago).expect("a token");
+    let session = session_of(ana.token.as_deref().expect("a token"));
+    let token = app.app.issuer().access.issue(user, session, long_ago).expect("a token");
     assert_snapshot!(app.guest().with_token(&token).get("/api/v1/posts").await.refusal(), @"401 token_expired");
-    let now = app.app.issuer().access.issue(user, 1, chrono::Utc::now()).expect("a token");
+    let now = app.app.issuer().access.issue(user, session, chrono::Utc::now()).expect("a token");
     assert_snapshot!(app.guest().with_token(&now).get("/api/v1/posts").await.status, @"200 OK");
 }
 

@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp};
-use crate::client::send;
+use crate::client::{Client, send};
 
 fn registration(username: &str) -> Value {
     json!({ "username": username, "email": format!("{username}@example.org"), "password": PASSWORD })
@@ -177,7 +177,9 @@ async fn inactive_users_are_seen_by_staff_only() {
     let login = json!({ "login": "ana", "password": PASSWORD });
     assert_snapshot!(app.guest().post("/api/v1/auth/login", login.clone()).await.refusal(), @"401 invalid_credentials");
 
+    // What was ended stays so.
     staff.patch("/api/v1/users/ana", json!({ "is_active": true })).await;
+    assert_snapshot!(ana.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
     assert_snapshot!(app.guest().post("/api/v1/auth/login", login).await.status, @"200 OK");
 }
 
@@ -223,11 +225,18 @@ async fn somebody_is_left_to_administer() {
     }
     assert_snapshot!(root.delete("/api/v1/users/me").await.refusal(), @"409 last_staff");
     let other = app.staff("other");
-    let (first, second) = futures_util::join!(
-        root.patch("/api/v1/users/me", json!({ "is_staff": false })),
-        other.patch("/api/v1/users/me", json!({ "is_staff": false }))
-    );
-    assert_eq!(app.count("users WHERE is_staff"), 1, "{first:?} {second:?}");
+    for _ in 0..20 {
+        let step_down = |client: &Client| {
+            let client = client.clone();
+            async move { client.patch("/api/v1/users/me", json!({ "is_staff": false })).await.status }
+        };
+        let (first, second) = futures_util::join!(step_down(&root), step_down(&other));
+        let mut statuses = [first, second];
+        statuses.sort();
+        assert_eq!(statuses, ["200 OK", "409 Conflict"]);
+        assert_eq!(app.count("users WHERE is_staff"), 1);
+        app.sql("UPDATE users SET is_staff = true");
+    }
 }
 
 #[actix_web::test]
@@ -276,4 +285,26 @@ async fn a_stale_if_match_changes_nothing() {
     app.guest().post("/api/v1/auth/login", json!({ "login": "ana", "password": PASSWORD })).await;
     let delete = ana.request(Method::DELETE, "/api/v1/users/me").header("If-Match", tag);
     assert_snapshot!(send(delete).await.status, @"200 OK");
+}
+
+#[actix_web::test]
+async fn a_user_deleted_meanwhile_costs_nobody_a_5xx() {
+    let app = TestApp::new().await;
+    let staff = app.staff("root");
+    for round in 0..10 {
+        let ana = app.member("ana");
+        let bob = app.member("bob");
+        let login = json!({ "login": "ana", "password": PASSWORD });
+        let guest = app.guest();
+        let (deleted, login, post, own) = futures_util::join!(
+            staff.delete("/api/v1/users/ana"),
+            guest.post("/api/v1/auth/login", login),
+            bob.post("/api/v1/posts", json!({ "title": "x", "editor": "ana" })),
+            ana.post("/api/v1/posts", json!({ "title": "x" })),
+        );
+        assert_eq!(deleted.status, "200 OK", "{deleted:?}");
+        for (answer, good) in [(login, ["200", "401"]), (post, ["201", "422"]), (own, ["201", "401"])] {
+            assert!(good.contains(&&answer.status[..3]), "round {round}: {answer:?}");
+        }
+    }
 }

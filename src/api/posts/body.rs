@@ -179,15 +179,22 @@ pub(super) fn resolve_editor(
     check: &mut Check,
     editor: EditorChange,
     user: &CurrentUser,
+    present: Option<i64>,
 ) -> Result<Option<Option<i64>>> {
     use diesel::OptionalExtension;
     let Some(name) = editor else { return Ok(None) };
     let Some(name) = name.filter(|name| !name.contains('\0')) else { return Ok(Some(None)) };
     let name = if name.eq_ignore_ascii_case("me") { user.username.clone() } else { name };
-    let found = User::find(conn, &name, Viewer::Anonymous).optional()?;
+    // Who is the editor already may stay so, active or not.
+    let found = User::find(conn, &name, Viewer::Staff(user.id)).optional()?;
+    let found = found.filter(|found| found.is_active || Some(found.id) == present);
     if found.is_none() {
-        let detail = "There is no active user of this name.";
-        check.fault(Violation::body("/editor", "unknown_user", detail));
+        check.fault(unknown_editor());
     }
     Ok(Some(found.map(|found| found.id)))
+}
+
+/// The fault of naming nobody.
+pub(super) fn unknown_editor() -> Violation {
+    Violation::body("/editor", "unknown_user", "There is no active user of this name.")
 }

@@ -17,16 +17,27 @@ use super::query::Query;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, OnConstraint, Result};
 use crate::lookups::cursor::Cursors;
 use crate::models::Viewer;
 use crate::models::post::{self, FullPost};
-use body::resolve_editor;
 pub use body::{Category, CreatePost, UpdatePost};
+use body::{resolve_editor, unknown_editor};
 pub use representation::{Post, PostCommon, PostPage, PostSummary};
 
 fn respond(full: FullPost, urls: &Urls) -> Result<Versioned> {
     Versioned::new(full.post.version, &Post::of(full, urls))
+}
+
+/// Users who were there a moment ago may be deleted by now.
+fn named_users_exist<T>(written: diesel::QueryResult<T>) -> Result<T> {
+    written
+        .on_constraint("posts_editor_id_fkey", Code::ValidationFailed)
+        .on_constraint("posts_writer_id_fkey", Code::SessionRevoked)
+        .map_err(|error| match error.code() {
+            Code::ValidationFailed => Error::invalid(unknown_editor()),
+            _ => error,
+        })
 }
 
 fn slug_taken() -> Error {
@@ -56,9 +67,10 @@ pub async fn create_post(
         .transaction(move |conn| {
             let mut check = Check::default();
             let (new, editor) = body.get()?.validate(&mut check);
-            let editor = resolve_editor(conn, &mut check, editor, &user)?;
+            let editor = resolve_editor(conn, &mut check, editor, &user, None)?;
             let new = check.finish(|| new)?;
-            let slug = new.insert(conn, user.id, editor.flatten())?.ok_or_else(slug_taken)?;
+            let slug =
+                named_users_exist(new.insert(conn, user.id, editor.flatten()))?.ok_or_else(slug_taken)?;
             Ok(post::Post::find(conn, &slug, user.viewer())?)
         })
         .await?;
@@ -148,9 +160,10 @@ pub async fn update_post(
             if_match.check(before.version)?;
             let mut check = Check::default();
             let (mut changes, slug, editor) = body.get()?.validate(&mut check);
-            changes.editor_id = resolve_editor(conn, &mut check, editor, &user)?;
+            changes.editor_id = resolve_editor(conn, &mut check, editor, &user, before.editor_id)?;
             let changes = check.finish(|| Some(changes))?;
-            let slug = before.update(conn, changes, slug.as_ref())?.ok_or_else(slug_taken)?;
+            let slug =
+                named_users_exist(before.update(conn, changes, slug.as_ref()))?.ok_or_else(slug_taken)?;
             Ok(post::Post::find(conn, &slug, Viewer::Staff(user.id))?)
         })
         .await?;
