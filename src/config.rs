@@ -43,7 +43,7 @@ pub struct Config {
     pub database_pool: Option<u32>,
 
     /// Longest time one statement may take, such as 5s or 500ms
-    #[arg(long, env = "PLAZA_STATEMENT_TIMEOUT", default_value = "5s", value_parser = duration, global = true)]
+    #[arg(long, env = "PLAZA_STATEMENT_TIMEOUT", default_value = "5s", value_parser = some_time, global = true)]
     pub statement_timeout: Duration,
 
     /// Folder of the PostgreSQL programs, where they are not found by themselves
@@ -67,7 +67,7 @@ pub struct Config {
     pub media_memory: u32,
 
     /// Origins that browsers may call from, separated by commas; * for all
-    #[arg(long, env = "PLAZA_CORS_ORIGINS", value_delimiter = ',', global = true)]
+    #[arg(long, env = "PLAZA_CORS_ORIGINS", value_delimiter = ',', value_parser = origin, global = true)]
     pub cors_origins: Vec<String>,
 
     /// Addresses of reverse proxies whose X-Forwarded-For is believed, separated by commas
@@ -79,7 +79,7 @@ pub struct Config {
     pub drain: Duration,
 
     /// Least time that a request's body is given before its rate counts
-    #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = duration, global = true)]
+    #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = some_time, global = true)]
     pub body_grace: Duration,
 
     /// What is logged: error, warn, info, debug, trace, or per module as in `plaza=debug,actix_web=warn`
@@ -209,6 +209,23 @@ fn base_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// What a browser sends as `Origin`: scheme, host and port, without a path.
+fn origin(text: &str) -> Result<String, String> {
+    let is_origin =
+        |url: &Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
+    if text == "*" || Url::parse(text).is_ok_and(|url| is_origin(&url)) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be * or an origin such as https://app.example, without a slash at its end".into())
+    }
+}
+
+/// A duration that is not nothing.
+fn some_time(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .and_then(|time| if time.is_zero() { Err("must be more than nothing".into()) } else { Ok(time) })
+}
+
 /// `5s`, `500ms` or `2m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -234,6 +251,19 @@ mod tests {
         for wrong in ["", "5", "s", "-1s", "1.5s", "5h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn origins_are_what_browsers_send() {
+        for right in ["*", "https://app.example", "http://localhost:3000"] {
+            assert!(origin(right).is_ok(), "{right}");
+        }
+        for wrong in
+            ["", "not an origin", "app.example", "https://app.example/", "https://app.example/x", "ftp://x"]
+        {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+        assert!(some_time("0s").is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, Header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, delete, get, put};
+use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -13,6 +14,7 @@ use super::path::NamedUser;
 use super::pictures::{Picture, PictureVariant};
 use super::profiles::{Profile, may_change};
 use super::query::{self, Query};
+use super::to_its_end;
 use super::upload::Upload;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
@@ -20,7 +22,7 @@ use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::media::Media;
 use crate::media::variants::AVATAR;
-use crate::models::profile;
+use crate::models::profile::{self, FullProfile};
 
 /// The body of `uploadAvatar`.
 #[derive(ToSchema)]
@@ -64,33 +66,48 @@ pub async fn upload_avatar(
         known.check(before.profile.version)
     })
     .await?;
-    let picture = media.accept(upload.file("avatar")?, "/avatar", &AVATAR).await?;
-    let key = picture.key.clone();
+    let bytes = upload.file("avatar")?;
+    let full = to_its_end(async move { exchange(bytes, user, &name.0, if_match, &db, &media).await }).await?;
+    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+}
+
+/// Store the picture, name it in the profile, and only then remove the one before.
+async fn exchange(
+    bytes: Bytes,
+    user: CurrentUser,
+    name: &str,
+    if_match: IfMatch,
+    db: &Db,
+    media: &Media,
+) -> Result<FullProfile> {
+    let picture = media.accept(bytes, "/avatar", &AVATAR).await?;
+    let (key, name) = (picture.key.clone(), name.to_owned());
     let changed = db
         .transaction(move |conn| {
-            let before = profile::Profile::lock(conn, &name.0, viewer)?;
+            let before = profile::Profile::lock(conn, &name, user.viewer())?;
             may_change(&user, &before)?;
             if_match.check(before.profile.version)?;
             picture.insert(conn)?;
             before.profile.set_avatar(conn, Some(&picture.key))?;
-            Ok((before.profile.avatar_key, profile::Profile::find(conn, &before.username, viewer)?))
+            Ok((before.profile.avatar_key, profile::Profile::find(conn, &before.username, user.viewer())?))
         })
         .await;
-    let (old, full) = match changed {
-        Ok(changed) => changed,
+    match changed {
+        Ok((old, full)) => {
+            if let Some(old) = old {
+                media.remove(&old).await;
+            }
+            Ok(full)
+        }
         Err(error) => {
             // Where the connection broke, the commit may have happened all the same: better a file that no row names than
             // a row that names no file.
             if error.code() != Code::DatabaseUnavailable {
                 media.remove(&key).await;
             }
-            return Err(error);
+            Err(error)
         }
-    };
-    if let Some(old) = old {
-        media.remove(&old).await;
     }
-    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
 }
 
 /// Remove an avatar.
@@ -112,20 +129,24 @@ pub async fn delete_avatar(
     db: Data<Db>,
     media: Data<Media>,
 ) -> Result<HttpResponse> {
-    let old = db
-        .transaction(move |conn| {
-            let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
-            may_change(&user, &before)?;
-            if_match.check(before.profile.version)?;
-            if before.profile.avatar_key.is_some() {
-                before.profile.set_avatar(conn, None)?;
-            }
-            Ok(before.profile.avatar_key)
-        })
-        .await?;
-    if let Some(old) = old {
-        media.remove(&old).await;
-    }
+    to_its_end(async move {
+        let old = db
+            .transaction(move |conn| {
+                let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
+                may_change(&user, &before)?;
+                if_match.check(before.profile.version)?;
+                if before.profile.avatar_key.is_some() {
+                    before.profile.set_avatar(conn, None)?;
+                }
+                Ok(before.profile.avatar_key)
+            })
+            .await?;
+        if let Some(old) = old {
+            media.remove(&old).await;
+        }
+        Ok(())
+    })
+    .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 

@@ -110,7 +110,10 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
 
 fn expect_json(request: &HttpRequest) -> Result<()> {
     let accepted = match request.mime_type() {
-        Ok(Some(mime)) => mime.essence_str() == "application/json",
+        Ok(Some(mime)) => {
+            let is_utf8 = mime.get_param("charset").is_none_or(|charset| charset == "utf-8");
+            mime.essence_str() == "application/json" && is_utf8
+        }
         _ => false,
     };
     if accepted {
@@ -203,25 +206,29 @@ pub struct Paced<'a> {
     payload: &'a mut Payload,
     limits: BodyLimits,
     most: usize,
-    began: Instant,
     received: usize,
+    /// How long the client may be silent. What it sends earns more, but never more than the grace: a body cannot be quick
+    /// first to dawdle for hours then.
+    credit: Duration,
 }
 
 impl<'a> Paced<'a> {
-    /// The clock starts now. `most` bytes may come.
+    /// `most` bytes may come.
     pub fn new(payload: &'a mut Payload, limits: BodyLimits, most: usize) -> Self {
-        Self { payload, limits, most, began: Instant::now(), received: 0 }
+        Self { payload, limits, most, received: 0, credit: limits.grace }
     }
 
     /// What came next; `None` at the end. 408 when the body is too slow, 413 when it is too large, 400 when it broke off.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
-        let earned = Duration::from_secs(self.received as u64 / u64::from(self.limits.least_rate));
-        let deadline = self.began + self.limits.grace + earned;
-        match tokio::time::timeout_at(deadline, self.payload.next()).await {
+        let asked = Instant::now();
+        match tokio::time::timeout(self.credit, self.payload.next()).await {
             Err(_) => Err(Error::refused(Code::RequestTimeout, "The body came too slowly.")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(chunk))) => {
                 self.received += chunk.len();
+                let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+                let earned = Duration::from_secs_f64(f64::from(length) / f64::from(self.limits.least_rate));
+                self.credit = (self.credit.saturating_sub(asked.elapsed()) + earned).min(self.limits.grace);
                 if self.received > self.most { Err(too_large(self.most)) } else { Ok(Some(chunk)) }
             }
             Ok(Some(Err(error))) => Err(broken_off(&error)),

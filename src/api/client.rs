@@ -46,7 +46,7 @@ fn forwarded(request: &HttpRequest) -> Vec<Option<IpAddr>> {
         .get_all("x-forwarded-for")
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|hop| hop.trim())
+        .map(str::trim)
         .map(|hop| hop.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip())))
         .collect()
 }

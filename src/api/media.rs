@@ -76,10 +76,17 @@ const KEY_MAX: usize = 200;
 /// Keys that we make: a folder of ours and an extension of ours. Anything else in the folder of the local store is nobody's
 /// business.
 fn is_served(key: &str) -> bool {
-    let folder = AVATAR.upload_to.split('/').next().unwrap_or_default();
-    let has_extension = [".jpg", ".png", ".webp"].iter().any(|extension| key.ends_with(extension));
-    let is_plain = key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'.'));
-    key.len() <= KEY_MAX && key.split('/').next() == Some(folder) && has_extension && is_plain
+    let mut folders: Vec<&str> = key.split('/').collect();
+    let file = folders.pop().unwrap_or_default();
+    let (stem, extension) = file.split_once('.').unwrap_or_default();
+    let is_plain =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    key.len() <= KEY_MAX
+        && folders.len() == AVATAR.upload_to.split('/').count()
+        && folders.first() == AVATAR.upload_to.split('/').next().as_ref()
+        && folders.into_iter().all(is_plain)
+        && is_plain(stem)
+        && matches!(extension, "jpg" | "png" | "webp")
 }
 
 /// A key is never used twice, so it tells the bytes.

@@ -28,12 +28,17 @@ pub mod profiles;
 pub mod service;
 pub mod users;
 
+use std::future::Future;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::error::{Error, Result};
 
 /// Every documented route. The stroke that registers one documents it.
 pub fn routes(config: &mut ServiceConfig) {
@@ -66,6 +71,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(service::get_jwks)
         .service(service::get_liveness)
         .service(service::get_readiness);
+}
+
+/// Finish what was begun, even if the client goes away: actix drops a handler whose connection is reset, and between the store
+/// and the database that would leave files that no row names.
+pub async fn to_its_end<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
+    actix_web::rt::spawn(work.in_current_span()).await.map_err(Error::internal)?
 }
 
 /// What a deletion took along.

@@ -14,7 +14,7 @@ use super::page::{self, List, Page, PageQuery, Paged};
 use super::path::NamedUser;
 use super::query::Query;
 use super::urls::Urls;
-use super::{Deleted, timestamp};
+use super::{Deleted, timestamp, to_its_end};
 use crate::auth::passwords::{self, Passwords};
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
@@ -418,28 +418,34 @@ pub async fn delete_user(
     db: Data<Db>,
     media: Data<Media>,
 ) -> Result<Json<Deleted>> {
-    let (deleted, avatar) = db
-        .transaction(move |conn| {
-            let staff = user::User::lock_staff(conn)?;
-            // Posts before their users, as whoever changes a post locks them.
-            Post::lock_all_of(conn, &name.0)?;
-            let row = user::User::lock(conn, &name.0, user.viewer())?;
-            may_change(&user, &row)?;
-            if !user.is_staff && Utc::now() - user.logged_in_at > FRESH_LOGIN {
-                let detail = "Log in again, then delete within ten minutes.";
-                return Err(Error::refused(Code::ReauthenticationRequired, detail));
-            }
-            if_match.check(row.version)?;
-            keep_one_staff(&staff, &row)?;
-            let profile = Profile::lock(conn, &row.username, Viewer::Staff(user.id))?;
-            let posts = Post::count_by(conn, row.id)?;
-            profile.profile.set_avatar(conn, None)?;
-            row.delete(conn)?;
-            Ok((Deleted::new([("users", 1), ("profiles", 1), ("posts", posts)]), profile.profile.avatar_key))
-        })
-        .await?;
-    if let Some(key) = avatar {
-        media.remove(&key).await;
-    }
-    Ok(Json(deleted))
+    let deleted = to_its_end(async move {
+        let (deleted, avatar) = db
+            .transaction(move |conn| {
+                let staff = user::User::lock_staff(conn)?;
+                // Posts before their users, as whoever changes a post locks them.
+                Post::lock_all_of(conn, &name.0)?;
+                let row = user::User::lock(conn, &name.0, user.viewer())?;
+                may_change(&user, &row)?;
+                if !user.is_staff && Utc::now() - user.logged_in_at > FRESH_LOGIN {
+                    let detail = "Log in again, then delete within ten minutes.";
+                    return Err(Error::refused(Code::ReauthenticationRequired, detail));
+                }
+                if_match.check(row.version)?;
+                keep_one_staff(&staff, &row)?;
+                let profile = Profile::lock(conn, &row.username, Viewer::Staff(user.id))?;
+                let posts = Post::count_by(conn, row.id)?;
+                profile.profile.set_avatar(conn, None)?;
+                row.delete(conn)?;
+                Ok((
+                    Deleted::new([("users", 1), ("profiles", 1), ("posts", posts)]),
+                    profile.profile.avatar_key,
+                ))
+            })
+            .await?;
+        if let Some(key) = avatar {
+            media.remove(&key).await;
+        }
+        Ok(deleted)
+    });
+    deleted.await.map(Json)
 }

@@ -35,6 +35,8 @@ const KEPT_DEFAULTS: usize = 512;
 pub struct Media {
     store: Store,
     workers: Workers,
+    /// Default avatars are drawn for anybody, so they have a queue of their own and never keep an upload waiting.
+    painter: Workers,
     memory: Arc<Semaphore>,
     budget: u32,
     defaults: Arc<Mutex<LruCache<String, Bytes>>>,
@@ -53,6 +55,7 @@ impl Media {
         Ok(Self {
             store,
             workers: Workers::start("picture", threads, 64).map_err(Error::internal)?,
+            painter: Workers::start("painter", 1, 64).map_err(Error::internal)?,
             memory: Arc::new(Semaphore::new(memory as usize)),
             budget: memory,
             defaults: Arc::new(Mutex::new(LruCache::new(
@@ -116,7 +119,7 @@ impl Media {
             return Ok(bytes);
         }
         let (username, size) = (username.to_owned(), variant.resize.size(1, 1).0);
-        let drawn = self.workers.run(move || image::default_avatar(&username, size).encode(format)).await?;
+        let drawn = self.painter.run(move || image::default_avatar(&username, size).encode(format)).await?;
         let encoded = drawn.map_err(Error::internal)?;
         let bytes = Bytes::from(encoded.bytes);
         self.defaults.lock().unwrap_or_else(PoisonError::into_inner).put(key, bytes.clone());

@@ -90,9 +90,10 @@ impl Email {
     }
 }
 
-/// What is compared where the case does not matter: NFKC of the lower case of NFKC, which is stable under itself.
+/// What is compared where the case does not matter: NFKC, upper case, then lower case, which also makes one of both small
+/// sigmas, and of `ß` and `ss`.
 pub fn fold(text: &str) -> String {
-    text.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+    text.nfkc().collect::<String>().to_uppercase().to_lowercase().nfkc().collect()
 }
 
 /// A post's slug: 1 to 256 ASCII letters, digits, `-` and `_`.
@@ -139,6 +140,8 @@ mod tests {
         let key = |text| Username::parse(text).expect(text).key().to_owned();
         assert_eq!(key("Ana"), key("aNA"));
         assert_eq!(key("ｆｕｌｌ"), key("full"));
+        assert_eq!(key("ασ"), key("ας"));
+        assert_eq!(key("Straße"), key("STRASSE"));
         assert_eq!(key("e\u{301}va"), key("Éva"));
         assert_eq!(Username::parse("e\u{301}va").expect("valid").as_str(), "éva");
         assert_eq!(key("हिन्दी"), "हिन्दी");

@@ -1,8 +1,13 @@
 //! The picture of a profile.
 
+use std::time::{Duration, Instant};
+
 use insta::assert_snapshot;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
+
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::app::TestApp;
 use crate::client::Client;
@@ -250,4 +255,36 @@ async fn an_img_tag_needs_no_json() {
         let refusal = app.guest().get(&format!("{path}?{query}")).await.refusal();
         assert_eq!(refusal, format!("400 invalid_query {fault} invalid_parameter"), "{query}");
     }
+}
+
+#[actix_web::test]
+async fn a_client_that_resets_its_connection_leaves_no_file_behind() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    let token = ana.token.clone().expect("a token");
+    let picture = pictures::jpeg(200, 200);
+    let mut body = b"--x\r\ncontent-disposition: form-data; name=\"avatar\"; filename=\"a\"\r\n\r\n".to_vec();
+    body.extend_from_slice(&picture);
+    body.extend_from_slice(b"\r\n--x--\r\n");
+    let head = format!(
+        "PUT {AVATAR} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+         content-type: multipart/form-data; boundary=x\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    for patience in 0..20 {
+        let mut stream =
+            TcpStream::connect(app.base.trim_start_matches("http://")).await.expect("a connection");
+        stream.set_zero_linger().expect("a connection of ours");
+        stream.write_all(&[head.as_bytes(), &body].concat()).await.expect("an upload");
+        // Somewhere between the first byte of it and the last file of it.
+        tokio::time::sleep(Duration::from_millis(2 * patience)).await;
+    }
+    // What was begun ends by itself; then there is one picture, and its files.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while app.files().len() != 3 || app.count("pictures") != 1 {
+        assert!(Instant::now() < deadline, "{:?} for {} pictures", app.files(), app.count("pictures"));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(ana.upload(AVATAR, "avatar", picture).await.status, "200 OK");
+    assert_eq!((app.files().len(), app.count("pictures")), (3, 1));
 }

@@ -101,6 +101,21 @@ async fn a_body_that_trickles_is_given_up() {
 }
 
 #[actix_web::test]
+async fn a_body_that_began_quickly_may_not_dawdle_then() {
+    let app = TestApp::with(&["--body-grace", "300ms"]).await;
+    let token = app.member("ana").token.expect("a token");
+    // By the average rate alone, half a mebibyte would buy more than eight minutes.
+    let head = format!(
+        "POST /api/v1/posts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: 1000000\r\n\r\n{}",
+        " ".repeat(500_000)
+    );
+    let began = Instant::now();
+    assert_snapshot!(trickle(&app, &head).await, @"HTTP/1.1 408 Request Timeout");
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[actix_web::test]
 async fn a_query_past_its_time_is_told_so() {
     let app = TestApp::with(&["--statement-timeout", "100ms"]).await;
     let ana = app.member("ana");
