@@ -5,16 +5,24 @@ use std::process::ExitCode;
 use clap::Parser;
 use plaza::cli::{self, Cli};
 
-/// Gives memory back soon after a picture or a password has used it, which the C library's allocator does not.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    give_large_blocks_back();
     match cli::run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("plaza: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Pictures want blocks of many megabytes for a moment. glibc would keep them after a few: each freed one raises the size from
+/// which it asks the system for a block of its own, unless that size is set (`mallopt(3)`).
+fn give_large_blocks_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: no other thread runs yet.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 1 << 20);
     }
 }

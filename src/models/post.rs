@@ -189,7 +189,7 @@ impl Post {
         } else {
             query.order((posts::created_at.desc(), posts::id.desc()))
         };
-        let rows: Vec<FullRow> = query.limit(keyset.fetch()).load(conn)?;
+        let rows: Vec<FullRow> = keyset.limit(query).load(conn)?;
         Ok(keyset.slice(rows.into_iter().map(FullPost::from).collect()))
     }
 

@@ -106,7 +106,7 @@ impl Profile {
         } else {
             query.order(users::username_key.asc())
         };
-        Ok(keyset.slice(query.limit(keyset.fetch()).load(conn)?))
+        Ok(keyset.slice(keyset.limit(query).load(conn)?))
     }
 
     /// Change the row; the version moves, unless nothing was asked for.
