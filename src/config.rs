@@ -78,7 +78,7 @@ pub struct Config {
     #[arg(long, env = "PLAZA_DRAIN", default_value = "1s", value_parser = duration, global = true)]
     pub drain: Duration,
 
-    /// Least time that a request's body is given before its rate counts
+    /// How long a request's body may be silent, or below 1 KiB a second
     #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = some_time, global = true)]
     pub body_grace: Duration,
 
