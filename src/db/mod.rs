@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use tokio::sync::Semaphore;
 use tracing::Span;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, is_connection_lost};
 
 /// How long a request waits for a connection before it is told 503.
 const POOL_WAIT: Duration = Duration::from_secs(3);
@@ -83,11 +82,10 @@ impl Db {
         let mut work = Some(work);
         self.on_live_connection(deadline, |conn| {
             if let Err(error) = AnsiTransactionManager::begin_transaction(conn) {
-                return match &error {
-                    DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
-                        Attempt::Broken(error.into())
-                    }
-                    _ => Attempt::Done(Err(error.into())),
+                return if is_connection_lost(&error) {
+                    Attempt::Broken(error.into())
+                } else {
+                    Attempt::Done(Err(error.into()))
                 };
             }
             let Some(work) = work.take() else {
@@ -149,17 +147,19 @@ impl Db {
                     tracing::warn!(cause = %error, "no connection to the database");
                     Error::unavailable(Code::DatabaseUnavailable, 1)
                 })?;
-            match attempt(&mut conn) {
-                Attempt::Done(result) => return result,
-                Attempt::Broken(error) => {
-                    // r2d2 asks diesel on check-in, and diesel asks its transaction manager.
-                    AnsiTransactionManager::transaction_manager_status_mut(&mut *conn).set_in_error();
-                    if left == 0 {
-                        return Err(error);
-                    }
-                    left -= 1;
-                }
+            let (result, may_repeat) = match attempt(&mut conn) {
+                Attempt::Done(result) => (result, false),
+                Attempt::Broken(error) => (Err(error), true),
+            };
+            if !matches!(&result, Err(error) if error.code() == Code::DatabaseUnavailable) {
+                return result;
             }
+            // r2d2 asks diesel on check-in, and diesel asks its transaction manager: so the pool drops it.
+            AnsiTransactionManager::transaction_manager_status_mut(&mut *conn).set_in_error();
+            if left == 0 || !may_repeat {
+                return result;
+            }
+            left -= 1;
         }
     }
 }

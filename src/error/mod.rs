@@ -270,7 +270,7 @@ impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
             DieselError::NotFound => Self::not_found(),
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+            lost if is_connection_lost(lost) => {
                 tracing::warn!(cause = %error, "lost the connection to the database");
                 Self::unavailable(Code::DatabaseUnavailable, 1)
             }
@@ -285,6 +285,26 @@ impl From<DieselError> for Error {
             }
             _ => Self::internal(error),
         }
+    }
+}
+
+/// Whether the statement failed because the server or the way to it is gone. diesel tells so of a connection that libpq has
+/// given up already; of one that the server is just ending (SQLSTATE 57P01, 57P02, 57P03) only the text does.
+pub fn is_connection_lost(error: &DieselError) -> bool {
+    const TEXTS: [&str; 4] = [
+        "terminating connection",
+        "the database system is",
+        "server closed the connection",
+        "no connection to the server",
+    ];
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+        | DieselError::BrokenTransactionManager => true,
+        DieselError::DatabaseError(_, info) => TEXTS.iter().any(|text| info.message().contains(text)),
+        DieselError::RollbackErrorOnCommit { rollback_error, commit_error } => {
+            is_connection_lost(commit_error) || is_connection_lost(rollback_error)
+        }
+        _ => false,
     }
 }
 
