@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
-use crate::support::{KilledAtEnd, Place, eventually, kill, log, postmaster, processes, psql, try_psql};
+use crate::support::{KilledAtEnd, Place, eventually, kill, log, postmaster, processes, psql};
 
 #[test]
 fn a_killed_program_started_again_in_the_same_instant_has_every_row() {
@@ -49,10 +49,7 @@ fn a_postmaster_killed_alone_is_started_again_under_the_living_program() {
     let plaza = place.serve();
     for round in 0..2 {
         plaza.remember(&format!("r{round}"));
-        let killed = postmaster(place.data()).expect("a postmaster");
-        kill(killed, libc::SIGKILL);
-        eventually("it serves again", || try_psql(plaza.database_url(), "select 1").ok());
-        assert_ne!(postmaster(place.data()), Some(killed), "it is another postmaster");
+        plaza.end_postmaster(libc::SIGKILL);
     }
     assert_eq!(plaza.remembered(), "r0 r1", "every committed row is there");
     plaza.client().get("/readyz").expect(200);
@@ -66,10 +63,7 @@ fn a_server_shut_down_by_somebody_else_is_started_again() {
     plaza.remember("kept");
     // As `pg_ctl stop` does, in its fast and in its immediate mode.
     for signal in [libc::SIGINT, libc::SIGQUIT] {
-        let before = postmaster(place.data()).expect("a postmaster");
-        kill(before, signal);
-        eventually("it is another", || postmaster(place.data()).filter(|&now| now != before));
-        eventually("it serves again", || try_psql(plaza.database_url(), "select 1").ok());
+        plaza.end_postmaster(signal);
     }
     assert_eq!(plaza.remembered(), "kept", "every committed row is there");
     plaza.stop();

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, chown, symlink};
 
 use crate::support::{
     DAEMON, NOBODY, Place, ROOT, eventually, is_root, kill, log, me, ordinary, postmaster, server_user,
-    try_psql, try_psql_as,
+    try_psql_as,
 };
 
 #[test]
@@ -18,8 +18,7 @@ fn a_home_that_is_closed_to_others_will_do() {
     assert_ne!(server, ROOT, "PostgreSQL never runs as root");
     assert!(is_root() || server == me(), "an ordinary user's server is its own: {server}");
 
-    kill(postmaster(place.data()).expect("a postmaster"), libc::SIGKILL);
-    eventually("it serves again", || try_psql(plaza.database_url(), "select 1").ok());
+    plaza.end_postmaster(libc::SIGKILL);
     kill(postmaster(place.data()).expect("a postmaster"), libc::SIGHUP);
     eventually("it reads its configuration again", || {
         log(place.data()).contains("reloading configuration").then_some(())

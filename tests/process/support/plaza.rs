@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Instant;
 
-use super::{Client, PATIENCE, eventually, kill, processes, try_psql};
+use super::{Client, PATIENCE, eventually, kill, postmaster, processes, try_psql};
 
 /// `plaza serve`, running.
 pub struct Plaza {
@@ -150,6 +150,16 @@ impl Plaza {
 
     pub fn sql(&self, sql: &str) -> String {
         try_psql(&self.database_url, sql).unwrap_or_else(|said| panic!("{sql}: {said}\n{}", self.said()))
+    }
+
+    /// End the postmaster alone with this signal, and wait until another one serves.
+    pub fn end_postmaster(&self, signal: i32) {
+        let before = postmaster(&self.data).expect("a postmaster");
+        kill(before, signal);
+        eventually("another postmaster serves", || {
+            postmaster(&self.data).filter(|&now| now != before)?;
+            try_psql(&self.database_url, "select 1").ok()
+        });
     }
 
     /// Rows that must never be lost, in a table of the test's own.

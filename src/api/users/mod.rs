@@ -1,32 +1,33 @@
 //! Users: registration, reading, administration, deletion.
 
+mod body;
+
 use actix_web::web::{Data, Json};
 use actix_web::{delete, get, patch, post};
 use chrono::{TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::Body;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
-use super::input::{Check, Member};
 use super::page::{self, List, Page, PageQuery, Paged};
 use super::path::NamedUser;
 use super::query::Query;
 use super::urls::Urls;
 use super::{Deleted, timestamp, to_its_end};
-use crate::auth::passwords::{self, Passwords};
+use crate::auth::passwords::Passwords;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
 use crate::models::Viewer;
-use crate::models::names::{Email, Username};
 use crate::models::post::Post;
 use crate::models::profile::Profile;
 use crate::models::session::Session;
-use crate::models::user::{self, Clash, NewUser, UserChanges};
+use crate::models::user::{self, NewUser};
+pub use body::{CreateUser, Registration, UpdateUser};
 
 /// How old a login may be that deletes its user.
 const FRESH_LOGIN: TimeDelta = TimeDelta::minutes(10);
@@ -85,110 +86,6 @@ impl User {
             last_login: row.last_login.filter(|_| private).map(timestamp),
         }
     }
-}
-
-/// Who wants to be a user.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateUser {
-    /// Unicode letters, digits and `@ . + - _`; not dots alone, not `me`.
-    #[serde(default)]
-    #[schema(value_type = String, required, min_length = 1, max_length = 150, examples("ana"))]
-    username: Member<String>,
-    /// An address that mail reaches.
-    #[serde(default)]
-    #[schema(value_type = String, required, format = "email", max_length = 254, examples("ana@example.org"))]
-    email: Member<String>,
-    /// Not all digits, not near the username or the address. White space counts.
-    #[serde(default)]
-    #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 256)]
-    password: Member<String>,
-}
-
-/// A registration without faults, its password not hashed yet.
-pub struct Registration {
-    /// The name.
-    pub username: Username,
-    /// The address.
-    pub email: Email,
-    /// In clear.
-    pub password: String,
-}
-
-impl CreateUser {
-    fn validate(self) -> Result<Registration> {
-        let mut check = Check::default();
-        let username = check.required("username", self.username);
-        let email = check.required("email", self.email);
-        let password = check.required("password", self.password);
-        Registration::check(check, username, email, password)
-    }
-}
-
-impl Registration {
-    /// For others than HTTP: the command line.
-    pub fn new(username: String, email: String, password: String) -> Result<Self> {
-        Self::check(Check::default(), Some(username), Some(email), Some(password))
-    }
-
-    fn check(
-        mut check: Check,
-        username: Option<String>,
-        email: Option<String>,
-        password: Option<String>,
-    ) -> Result<Self> {
-        let parsed_username = username.as_deref().and_then(|text| parse_username(&mut check, text));
-        let parsed_email = email.as_deref().and_then(|text| parse_email(&mut check, text));
-        if let Some(password) = &password {
-            check.characters("password", password);
-            check.faults(passwords::judge(
-                password,
-                username.as_deref().unwrap_or_default(),
-                email.as_deref().unwrap_or_default(),
-                "/password",
-            ));
-        }
-        check.finish(|| Some(Self { username: parsed_username?, email: parsed_email?, password: password? }))
-    }
-
-    /// Hash the password, unless name or address are taken already: that is found out cheaply.
-    pub async fn prepare(self, db: &Db, passwords: &Passwords, is_staff: bool) -> Result<NewUser> {
-        let (username, email) = (self.username.clone(), self.email.clone());
-        match db.run(move |conn| Ok(NewUser::clash(conn, &username, &email)?)).await? {
-            Some(Clash::Username) => {
-                Err(Error::refused(Code::UsernameTaken, Code::UsernameTaken.entry().meaning))
-            }
-            Some(Clash::Email) => Err(Error::refused(Code::EmailTaken, Code::EmailTaken.entry().meaning)),
-            None => Ok(NewUser {
-                password_hash: passwords.hash(self.password).await?,
-                username: self.username,
-                email: self.email,
-                is_staff,
-            }),
-        }
-    }
-}
-
-fn parse_username(check: &mut Check, text: &str) -> Option<Username> {
-    let text = check.text("username", text, 1, crate::models::names::USERNAME_MAX);
-    let parsed = Username::parse(&text);
-    if parsed.is_none() && !text.is_empty() {
-        check.fault(Violation::body(
-            "/username",
-            "invalid_username",
-            "A username is made of letters, digits and @ . + - _, not of dots alone, and is not `me`.",
-        ));
-    }
-    parsed
-}
-
-fn parse_email(check: &mut Check, text: &str) -> Option<Email> {
-    let text = check.text("email", text, 1, crate::models::names::EMAIL_MAX);
-    let parsed = Email::parse(&text);
-    if parsed.is_none() && !text.is_empty() {
-        check.fault(Violation::body("/email", "invalid_email", "This is no e-mail address."));
-    }
-    parsed
 }
 
 /// Insert a user; the database makes the profile. 409 for a name or address that somebody has.
@@ -265,56 +162,6 @@ pub async fn get_user(
     let viewer = caller.viewer();
     let row = db.run(move |conn| Ok(user::User::find(conn, &name.0, viewer)?)).await?;
     Versioned::new(row.version, &User::of(&row, viewer, &urls))
-}
-
-/// What to change. What is left out stays.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UpdateUser {
-    /// Another address, which is then unconfirmed.
-    #[serde(default)]
-    #[schema(value_type = String, required = false, format = "email", max_length = 254)]
-    email: Member<String>,
-    /// Needed to change one's own address.
-    #[serde(default)]
-    #[schema(value_type = String, required = false, format = Password)]
-    current_password: Member<String>,
-    /// Staff only: whether the user may log in.
-    #[serde(default)]
-    #[schema(value_type = bool, required = false)]
-    is_active: Member<bool>,
-    /// Staff only: whether the user may administer everything.
-    #[serde(default)]
-    #[schema(value_type = bool, required = false)]
-    is_staff: Member<bool>,
-}
-
-impl UpdateUser {
-    fn is_administration(&self) -> bool {
-        self.is_active != Member::Absent || self.is_staff != Member::Absent
-    }
-
-    /// The changes, and the password that must be right for them.
-    fn validate(self, of_oneself: bool, present_email: &str) -> Result<(UserChanges, Option<String>)> {
-        let mut check = Check::default();
-        let email = check.optional("email", self.email);
-        let email = email.and_then(|text| parse_email(&mut check, &text));
-        let password = match (of_oneself && email.is_some(), self.current_password) {
-            (true, password) => check.required("current_password", password),
-            (false, _) => None,
-        };
-        let mut changes = UserChanges {
-            is_active: check.optional("is_active", self.is_active),
-            is_staff: check.optional("is_staff", self.is_staff),
-            ..UserChanges::default()
-        };
-        if let Some(email) = &email
-            && email.as_str() != present_email
-        {
-            changes.set_email(email);
-        }
-        check.finish(|| Some((changes, password)))
-    }
 }
 
 /// Change a user.
