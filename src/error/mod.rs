@@ -298,7 +298,10 @@ pub fn is_connection_lost(error: &DieselError) -> bool {
         "no connection to the server",
     ];
     match error {
-        DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _)
+        DieselError::DatabaseError(
+            DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+            _,
+        )
         | DieselError::BrokenTransactionManager => true,
         DieselError::DatabaseError(_, info) => TEXTS.iter().any(|text| info.message().contains(text)),
         DieselError::RollbackErrorOnCommit { rollback_error, commit_error } => {
