@@ -3,30 +3,44 @@
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::dev::Server;
 use actix_web::http::header;
 use actix_web::middleware::{Compress, from_fn};
+use actix_web::rt::task::JoinHandle;
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, HttpServer};
+use futures_util::future::join_all;
+use tokio::sync::{Notify, watch};
 use utoipa_actix_web::AppExt;
 
-use crate::api::auth::Issuer;
 use crate::api::body::BodyLimits;
 use crate::api::client::TrustedProxies;
 use crate::api::document::Operations;
+use crate::api::idempotency::Idempotency;
 use crate::api::reference::Documents;
 use crate::api::service::Readiness;
 use crate::api::urls::Urls;
 use crate::api::{self, frame, gate, reference, renamed};
+use crate::auth::Guards;
+use crate::auth::callers::{Callers, Memory};
 use crate::auth::keys::Keys;
+use crate::auth::mail_tokens::MailTokens;
 use crate::auth::passwords::Passwords;
 use crate::auth::secret::Secret;
-use crate::auth::tokens::{AccessTokens, RefreshTokens};
+use crate::auth::sessions::{Sessions, delta};
+use crate::auth::throttle::Throttle;
+use crate::auth::tokens::{AccessTokens, OpaqueTokens};
 use crate::config::{Config, cores};
 use crate::db::Db;
+use crate::db::listener::{Listener, News};
 use crate::error::{Error, Result};
+use crate::events::Dispatcher;
+use crate::events::accounts::AccountMails;
+use crate::events::housekeeping::Housekeeping;
+use crate::events::mail::{MailSettings, Mailer};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
 use crate::media::store::Store;
@@ -36,39 +50,80 @@ use crate::media::store::Store;
 pub struct App {
     config: Arc<Config>,
     db: Data<Db>,
-    passwords: Data<Passwords>,
     access: Data<AccessTokens>,
-    issuer: Data<Issuer>,
+    sessions: Data<Sessions>,
+    guards: Data<Guards>,
+    idempotency: Data<Idempotency>,
     media: Data<Media>,
     cursors: Data<Cursors>,
     urls: Data<Urls>,
     operations: Data<Operations>,
     documents: Data<Documents>,
     readiness: Data<Readiness>,
+    mails: Arc<AccountMails>,
+    /// Told of new jobs.
+    wake: Arc<Notify>,
+}
+
+/// What works besides requests, until it is told to stop.
+pub struct Background {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Background {
+    /// Finish the jobs that have begun, for at most this long: what is left, another node does, or this one next time.
+    pub async fn stop(self, patience: Duration) {
+        self.stop.send_replace(true);
+        drop(tokio::time::timeout(patience, join_all(self.tasks)).await);
+    }
 }
 
 impl App {
     /// Make the parts for a migrated database. Blocks: it reads the signing keys, and makes the first one.
     pub fn new(config: Config, database_url: &str, secret: &Secret) -> Result<Self> {
+        let accounts = &config.accounts;
         let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
-        let db = Db::new(database_url, config.database_pool(), config.statement_timeout);
-        let keys = db.transaction_blocking(|conn| Keys::load_or_make(conn, secret))?;
-        let access = Data::new(AccessTokens::new(keys, public_url.clone()));
+        let db = Data::new(Db::new(database_url, config.database_pool(), config.statement_timeout));
+        let lifetime = delta(accounts.access_lifetime);
+        let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
+        let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
+        let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
+        let ears = ears(Arc::clone(&memory), keys, db.clone(), Arc::clone(&wake));
+        let listener = Listener::start(database_url, ears).map_err(Error::internal)?;
         let store = Store::open(&config.store).map_err(Error::internal)?;
+        let mail_tokens = Data::new(MailTokens::new(secret, accounts));
+        let mailer = Mailer::open(&mail_settings(&config)?).map_err(Error::internal)?;
+        let app_url = accounts.app_url.as_ref().unwrap_or(&config.public_url);
+        let guards = Guards {
+            passwords: Data::new(Passwords::start(cores(), config.argon2())?),
+            throttle: Data::new(Throttle::new(secret, accounts)),
+            mail_tokens: mail_tokens.clone(),
+            callers: Data::new(Callers::new(access.clone(), db.clone(), memory, listener)),
+        };
         Ok(Self {
-            passwords: Data::new(Passwords::start(cores())?),
-            issuer: Data::new(Issuer {
-                access: access.clone(),
-                refresh: Data::new(RefreshTokens::new(secret)),
-            }),
+            sessions: Data::new(Sessions::new(
+                access.clone(),
+                OpaqueTokens::new(secret, "refresh tokens"),
+                accounts,
+            )),
             access,
+            guards: Data::new(guards),
+            idempotency: Data::new(Idempotency::new(secret, accounts)),
             media: Data::new(Media::new(store, config.media_memory, cores())?),
             cursors: Data::new(Cursors::new(&secret.derive("cursors"))),
             urls: Data::new(Urls::new(&public_url)),
             operations: Data::new(Operations::new()),
             documents: Data::new(Documents::new()),
             readiness: Data::new(Readiness::default()),
-            db: Data::new(db),
+            mails: Arc::new(AccountMails {
+                db: db.clone(),
+                tokens: mail_tokens,
+                mailer,
+                app_url: app_url.as_str().trim_end_matches('/').to_owned(),
+            }),
+            wake,
+            db,
             config: Arc::new(config),
         })
     }
@@ -85,12 +140,32 @@ impl App {
 
     /// The passwords' threads.
     pub fn passwords(&self) -> &Passwords {
-        &self.passwords
+        &self.guards.passwords
     }
 
     /// Opens sessions without HTTP, for tests.
-    pub fn issuer(&self) -> &Issuer {
-        &self.issuer
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Purges what has had its time.
+    pub fn housekeeping(&self) -> Housekeeping {
+        Housekeeping {
+            db: self.db.clone(),
+            access_lifetime: delta(self.config.accounts.access_lifetime),
+            known_network: delta(self.config.accounts.known_network),
+        }
+    }
+
+    /// Work off the outbox and purge, on the thread of the caller's actix system.
+    pub fn work(&self) -> Background {
+        let (stop, stopped) = watch::channel(false);
+        let dispatcher = Dispatcher::new(self.db.clone(), Arc::clone(&self.wake), &self.mails);
+        let tasks = vec![
+            actix_web::rt::spawn(dispatcher.run(stopped.clone())),
+            actix_web::rt::spawn(self.housekeeping().run(stopped)),
+        ];
+        Background { stop, tasks }
     }
 
     /// Answer requests on `api`, and operators' on `ops`. Both end when they are told to, having answered what they began.
@@ -137,9 +212,15 @@ impl App {
     fn parts(&self, config: &mut web::ServiceConfig) {
         config
             .app_data(self.db.clone())
-            .app_data(self.passwords.clone())
+            .app_data(self.guards.passwords.clone())
             .app_data(self.access.clone())
-            .app_data(self.issuer.clone())
+            .app_data(self.sessions.clone())
+            .app_data(self.guards.callers.clone())
+            .app_data(self.guards.throttle.clone())
+            .app_data(self.guards.mail_tokens.clone())
+            .app_data(self.idempotency.clone())
+            .app_data(self.guards.clone())
+            .app_data(Data::new(self.config.accounts.clone()))
             .app_data(self.media.clone())
             .app_data(self.cursors.clone())
             .app_data(self.urls.clone())
@@ -149,6 +230,36 @@ impl App {
             .app_data(Data::new(BodyLimits::new(self.config.body_grace)))
             .app_data(Data::new(TrustedProxies(self.config.trusted_proxies.clone())));
     }
+}
+
+/// What the news mean on this node. On the listener's thread.
+fn ears(
+    memory: Arc<Memory>,
+    keys: Arc<Keys>,
+    db: Data<Db>,
+    wake: Arc<Notify>,
+) -> impl FnMut(&[News]) + Send + 'static {
+    move |news| {
+        memory.hear(news);
+        let is_new = news.contains(&News::Connected);
+        if is_new || news.contains(&News::Jobs) {
+            wake.notify_one();
+        }
+        if (is_new || news.contains(&News::Keys))
+            && let Err(error) = db.transaction_blocking(|conn| keys.reload(conn))
+        {
+            tracing::warn!(cause = %error, "the signing keys could not be read again");
+        }
+    }
+}
+
+/// How mails leave, as the settings say.
+pub fn mail_settings(config: &Config) -> Result<MailSettings> {
+    Ok(MailSettings {
+        smtp_url: config.accounts.smtp_url().map_err(Error::internal)?,
+        from: config.accounts.mail_from.clone(),
+        folder: config.data_dir.join("mail"),
+    })
 }
 
 /// Browsers of the listed origins may call; tokens travel in a header, so no cookies are involved.

@@ -6,10 +6,11 @@
 //! | --- | --- |
 //! | [`api`] | HTTP: one file per resource, plural, plus the extractors and the document |
 //! | [`models`] | tables: one file per table, singular: rows, values, queries |
-//! | [`auth`] | who is asking: the current user, tokens, keys, passwords |
+//! | [`auth`] | who is asking: the current user, tokens, keys, sessions, passwords, the throttle |
 //! | [`media`] | what is uploaded: the store, the pictures, their variants |
+//! | [`events`] | what happens after a transaction: the outbox, mails, what purges itself |
 //! | [`lookups`] | the query language: so far pages and cursors |
-//! | [`db`] | the bridge to diesel, migrations, the embedded server |
+//! | [`db`] | the bridge to diesel, what nodes tell each other, migrations, the embedded server |
 //! | [`workers`] | bounded low-priority threads for work that burns a core |
 //! | [`config`] | every setting |
 //! | [`error`] | every refusal |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod events;
 pub mod lookups;
 pub mod media;
 pub mod models;

@@ -1,6 +1,56 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    account_tokens (id) {
+        id -> Int8,
+        user_id -> Int8,
+        purpose -> Text,
+        email -> Text,
+        email_key -> Text,
+        token_hash -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (caller, route, key) {
+        caller -> Int8,
+        route -> Text,
+        key -> Text,
+        owner_id -> Int8,
+        digest -> Bytea,
+        status -> Int2,
+        version -> Nullable<Int8>,
+        location -> Nullable<Text>,
+        body -> Bytea,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    jobs (id) {
+        id -> Int8,
+        kind -> Text,
+        payload -> Jsonb,
+        user_id -> Nullable<Int8>,
+        due_at -> Timestamptz,
+        attempts -> Int4,
+        last_error -> Nullable<Text>,
+        failed_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    login_prefixes (user_id, prefix) {
+        user_id -> Int8,
+        prefix -> Text,
+        last_login_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     pictures (key) {
         key -> Text,
         width -> Int4,
@@ -64,6 +114,7 @@ diesel::table! {
         last_used_at -> Timestamptz,
         rotated_at -> Timestamptz,
         expires_at -> Timestamptz,
+        rotations -> Array<Nullable<Timestamptz>>,
     }
 }
 
@@ -73,6 +124,16 @@ diesel::table! {
         public_key -> Bytea,
         sealed_private_key -> Bytea,
         created_at -> Timestamptz,
+        signs_from -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    throttle_buckets (key) {
+        key -> Bytea,
+        attempts -> Int4,
+        last_at -> Timestamptz,
+        blocked_until -> Timestamptz,
     }
 }
 
@@ -94,17 +155,26 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(account_tokens -> users (user_id));
+diesel::joinable!(idempotency_keys -> users (owner_id));
+diesel::joinable!(jobs -> users (user_id));
+diesel::joinable!(login_prefixes -> users (user_id));
 diesel::joinable!(post_slugs -> posts (post_id));
 diesel::joinable!(profiles -> pictures (avatar_key));
 diesel::joinable!(profiles -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    account_tokens,
+    idempotency_keys,
+    jobs,
+    login_prefixes,
     pictures,
     post_slugs,
     posts,
     profiles,
     sessions,
     signing_keys,
+    throttle_buckets,
     users,
 );

@@ -45,13 +45,23 @@ impl BodyLimits {
 
 /// A JSON body. That it is JSON is sure; whether it has the right shape is told by [`Body::get`], since 422 comes after
 /// 404, 403 and 412.
-pub struct Body<T>(Result<T>);
+pub struct Body<T> {
+    shaped: Result<T>,
+    bytes: Bytes,
+}
 
 impl<T> Body<T> {
+    /// The same bytes for bodies of the same value, whatever the order of members and the white space between them.
+    pub fn canonical(&self) -> Vec<u8> {
+        // serde_json keeps the members of an object in the order of their names.
+        let value: Option<serde_json::Value> = serde_json::from_slice(&self.bytes).ok();
+        value.and_then(|value| serde_json::to_vec(&value).ok()).unwrap_or_else(|| self.bytes.to_vec())
+    }
+
     /// The object, or 422 with the first wrong type or unknown member. Which of its members are missing or break a rule is
     /// for its `validate` to say, all at once.
     pub fn get(self) -> Result<T> {
-        self.0
+        self.shaped
     }
 }
 
@@ -69,7 +79,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
             match result {
                 Ok(bytes) => match parse(&bytes) {
                     Err(error) if error.code() != Code::ValidationFailed => Err(error),
-                    shaped => Ok(Self(shaped)),
+                    shaped => Ok(Self { shaped, bytes }),
                 },
                 Err(error) => {
                     drain(&mut payload, &error).await;
@@ -317,6 +327,17 @@ mod tests {
         assert_eq!(fault(r#"{"a/b~": "x"}"#), invalid("/a~1b~0", "unknown_member"));
         assert_eq!(fault("[]").2, "invalid_type");
         assert_eq!(fault("7"), invalid("", "invalid_type"));
+    }
+
+    #[test]
+    fn bodies_of_one_value_have_one_canonical_form() {
+        let canonical = |json: &'static str| {
+            Body::<Sample> { shaped: parse(json.as_bytes()), bytes: Bytes::from_static(json.as_bytes()) }
+                .canonical()
+        };
+        let one = canonical(r#"{"title": "\u0061", "numbers": [1, 2]}"#);
+        assert_eq!(one, canonical("{\"numbers\":[1,2],\n\"title\":\"a\"}"));
+        assert_ne!(one, canonical(r#"{"title": "a", "numbers": [2, 1]}"#));
     }
 
     #[test]

@@ -14,7 +14,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::idempotency;
 use crate::error::{Code, Error, Result, Violation};
+use crate::models::idempotency_key::KeptAnswer;
 
 /// A representation of one row, serialised once, with its tag.
 pub struct Versioned {
@@ -22,19 +24,43 @@ pub struct Versioned {
     version: i64,
     bytes: Vec<u8>,
     location: Option<String>,
+    is_replayed: bool,
 }
 
 impl Versioned {
     /// 200 with the representation of a row of this version.
     pub fn new(version: i64, body: &impl Serialize) -> Result<Self> {
         let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
-        Ok(Self { status: StatusCode::OK, version, bytes, location: None })
+        Ok(Self { status: StatusCode::OK, version, bytes, location: None, is_replayed: false })
     }
 
     /// 201 with `Location`.
     #[must_use]
     pub fn created(self, location: String) -> Self {
         Self { status: StatusCode::CREATED, location: Some(location), ..self }
+    }
+
+    /// As it is kept for whoever asks again.
+    pub fn keep(&self, digest: Vec<u8>) -> KeptAnswer {
+        KeptAnswer {
+            digest,
+            status: i16::try_from(self.status.as_u16()).unwrap_or(200),
+            version: Some(self.version),
+            location: self.location.clone(),
+            body: self.bytes.clone(),
+        }
+    }
+
+    /// Once more.
+    pub fn replay(kept: KeptAnswer) -> Self {
+        let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        Self {
+            status: status.unwrap_or(StatusCode::OK),
+            version: kept.version.unwrap_or_default(),
+            bytes: kept.body,
+            location: kept.location,
+            is_replayed: true,
+        }
     }
 }
 
@@ -50,6 +76,9 @@ impl Responder for Versioned {
         response.insert_header((header::ETAG, tag)).content_type("application/json");
         if let Some(location) = self.location {
             response.insert_header((header::LOCATION, location));
+        }
+        if self.is_replayed {
+            response.insert_header((idempotency::REPLAYED, "true"));
         }
         response.body(self.bytes)
     }

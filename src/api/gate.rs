@@ -17,8 +17,8 @@ use serde_json::json;
 use super::body;
 use super::document::{Operation, Operations};
 use super::frame::Route;
-use crate::auth::{self, Caller, CurrentUser, tokens::AccessTokens};
-use crate::db::Db;
+use crate::auth::callers::Callers;
+use crate::auth::{Caller, CurrentUser};
 use crate::error::{Code, Error, Result, Violation};
 
 /// Let a request pass, or answer it.
@@ -50,9 +50,8 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
     let operation = pattern.and_then(|pattern| operations.find(pattern, request.method()));
     let caller = match bearer(request)? {
         Some(token) => {
-            let tokens = data::<AccessTokens>(request.request())?;
-            let db = data::<Db>(request.request())?;
-            Some(Arc::new(auth::authenticate(&tokens, &db, token).await?))
+            let callers = data::<Callers>(request.request())?;
+            Some(callers.identify(token).await?)
         }
         None => None,
     };

@@ -9,6 +9,7 @@ pub mod conditional;
 pub mod document;
 pub mod frame;
 pub mod gate;
+pub mod idempotency;
 pub mod input;
 pub mod page;
 pub mod path;
@@ -50,9 +51,19 @@ pub fn routes(config: &mut ServiceConfig) {
                 .service(users::get_user)
                 .service(users::update_user)
                 .service(users::delete_user)
+                .service(users::password::change_password)
+                .service(users::export::export_user)
+                .service(users::sessions::revoke_user_sessions)
                 .service(auth::login)
                 .service(auth::refresh_token)
                 .service(auth::logout)
+                .service(auth::logout_all)
+                .service(auth::sessions::list_sessions)
+                .service(auth::sessions::revoke_session)
+                .service(auth::mails::request_email_verification)
+                .service(auth::mails::confirm_email)
+                .service(auth::mails::request_password_reset)
+                .service(auth::mails::reset_password)
                 .service(profiles::list_profiles)
                 .service(profiles::get_profile)
                 .service(profiles::update_profile)

@@ -29,10 +29,9 @@ pub struct PageQuery {
 /// A list: where it is, and what places its rows. Everything that a cursor must belong to.
 #[derive(Debug)]
 pub struct List {
-    /// The list's path.
-    pub path: &'static str,
-    /// Its ordering.
-    pub ordering: &'static str,
+    path: &'static str,
+    ordering: &'static str,
+    filter: String,
 }
 
 /// A resource that comes in pages.
@@ -103,7 +102,8 @@ impl PageQuery {
         let url = |cursor: &Option<String>| {
             cursor.as_ref().map(|cursor| {
                 let limit = self.limit.map(|limit| format!("limit={limit}&")).unwrap_or_default();
-                urls.path(&format!("{}?{limit}cursor={cursor}", list.path))
+                let filter = if list.filter.is_empty() { String::new() } else { format!("{}&", list.filter) };
+                urls.path(&format!("{}?{filter}{limit}cursor={cursor}", list.path))
             })
         };
         let page = Page {
@@ -119,8 +119,20 @@ impl PageQuery {
 }
 
 impl List {
+    /// The list at this path, whole, in this ordering.
+    pub const fn new(path: &'static str, ordering: &'static str) -> Self {
+        Self { path, ordering, filter: String::new() }
+    }
+
+    /// Only the rows that these query parameters leave; a page's links go on with them, and its cursors are good for them alone.
+    #[must_use]
+    pub fn filtered<'a>(self, parameters: impl IntoIterator<Item = (&'a str, String)>) -> Self {
+        let filter = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        Self { filter, ..self }
+    }
+
     fn identity(&self) -> String {
-        format!("{} by {}", self.path, self.ordering)
+        format!("{} by {} of {}", self.path, self.ordering, self.filter)
     }
 }
 

@@ -99,7 +99,7 @@ pub async fn list_profiles(
     cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: List = List { path: "/api/v1/profiles", ordering: "username" };
+    const LIST: List = List::new("/api/v1/profiles", "username");
     let viewer = caller.viewer();
     let keyset = query.0.keyset(&cursors, &LIST, page::text)?;
     let slice = db.run(move |conn| Ok(profile::Profile::page(conn, viewer, &keyset)?)).await?;

@@ -21,14 +21,15 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
         ready(
             serde_path_to_error::deserialize(deserializer)
                 .map(Self)
-                .map_err(|error| not_a_number(error.path().to_string())),
+                .map_err(|error| unparsable(error.path().to_string(), &error.inner().to_string())),
         )
     }
 }
 
-/// What can fail to parse so far is a number, and serde would say so in the words of Rust.
-fn not_a_number(name: String) -> Error {
-    let detail = format!("`{name}` must be a whole number.");
+/// What can fail to parse is a boolean or a number, and serde would say so in the words of Rust.
+fn unparsable(name: String, words: &str) -> Error {
+    let expected = if words.contains("`true` or `false`") { "`true` or `false`" } else { "a whole number" };
+    let detail = format!("`{name}` must be {expected}.");
     invalid(name, detail)
 }
 

@@ -116,7 +116,7 @@ pub fn errors_markdown() -> String {
 /// `docs/settings.md`.
 pub fn settings_markdown() -> String {
     let mut text = String::from(
-        "# Settings\n\n<!-- Written by `make generate` from src/config.rs. -->\n\n\
+        "# Settings\n\n<!-- Written by `make generate` from src/config/. -->\n\n\
          Every setting is a variable and a flag of every command; the flag wins. `plaza --help` shows the same.\n\n\
          | variable | flag | default | |\n| --- | --- | --- | --- |\n",
     );

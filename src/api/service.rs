@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::http::header;
 use actix_web::web::{Data, Json};
-use actix_web::{HttpResponse, get};
+use actix_web::{CustomizeResponder, Responder, get};
+use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::conditional::Listed;
 use super::document::Refusals;
 use crate::auth::keys::Jwks;
 use crate::auth::tokens::AccessTokens;
@@ -77,8 +80,7 @@ pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<J
     responses((status = 200, description = "The keys", body = Jwks), Refusals)
 )]
 #[get("/.well-known/jwks.json")]
-pub async fn get_jwks(tokens: Data<AccessTokens>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((actix_web::http::header::CACHE_CONTROL, "public, max-age=300"))
-        .json(tokens.keys().jwks())
+pub async fn get_jwks(tokens: Data<AccessTokens>) -> Result<CustomizeResponder<Listed>> {
+    let jwks = Listed::new(&tokens.keys().ring().jwks(Utc::now()), Vec::new())?;
+    Ok(jwks.customize().insert_header((header::CACHE_CONTROL, "public, max-age=300")))
 }

@@ -1,31 +1,60 @@
 //! The Ed25519 keys that sign access tokens: made on first start, sealed in the database, published as JWKS.
+//!
+//! A key's life: published, so that every node and whoever keeps the JWKS for a while knows it; then it signs; when the next one
+//! signs, it goes on verifying until the last token that it signed is dead; then it is retired.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::Utc;
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::pg::PgConnection;
 use jsonwebtoken::{DecodingKey, EncodingKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::secret::Secret;
+use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::models::signing_key::SigningKey;
 
 /// What the sealing key is derived for.
 const SEALING: &str = "signing keys";
 
-/// The keys of all nodes, opened.
+/// How far the clocks of nodes may lie apart.
+const SKEW: TimeDelta = TimeDelta::minutes(1);
+
+/// A token with a key that we do not know makes us look for it, but not more often than this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The keys of all nodes. What is in the database may change; this follows.
 pub struct Keys {
+    sealing: [u8; 32],
+    /// How long a token lives, and its key at least as long.
+    lifetime: TimeDelta,
+    ring: RwLock<Arc<Ring>>,
+    looked_at: Mutex<Instant>,
+}
+
+/// The keys as they were read at one time.
+pub struct Ring {
+    /// The one that signs last first.
+    keys: Vec<Key>,
+    by_kid: HashMap<String, usize>,
+    lifetime: TimeDelta,
+}
+
+struct Key {
     kid: String,
+    signs_from: DateTime<Utc>,
     signing: EncodingKey,
-    verifying: HashMap<String, DecodingKey>,
-    jwks: Jwks,
+    verifying: DecodingKey,
+    jwk: Jwk,
 }
 
 /// RFC 7517: the public halves, for others who check our tokens.
@@ -58,51 +87,132 @@ pub struct Jwk {
 }
 
 impl Keys {
-    /// The keys of the database; the first is made if there is none. Fails where the secret does not open them.
-    pub fn load_or_make(conn: &mut PgConnection, secret: &Secret) -> Result<Self> {
+    /// The keys of the database; the first is made if there is none. Fails where the secret does not open them. `lifetime` is
+    /// that of a token.
+    pub fn load_or_make(conn: &mut PgConnection, secret: &Secret, lifetime: TimeDelta) -> Result<Self> {
         SigningKey::lock_all(conn)?;
-        if let Some(keys) = Self::load(conn, secret)? {
-            return Ok(keys);
-        }
         let sealing = secret.derive(SEALING);
-        let row = make(&sealing)?;
-        row.insert(conn)?;
-        Self::open(&sealing, &[row])
+        if SigningKey::all(conn)?.is_empty() {
+            make(&sealing, Utc::now())?.insert(conn)?;
+        }
+        let ring = RwLock::new(Arc::new(Ring::read(conn, &sealing, lifetime)?));
+        Ok(Self { sealing, lifetime, ring, looked_at: Mutex::new(Instant::now()) })
     }
 
-    /// The keys of the database, if there are any yet. Fails where the secret does not open them.
-    pub fn load(conn: &mut PgConnection, secret: &Secret) -> Result<Option<Self>> {
+    /// The keys at this moment.
+    pub fn ring(&self) -> Arc<Ring> {
+        Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Read the keys again.
+    pub fn reload(&self, conn: &mut PgConnection) -> Result<()> {
+        let ring = Ring::read(conn, &self.sealing, self.lifetime)?;
+        *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        Ok(())
+    }
+
+    /// Look for a key that another node may have published just now. Where the node hears of new keys by itself, not within a
+    /// second of the last time, so that tokens with made-up keys cost the database nothing. Whether it was done.
+    pub async fn look_again(self: &Arc<Self>, db: &Db, is_hearing: bool) -> Result<bool> {
+        {
+            let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+            if is_hearing && looked_at.elapsed() < LOOK_AGAIN {
+                return Ok(false);
+            }
+            *looked_at = Instant::now();
+        }
+        let keys = Arc::clone(self);
+        db.run(move |conn| keys.reload(conn)).await?;
+        Ok(true)
+    }
+
+    /// Publish another key, which signs after `lead`, and say when that is. Where one waits for its turn already, that one's
+    /// time. Fails where the secret does not open the present ones.
+    pub fn rotate(conn: &mut PgConnection, secret: &Secret, lead: TimeDelta) -> Result<SigningKey> {
+        SigningKey::lock_all(conn)?;
+        let sealing = secret.derive(SEALING);
         let rows = SigningKey::all(conn)?;
-        if rows.is_empty() { Ok(None) } else { Self::open(&secret.derive(SEALING), &rows).map(Some) }
+        for row in &rows {
+            unseal(&sealing, row)?;
+        }
+        let now = Utc::now();
+        if let Some(waiting) = rows.into_iter().next().filter(|newest| newest.signs_from > now) {
+            return Ok(waiting);
+        }
+        let row = make(&sealing, now + lead)?;
+        row.insert(conn)?;
+        Ok(row)
     }
 
-    fn open(sealing: &[u8; 32], rows: &[SigningKey]) -> Result<Self> {
-        let newest = rows.first().ok_or_else(|| Error::internal("there is no signing key"))?;
-        let pkcs8 = unseal(sealing, newest)?;
-        Ok(Self {
-            kid: newest.kid.clone(),
-            signing: EncodingKey::from_ed_der(&pkcs8),
-            verifying: rows
-                .iter()
-                .map(|row| (row.kid.clone(), DecodingKey::from_ed_der(&row.public_key)))
-                .collect(),
-            jwks: Jwks { keys: rows.iter().map(Jwk::from).collect() },
-        })
+    /// Remove the keys whose tokens are all dead.
+    pub fn purge(conn: &mut PgConnection, lifetime: TimeDelta) -> Result<usize> {
+        let rows = SigningKey::all(conn)?;
+        let now = Utc::now();
+        // Each with its successor.
+        let dead: Vec<String> = rows
+            .windows(2)
+            .filter(|pair| is_dead(pair[0].signs_from, lifetime, now))
+            .map(|pair| pair[1].kid.clone())
+            .collect();
+        if dead.is_empty() { Ok(0) } else { Ok(SigningKey::delete(conn, &dead)?) }
+    }
+}
+
+impl Ring {
+    /// The keys of the database, if there are any yet. Fails where the secret does not open them.
+    pub fn find(conn: &mut PgConnection, secret: &Secret) -> Result<Option<Self>> {
+        if SigningKey::all(conn)?.is_empty() {
+            return Ok(None);
+        }
+        Self::read(conn, &secret.derive(SEALING), TimeDelta::zero()).map(Some)
     }
 
-    /// The key that signs now, and its name.
-    pub fn signing(&self) -> (&str, &EncodingKey) {
-        (&self.kid, &self.signing)
+    fn read(conn: &mut PgConnection, sealing: &[u8; 32], lifetime: TimeDelta) -> Result<Self> {
+        let keys =
+            SigningKey::all(conn)?.iter().map(|row| Key::open(sealing, row)).collect::<Result<Vec<_>>>()?;
+        let by_kid = keys.iter().enumerate().map(|(index, key)| (key.kid.clone(), index)).collect();
+        Ok(Self { keys, by_kid, lifetime })
     }
 
-    /// The key of that name, if we have it.
-    pub fn verifying(&self, kid: &str) -> Option<&DecodingKey> {
-        self.verifying.get(kid)
+    /// The key that signs at this time, and its name.
+    pub fn signing(&self, now: DateTime<Utc>) -> Result<(&str, &EncodingKey)> {
+        let in_turn = self.keys.iter().find(|key| key.signs_from <= now).or(self.keys.last());
+        let key = in_turn.ok_or_else(|| Error::internal("there is no signing key"))?;
+        Ok((&key.kid, &key.signing))
+    }
+
+    /// The key of that name, if we have it and its tokens may live.
+    pub fn verifying(&self, kid: &str, now: DateTime<Utc>) -> Option<&DecodingKey> {
+        let index = *self.by_kid.get(kid)?;
+        (!self.is_retired(index, now)).then(|| &self.keys[index].verifying)
     }
 
     /// What `/.well-known/jwks.json` shows.
-    pub fn jwks(&self) -> &Jwks {
-        &self.jwks
+    pub fn jwks(&self, now: DateTime<Utc>) -> Jwks {
+        let live = self.keys.iter().enumerate().filter(|(index, _)| !self.is_retired(*index, now));
+        Jwks { keys: live.map(|(_, key)| key.jwk.clone()).collect() }
+    }
+
+    fn is_retired(&self, index: usize, now: DateTime<Utc>) -> bool {
+        let successor = index.checked_sub(1).map(|newer| &self.keys[newer]);
+        successor.is_some_and(|successor| is_dead(successor.signs_from, self.lifetime, now))
+    }
+}
+
+/// Whether the last token is dead that a key signed before its successor began to.
+fn is_dead(successor_signs_from: DateTime<Utc>, lifetime: TimeDelta, now: DateTime<Utc>) -> bool {
+    successor_signs_from + lifetime + SKEW < now
+}
+
+impl Key {
+    fn open(sealing: &[u8; 32], row: &SigningKey) -> Result<Self> {
+        Ok(Self {
+            kid: row.kid.clone(),
+            signs_from: row.signs_from,
+            signing: EncodingKey::from_ed_der(&unseal(sealing, row)?),
+            verifying: DecodingKey::from_ed_der(&row.public_key),
+            jwk: Jwk::from(row),
+        })
     }
 }
 
@@ -119,7 +229,7 @@ impl From<&SigningKey> for Jwk {
     }
 }
 
-fn make(sealing: &[u8; 32]) -> Result<SigningKey> {
+fn make(sealing: &[u8; 32], signs_from: DateTime<Utc>) -> Result<SigningKey> {
     let pkcs8 =
         Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).map_err(Error::internal)?;
     let pair =
@@ -131,7 +241,7 @@ fn make(sealing: &[u8; 32]) -> Result<SigningKey> {
         .and_then(|key| key.seal_in_place_append_tag(Aad::from(kid.as_bytes()), &mut sealed))
         .map_err(Error::internal)?;
     let sealed_private_key = [nonce.as_ref().as_slice(), &sealed].concat();
-    Ok(SigningKey { kid, public_key, sealed_private_key, created_at: Utc::now() })
+    Ok(SigningKey { kid, public_key, sealed_private_key, created_at: Utc::now(), signs_from })
 }
 
 fn unseal(sealing: &[u8; 32], row: &SigningKey) -> Result<Vec<u8>> {
@@ -148,4 +258,53 @@ fn unseal(sealing: &[u8; 32], row: &SigningKey) -> Result<Vec<u8>> {
     let opened =
         key.open_in_place(nonce, Aad::from(row.kid.as_bytes()), &mut buffer).map_err(|_| refused())?;
     Ok(opened.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(signs_from: &[i64]) -> Ring {
+        let keys: Vec<Key> = signs_from
+            .iter()
+            .map(|minute| {
+                let at = DateTime::UNIX_EPOCH + TimeDelta::minutes(*minute);
+                let row = SigningKey { kid: minute.to_string(), ..make(&[7; 32], at).unwrap() };
+                Key {
+                    kid: row.kid.clone(),
+                    signs_from: at,
+                    signing: EncodingKey::from_secret(&[]),
+                    verifying: DecodingKey::from_ed_der(&row.public_key),
+                    jwk: Jwk::from(&row),
+                }
+            })
+            .collect();
+        let by_kid = keys.iter().enumerate().map(|(index, key)| (key.kid.clone(), index)).collect();
+        Ring { keys, by_kid, lifetime: TimeDelta::minutes(15) }
+    }
+
+    #[test]
+    fn a_key_is_published_then_signs_then_verifies_then_is_retired() {
+        let ring = ring(&[100, 0]);
+        let at = |minute| {
+            let now = DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
+            let published: Vec<_> = ring.jwks(now).keys.into_iter().map(|key| key.kid).collect();
+            let verifies: Vec<_> =
+                ["100", "0"].into_iter().filter(|kid| ring.verifying(kid, now).is_some()).collect();
+            assert_eq!(published, verifies);
+            (ring.signing(now).unwrap().0.to_owned(), published.join(" "))
+        };
+        assert_eq!(at(99), ("0".into(), "100 0".into()));
+        assert_eq!(at(100), ("100".into(), "100 0".into()));
+        assert_eq!(at(115), ("100".into(), "100 0".into()));
+        assert_eq!(at(117), ("100".into(), "100".into()));
+    }
+
+    #[test]
+    fn a_sealed_key_opens_under_its_own_name_and_secret_only() {
+        let row = make(&[7; 32], Utc::now()).unwrap();
+        assert!(unseal(&[7; 32], &row).is_ok());
+        assert!(unseal(&[8; 32], &row).is_err());
+        assert!(unseal(&[7; 32], &SigningKey { kid: "other".into(), ..row }).is_err());
+    }
 }

@@ -1,22 +1,40 @@
-//! Who is asking: access and refresh tokens, the keys behind them, passwords, and the caller of a request.
+//! Who is asking: tokens, the keys behind them, sessions, passwords, who tries too often, and the caller of a request.
 
+pub mod callers;
 pub mod keys;
+pub mod mail_tokens;
 pub mod passwords;
 pub mod secret;
+pub mod sessions;
+pub mod throttle;
 pub mod tokens;
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use chrono::{DateTime, Utc};
 
-use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::models::Viewer;
-use crate::models::session::Session;
-use tokens::AccessTokens;
+use callers::Callers;
+use mail_tokens::MailTokens;
+use passwords::Passwords;
+use throttle::Throttle;
+
+/// What guards accounts, for handlers that need several of it.
+pub struct Guards {
+    /// Hashes and checks.
+    pub passwords: Data<Passwords>,
+    /// Counts tries.
+    pub throttle: Data<Throttle>,
+    /// Makes the tokens of mails.
+    pub mail_tokens: Data<MailTokens>,
+    /// Remembers, and forgets, whose tokens are good.
+    pub callers: Data<Callers>,
+}
 
 /// The user whose token came with the request. In a handler's signature it closes the route: without a token 401.
 #[derive(Clone, Debug)]
@@ -54,25 +72,6 @@ impl MaybeUser {
     /// What queries are told of the caller.
     pub fn viewer(&self) -> Viewer {
         self.0.as_ref().map_or(Viewer::Anonymous, |user| user.viewer())
-    }
-}
-
-/// The user of a bearer token. 401 for a token that is malformed, ours no longer, expired, or of a session that ended.
-///
-/// The database is asked each time, so whatever ends a session ends its tokens at once and on every node.
-pub async fn authenticate(tokens: &AccessTokens, db: &Db, token: &str) -> Result<CurrentUser> {
-    let (user_id, session_id) = tokens.verify(token)?;
-    let live = db.run(move |conn| Ok(Session::live(conn, session_id, user_id)?)).await?;
-    match live {
-        Some(user) if user.is_active => Ok(CurrentUser {
-            id: user.user_id,
-            username: user.username,
-            username_key: user.username_key,
-            is_staff: user.is_staff,
-            session_id,
-            logged_in_at: user.created_at,
-        }),
-        _ => Err(Error::refused(Code::SessionRevoked, "The session of this token has ended.")),
     }
 }
 

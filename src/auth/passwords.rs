@@ -1,10 +1,12 @@
 //! Passwords: which are good enough, and Argon2id on threads of its own.
 
 use std::cell::RefCell;
+use std::cmp::Ordering;
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, RECOMMENDED_SALT_LEN, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::rand;
 use serde_json::json;
 
 use crate::error::{Error, Result, Violation};
@@ -19,71 +21,161 @@ pub const MAX: usize = 256;
 /// How many logins may wait for a thread; the next is told 503 at once.
 const QUEUED: usize = 256;
 
+/// What new hashes are made with, and what older ones are measured by.
+const ALGORITHM: Algorithm = Algorithm::Argon2id;
+/// See [`ALGORITHM`].
+const VERSION: Version = Version::V0x13;
+
+/// The 10,000 most common passwords, folded, in the order of their bytes, each on a line. Where they come from stands in
+/// `common-passwords.LICENSE`.
+static COMMON: &str = include_str!("common-passwords.txt");
+
 /// Hashes and checks passwords, on as many low-priority threads as the machine has cores.
 #[derive(Clone)]
 pub struct Passwords {
     workers: Workers,
-    /// The hash of no password, for users who are not there: they must cost the same time.
-    decoy: String,
+    /// What a new hash costs.
+    params: Params,
+}
+
+/// What comes of checking a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not the password, or nobody's.
+    Wrong,
+    /// The password.
+    Right,
+    /// The password, but its hash costs less than a new one would: hash it anew.
+    Outdated,
+}
+
+impl Verdict {
+    /// Whether it is the password.
+    pub fn is_right(self) -> bool {
+        self != Self::Wrong
+    }
 }
 
 impl Passwords {
-    /// Start the threads.
-    pub fn start(threads: usize) -> Result<Self> {
-        Ok(Self {
-            workers: Workers::start("argon2", threads, QUEUED).map_err(Error::internal)?,
-            decoy: hash("")?,
+    /// Start the threads. New hashes cost what `params` say.
+    pub fn start(threads: usize, params: Params) -> Result<Self> {
+        let workers = Workers::start("argon2", threads, QUEUED).map_err(Error::internal)?;
+        Ok(Self { workers, params })
+    }
+
+    /// The PHC string of a password, with a salt of its own: Argon2id. 503 `busy` when too many wait.
+    pub async fn hash(&self, password: String) -> Result<String> {
+        let params = self.params.clone();
+        self.workers.run(move || hash(&password, &params)).await?
+    }
+
+    /// Whether it is the password. `None` for a user who is not there takes as long and is never right.
+    pub async fn verify(&self, password: String, hashed: Option<String>) -> Result<Verdict> {
+        let params = self.params.clone();
+        self.workers.run(move || verify(&password, hashed.as_deref(), &params)).await
+    }
+}
+
+fn hash(password: &str, params: &Params) -> Result<String> {
+    let mut salt = [0; RECOMMENDED_SALT_LEN];
+    rand::fill(&mut salt).map_err(Error::internal)?;
+    let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+    let argon2 = Argon2::new(ALGORITHM, VERSION, params.clone());
+    derive(&argon2, password, &salt, &mut output).map_err(|error| Error::internal(error.to_string()))?;
+    Ok(PasswordHash {
+        algorithm: ALGORITHM.ident(),
+        version: Some(VERSION.into()),
+        params: ParamsString::try_from(params).map_err(|error| Error::internal(error.to_string()))?,
+        salt: Some(Salt::new(&salt).map_err(|error| Error::internal(error.to_string()))?),
+        hash: Some(Output::new(&output).map_err(|error| Error::internal(error.to_string()))?),
+    }
+    .to_string())
+}
+
+fn verify(password: &str, hashed: Option<&str>, today: &Params) -> Verdict {
+    let Some(hash) = hashed.and_then(Hash::parse) else {
+        // Nobody is there, or a row was written by hand: no password is right, and it takes as long.
+        spend(password, today);
+        return Verdict::Wrong;
+    };
+    if !hash.is_of(password) {
+        if let Some(params) = shortfall(&hash.params, today) {
+            spend(password, &params);
+        }
+        return Verdict::Wrong;
+    }
+    if hash.is_outdated(today) { Verdict::Outdated } else { Verdict::Right }
+}
+
+/// What a PHC string says.
+struct Hash {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: Salt,
+    output: Output,
+}
+
+impl Hash {
+    /// `None` for what is no hash of Argon2.
+    fn parse(text: &str) -> Option<Self> {
+        let hash = PasswordHash::new(text).ok()?;
+        Some(Self {
+            algorithm: Algorithm::try_from(hash.algorithm.as_str()).ok()?,
+            version: hash.version.map_or(Ok(Version::default()), Version::try_from).ok()?,
+            params: Params::try_from(&hash).ok()?,
+            salt: hash.salt?,
+            output: hash.hash?,
         })
     }
 
-    /// The PHC string of a password, with a salt of its own: Argon2id with the argon2 crate's default parameters, which
-    /// are OWASP's (19 MiB, 2 passes, 1 lane). 503 `busy` when too many wait.
-    pub async fn hash(&self, password: String) -> Result<String> {
-        self.workers.run(move || hash(&password)).await?
+    /// As argon2's own `verify_password`, but in memory that is kept. The parameters of the hash count, not today's.
+    fn is_of(&self, password: &str) -> bool {
+        let mut output = vec![0; self.output.len()];
+        let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
+        derive(&argon2, password, &self.salt, &mut output).is_ok()
+            && verify_slices_are_equal(&output, self.output.as_bytes()).is_ok()
     }
 
-    /// Whether it is the password. `None` for a user who is not there takes as long and is never true.
-    pub async fn verify(&self, password: String, hashed: Option<String>) -> Result<bool> {
-        let decoy = self.decoy.clone();
-        self.workers
-            .run(move || {
-                // Where nobody is there, or a row was written by hand, no password is right, and it takes as long.
-                let known = hashed.as_deref().and_then(|hash| PasswordHash::new(hash).ok());
-                let is_known = known.is_some();
-                let hash = known.or_else(|| PasswordHash::new(&decoy).ok());
-                hash.is_some_and(|hash| verify(&password, &hash)) && is_known
-            })
-            .await
+    fn is_outdated(&self, today: &Params) -> bool {
+        self.algorithm != ALGORITHM
+            || self.version != VERSION
+            || self.params.m_cost() < today.m_cost()
+            || self.params.t_cost() < today.t_cost()
     }
 }
 
-fn hash(password: &str) -> Result<String> {
-    Ok(Argon2::default()
-        .hash_password(password.as_bytes())
-        .map_err(|error| Error::internal(error.to_string()))?
-        .to_string())
+/// Take as long as a hash of these parameters does.
+fn spend(password: &str, params: &Params) {
+    let argon2 = Argon2::new(ALGORITHM, VERSION, params.clone());
+    let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
+    // Nothing is asked of the result, so a failure costs nothing but the likeness in time.
+    derive(&argon2, password, &[0; RECOMMENDED_SALT_LEN], &mut output).ok();
+}
+
+/// What an older, cheaper hash leaves to be done, so that a wrong password takes as long as an unknown user. Argon2's time
+/// is its memory by its passes. `None` where nothing is left, or too little to be seen.
+fn shortfall(hash: &Params, today: &Params) -> Option<Params> {
+    let work = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
+    let left = work(today).checked_sub(work(hash))?;
+    let memory = u32::try_from(left / u64::from(today.t_cost())).ok()?;
+    Params::new(memory, today.t_cost(), 1, None).ok()
 }
 
 thread_local! {
-    /// What Argon2 works on, 19 MiB, kept by each worker thread: asking the system for it takes as long as half the hash.
+    /// What Argon2 works on, 19 MiB by default, kept by each worker thread: asking the system for it takes as long as half
+    /// the hash.
     static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
-/// As argon2's own `verify_password`, but in memory that is kept. The parameters of the hash count, not today's.
-fn verify(password: &str, hash: &PasswordHash) -> bool {
-    let algorithm = Algorithm::try_from(hash.algorithm.as_str());
-    let version = hash.version.map_or(Ok(Version::default()), Version::try_from);
-    let (Ok(algorithm), Ok(version), Ok(params)) = (algorithm, version, Params::try_from(hash)) else {
-        return false;
-    };
-    let (Some(salt), Some(expected)) = (&hash.salt, &hash.hash) else { return false };
-    let mut output = vec![0; expected.len()];
-    let hashed = BLOCKS.with_borrow_mut(|blocks| {
-        blocks.resize(params.block_count(), Block::default());
-        let argon2 = Argon2::new(algorithm, version, params);
-        argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, blocks)
-    });
-    hashed.is_ok() && verify_slices_are_equal(&output, expected.as_bytes()).is_ok()
+fn derive(argon2: &Argon2, password: &str, salt: &[u8], output: &mut [u8]) -> argon2::Result<()> {
+    let count = argon2.params().block_count();
+    BLOCKS.with_borrow_mut(|blocks| {
+        if blocks.len() < count {
+            blocks.resize(count, Block::default());
+        }
+        argon2.hash_password_into_with_memory(password.as_bytes(), salt, output, &mut blocks[..count])
+    })
 }
 
 /// Every rule that a new password breaks, as faults of the member at `pointer`.
@@ -105,6 +197,13 @@ pub fn judge(password: &str, username: &str, email: &str, pointer: &str) -> Vec<
             )
             .with(json!({ "max": MAX })),
         );
+    }
+    if length <= MAX && has_line(COMMON, &fold(password)) {
+        violations.push(Violation::body(
+            pointer,
+            "password_common",
+            "The password is among the most common ones.",
+        ));
     }
     if length > 0 && password.chars().all(char::is_numeric) {
         violations.push(Violation::body(pointer, "password_numeric", "The password is all digits."));
@@ -131,6 +230,23 @@ fn is_near(password: &str, other: &str) -> bool {
     holds || strsim::sorensen_dice(&password, &other) >= 0.7
 }
 
+/// Whether a line of `text`, whose lines are in the order of their bytes, is this one. Found by halves, so nothing is
+/// built from it at the start.
+fn has_line(text: &str, line: &str) -> bool {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        let is_end = |byte: &u8| *byte == b'\n';
+        let start = rest[..rest.len() / 2].iter().rposition(is_end).map_or(0, |end| end + 1);
+        let end = rest[start..].iter().position(is_end).map_or(rest.len(), |length| start + length);
+        match rest[start..end].cmp(line.as_bytes()) {
+            Ordering::Equal => return true,
+            Ordering::Less => rest = rest.get(end + 1..).unwrap_or_default(),
+            Ordering::Greater => rest = &rest[..start],
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,9 +258,15 @@ mod tests {
             .collect()
     }
 
+    /// Parameters that take no time.
+    fn cheap(memory: u32, passes: u32) -> Params {
+        Params::new(memory, passes, 1, None).unwrap()
+    }
+
     #[test]
     fn every_broken_rule_is_told() {
-        assert_eq!(codes("1234"), ["too_short", "password_numeric"]);
+        assert_eq!(codes("1234"), ["too_short", "password_common", "password_numeric"]);
+        assert_eq!(codes("58261"), ["too_short", "password_numeric"]);
         assert_eq!(codes("ana.garcia"), ["password_similar"]);
         assert_eq!(codes("Ana.Garcia1"), ["password_similar"]);
         assert_eq!(codes("ana@example.org"), ["password_similar"]);
@@ -154,11 +276,130 @@ mod tests {
     }
 
     #[test]
+    fn common_passwords_are_refused_whatever_their_case_and_width() {
+        for common in ["password", "PassWord", "iloveyou", "Jennifer", "QWERTYUIOP", "ｐａｓｓｗｏｒｄ"]
+        {
+            assert_eq!(codes(common), ["password_common"], "{common}");
+        }
+        for fine in ["passwordpassword", "passwo rd", "password ", "password\niloveyou", ""] {
+            assert!(!codes(fine).contains(&"password_common".to_owned()), "{fine:?}");
+        }
+    }
+
+    #[test]
+    fn the_common_passwords_are_ten_thousand_and_each_is_found() {
+        let lines: Vec<_> = COMMON.lines().collect();
+        assert_eq!(lines.len(), 10_000);
+        assert!(lines.is_sorted_by(|a, b| a < b), "sorted, none twice");
+        for line in lines {
+            assert_eq!(fold(line), line);
+            assert!(has_line(COMMON, line), "{line}");
+            assert!(!has_line(COMMON, &format!("{line}\n")), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_found_wherever_it_stands() {
+        for text in ["a\nbb\nccc\n", "a\nbb\nccc", "bb", "bb\n", "a\nbb\n", "bb\nccc\n"] {
+            assert!(has_line(text, "bb"), "{text:?}");
+            for other in ["", "0", "b", "bbb", "c", "zz", "\n", "a\nbb"] {
+                assert!(!has_line(text, other), "{other:?} in {text:?}");
+            }
+        }
+        assert!(!has_line("", "a"));
+    }
+
+    #[test]
     fn a_hash_knows_its_password_only() {
-        let hashed = hash("correct horse").unwrap();
-        assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        let parsed = PasswordHash::new(&hashed).unwrap();
-        assert!(verify("correct horse", &parsed));
-        assert!(!verify("correct horse ", &parsed));
+        let hashed = hash("correct horse", &Params::default()).unwrap();
+        assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hashed}");
+        assert_ne!(hash("correct horse", &Params::default()).unwrap(), hashed, "each has a salt of its own");
+        let verdict = |password| verify(password, Some(&hashed), &Params::default());
+        assert_eq!(verdict("correct horse"), Verdict::Right);
+        assert_eq!(verdict("correct horse "), Verdict::Wrong);
+        assert!(Verdict::Right.is_right() && Verdict::Outdated.is_right() && !Verdict::Wrong.is_right());
+    }
+
+    #[test]
+    fn a_hash_is_as_argon2_itself_makes_and_reads_it() {
+        use argon2::{PasswordHasher, PasswordVerifier};
+        let params = cheap(64, 3);
+        let argon2 = Argon2::new(ALGORITHM, VERSION, params.clone());
+        // The memory is used again, by a larger and a smaller hash, so what stands in it must not matter.
+        for size in [8, 256, 64] {
+            hash("another", &cheap(size, 1)).unwrap();
+            let ours = hash("correct horse", &params).unwrap();
+            assert!(argon2.verify_password(b"correct horse", ours.as_str()).is_ok(), "{ours}");
+            let theirs = argon2.hash_password(b"correct horse").unwrap().to_string();
+            assert_eq!(verify("correct horse", Some(&theirs), &params), Verdict::Right, "{theirs}");
+        }
+    }
+
+    #[test]
+    fn a_hash_that_costs_less_than_today_is_outdated() {
+        let today = cheap(64, 2);
+        let verdict = |params: Params| {
+            let hashed = hash("correct horse", &params).unwrap();
+            assert_eq!(verify("wrong horse", Some(&hashed), &today), Verdict::Wrong);
+            verify("correct horse", Some(&hashed), &today)
+        };
+        assert_eq!(verdict(cheap(64, 2)), Verdict::Right);
+        assert_eq!(verdict(cheap(128, 3)), Verdict::Right);
+        assert_eq!(verdict(cheap(32, 2)), Verdict::Outdated, "less memory");
+        assert_eq!(verdict(cheap(64, 1)), Verdict::Outdated, "fewer passes");
+        assert_eq!(verdict(cheap(32, 100)), Verdict::Outdated, "less memory, more passes");
+        assert_eq!(verdict(cheap(1024, 1)), Verdict::Outdated, "more memory, fewer passes");
+    }
+
+    #[test]
+    fn a_hash_of_another_kind_is_outdated() {
+        use argon2::PasswordHasher;
+        let today = cheap(8, 1);
+        for (algorithm, version, expected) in [
+            (Algorithm::Argon2id, Version::V0x13, Verdict::Right),
+            (Algorithm::Argon2id, Version::V0x10, Verdict::Outdated),
+            (Algorithm::Argon2i, Version::V0x13, Verdict::Outdated),
+            (Algorithm::Argon2d, Version::V0x13, Verdict::Outdated),
+        ] {
+            let argon2 = Argon2::new(algorithm, version, today.clone());
+            let hashed = argon2.hash_password(b"correct horse").unwrap().to_string();
+            assert_eq!(verify("correct horse", Some(&hashed), &today), expected, "{hashed}");
+        }
+    }
+
+    #[test]
+    fn nobody_and_what_is_no_hash_have_no_right_password() {
+        let unknown_kind =
+            "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E";
+        for hashed in [None, Some(""), Some("-"), Some("$argon2id$v=19$m=8,t=1,p=1"), Some(unknown_kind)] {
+            assert_eq!(verify("", hashed, &cheap(8, 1)), Verdict::Wrong, "{hashed:?}");
+        }
+    }
+
+    #[test]
+    fn a_cheaper_hash_and_what_it_falls_short_of_make_a_whole_one() {
+        let today = cheap(1024, 4);
+        for (memory, passes) in [(512, 4), (1024, 1), (64, 3), (8, 1)] {
+            let left = shortfall(&cheap(memory, passes), &today).unwrap();
+            assert_eq!(memory * passes + left.m_cost() * left.t_cost(), 1024 * 4, "{memory} by {passes}");
+        }
+        for (memory, passes) in [(1024, 4), (4096, 1), (1020, 4), (2048, 4)] {
+            assert!(shortfall(&cheap(memory, passes), &today).is_none(), "{memory} by {passes}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn hashes_are_made_with_the_parameters_of_the_settings() {
+        let before = Passwords::start(1, cheap(8, 1)).unwrap();
+        let hashed = before.hash("correct horse".into()).await.unwrap();
+        assert!(hashed.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hashed}");
+        let after = Passwords::start(1, cheap(16, 1)).unwrap();
+        let verdict = async |passwords: &Passwords, password: &str, hashed: Option<&String>| {
+            passwords.verify(password.into(), hashed.cloned()).await.unwrap()
+        };
+        assert_eq!(verdict(&before, "correct horse", Some(&hashed)).await, Verdict::Right);
+        assert_eq!(verdict(&after, "correct horse", Some(&hashed)).await, Verdict::Outdated);
+        assert_eq!(verdict(&after, "wrong horse", Some(&hashed)).await, Verdict::Wrong);
+        assert_eq!(verdict(&after, "correct horse", None).await, Verdict::Wrong);
     }
 }

@@ -1,12 +1,12 @@
 //! Access tokens (RFC 9068) and refresh tokens.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
@@ -17,9 +17,6 @@ use crate::error::{Code, Error, Result};
 
 /// RFC 9068, section 2.1: what kind of token it is.
 const ACCESS_TOKEN_TYPE: &str = "at+jwt";
-
-/// How long an access token is good for.
-pub const ACCESS_LIFETIME: Duration = Duration::from_mins(15);
 
 /// What an access token says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -42,30 +39,71 @@ pub struct Claims {
 
 /// Makes and checks access tokens.
 pub struct AccessTokens {
-    keys: Keys,
+    keys: Arc<Keys>,
     validation: Validation,
     issuer: String,
+    lifetime: TimeDelta,
+}
+
+/// What a good access token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The user's id.
+    pub user_id: i64,
+    /// The session's id.
+    pub session_id: i64,
+    /// When the token dies.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Why a token is no good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadToken {
+    /// Not ours, or changed.
+    Invalid,
+    /// By its form it may be ours, of a key that we have not heard of.
+    UnknownKey,
+    /// It was good once.
+    Expired,
+}
+
+impl From<BadToken> for Error {
+    fn from(bad: BadToken) -> Self {
+        match bad {
+            BadToken::Expired => Self::refused(Code::TokenExpired, "The access token has expired."),
+            BadToken::Invalid | BadToken::UnknownKey => Self::refused(
+                Code::AccessTokenInvalid,
+                "This is no access token of this service, or it was changed.",
+            ),
+        }
+    }
 }
 
 impl AccessTokens {
-    /// `issuer` is the public URL, which all nodes share.
-    pub fn new(keys: Keys, issuer: String) -> Self {
+    /// `issuer` is the public URL, which all nodes share; a token is good for `lifetime`.
+    pub fn new(keys: Arc<Keys>, issuer: String, lifetime: TimeDelta) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&issuer]);
         validation.set_audience(&[&issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.leeway = 0;
-        Self { keys, validation, issuer }
+        Self { keys, validation, issuer, lifetime }
     }
 
     /// The keys behind it.
-    pub fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &Arc<Keys> {
         &self.keys
     }
 
-    /// A token for a session of a user, made at `now`, good for [`ACCESS_LIFETIME`].
+    /// How long a token is good for.
+    pub fn lifetime(&self) -> TimeDelta {
+        self.lifetime
+    }
+
+    /// A token for a session of a user, made at `now`.
     pub fn issue(&self, user_id: i64, session_id: i64, now: DateTime<Utc>) -> Result<String> {
-        let (kid, key) = self.keys.signing();
+        let ring = self.keys.ring();
+        let (kid, key) = ring.signing(now)?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(ACCESS_TOKEN_TYPE.into());
         header.kid = Some(kid.into());
@@ -76,75 +114,70 @@ impl AccessTokens {
             sid: session_id.to_string(),
             jti: uuid::Uuid::new_v4().simple().to_string(),
             iat: now.timestamp(),
-            exp: now.timestamp() + i64::try_from(ACCESS_LIFETIME.as_secs()).unwrap_or(0),
+            exp: (now + self.lifetime).timestamp(),
         };
         jsonwebtoken::encode(&header, &claims, key).map_err(Error::internal)
     }
 
-    /// The user's and the session's id, from a token that we made and that has not expired. Whether the session lives is
-    /// for the database to say.
-    pub fn verify(&self, token: &str) -> Result<(i64, i64)> {
-        let invalid = || {
-            Error::refused(
-                Code::AccessTokenInvalid,
-                "This is no access token of this service, or it was changed.",
-            )
-        };
-        let header = jsonwebtoken::decode_header(token).map_err(|_| invalid())?;
+    /// What a token says that we made and that has not expired. Whether its session lives is for the database to say.
+    pub fn verify(&self, token: &str) -> Result<Verified, BadToken> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Invalid)?;
         let typ = header.typ.as_deref().unwrap_or_default();
         let names_a_key_itself =
             header.jku.is_some() || header.jwk.is_some() || header.x5u.is_some() || header.x5c.is_some();
         // We understand no extension, so a token that insists on one is not for us (RFC 7515, section 4.1.11).
         let insists = header.crit.as_ref().is_some_and(|crit| !crit.is_empty());
         if !typ.eq_ignore_ascii_case(ACCESS_TOKEN_TYPE) || names_a_key_itself || insists {
-            return Err(invalid());
+            return Err(BadToken::Invalid);
         }
-        let key = header.kid.as_deref().and_then(|kid| self.keys.verifying(kid)).ok_or_else(invalid)?;
+        let kid = header.kid.as_deref().ok_or(BadToken::Invalid)?;
+        let ring = self.keys.ring();
+        let key = ring.verifying(kid, Utc::now()).ok_or(BadToken::UnknownKey)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
             .map_err(|error| match error.kind() {
-                ErrorKind::ExpiredSignature => {
-                    Error::refused(Code::TokenExpired, "The access token has expired.")
-                }
-                _ => invalid(),
+                ErrorKind::ExpiredSignature => BadToken::Expired,
+                _ => BadToken::Invalid,
             })?
             .claims;
-        match (claims.sub.parse(), claims.sid.parse()) {
-            (Ok(user), Ok(session)) => Ok((user, session)),
-            _ => Err(invalid()),
+        match (claims.sub.parse(), claims.sid.parse(), DateTime::from_timestamp(claims.exp, 0)) {
+            (Ok(user_id), Ok(session_id), Some(expires_at)) => {
+                Ok(Verified { user_id, session_id, expires_at })
+            }
+            _ => Err(BadToken::Invalid),
         }
     }
 }
 
-/// Makes and opens refresh tokens: 256 bits that hide a session's id and generation.
+/// Makes and opens opaque tokens: 256 bits that hide a row's id and a number, those of refresh tokens and of mails.
 ///
 /// A token is the two numbers under AES-256-GCM-SIV (RFC 8452) with a key from the secret: half of it ciphertext, half
-/// tag. Deterministic, so the present token of a family can be told again without being stored, and a token that is used
-/// again leads to its family however old it is. The nonce is fixed, which this mode allows as long as no plaintext is
-/// sealed for two purposes.
-pub struct RefreshTokens {
-    key: LessSafeKey,
+/// tag. Deterministic, so the present token of a session can be told again without being stored, and one that is used
+/// again leads to its session however old it is. The nonce is fixed, which this mode allows as long as each purpose has a
+/// key of its own.
+#[derive(Clone)]
+pub struct OpaqueTokens {
+    key: Arc<LessSafeKey>,
 }
 
-/// What a refresh token hides.
+/// What an opaque token hides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// The session's id.
-    pub session_id: i64,
-    /// Which token of the session it is, the first being 0.
+    /// The row's id.
+    pub id: i64,
+    /// Which token of the row it is, the first being 0.
     pub generation: i64,
 }
 
-impl RefreshTokens {
-    /// With a key of their own, the same on every node.
-    pub fn new(secret: &Secret) -> Self {
-        let key = UnboundKey::new(&AES_256_GCM_SIV, &secret.derive("refresh tokens"))
-            .expect("the key has 32 bytes");
-        Self { key: LessSafeKey::new(key) }
+impl OpaqueTokens {
+    /// For one purpose, with a key of its own that is the same on every node.
+    pub fn new(secret: &Secret, purpose: &str) -> Self {
+        let key = UnboundKey::new(&AES_256_GCM_SIV, &secret.derive(purpose)).expect("the key has 32 bytes");
+        Self { key: Arc::new(LessSafeKey::new(key)) }
     }
 
-    /// The token of this session and generation.
+    /// The token of this row and generation.
     pub fn seal(&self, ticket: Ticket) -> Result<String> {
-        let mut bytes = [ticket.session_id.to_be_bytes(), ticket.generation.to_be_bytes()].concat();
+        let mut bytes = [ticket.id.to_be_bytes(), ticket.generation.to_be_bytes()].concat();
         self.key.seal_in_place_append_tag(nonce(), Aad::empty(), &mut bytes).map_err(Error::internal)?;
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
@@ -153,9 +186,9 @@ impl RefreshTokens {
     pub fn open(&self, token: &str) -> Option<Ticket> {
         let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let opened = self.key.open_in_place(nonce(), Aad::empty(), &mut bytes).ok()?;
-        let (session_id, generation) = opened.split_at_checked(8)?;
+        let (id, generation) = opened.split_at_checked(8)?;
         Some(Ticket {
-            session_id: i64::from_be_bytes(session_id.try_into().ok()?),
+            id: i64::from_be_bytes(id.try_into().ok()?),
             generation: i64::from_be_bytes(generation.try_into().ok()?),
         })
     }
@@ -165,9 +198,17 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
-/// What is kept of a refresh token.
+/// What is kept of an opaque token.
 pub fn hash(token: &str) -> Vec<u8> {
     digest(&SHA256, token.as_bytes()).as_ref().to_vec()
+}
+
+/// 53 random bits for a row that opaque tokens are derived from, as many as a number of JavaScript holds: an id that never comes
+/// again, not even after a restore.
+pub fn random_id() -> Result<i64> {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(Error::internal)?;
+    Ok(i64::from_be_bytes(bytes) & ((1 << 53) - 1))
 }
 
 #[cfg(test)]
@@ -177,16 +218,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refresh_tokens_are_256_bits_and_open_under_their_secret_only() {
-        let tokens =
-            |secret: &str| RefreshTokens::new(&Secret::load(Some(secret.into()), Path::new("")).unwrap());
-        let ours = tokens("an example secret of enough characters");
-        let ticket = Ticket { session_id: 7, generation: 3 };
+    fn opaque_tokens_are_256_bits_and_open_under_their_secret_and_purpose_only() {
+        let tokens = |secret: &str, purpose| {
+            OpaqueTokens::new(&Secret::load(Some(secret.into()), Path::new("")).unwrap(), purpose)
+        };
+        let ours = tokens("an example secret of enough characters", "refresh");
+        let ticket = Ticket { id: 7, generation: 3 };
         let token = ours.seal(ticket).unwrap();
         assert_eq!(URL_SAFE_NO_PAD.decode(&token).unwrap().len() * 8, 256);
         assert_eq!(ours.open(&token), Some(ticket));
         assert_eq!(ours.seal(ticket).unwrap(), token);
-        assert_eq!(tokens("another example secret of 32 and more").open(&token), None);
+        assert_eq!(tokens("another example secret of 32 and more", "refresh").open(&token), None);
+        assert_eq!(tokens("an example secret of enough characters", "mail").open(&token), None);
         assert_eq!(ours.open(&token[1..]), None);
         assert_eq!(ours.open("x"), None);
     }

@@ -2,20 +2,23 @@
 
 use std::process::ExitCode;
 
+use chrono::Utc;
 use diesel::prelude::*;
 
 use super::Result;
 use super::database::Database;
-use crate::auth::keys::Keys;
+use crate::app::mail_settings;
+use crate::auth::keys::Ring;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::db::{Db, migrations};
+use crate::events::mail::Mailer;
 use crate::media::store::Store;
 
 /// Oldest and newest PostgreSQL that Plaza knows, as `server_version_num` counts.
 const VERSIONS: std::ops::Range<i32> = 150_000..190_000;
 
-/// Check settings, database and store: a line each, with what is wrong and how to mend it. Ends with 1 if anything is.
+/// Check settings, database, store and mail: a line each, with what is wrong and how to mend it. Ends with 1 if anything is.
 /// It changes nothing, but that it starts the embedded database if no server runs.
 pub fn run(config: &Config) -> Result<ExitCode> {
     let mut report = Report::default();
@@ -36,6 +39,7 @@ pub fn run(config: &Config) -> Result<ExitCode> {
         Err(error) => report.line("database", Err(error)),
     }
     report.line("store", store(config));
+    report.line("mail", mail(config));
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -110,11 +114,18 @@ fn pending(conn: &mut PgConnection) -> Result<String> {
 
 fn keys(secret: &Secret, database: &Database, config: &Config) -> Result<String> {
     let db = Db::new(database.url(), 1, config.statement_timeout);
-    let keys = db.transaction_blocking(|conn| Keys::load(conn, secret)).map_err(|error| error.to_string())?;
+    let keys = db.transaction_blocking(|conn| Ring::find(conn, secret)).map_err(|error| error.to_string())?;
     Ok(match keys {
-        Some(keys) => format!("the secret key opens them; {} signs", keys.signing().0),
+        Some(ring) => format!("the secret key opens them; {} signs", ring.signing(Utc::now())?.0),
         None => "none yet; the first `plaza serve` makes one".into(),
     })
+}
+
+fn mail(config: &Config) -> Result<String> {
+    let settings = mail_settings(config)?;
+    let probe = async { Mailer::open(&settings)?.probe().await };
+    let answer = actix_web::rt::System::new().block_on(probe);
+    Ok(answer.map_err(|error| format!("{error}. Are PLAZA_SMTP_URL and PLAZA_MAIL_FROM right?"))?)
 }
 
 fn store(config: &Config) -> Result<String> {

@@ -5,6 +5,7 @@
 mod check;
 mod database;
 mod dbshell;
+mod keys;
 mod migrate;
 mod openapi;
 mod reference;
@@ -41,6 +42,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Administer users
     User(user::User),
+    /// Change the keys that sign access tokens
+    Keys(keys::Keys),
     /// Print or check the OpenAPI document
     Openapi(openapi::Openapi),
     /// Write or check the pages of docs/ that are made from the program
@@ -50,7 +53,7 @@ enum Command {
     Seed(seed::Seed),
     /// Open psql on the database
     Dbshell(dbshell::Dbshell),
-    /// Check settings, database and store, and say how to mend what is wrong
+    /// Check settings, database, store and mail, and say how to mend what is wrong
     Check,
 }
 
@@ -66,6 +69,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve(command) => command.run(config),
         Command::Migrate(command) => command.run(&config),
         Command::User(command) => command.run(config),
+        Command::Keys(command) => command.run(&config),
         Command::Openapi(command) => command.run(),
         Command::Reference(command) => command.run(),
         Command::Seed(command) => command.run(&config),

@@ -61,7 +61,7 @@ impl Seed {
         let database = Database::migrated(config)?;
         let mut conn = database.connect()?;
         let mut random = StdRng::seed_from_u64(self.seed);
-        let people = self.make_users(&mut conn, &mut random)?;
+        let people = self.make_users(&mut conn, &mut random, config.argon2())?;
         self.make_posts(&mut conn, &mut random, &people)?;
         // The planner should know of the new rows before the first request does.
         diesel::sql_query("ANALYZE").execute(&mut conn)?;
@@ -76,10 +76,15 @@ impl Seed {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn make_users(&self, conn: &mut PgConnection, random: &mut StdRng) -> Result<Vec<i64>> {
+    fn make_users(
+        &self,
+        conn: &mut PgConnection,
+        random: &mut StdRng,
+        argon2: argon2::Params,
+    ) -> Result<Vec<i64>> {
         // One hash for all: they share the password, and Argon2 is made to be slow.
         let hash = actix_web::rt::System::new()
-            .block_on(async { Passwords::start(1)?.hash(PASSWORD.to_owned()).await })
+            .block_on(async { Passwords::start(1, argon2)?.hash(PASSWORD.to_owned()).await })
             .map_err(|error| error.to_string())?;
         let bar = progress("users", u64::from(self.posts.div_ceil(10)));
         let mut ids = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +13,9 @@ use crate::app::App;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::db::migrations;
+
+/// How long a stop waits for jobs that have begun, such as a mail to a slow server.
+const JOBS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answer requests until told to stop.
 #[derive(Args, Default)]
@@ -35,6 +39,7 @@ impl Serve {
         actix_web::rt::System::new().block_on(async move {
             let (public, operators) = app.serve(api, ops)?;
             let handles = (public.handle(), operators.handle());
+            let background = app.work();
             let mut signals = Signals::new()?;
             tracing::info!(
                 %address,
@@ -54,6 +59,7 @@ impl Serve {
                 () = handles.0.stop(true) => {}
                 _ = signals.next() => handles.0.stop(false).await,
             }
+            background.stop(JOBS_PATIENCE).await;
             handles.1.stop(true).await;
             servers.await??;
             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())

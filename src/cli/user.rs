@@ -51,7 +51,7 @@ impl User {
         let database = Database::migrated(&config)?;
         let db = Db::new(database.url(), 1, config.statement_timeout);
         let user = actix_web::rt::System::new().block_on(async {
-            let passwords = Passwords::start(1)?;
+            let passwords = Passwords::start(1, config.argon2())?;
             let new = registration.prepare(&db, &passwords, create.staff).await?;
             db.transaction(move |conn| users::insert(conn, &new)).await
         });

@@ -1,6 +1,7 @@
 //! The database: the one bridge from async code to diesel, migrations, and a server of the program's own.
 
 pub mod embedded;
+pub mod listener;
 pub mod migrations;
 
 use std::sync::Arc;

@@ -39,14 +39,18 @@ pub enum Code {
     EmailTaken,
     SlugTaken,
     LastStaff,
+    IdempotencyKeyInUse,
     PreconditionFailed,
     PayloadTooLarge,
     UnsupportedMediaType,
     UnsupportedPicture,
     RangeNotSatisfiable,
     ValidationFailed,
+    TokenInvalid,
+    IdempotencyKeyReused,
     ImageTooLarge,
     ImageCorrupt,
+    TooManyAttempts,
     InternalError,
     Busy,
     QueryTimeout,
@@ -56,7 +60,7 @@ pub enum Code {
 }
 
 /// The registry that the documentation is made from, in the order of [`Code`].
-pub static REGISTRY: [Entry; 33] = {
+pub static REGISTRY: [Entry; 37] = {
     use Code as C;
     [
         entry(
@@ -113,7 +117,7 @@ pub static REGISTRY: [Entry; 33] = {
             "session_revoked",
             401,
             "The session has ended",
-            "It was logged out or revoked, or its user was deactivated. Log in.",
+            "It was logged out, revoked or not refreshed for too long, or its user was deactivated or deleted. Log in.",
         ),
         entry(
             C::InvalidCredentials,
@@ -127,7 +131,7 @@ pub static REGISTRY: [Entry; 33] = {
             "refresh_token_invalid",
             401,
             "The refresh token is not valid",
-            "It is unknown, expired or was used before. Log in.",
+            "It is unknown, expired or was used before, and then its session has ended. Log in.",
         ),
         entry(C::Forbidden, "forbidden", 403, "Not allowed", "The caller is known and may not do this."),
         entry(
@@ -187,6 +191,13 @@ pub static REGISTRY: [Entry; 33] = {
             "Someone must be left to administer. Promote another user first.",
         ),
         entry(
+            C::IdempotencyKeyInUse,
+            "idempotency_key_in_use",
+            409,
+            "The same request is running",
+            "A request with this `Idempotency-Key` has not ended yet. Send it again after `Retry-After`.",
+        ),
+        entry(
             C::PreconditionFailed,
             "precondition_failed",
             412,
@@ -229,6 +240,20 @@ pub static REGISTRY: [Entry; 33] = {
             "`errors` lists every member that is missing or wrong.",
         ),
         entry(
+            C::TokenInvalid,
+            "token_invalid",
+            422,
+            "The mail's token is not valid",
+            "It was used, has expired, or a later change of password or address has made it void. Ask for another mail.",
+        ),
+        entry(
+            C::IdempotencyKeyReused,
+            "idempotency_key_reused",
+            422,
+            "The key belongs to another request",
+            "The `Idempotency-Key` was sent with another body before. Take a new key for a new request.",
+        ),
+        entry(
             C::ImageTooLarge,
             "image_too_large",
             422,
@@ -241,6 +266,13 @@ pub static REGISTRY: [Entry; 33] = {
             422,
             "The picture is damaged",
             "It is cut off or does not decode.",
+        ),
+        entry(
+            C::TooManyAttempts,
+            "too_many_attempts",
+            429,
+            "Too many tries",
+            "Wait for the seconds of `Retry-After`; a try before that is refused and prolongs nothing.",
         ),
         entry(
             C::InternalError,
@@ -317,6 +349,7 @@ pub static RULES: &[(&str, &str)] = &[
     ("invalid_username", "Letters, digits and `@ . + - _` only, not dots alone and not `me`."),
     ("invalid_email", "No e-mail address."),
     ("invalid_slug", "Letters, digits, `-` and `_` only."),
+    ("password_common", "The password is among the 10,000 most common ones, in whatever case."),
     ("password_numeric", "The password is all digits."),
     ("password_similar", "The password is too near the username or the e-mail address."),
     ("password_wrong", "Not the present password."),
@@ -325,6 +358,7 @@ pub static RULES: &[(&str, &str)] = &[
     ("unsupported_picture", "By its content none of `params.accepted`."),
     ("image_too_large", "More than `params.max_pixels` pixels, or more than `params.max_side` on a side."),
     ("image_corrupt", "The picture is cut off or does not decode."),
+    ("idempotency_key_reused", "The key was sent with another body before."),
     ("duplicate_part", "Exactly one part of this name is expected."),
 ];
 

@@ -3,7 +3,10 @@
 //! Nothing here knows of HTTP. Every function takes `&mut PgConnection` first and gives diesel's `QueryResult` back; the
 //! caller owns the transaction.
 
+pub mod account_token;
 pub mod choices;
+pub mod idempotency_key;
+pub mod job;
 pub mod names;
 pub mod picture;
 pub mod post;
@@ -11,6 +14,7 @@ pub mod post_slug;
 pub mod profile;
 pub mod session;
 pub mod signing_key;
+pub mod throttle;
 pub mod user;
 
 /// Who looks: decides which rows a query may show.

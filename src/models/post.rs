@@ -193,6 +193,22 @@ impl Post {
         Ok(keyset.slice(rows.into_iter().map(FullPost::from).collect()))
     }
 
+    /// Everything that a user has written, drafts included, the newest first.
+    pub fn written_by(
+        conn: &mut PgConnection,
+        user_id: i64,
+        keyset: &Keyset<DateTime<Utc>>,
+    ) -> QueryResult<Slice<FullPost>> {
+        let mut query = full_posts!().filter(posts::writer_id.eq(user_id)).into_boxed();
+        if let Some((at, id)) = keyset.from {
+            query =
+                query.filter(posts::created_at.le(at)).filter(posts::created_at.lt(at).or(posts::id.lt(id)));
+        }
+        query = query.order((posts::created_at.desc(), posts::id.desc()));
+        let rows: Vec<FullRow> = keyset.limit(query).load(conn)?;
+        Ok(keyset.slice(rows.into_iter().map(FullPost::from).collect()))
+    }
+
     /// Whether the viewer may know of it.
     pub fn is_visible_to(&self, viewer: Viewer) -> bool {
         self.published || self.is_changed_by(viewer)

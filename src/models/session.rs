@@ -1,9 +1,11 @@
 //! Sessions: one row per login, a family of refresh tokens of which the newest is good.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Interval, Nullable, Timestamptz};
 
+use crate::lookups::page::{Keyset, Slice};
 use crate::schema::{sessions, users};
 
 /// A row of `sessions`.
@@ -14,9 +16,13 @@ pub struct Session {
     pub id: i64,
     pub user_id: i64,
     pub generation: i64,
-    pub rotated_at: DateTime<Utc>,
+    pub user_agent: String,
+    pub ip: String,
     pub created_at: DateTime<Utc>,
+    pub last_used_at: DateTime<Utc>,
+    pub rotated_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+    rotations: Vec<Option<DateTime<Utc>>>,
 }
 
 /// What it takes to open a session.
@@ -52,12 +58,71 @@ pub struct LiveSession {
     pub is_active: bool,
     /// When the session was opened, by a password.
     pub created_at: DateTime<Utc>,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
 }
 
 impl NewSession<'_> {
     /// Open it.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(sessions::table).values(self).execute(conn).map(drop)
+    }
+}
+
+/// From one refresh token of a session to the next.
+#[derive(Debug)]
+pub struct Rotation<'a> {
+    /// The session.
+    pub id: i64,
+    /// The generation of the token that is given.
+    pub generation: i64,
+    /// SHA-256 of the token that is given.
+    pub old_hash: &'a [u8],
+    /// SHA-256 of its successor.
+    pub new_hash: &'a [u8],
+    /// When a token dies that is not used.
+    pub sliding: TimeDelta,
+    /// How long a session lasts at the most.
+    pub absolute: TimeDelta,
+    /// For how long the times of rotations are kept.
+    pub grace: TimeDelta,
+}
+
+impl Rotation<'_> {
+    /// To the next generation, if the given one is the present one of a live session of an active user: one statement, so of
+    /// parallel tries exactly one rotates.
+    pub fn execute(&self, conn: &mut PgConnection) -> QueryResult<Option<Session>> {
+        let active = users::table.filter(users::is_active).select(users::id);
+        // 64 rotations within some seconds are a client gone wild; that many may still come late.
+        let rotations = diesel::dsl::sql::<Array<Nullable<Timestamptz>>>(
+            "ARRAY(SELECT t FROM (SELECT t FROM unnest(rotations || now()) AS t WHERE t > now() - ",
+        )
+        .bind::<Interval, _>(self.grace)
+        .sql(" ORDER BY t DESC LIMIT 64) AS kept ORDER BY t)");
+        let expires_at = diesel::dsl::sql::<Timestamptz>("LEAST(now() + ")
+            .bind::<Interval, _>(self.sliding)
+            .sql(", created_at + ")
+            .bind::<Interval, _>(self.absolute)
+            .sql(")");
+        diesel::update(
+            sessions::table
+                .find(self.id)
+                .filter(sessions::generation.eq(self.generation))
+                .filter(sessions::token_hash.eq(self.old_hash))
+                .filter(sessions::expires_at.gt(now))
+                .filter(sessions::user_id.eq_any(active)),
+        )
+        .set((
+            sessions::generation.eq(self.generation + 1),
+            sessions::token_hash.eq(self.new_hash),
+            sessions::expires_at.eq(expires_at),
+            sessions::rotations.eq(rotations),
+            sessions::rotated_at.eq(now),
+            sessions::last_used_at.eq(now),
+        ))
+        .returning(Session::as_returning())
+        .get_result(conn)
+        .optional()
     }
 }
 
@@ -74,40 +139,10 @@ impl Session {
                 users::is_staff,
                 users::is_active,
                 sessions::created_at,
+                sessions::expires_at,
             ))
             .first(conn)
             .optional()
-    }
-
-    /// Go from `generation` to the next one, if that is the present one of a live session of an active user: one
-    /// statement, so of parallel tries exactly one rotates.
-    pub fn rotate(
-        conn: &mut PgConnection,
-        id: i64,
-        generation: i64,
-        old_hash: &[u8],
-        new_hash: &[u8],
-        expires_at: DateTime<Utc>,
-    ) -> QueryResult<Option<Self>> {
-        let active = users::table.filter(users::is_active).select(users::id);
-        diesel::update(
-            sessions::table
-                .find(id)
-                .filter(sessions::generation.eq(generation))
-                .filter(sessions::token_hash.eq(old_hash))
-                .filter(sessions::expires_at.gt(now))
-                .filter(sessions::user_id.eq_any(active)),
-        )
-        .set((
-            sessions::generation.eq(generation + 1),
-            sessions::token_hash.eq(new_hash),
-            sessions::expires_at.eq(expires_at),
-            sessions::rotated_at.eq(now),
-            sessions::last_used_at.eq(now),
-        ))
-        .returning(Self::as_returning())
-        .get_result(conn)
-        .optional()
     }
 
     /// A session that has not expired, of an active user.
@@ -120,13 +155,70 @@ impl Session {
             .optional()
     }
 
+    /// The live sessions of a user, the newest first.
+    pub fn page(
+        conn: &mut PgConnection,
+        user_id: i64,
+        keyset: &Keyset<DateTime<Utc>>,
+    ) -> QueryResult<Slice<Self>> {
+        let mut query = sessions::table
+            .filter(sessions::user_id.eq(user_id).and(sessions::expires_at.gt(now)))
+            .select(Self::as_select())
+            .into_boxed();
+        if let Some((at, id)) = keyset.from {
+            let ties = sessions::created_at.eq(at);
+            query = if keyset.backward {
+                query.filter(sessions::created_at.gt(at).or(ties.and(sessions::id.gt(id))))
+            } else {
+                query.filter(sessions::created_at.lt(at).or(ties.and(sessions::id.lt(id))))
+            };
+        }
+        query = if keyset.backward {
+            query.order((sessions::created_at.asc(), sessions::id.asc()))
+        } else {
+            query.order((sessions::created_at.desc(), sessions::id.desc()))
+        };
+        Ok(keyset.slice(keyset.limit(query).load(conn)?))
+    }
+
+    /// How long ago the token of this generation was rotated, as far as that is still known.
+    pub fn since_rotation(&self, generation: i64, at: DateTime<Utc>) -> Option<TimeDelta> {
+        let steps_back = usize::try_from(self.generation.checked_sub(generation)?).ok()?;
+        let rotated_at = match steps_back {
+            0 => return None,
+            1 => self.rotated_at,
+            steps => (*self.rotations.get(self.rotations.len().checked_sub(steps)?)?)?,
+        };
+        Some(at - rotated_at)
+    }
+
     /// End a session; no error if it has ended.
     pub fn end(conn: &mut PgConnection, id: i64) -> QueryResult<()> {
         diesel::delete(sessions::table.find(id)).execute(conn).map(drop)
     }
 
-    /// End every session of a user.
-    pub fn end_all(conn: &mut PgConnection, user_id: i64) -> QueryResult<()> {
-        diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id))).execute(conn).map(drop)
+    /// End a session of this user. Whether there was one.
+    pub fn end_of(conn: &mut PgConnection, id: i64, user_id: i64) -> QueryResult<bool> {
+        let ended = sessions::table.find(id).filter(sessions::user_id.eq(user_id));
+        Ok(diesel::delete(ended).execute(conn)? > 0)
+    }
+
+    /// End every session of a user but `kept`, if there is such a one.
+    pub fn end_all(conn: &mut PgConnection, user_id: i64, kept: Option<i64>) -> QueryResult<()> {
+        let all = sessions::table.filter(sessions::user_id.eq(user_id));
+        diesel::delete(all.filter(sessions::id.ne(kept.unwrap_or(0)))).execute(conn).map(drop)
+    }
+
+    /// Delete up to `most` rows of sessions that expired; how many it were. Nodes that do it at once share the work.
+    pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
+        let expired = sessions::table
+            .filter(sessions::expires_at.le(now))
+            .order(sessions::expires_at)
+            .limit(most)
+            .select(sessions::id)
+            .for_update()
+            .skip_locked()
+            .load::<i64>(conn)?;
+        diesel::delete(sessions::table.filter(sessions::id.eq_any(expired))).execute(conn)
     }
 }

@@ -15,15 +15,17 @@ pub struct SigningKey {
     pub public_key: Vec<u8>,
     /// Nonce, PKCS#8 and tag under AES-256-GCM.
     pub sealed_private_key: Vec<u8>,
-    /// The newest signs.
+    /// When it was made and published.
     pub created_at: DateTime<Utc>,
+    /// Of those whose time has come, the newest signs.
+    pub signs_from: DateTime<Utc>,
 }
 
 impl SigningKey {
-    /// All of them, the newest first.
+    /// All of them, the one that signs last first.
     pub fn all(conn: &mut PgConnection) -> QueryResult<Vec<Self>> {
         signing_keys::table
-            .order((signing_keys::created_at.desc(), signing_keys::kid))
+            .order((signing_keys::signs_from.desc(), signing_keys::kid))
             .select(Self::as_select())
             .load(conn)
     }
@@ -31,6 +33,11 @@ impl SigningKey {
     /// Add one. The caller holds [`SigningKey::lock_all`].
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(signing_keys::table).values(self).execute(conn).map(drop)
+    }
+
+    /// Remove keys by name.
+    pub fn delete(conn: &mut PgConnection, kids: &[String]) -> QueryResult<usize> {
+        diesel::delete(signing_keys::table.filter(signing_keys::kid.eq_any(kids))).execute(conn)
     }
 
     /// Let nobody else add keys until the transaction ends: nodes that start together agree on one.

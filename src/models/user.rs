@@ -5,7 +5,9 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::Viewer;
+use super::account_token::AccountToken;
 use super::names::{Email, Username, fold};
+use super::session::Session;
 use crate::lookups::page::{Keyset, Slice};
 use crate::schema::users;
 
@@ -18,6 +20,7 @@ pub struct User {
     pub username: String,
     pub username_key: String,
     pub email: String,
+    pub email_key: String,
     pub email_verified_at: Option<DateTime<Utc>>,
     pub password_hash: String,
     pub is_active: bool,
@@ -97,6 +100,17 @@ impl NewUser {
     }
 }
 
+/// Which users of a list; `None` means all.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// With this address, in any case.
+    pub email: Option<String>,
+    /// Who may log in, or may not.
+    pub is_active: Option<bool>,
+    /// Who may administer, or may not.
+    pub is_staff: Option<bool>,
+}
+
 /// What a new user shares with another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clash {
@@ -149,15 +163,43 @@ impl User {
         Ok(found.is_some())
     }
 
+    /// The same, and until the transaction ends nobody else changes it either.
+    pub fn lock_as_read(&self, conn: &mut PgConnection) -> QueryResult<bool> {
+        let found: Option<i64> = users::table
+            .find(self.id)
+            .filter(users::is_active.and(users::password_hash.eq(&self.password_hash)))
+            .select(users::id)
+            .for_no_key_update()
+            .first(conn)
+            .optional()?;
+        Ok(found.is_some())
+    }
+
+    /// Whether another user has this address, in any case.
+    pub fn is_email_taken(&self, conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
+        let other = users::table.filter(users::email_key.eq(email.key()).and(users::id.ne(self.id)));
+        diesel::select(diesel::dsl::exists(other)).get_result(conn)
+    }
+
     /// A page by username.
     pub fn page(
         conn: &mut PgConnection,
         viewer: Viewer,
+        filter: &UserFilter,
         keyset: &Keyset<String>,
     ) -> QueryResult<Slice<Self>> {
         let mut query = users::table.select(Self::as_select()).into_boxed();
         if !viewer.is_staff() {
             query = query.filter(users::is_active);
+        }
+        if let Some(email) = &filter.email {
+            query = query.filter(users::email_key.eq(fold(email)));
+        }
+        if let Some(is_active) = filter.is_active {
+            query = query.filter(users::is_active.eq(is_active));
+        }
+        if let Some(is_staff) = filter.is_staff {
+            query = query.filter(users::is_staff.eq(is_staff));
         }
         query = match (&keyset.from, keyset.backward) {
             (Some((key, _)), false) => query.filter(users::username_key.gt(key)),
@@ -178,6 +220,50 @@ impl User {
             return Ok(self.clone());
         }
         diesel::update(self).set(changes).returning(Self::as_returning()).get_result(conn)
+    }
+
+    /// The active user with this e-mail address, in any case.
+    pub fn by_email(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<Self>> {
+        users::table
+            .filter(users::email_key.eq(email.key()).and(users::is_active))
+            .select(Self::as_select())
+            .first(conn)
+            .optional()
+    }
+
+    /// Keep another password, whose hash is given: every mail's token is void from then on, and every session but `kept` is over.
+    /// `false` where the password was changed meanwhile, or the user is gone or inactive.
+    pub fn set_password(&self, conn: &mut PgConnection, hash: &str, kept: Option<i64>) -> QueryResult<bool> {
+        let is_set = self.replace_hash(conn, hash)?;
+        if is_set {
+            AccountToken::void_all(conn, self.id)?;
+            Session::end_all(conn, self.id, kept)?;
+        }
+        Ok(is_set)
+    }
+
+    /// Keep another hash of the same password. `false` as in [`User::set_password`].
+    pub fn replace_hash(&self, conn: &mut PgConnection, hash: &str) -> QueryResult<bool> {
+        let unchanged = users::table
+            .find(self.id)
+            .filter(users::is_active.and(users::password_hash.eq(&self.password_hash)));
+        Ok(diesel::update(unchanged).set(users::password_hash.eq(hash)).execute(conn)? > 0)
+    }
+
+    /// Take an address that mail was shown to reach; with another address than before every mail's token is void. Breaks
+    /// `users_email_key_key` where someone has it by now.
+    pub fn confirm_email(&self, conn: &mut PgConnection, email: &str, email_key: &str) -> QueryResult<()> {
+        diesel::update(self)
+            .set((
+                users::email.eq(email),
+                users::email_key.eq(email_key),
+                users::email_verified_at.eq(diesel::dsl::now),
+            ))
+            .execute(conn)?;
+        if email_key != self.email_key {
+            AccountToken::void_all(conn, self.id)?;
+        }
+        Ok(())
     }
 
     /// Remember a login.

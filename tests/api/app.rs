@@ -2,15 +2,14 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use actix_web::dev::ServerHandle;
 use clap::Parser;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
-use plaza::api::client::Client as Origin;
-use plaza::app::App;
+use plaza::app::{App, Background};
 use plaza::auth::secret::Secret;
 use plaza::config::{Config, search_path};
 use plaza::db::embedded::{Error, Options, Postgres};
@@ -29,13 +28,15 @@ pub struct TestApp {
     pub app: App,
     pub base: String,
     pub media: PathBuf,
-    schema: Schema,
+    schema: Arc<Schema>,
     handles: [ServerHandle; 2],
     pub ops: String,
+    _background: Background,
     _folder: TempDir,
 }
 
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Settings {
     #[command(flatten)]
     config: Config,
@@ -52,28 +53,42 @@ impl TestApp {
         reason = "a test starts on the runtime that the node's servers will run on"
     )]
     pub async fn with(flags: &[&str]) -> Self {
-        let schema = Schema::migrated();
-        Self::on(schema, flags)
+        Self::on(Arc::new(Schema::migrated()), flags)
     }
 
-    fn on(schema: Schema, flags: &[&str]) -> Self {
+    /// Another node on the same database: the secret is the same, the data folder is not. Its URLs are those of the first.
+    pub fn beside(&self, flags: &[&str]) -> Self {
+        let public_url = ["--public-url", &self.base];
+        Self::on(Arc::clone(&self.schema), &[&public_url, flags].concat())
+    }
+
+    fn on(schema: Arc<Schema>, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let media = folder.path().join("media");
         let (api, ops) = (listen(), listen());
         let base = format!("http://{}", api.local_addr().expect("an address"));
         let ops_base = format!("http://{}", ops.local_addr().expect("an address"));
         let store = format!("file:{}", media.display());
-        let defaults =
-            ["plaza", "--public-url", &base, "--store", &store, "--workers", "1", "--database-pool", "4"];
+        let data = folder.path().join("data").display().to_string();
+        let defaults = [
+            ["plaza", "--log=warn"],
+            ["--public-url", &base],
+            ["--data-dir", &data],
+            ["--store", &store],
+            ["--workers", "1"],
+            ["--database-pool", "4"],
+        ]
+        .concat();
         let config = Settings::parse_from(defaults.iter().chain(flags)).config;
         let secret = Secret::load(Some("the secret of the tests, long enough".into()), folder.path())
             .expect("a secret");
         let app = App::new(config, &schema.url, &secret).expect("an app");
+        let background = app.work();
         let (public, operators) = app.serve(api, ops).expect("servers");
         let handles = [public.handle(), operators.handle()];
         actix_web::rt::spawn(public);
         actix_web::rt::spawn(operators);
-        Self { app, base, media, schema, handles, ops: ops_base, _folder: folder }
+        Self { app, base, media, schema, handles, ops: ops_base, _background: background, _folder: folder }
     }
 
     /// Somebody without a token.
@@ -96,7 +111,6 @@ impl TestApp {
             use argon2::PasswordHasher;
             argon2::Argon2::default().hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
         });
-        let origin = Origin { ip: "127.0.0.1".into(), user_agent: "tests".into() };
         let tokens = self.app.db().transaction_blocking(|conn| {
             let user = match plaza::models::user::User::by_login(conn, name)?.into_iter().next() {
                 Some(user) => user,
@@ -108,14 +122,22 @@ impl TestApp {
                 }
                 .insert(conn)?,
             };
-            self.app.issuer().open_session(conn, user.id, &origin)
+            self.app.sessions().open(conn, user.id, "tests", "127.0.0.1")
         });
-        Client::new(&self.base, Some(tokens.expect("tokens").access_token))
+        Client::new(&self.base, Some(tokens.expect("tokens").access))
     }
 
     /// Plain SQL on the test's schema.
     pub fn sql(&self, statement: &str) {
         self.schema.connect().batch_execute(statement).expect("SQL");
+    }
+
+    /// As if so much time had passed since every refresh.
+    pub fn rotated_earlier(&self, interval: &str) {
+        self.sql(&format!(
+            "UPDATE sessions SET rotated_at = rotated_at - interval '{interval}',
+                 rotations = ARRAY(SELECT t - interval '{interval}' FROM unnest(rotations) AS t)"
+        ));
     }
 
     /// How many rows a query counts.

@@ -3,11 +3,14 @@
 mod app;
 mod client;
 mod pictures;
+#[path = "../support/smtp.rs"]
+mod smtp;
 
 mod avatars;
 mod document;
 mod ground_rules;
 mod limits;
+mod mail;
 mod media;
 mod migrations;
 mod posts;

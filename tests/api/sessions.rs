@@ -87,7 +87,7 @@ async fn a_lost_answer_can_be_asked_for_again() {
     let first = login(&app, "ana", PASSWORD).await.text("/refresh_token");
     let second = refresh(&app, &first).await.text("/refresh_token");
     assert_eq!(refresh(&app, &first).await.text("/refresh_token"), second);
-    app.sql("UPDATE sessions SET rotated_at = now() - interval '5 minutes'");
+    app.rotated_earlier("5 minutes");
     assert_eq!(refresh(&app, &first).await.text("/refresh_token"), second);
 }
 
@@ -110,11 +110,115 @@ async fn a_replayed_refresh_token_ends_its_session_alone() {
     let first = tokens.text("/refresh_token");
     let second = refresh(&app, &first).await.text("/refresh_token");
     let third = refresh(&app, &second).await.text("/refresh_token");
+    app.rotated_earlier("11 seconds");
     assert_snapshot!(refresh(&app, &first).await.refusal(), @"401 refresh_token_invalid");
-    assert_snapshot!(refresh(&app, &third).await.refusal(), @"401 refresh_token_invalid");
+    assert_snapshot!(refresh(&app, &third).await.refusal(), @"401 session_revoked");
     let revoked = app.guest().with_token(&tokens.text("/access_token"));
     assert_snapshot!(revoked.get("/api/v1/users").await.refusal(), @"401 session_revoked");
     assert_snapshot!(other.get("/api/v1/users/me").await.status, @"200 OK");
+}
+
+#[actix_web::test]
+async fn parallel_tabs_meet_at_the_present_token() {
+    let app = TestApp::new().await;
+    app.member("ana");
+    let mut tokens = vec![login(&app, "ana", PASSWORD).await.text("/refresh_token")];
+    for _ in 0..5 {
+        let next = refresh(&app, tokens.last().expect("one")).await.text("/refresh_token");
+        tokens.push(next);
+    }
+    // Each was used just now, whatever became of its successors.
+    for old in &tokens {
+        app.rotated_earlier("1 second");
+        let present = refresh(&app, old).await.text("/refresh_token");
+        let newest = tokens.last().expect("one");
+        assert!(present == *newest || old == newest, "there are two live descendants");
+    }
+    app.rotated_earlier("10 seconds");
+    assert_snapshot!(refresh(&app, &tokens[0]).await.refusal(), @"401 refresh_token_invalid");
+    assert_eq!(app.count("sessions WHERE rotated_at > created_at"), 0, "the family is dead");
+}
+
+#[actix_web::test]
+async fn a_session_ends_after_ninety_days_however_often_it_is_refreshed() {
+    let app = TestApp::new().await;
+    app.member("ana");
+    let first = login(&app, "ana", PASSWORD).await.text("/refresh_token");
+    app.sql("UPDATE sessions SET created_at = now() - interval '89 days'");
+    let second = refresh(&app, &first).await;
+    let left = second.at("/refresh_expires_in").as_i64().expect("seconds");
+    assert!((86_390..=86_400).contains(&left), "{left}");
+    app.sql(
+        "UPDATE sessions SET created_at = now() - interval '91 days', expires_at = now() - interval '1 day'",
+    );
+    assert_snapshot!(refresh(&app, &second.text("/refresh_token")).await.refusal(), @"401 session_revoked");
+}
+
+#[actix_web::test]
+async fn one_sees_and_revokes_ones_sessions() {
+    let app = TestApp::new().await;
+    let (ana, bob) = (app.member("ana"), app.member("bob"));
+    let phone = app
+        .guest()
+        .request(reqwest::Method::POST, "/api/v1/auth/login")
+        .header("user-agent", "Phone/1.0")
+        .json(&json!({ "login": "ana", "password": PASSWORD }));
+    let phone = send(phone).await;
+    let phone_client = app.guest().with_token(&phone.text("/access_token"));
+
+    let page = ana.get("/api/v1/auth/sessions?limit=1").await;
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.at("/results/0/user_agent"), "Phone/1.0");
+    assert_eq!((page.at("/results/0/ip"), page.at("/results/0/current")), (json!("127.0.0.1"), json!(false)));
+    let rest = ana.get(&page.text("/next")).await;
+    assert_eq!((rest.at("/results/0/current"), rest.at("/next")), (json!(true), Value::Null));
+    assert_eq!(phone_client.get("/api/v1/auth/sessions").await.at("/results/0/current"), true);
+
+    let path = format!("/api/v1/auth/sessions/{}", page.at("/results/0/id"));
+    assert_snapshot!(bob.delete(&path).await.refusal(), @"404 not_found");
+    assert_snapshot!(ana.delete("/api/v1/auth/sessions/x").await.refusal(), @"404 not_found");
+    assert_snapshot!(phone_client.get("/api/v1/users/me").await.status, @"200 OK");
+    assert_snapshot!(ana.delete(&path).await.status, @"204 No Content");
+    assert_snapshot!(ana.delete(&path).await.refusal(), @"404 not_found");
+    assert_snapshot!(phone_client.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
+    assert_snapshot!(refresh(&app, &phone.text("/refresh_token")).await.refusal(), @"401 session_revoked");
+    assert_snapshot!(ana.get("/api/v1/users/me").await.status, @"200 OK");
+}
+
+#[actix_web::test]
+async fn one_logs_out_everywhere() {
+    let app = TestApp::new().await;
+    let (one, two, bob) = (app.member("ana"), app.member("ana"), app.member("bob"));
+    let tokens = login(&app, "ana", PASSWORD).await;
+    for client in [&one, &two, &bob] {
+        assert_eq!(client.get("/api/v1/posts").await.status, "200 OK");
+    }
+    let leave = one.request(reqwest::Method::POST, "/api/v1/auth/logout-all");
+    assert_snapshot!(send(leave).await.status, @"204 No Content");
+    for client in [&one, &two] {
+        assert_eq!(client.get("/api/v1/posts").await.refusal(), "401 session_revoked");
+    }
+    assert_snapshot!(bob.get("/api/v1/posts").await.status, @"200 OK");
+    // The refresh token of an ended session speaks for nobody; that of a live one for its user.
+    let body = json!({ "refresh_token": tokens.text("/refresh_token") });
+    let refusal = app.guest().post("/api/v1/auth/logout-all", body).await.refusal();
+    assert_snapshot!(refusal, @"401 session_revoked");
+    let body = json!({ "refresh_token": login(&app, "ana", PASSWORD).await.text("/refresh_token") });
+    assert_snapshot!(app.guest().post("/api/v1/auth/logout-all", body).await.status, @"204 No Content");
+    assert_eq!(app.count("sessions"), 1, "bob's");
+}
+
+#[actix_web::test]
+async fn staff_revoke_anyones_sessions() {
+    let app = TestApp::new().await;
+    let (ana, bob, root) = (app.member("ana"), app.member("bob"), app.staff("root"));
+    assert_snapshot!(bob.get("/api/v1/users/me").await.status, @"200 OK");
+    assert_snapshot!(ana.delete("/api/v1/users/bob/sessions").await.refusal(), @"403 forbidden");
+    assert_snapshot!(root.delete("/api/v1/users/bob/sessions").await.status, @"204 No Content");
+    assert_snapshot!(bob.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
+    assert_snapshot!(ana.delete("/api/v1/users/me/sessions").await.status, @"204 No Content");
+    assert_snapshot!(ana.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
+    assert_snapshot!(root.delete("/api/v1/users/nobody/sessions").await.refusal(), @"404 not_found");
 }
 
 #[actix_web::test]
@@ -123,9 +227,9 @@ async fn a_late_replay_ends_the_session() {
     app.member("ana");
     let first = login(&app, "ana", PASSWORD).await.text("/refresh_token");
     let second = refresh(&app, &first).await.text("/refresh_token");
-    app.sql("UPDATE sessions SET rotated_at = now() - interval '11 minutes'");
+    app.rotated_earlier("11 minutes");
     assert_snapshot!(refresh(&app, &first).await.refusal(), @"401 refresh_token_invalid");
-    assert_snapshot!(refresh(&app, &second).await.refusal(), @"401 refresh_token_invalid");
+    assert_snapshot!(refresh(&app, &second).await.refusal(), @"401 session_revoked");
 }
 
 #[actix_web::test]
@@ -134,7 +238,7 @@ async fn an_expired_refresh_token_is_refused() {
     app.member("ana");
     let first = login(&app, "ana", PASSWORD).await.text("/refresh_token");
     app.sql("UPDATE sessions SET expires_at = now()");
-    assert_snapshot!(refresh(&app, &first).await.refusal(), @"401 refresh_token_invalid");
+    assert_snapshot!(refresh(&app, &first).await.refusal(), @"401 session_revoked");
 }
 
 #[actix_web::test]
@@ -151,7 +255,7 @@ async fn logging_out_ends_the_session_at_once() {
         .header("content-type", "application/json");
     assert_snapshot!(send(bare).await.refusal(), @"401 authentication_required");
     assert_snapshot!(ana.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
-    assert_snapshot!(refresh(&app, &tokens.text("/refresh_token")).await.refusal(), @"401 refresh_token_invalid");
+    assert_snapshot!(refresh(&app, &tokens.text("/refresh_token")).await.refusal(), @"401 session_revoked");
 
     let tokens = login(&app, "ana", PASSWORD).await;
     let body = json!({ "refresh_token": tokens.text("/refresh_token") });
@@ -261,9 +365,9 @@ async fn an_expired_token_says_so() {
     let long_ago = chrono::Utc::now() - chrono::TimeDelta::hours(1);
     let user: i64 = ana.get("/api/v1/users/me").await.at("/id").as_i64().expect("an id");
     let session = session_of(ana.token.as_deref().expect("a token"));
-    let token = app.app.issuer().access.issue(user, session, long_ago).expect("a token");
+    let token = app.app.sessions().access().issue(user, session, long_ago).expect("a token");
     assert_snapshot!(app.guest().with_token(&token).get("/api/v1/posts").await.refusal(), @"401 token_expired");
-    let now = app.app.issuer().access.issue(user, session, chrono::Utc::now()).expect("a token");
+    let now = app.app.sessions().access().issue(user, session, chrono::Utc::now()).expect("a token");
     assert_snapshot!(app.guest().with_token(&now).get("/api/v1/posts").await.status, @"200 OK");
 }
 

@@ -163,6 +163,8 @@ fn help_names_every_command_and_setting() {
         "PLAZA_STATEMENT_TIMEOUT",
         "PLAZA_CORS_ORIGINS",
         "PLAZA_TRUSTED_PROXIES",
+        "PLAZA_ARGON2_MEMORY",
+        "PLAZA_ARGON2_PASSES",
         "PLAZA_DRAIN",
         "PLAZA_LOG",
     ] {

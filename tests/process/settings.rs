@@ -72,7 +72,9 @@ fn a_setting_that_does_not_parse_is_named() {
         ("PLAZA_DRAIN", "5"),
         ("PLAZA_MEDIA_MEMORY", "lots"),
         ("PLAZA_DATABASE_POOL", "0"),
-        ("PLAZA_TRUSTED_PROXIES", "proxy"),
+        ("PLAZA_TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("PLAZA_ARGON2_MEMORY", "7"),
+        ("PLAZA_ARGON2_PASSES", "none"),
         ("PLAZA_LOG_FORMAT", "xml"),
     ] {
         let mut command = place.bare_command(["check"]);

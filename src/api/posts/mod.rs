@@ -10,6 +10,7 @@ use super::Deleted;
 use super::body::Body;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
+use super::idempotency::Once;
 use super::input::Check;
 use super::page::{self, List, PageQuery};
 use super::path::NamedSlug;
@@ -50,6 +51,7 @@ fn slug_taken() -> Error {
 /// refused with 409 `slug_taken`. A draft is seen by writer, editor and staff only.
 #[utoipa::path(
     operation_id = "createPost", tag = "posts", security(("bearer" = [])), request_body = CreatePost,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, it is done once")),
     responses(
         (status = 201, description = "The post", body = Post, headers(
             ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The version"))),
@@ -59,23 +61,26 @@ fn slug_taken() -> Error {
 #[post("/posts")]
 pub async fn create_post(
     user: CurrentUser,
+    once: Once,
     body: Body<CreatePost>,
     db: Data<Db>,
     urls: Data<Urls>,
 ) -> Result<Versioned> {
-    let full = db
-        .transaction(move |conn| {
+    let request = once.of(|| body.canonical());
+    db.transaction(move |conn| {
+        request.once(conn, |conn| {
             let mut check = Check::default();
             let (new, editor) = body.get()?.validate(&mut check);
             let editor = resolve_editor(conn, &mut check, editor, &user, None)?;
             let new = check.finish(|| new)?;
             let slug =
                 named_users_exist(new.insert(conn, user.id, editor.flatten()))?.ok_or_else(slug_taken)?;
-            Ok(post::Post::find(conn, &slug, user.viewer())?)
+            let full = post::Post::find(conn, &slug, user.viewer())?;
+            let url = urls.post(&full.post.slug);
+            Ok((respond(full, &urls)?.created(url), user.id))
         })
-        .await?;
-    let url = urls.post(&full.post.slug);
-    Ok(respond(full, &urls)?.created(url))
+    })
+    .await
 }
 
 /// List posts.
@@ -93,7 +98,7 @@ pub async fn list_posts(
     cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: List = List { path: "/api/v1/posts", ordering: "-created_at" };
+    const LIST: List = List::new("/api/v1/posts", "-created_at");
     let viewer = caller.viewer();
     let keyset = query.0.keyset(&cursors, &LIST, page::time)?;
     let slice = db.run(move |conn| Ok(post::Post::page(conn, viewer, &keyset)?)).await?;

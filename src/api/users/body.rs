@@ -22,7 +22,7 @@ pub struct CreateUser {
     #[serde(default)]
     #[schema(value_type = String, required, format = "email", max_length = 254, examples("ana@example.org"))]
     email: Member<String>,
-    /// Not all digits, not near the username or the address. White space counts.
+    /// Not all digits, not a common one, not near the username or the address. White space counts.
     #[serde(default)]
     #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 256)]
     password: Member<String>,
@@ -105,7 +105,8 @@ fn parse_username(check: &mut Check, text: &str) -> Option<Username> {
     parsed
 }
 
-fn parse_email(check: &mut Check, text: &str) -> Option<Email> {
+/// The member `email`, parsed, or a fault.
+pub fn parse_email(check: &mut Check, text: &str) -> Option<Email> {
     let text = check.text("email", text, 1, EMAIL_MAX);
     let parsed = Email::parse(&text);
     if parsed.is_none() && !text.is_empty() {
@@ -118,7 +119,7 @@ fn parse_email(check: &mut Check, text: &str) -> Option<Email> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUser {
-    /// Another address, which is then unconfirmed.
+    /// Another address. One's own counts once it is confirmed by the mail that is sent to it; one that staff sets, at once.
     #[serde(default)]
     #[schema(value_type = String, required = false, format = "email", max_length = 254)]
     email: Member<String>,
@@ -141,12 +142,8 @@ impl UpdateUser {
         self.is_active != Member::Absent || self.is_staff != Member::Absent
     }
 
-    /// The changes, and the password that must be right for them.
-    pub(super) fn validate(
-        self,
-        of_oneself: bool,
-        present_email: &str,
-    ) -> Result<(UserChanges, Option<String>)> {
+    /// What to change, of oneself or of somebody else whose address is `present_email`.
+    pub(super) fn validate(self, of_oneself: bool, present_email: &str) -> Result<Change> {
         let mut check = Check::default();
         let email = check.optional("email", self.email);
         let email = email.and_then(|text| parse_email(&mut check, &text));
@@ -154,16 +151,28 @@ impl UpdateUser {
             (true, password) => check.required("current_password", password),
             (false, _) => None,
         };
-        let mut changes = UserChanges {
+        let mut row = UserChanges {
             is_active: check.optional("is_active", self.is_active),
             is_staff: check.optional("is_staff", self.is_staff),
             ..UserChanges::default()
         };
-        if let Some(email) = &email
-            && email.as_str() != present_email
-        {
-            changes.set_email(email);
+        let email = email.filter(|email| email.as_str() != present_email);
+        let (wanted_email, new_email) = if of_oneself { (email, None) } else { (None, email) };
+        if let Some(email) = &new_email {
+            row.set_email(email);
         }
-        check.finish(|| Some((changes, password)))
+        check.finish(|| Some(Change { row, wanted_email, new_email, password }))
     }
+}
+
+/// What to change of a user.
+pub(super) struct Change {
+    /// At once.
+    pub row: UserChanges,
+    /// The user's own new address, once it is confirmed.
+    pub wanted_email: Option<Email>,
+    /// The new address among the changes of the row.
+    pub new_email: Option<Email>,
+    /// What must be right for it.
+    pub password: Option<String>,
 }

@@ -1,36 +1,45 @@
 //! Users: registration, reading, administration, deletion.
 
 mod body;
+pub mod export;
+pub mod password;
+pub mod sessions;
 
 use actix_web::web::{Data, Json};
 use actix_web::{delete, get, patch, post};
-use chrono::{TimeDelta, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::Body;
+use super::client::Client;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
+use super::idempotency::Once;
 use super::page::{self, List, Page, PageQuery, Paged};
 use super::path::NamedUser;
 use super::query::Query;
 use super::urls::Urls;
 use super::{Deleted, timestamp, to_its_end};
-use crate::auth::passwords::Passwords;
-use crate::auth::{CurrentUser, MaybeUser};
+use crate::auth::callers::Callers;
+use crate::auth::mail_tokens::MailTokens;
+use crate::auth::sessions::delta;
+use crate::auth::{CurrentUser, Guards, MaybeUser};
+use crate::config::Accounts;
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
+use crate::events::accounts::Notice;
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
 use crate::models::Viewer;
+use crate::models::account_token::{AccountToken, Purpose};
+use crate::models::names::Email;
 use crate::models::post::Post;
 use crate::models::profile::Profile;
 use crate::models::session::Session;
-use crate::models::user::{self, NewUser};
+use crate::models::user::{self, NewUser, UserFilter};
+pub(super) use body::parse_email;
 pub use body::{CreateUser, Registration, UpdateUser};
-
-/// How old a login may be that deletes its user.
-const FRESH_LOGIN: TimeDelta = TimeDelta::minutes(10);
 
 /// A user. From `email` on, `null` to others than oneself and staff.
 #[derive(Debug, Serialize, ToSchema)]
@@ -97,10 +106,11 @@ pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::Us
 
 /// Register.
 ///
-/// The user's profile is made with it, and `login` may follow at once. 409 `username_taken` or `email_taken` where
-/// somebody has the name or the address in whatever case.
+/// The user's profile is made with it, a mail is sent that confirms the address, and `login` may follow at once. 409
+/// `username_taken` or `email_taken` where somebody has the name or the address in whatever case.
 #[utoipa::path(
     operation_id = "createUser", tag = "users", security(()), request_body = CreateUser,
+    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, it is done once")),
     responses(
         (status = 201, description = "The user", body = User, headers(
             ("Location" = String, description = "The user's canonical URL"), ("ETag" = String, description = "The version"))),
@@ -109,39 +119,92 @@ pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::Us
 )]
 #[post("/users")]
 pub async fn create_user(
+    once: Once,
     body: Body<CreateUser>,
+    client: Client,
     db: Data<Db>,
-    passwords: Data<Passwords>,
+    guards: Data<Guards>,
     urls: Data<Urls>,
 ) -> Result<Versioned> {
-    let new = body.get()?.validate()?.prepare(&db, &passwords, false).await?;
-    let row = db.transaction(move |conn| insert(conn, &new)).await?;
-    // The answer goes to whoever has just made it, so it is shown as to oneself.
-    let user = User::of(&row, Viewer::Member(row.id), &urls);
-    Ok(Versioned::new(row.version, &user)?.created(user.url))
+    let request = once.of(|| body.canonical());
+    if let Some(answer) = request.answer(&db).await? {
+        return Ok(answer);
+    }
+    let registration = body.get()?.validate()?;
+    let throttle = guards.throttle.clone();
+    let buckets = throttle.registration(&client.prefix().to_string());
+    db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
+    let email = registration.email.clone();
+    let new = match registration.prepare(&db, &guards.passwords, false).await {
+        Ok(new) => new,
+        // The name may be taken because this very request has taken it meanwhile.
+        Err(error) => return request.answer(&db).await?.ok_or(error),
+    };
+    db.transaction(move |conn| {
+        request.once(conn, |conn| {
+            let row = insert(conn, &new)?;
+            guards.mail_tokens.send(conn, row.id, Purpose::ConfirmAddress, &email)?;
+            // The answer goes to whoever has just made it, so it is shown as to oneself.
+            let user = User::of(&row, Viewer::Member(row.id), &urls);
+            Ok((Versioned::new(row.version, &user)?.created(user.url), row.id))
+        })
+    })
+    .await
+}
+
+/// Which users of a list. For staff.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct UserQuery {
+    /// With this address, in any case. Staff only.
+    #[param(max_length = 254, value_type = Option<String>, format = "email")]
+    email: Option<String>,
+    /// Who may log in, or may not. Staff only.
+    is_active: Option<bool>,
+    /// Who may administer everything, or may not. Staff only.
+    is_staff: Option<bool>,
+}
+
+impl UserQuery {
+    /// The parameters that were given.
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let flag = |name, flag: Option<bool>| flag.map(|flag| (name, flag.to_string()));
+        let email = self.email.clone().map(|email| ("email", email));
+        [email, flag("is_active", self.is_active), flag("is_staff", self.is_staff)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// List users.
 ///
-/// By name. Inactive ones are shown to staff only.
+/// By name. Inactive ones are shown to staff only, and so are filters: 403 to others.
 #[utoipa::path(
-    operation_id = "listUsers", tag = "users", params(PageQuery), security((), ("bearer" = [])),
+    operation_id = "listUsers", tag = "users", params(PageQuery, UserQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of users", body = UserPage), Refusals)
 )]
 #[get("/users")]
 pub async fn list_users(
     caller: MaybeUser,
     query: Query<PageQuery>,
+    filter: Query<UserQuery>,
     db: Data<Db>,
     cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: List = List { path: "/api/v1/users", ordering: "username" };
+    const LIST: List = List::new("/api/v1/users", "username");
     let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, &LIST, page::text)?;
-    let slice = db.run(move |conn| Ok(user::User::page(conn, viewer, &keyset)?)).await?;
+    let list = LIST.filtered(filter.0.parameters());
+    if !viewer.is_staff() && !filter.0.parameters().is_empty() {
+        return Err(Error::forbidden());
+    }
+    let UserQuery { email, is_active, is_staff } = filter.0;
+    let filter = UserFilter { email, is_active, is_staff };
+    let keyset = query.0.keyset(&cursors, &list, page::text)?;
+    let slice = db.run(move |conn| Ok(user::User::page(conn, viewer, &filter, &keyset)?)).await?;
     let key = |row: &user::User| (row.username_key.clone().into(), row.id);
-    query.0.page(&cursors, &urls, &LIST, slice, key, |row| User::of(row, viewer, &urls))
+    query.0.page(&cursors, &urls, &list, slice, key, |row| User::of(row, viewer, &urls))
 }
 
 /// Read a user.
@@ -166,8 +229,8 @@ pub async fn get_user(
 
 /// Change a user.
 ///
-/// Oneself: `email`, with `current_password`. Staff: everything, of anyone; 409 `last_staff` where nobody would be
-/// left to administer.
+/// Oneself: `email`, with `current_password`; the address counts once the mail that is sent to it is confirmed, and the
+/// old one is told. Staff: everything, of anyone, at once; 409 `last_staff` where nobody would be left to administer.
 #[utoipa::path(
     operation_id = "updateUser", tag = "users", security(("bearer" = [])), request_body = UpdateUser,
     params(
@@ -183,7 +246,7 @@ pub async fn update_user(
     if_match: IfMatch,
     body: Body<UpdateUser>,
     db: Data<Db>,
-    passwords: Data<Passwords>,
+    guards: Data<Guards>,
     urls: Data<Urls>,
 ) -> Result<Versioned> {
     let viewer = user.viewer();
@@ -195,46 +258,88 @@ pub async fn update_user(
         return Err(Error::forbidden());
     }
     if_match.check(before.version)?;
-    let (changes, password) = shaped?.validate(before.id == user.id, &before.email)?;
-    if let Some(password) = password {
-        confirm(&passwords, password, before.password_hash.clone()).await?;
+    let change = shaped?.validate(before.id == user.id, &before.email)?;
+    if let Some(password) = change.password.clone() {
+        confirm(&db, &guards, &before, password).await?;
     }
-    let row = db.transaction(move |conn| {
-        let steps_down = changes.is_active == Some(false) || changes.is_staff == Some(false);
-        let staff = if steps_down { user::User::lock_staff(conn)? } else { Vec::new() };
-        let row = user::User::lock(conn, &name.0, viewer)?;
-        // Whoever has the name now may be another than the one whose password was asked for.
-        if row.id != before.id {
-            return Err(Error::not_found());
-        }
-        if_match.check(row.version)?;
-        if steps_down {
-            keep_one_staff(&staff, &row)?;
-        }
-        let row = row.update(conn, &changes).on_constraint("users_email_key_key", Code::EmailTaken)?;
-        if !row.is_active {
-            Session::end_all(conn, row.id)?;
-        }
-        Ok(row)
-    });
-    let row = row.await?;
+    let tokens = guards.mail_tokens.clone();
+    let row = db
+        .transaction(move |conn| {
+            let steps_down = change.row.is_active == Some(false) || change.row.is_staff == Some(false);
+            let staff = if steps_down { user::User::lock_staff(conn)? } else { Vec::new() };
+            let row = user::User::lock(conn, &name.0, viewer)?;
+            // Whoever has the name now may be another than the one whose password was asked for.
+            if row.id != before.id {
+                return Err(Error::not_found());
+            }
+            if_match.check(row.version)?;
+            if steps_down {
+                keep_one_staff(&staff, &row)?;
+            }
+            if let Some(email) = &change.wanted_email {
+                want_email(conn, &tokens, &row, email)?;
+            }
+            change_row(conn, &tokens, &row, &change)
+        })
+        .await?;
+    guards.callers.forget(row.id);
     Versioned::new(row.version, &User::of(&row, viewer, &urls))
+}
+
+/// The user's own wish: the address counts once it is confirmed.
+fn want_email(
+    conn: &mut diesel::PgConnection,
+    tokens: &MailTokens,
+    row: &user::User,
+    email: &Email,
+) -> Result<()> {
+    if row.is_email_taken(conn, email)? {
+        return Err(Error::refused(Code::EmailTaken, Code::EmailTaken.entry().meaning));
+    }
+    tokens.send(conn, row.id, Purpose::ConfirmAddress, email)?;
+    Notice::AddressChangeRequested.send(conn, row)
+}
+
+/// What counts at once: staff's changes.
+fn change_row(
+    conn: &mut diesel::PgConnection,
+    tokens: &MailTokens,
+    row: &user::User,
+    change: &body::Change,
+) -> Result<user::User> {
+    let changed = row.update(conn, &change.row).on_constraint("users_email_key_key", Code::EmailTaken)?;
+    if let Some(email) = &change.new_email {
+        AccountToken::void_all(conn, row.id)?;
+        tokens.send(conn, row.id, Purpose::ConfirmAddress, email)?;
+        Notice::AddressChanged.send(conn, row)?;
+    }
+    if !changed.is_active {
+        Session::end_all(conn, row.id, None)?;
+    }
+    Ok(changed)
 }
 
 fn may_change(user: &CurrentUser, target: &user::User) -> Result<()> {
     if user.is_staff || user.id == target.id { Ok(()) } else { Err(Error::forbidden()) }
 }
 
-async fn confirm(passwords: &Passwords, password: String, hash: String) -> Result<()> {
-    if passwords.verify(password, Some(hash)).await? {
-        Ok(())
-    } else {
-        Err(Error::invalid(Violation::body(
-            "/current_password",
-            "password_wrong",
-            "This is not your password.",
-        )))
+/// 422 unless it is the user's password; 429 where that was asked too often.
+async fn confirm(db: &Db, guards: &Guards, user: &user::User, password: String) -> Result<()> {
+    let throttle = &guards.throttle;
+    let (limits, buckets) = (throttle.clone(), throttle.password(user.id));
+    let counted = buckets.clone();
+    db.transaction(move |conn| limits.take(conn, &counted)).await?;
+    let verdict = guards.passwords.verify(password, Some(user.password_hash.clone())).await;
+    if verdict.as_ref().is_ok_and(|verdict| !verdict.is_right()) {
+        return Err(wrong_password());
     }
+    let limits = throttle.clone();
+    db.transaction(move |conn| limits.give_back(conn, &buckets)).await?;
+    verdict.map(drop)
+}
+
+fn wrong_password() -> Error {
+    Error::invalid(Violation::body("/current_password", "password_wrong", "This is not your password."))
 }
 
 /// 409 where nobody would be left to administer; `staff` are those who may, locked.
@@ -264,16 +369,18 @@ pub async fn delete_user(
     if_match: IfMatch,
     db: Data<Db>,
     media: Data<Media>,
+    callers: Data<Callers>,
+    settings: Data<Accounts>,
 ) -> Result<Json<Deleted>> {
     let deleted = to_its_end(async move {
-        let (deleted, avatar) = db
+        let (id, deleted, avatar) = db
             .transaction(move |conn| {
                 let staff = user::User::lock_staff(conn)?;
                 // Posts before their users, as whoever changes a post locks them.
                 Post::lock_all_of(conn, &name.0)?;
                 let row = user::User::lock(conn, &name.0, user.viewer())?;
                 may_change(&user, &row)?;
-                if !user.is_staff && Utc::now() - user.logged_in_at > FRESH_LOGIN {
+                if !user.is_staff && Utc::now() - user.logged_in_at > delta(settings.fresh_login) {
                     let detail = "Log in again, then delete within ten minutes.";
                     return Err(Error::refused(Code::ReauthenticationRequired, detail));
                 }
@@ -284,11 +391,13 @@ pub async fn delete_user(
                 profile.profile.set_avatar(conn, None)?;
                 row.delete(conn)?;
                 Ok((
+                    row.id,
                     Deleted::new([("users", 1), ("profiles", 1), ("posts", posts)]),
                     profile.profile.avatar_key,
                 ))
             })
             .await?;
+        callers.forget(id);
         if let Some(key) = avatar {
             media.remove(&key).await;
         }

@@ -2,14 +2,19 @@
 //!
 //! `docs/settings.md` is made from this file, and a test compares the two.
 
+mod accounts;
+
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use ipnet::{IpNet, Ipv4Net};
 use url::Url;
+
+pub use accounts::{Accounts, Switch};
 
 /// The settings of one node. All of them are safe to leave alone.
 #[derive(Args, Clone)]
@@ -70,9 +75,17 @@ pub struct Config {
     #[arg(long, env = "PLAZA_CORS_ORIGINS", value_delimiter = ',', value_parser = origin, global = true)]
     pub cors_origins: Vec<String>,
 
-    /// Addresses of reverse proxies whose X-Forwarded-For is believed, separated by commas
-    #[arg(long, env = "PLAZA_TRUSTED_PROXIES", value_delimiter = ',', global = true)]
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// Addresses and networks, such as 10.0.0.0/8, of reverse proxies whose X-Forwarded-For is believed, separated by commas
+    #[arg(long, env = "PLAZA_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network, global = true)]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Memory that hashing a password takes, in KiB; when it rises, passwords are hashed anew as their users log in
+    #[arg(long, env = "PLAZA_ARGON2_MEMORY", default_value_t = argon2::Params::DEFAULT_M_COST, value_parser = clap::value_parser!(u32).range(8..=1_048_576), global = true)]
+    pub argon2_memory: u32,
+
+    /// Passes that hashing a password makes over that memory; when they rise, likewise
+    #[arg(long, env = "PLAZA_ARGON2_PASSES", default_value_t = argon2::Params::DEFAULT_T_COST, value_parser = clap::value_parser!(u32).range(1..=100), global = true)]
+    pub argon2_passes: u32,
 
     /// How long to go on accepting after a request to stop, while /readyz answers 503
     #[arg(long, env = "PLAZA_DRAIN", default_value = "1s", value_parser = duration, global = true)]
@@ -93,6 +106,10 @@ pub struct Config {
     /// Threads that answer requests [default: one per core]
     #[arg(long, env = "PLAZA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024), global = true)]
     pub workers: Option<u16>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its type says it")]
+    pub accounts: Accounts,
 }
 
 /// How a log line looks.
@@ -165,6 +182,12 @@ impl Config {
         secret("PLAZA_SECRET_KEY_FILE", self.secret_key.as_ref(), self.secret_key_file.as_ref())
     }
 
+    /// What hashing a password costs, on one lane, since each worker thread hashes alone.
+    pub fn argon2(&self) -> argon2::Params {
+        argon2::Params::new(self.argon2_memory, self.argon2_passes, 1, None)
+            .expect("both settings are bounded to what Argon2 takes")
+    }
+
     /// Connections in the pool. About twice the cores of the database is where throughput peaks; more only queue.
     pub fn database_pool(&self) -> u32 {
         self.database_pool.unwrap_or_else(|| 2 * u32::try_from(cores()).unwrap_or(2))
@@ -220,23 +243,44 @@ fn origin(text: &str) -> Result<String, String> {
     }
 }
 
+/// A network, or an address as the network of it alone. IPv4 in IPv6's notation becomes IPv4, as peers' addresses do.
+fn network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => {
+            text.parse().map_err(|_| "must be an address, or a network such as 10.0.0.0/8".to_owned())?
+        }
+    };
+    let mapped = |network: &IpNet| match network {
+        IpNet::V6(v6) => {
+            let length = v6.prefix_len().checked_sub(96)?;
+            Ipv4Net::new(v6.network().to_ipv4_mapped()?, length).ok()
+        }
+        IpNet::V4(_) => None,
+    };
+    Ok(mapped(&network).map_or(network, IpNet::V4))
+}
+
 /// A duration that is not nothing.
 fn some_time(text: &str) -> Result<Duration, String> {
     duration(text)
         .and_then(|time| if time.is_zero() { Err("must be more than nothing".into()) } else { Ok(time) })
 }
 
-/// `5s`, `500ms` or `2m`.
-fn duration(text: &str) -> Result<Duration, String> {
+/// `5s`, `500ms`, `2m`, `1h` or `14d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let number: u32 =
-        number.parse().map_err(|_| "must be a number with a unit: 500ms, 5s or 2m".to_owned())?;
+        number.parse().map_err(|_| "must be a number with a unit: 500ms, 5s, 2m, 1h or 14d".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number.into())),
         "s" => Ok(Duration::from_secs(number.into())),
-        "m" => Ok(Duration::from_secs(60 * u64::from(number))),
-        _ => Err("must end in ms, s or m".into()),
+        "m" => Ok(Duration::from_mins(number.into())),
+        "h" => Ok(Duration::from_hours(number.into())),
+        // A hundred years are enough, and times computed from more would leave the calendar.
+        "d" if number <= 36_500 => Ok(Duration::from_hours(24 * u64::from(number))),
+        _ => Err("must end in ms, s, m, h or d".into()),
     }
 }
 
@@ -248,8 +292,54 @@ mod tests {
     fn durations_want_a_unit() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        for wrong in ["", "5", "s", "-1s", "1.5s", "5h"] {
+        assert_eq!(duration("14d"), Ok(Duration::from_hours(14 * 24)));
+        for wrong in ["", "5", "s", "-1s", "1.5s", "5w", "99999d"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        for (text, meant) in [
+            ("10.1.2.3", "10.1.2.3/32"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("::1", "::1/128"),
+            ("fd00::/8", "fd00::/8"),
+            ("::ffff:10.1.2.3", "10.1.2.3/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ] {
+            assert_eq!(network(text).map(|network| network.to_string()), Ok(meant.to_owned()));
+        }
+        for wrong in
+            ["", "proxy", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8", "fd00::/129", "/8", "[::1]"]
+        {
+            assert!(network(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lists_are_separated_by_commas_and_bounds_are_kept() {
+        #[derive(clap::Parser)]
+        struct Settings {
+            #[command(flatten)]
+            config: Config,
+        }
+        let parse = |flags: &[&str]| {
+            <Settings as clap::Parser>::try_parse_from(["plaza"].iter().chain(flags))
+                .map(|settings| settings.config)
+        };
+        let config = parse(&["--trusted-proxies", "10.0.0.0/8,::1"]).expect("settings");
+        let proxies: Vec<_> = config.trusted_proxies.iter().map(ToString::to_string).collect();
+        assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+        let cost = |config: Config| (config.argon2().m_cost(), config.argon2().t_cost());
+        assert_eq!(cost(config), (19_456, 2));
+        for (memory, passes) in [(8, 1), (1_048_576, 100)] {
+            let flags = ["--argon2-memory", &memory.to_string(), "--argon2-passes", &passes.to_string()];
+            assert_eq!(cost(parse(&flags).expect("settings")), (memory, passes));
+        }
+        for wrong in [["--argon2-memory", "7"], ["--argon2-memory", "1048577"], ["--argon2-passes", "0"]] {
+            assert!(parse(&wrong).is_err(), "{wrong:?}");
         }
     }
 

@@ -1,0 +1,53 @@
+-- What nodes tell each other travels on one channel of NOTIFY per schema. A channel belongs to a database, so its name carries
+-- the schema's, hashed since names end at 63 bytes.
+CREATE FUNCTION channel() RETURNS text
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+AS $$ SELECT 'plaza_' || md5(current_schema()) $$;
+
+-- Nodes remember who a token's user is, and forget it on this notice: `user <id>`.
+CREATE FUNCTION tell_of_changed_user() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_notify(channel(), 'user ' || NEW.id);
+    RETURN NULL;
+END
+$$;
+
+-- Deleted users take their sessions along, which tell of it themselves.
+CREATE TRIGGER users_tell_of_change AFTER UPDATE OF username, is_active, is_staff ON users
+    FOR EACH ROW EXECUTE FUNCTION tell_of_changed_user();
+
+CREATE FUNCTION tell_of_ended_sessions() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    -- An expired session's tokens are dead already; a purge need not wake anybody.
+    PERFORM pg_notify(channel(), 'user ' || user_id)
+    FROM (SELECT DISTINCT user_id FROM ended WHERE expires_at > now()) AS users;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sessions_tell_of_end AFTER DELETE ON sessions
+    REFERENCING OLD TABLE AS ended
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_of_ended_sessions();
+
+CREATE FUNCTION tell_of_changed_keys() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_notify(channel(), 'keys');
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER signing_keys_tell_of_change AFTER INSERT OR UPDATE OR DELETE ON signing_keys
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_of_changed_keys();
+
+-- A key is published before it signs, so that whoever keeps the published ones for a while knows it in time.
+ALTER TABLE signing_keys ADD COLUMN signs_from timestamptz NOT NULL DEFAULT now();

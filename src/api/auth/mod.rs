@@ -1,0 +1,308 @@
+//! Login, refresh, logout.
+
+pub mod mails;
+pub mod sessions;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Json};
+use actix_web::{HttpResponse, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::{Body, OptionalBody};
+use super::client::Client;
+use super::document::Refusals;
+use super::input::{Check, Member};
+use crate::auth::callers::Callers;
+use crate::auth::passwords::{self, Passwords, Verdict};
+use crate::auth::sessions::{Pair, Refreshed, Sessions, ended, invalid_refresh_token};
+use crate::auth::throttle::Throttle;
+use crate::auth::{CurrentUser, MaybeUser};
+use crate::db::Db;
+use crate::error::{Code, Error, Result};
+use crate::models::names::EMAIL_MAX;
+use crate::models::session::Session;
+use crate::models::user::User;
+
+/// A pair of tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Tokens {
+    /// For the `Authorization` header.
+    pub access_token: String,
+    /// How to send it.
+    #[schema(examples("Bearer"))]
+    pub token_type: String,
+    /// Seconds that the access token is good for.
+    #[schema(minimum = 0, examples(900))]
+    pub expires_in: i64,
+    /// For `refreshToken`, once.
+    pub refresh_token: String,
+    /// Seconds that the refresh token is good for.
+    #[schema(minimum = 0, examples(1_209_600))]
+    pub refresh_expires_in: i64,
+}
+
+/// Who logs in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// Username or e-mail address, in any case.
+    #[serde(default)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 254, examples("ana"))]
+    login: Member<String>,
+    /// The password.
+    #[serde(default)]
+    #[schema(value_type = String, required, format = Password, max_length = 256)]
+    password: Member<String>,
+}
+
+/// What to refresh.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// The newest refresh token of the session.
+    #[serde(default)]
+    #[schema(value_type = String, required, max_length = 512)]
+    refresh_token: Member<String>,
+}
+
+/// Whose session to end, where no bearer token says it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Logout {
+    /// A refresh token of the session.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, max_length = 512)]
+    refresh_token: Member<String>,
+}
+
+impl Login {
+    fn validate(self) -> Result<(String, String)> {
+        let mut check = Check::default();
+        let name = check.required("login", self.login).map(|text| check.text("login", &text, 1, EMAIL_MAX));
+        let password = check.required("password", self.password);
+        if let Some(password) = &password
+            && password.chars().count() > passwords::MAX
+        {
+            check.text("password", password, 0, passwords::MAX);
+        }
+        check.finish(|| name.zip(password))
+    }
+}
+
+impl From<Pair> for Tokens {
+    fn from(pair: Pair) -> Self {
+        // The database keeps microseconds, so a whole number of seconds may come back as a little less.
+        let left = (pair.refresh_expires_at - pair.at).num_milliseconds() + 500;
+        Self {
+            access_token: pair.access,
+            token_type: "Bearer".into(),
+            expires_in: pair.access_lifetime.num_seconds(),
+            refresh_token: pair.refresh,
+            refresh_expires_in: left.div_euclid(1000).max(0),
+        }
+    }
+}
+
+fn invalid_credentials() -> Error {
+    Error::refused(Code::InvalidCredentials, "Login or password is wrong.")
+}
+
+/// Log in.
+///
+/// Opens a session. 401 `invalid_credentials` alike for an unknown user, a wrong password and an inactive user. Who is
+/// wrong too often waits: 429 `too_many_attempts` with `Retry-After`. 503 `busy` when too many log in at once.
+#[utoipa::path(
+    operation_id = "login", tag = "auth", security(()), request_body = Login,
+    responses((status = 200, description = "A new session's tokens", body = Tokens), Refusals)
+)]
+#[post("/auth/login")]
+pub async fn login(
+    body: Body<Login>,
+    client: Client,
+    db: Data<Db>,
+    passwords: Data<Passwords>,
+    throttle: Data<Throttle>,
+    sessions: Data<Sessions>,
+) -> Result<Json<Tokens>> {
+    let (name, password) = body.get()?.validate()?;
+    let (network, limits) = (client.prefix().to_string(), throttle.clone());
+    let (candidates, buckets) = db
+        .transaction(move |conn| {
+            let candidates = User::by_login(conn, &name)?;
+            let ids: Vec<i64> = candidates.iter().map(|user| user.id).collect();
+            let buckets = limits.login(conn, &name, &ids, &network)?;
+            limits.take(conn, &buckets.all())?;
+            Ok((candidates, buckets))
+        })
+        .await?;
+    let checked = check(candidates, password, &passwords).await;
+    if checked.as_ref().is_err_and(|error| error.code() == Code::Busy) {
+        // Nobody looked at the password, so it was no try.
+        let (all, limits) = (buckets.all(), throttle.clone());
+        db.transaction(move |conn| limits.give_back(conn, &all)).await?;
+    }
+    let (user, new_hash) = checked?;
+    let tokens = db.transaction(move |conn| {
+        // Meanwhile, the user may have been deleted or deactivated, or the password changed.
+        if !user.is_still_as_read(conn)? {
+            return Err(invalid_credentials());
+        }
+        if let Some(hash) = new_hash {
+            user.replace_hash(conn, &hash)?;
+        }
+        throttle.succeed(conn, &buckets, user.id, &client.prefix().to_string())?;
+        sessions.open(conn, user.id, &client.user_agent, &client.ip)
+    });
+    tokens.await.map(|pair| Json(pair.into()))
+}
+
+/// Whichever user the password fits: a username may look like somebody else's address. Nobody takes as long as somebody.
+/// With it a new hash, where the present one is cheaper to guess from than those of today.
+async fn check(
+    candidates: Vec<User>,
+    password: String,
+    passwords: &Passwords,
+) -> Result<(User, Option<String>)> {
+    if candidates.is_empty() {
+        passwords.verify(password, None).await?;
+        return Err(invalid_credentials());
+    }
+    for user in candidates {
+        let verdict = passwords.verify(password.clone(), Some(user.password_hash.clone())).await?;
+        if verdict.is_right() && user.is_active {
+            let new_hash = match verdict {
+                Verdict::Outdated => Some(passwords.hash(password).await?),
+                _ => None,
+            };
+            return Ok((user, new_hash));
+        }
+    }
+    Err(invalid_credentials())
+}
+
+/// Exchange a refresh token for the next pair.
+///
+/// The token given is used up. For ten seconds it goes on answering with the session's present tokens, so that parallel
+/// tabs do no harm; for ten minutes with its successor, as long as that has not been used: an answer that was lost may be
+/// asked for again. Given again later, it ends the session: somebody else may have it. 401 `refresh_token_invalid` and
+/// `session_revoked` both mean: log in.
+#[utoipa::path(
+    operation_id = "refreshToken", tag = "auth", security(()), request_body = Refresh,
+    responses((status = 200, description = "The session's next tokens", body = Tokens), Refusals)
+)]
+#[post("/auth/refresh")]
+pub async fn refresh_token(
+    body: Body<Refresh>,
+    db: Data<Db>,
+    sessions: Data<Sessions>,
+    callers: Data<Callers>,
+) -> Result<Json<Tokens>> {
+    let mut check = Check::default();
+    let token = check.required("refresh_token", body.get()?.refresh_token);
+    let token = check.finish(|| token)?;
+    match db.transaction(move |conn| sessions.refresh(conn, &token)).await? {
+        Refreshed::Pair(pair) => Ok(Json(Tokens::from(*pair))),
+        Refreshed::Replayed(user_id) => {
+            callers.forget(user_id);
+            Err(invalid_refresh_token())
+        }
+    }
+}
+
+/// Whose session to end: that of the refresh token in the body, or else the caller's.
+struct Leaving {
+    token: Option<String>,
+    caller: Option<CurrentUser>,
+}
+
+impl Leaving {
+    fn new(caller: MaybeUser, body: OptionalBody<Logout>) -> Result<Self> {
+        let token = match body.get()?.map(|body| body.refresh_token) {
+            None | Some(Member::Absent) => None,
+            Some(member) => {
+                let mut check = Check::default();
+                let token = check.required("refresh_token", member);
+                Some(check.finish(|| token)?)
+            }
+        };
+        let caller = caller.0.map(|user| user.as_ref().clone());
+        if token.is_none() && caller.is_none() {
+            let detail = "Send an access token, or a refresh token in the body.";
+            return Err(Error::refused(Code::AuthenticationRequired, detail));
+        }
+        Ok(Self { token, caller })
+    }
+
+    /// The session, and its user if it lives.
+    fn session(&self, conn: &mut diesel::PgConnection, sessions: &Sessions) -> Result<(i64, Option<i64>)> {
+        match (&self.token, &self.caller) {
+            (Some(token), _) => {
+                let id = sessions.session_of(token)?;
+                Ok((id, Session::find(conn, id)?.map(|session| session.user_id)))
+            }
+            (None, Some(user)) => Ok((user.session_id, Some(user.id))),
+            (None, None) => Err(ended()),
+        }
+    }
+}
+
+/// Log out.
+///
+/// Ends the session of the bearer token, or that of a refresh token in the body; its access tokens are refused from
+/// then on. Ending an ended session is no error.
+#[utoipa::path(
+    operation_id = "logout", tag = "auth", security((), ("bearer" = [])),
+    request_body(content = Option<Logout>),
+    responses((status = 204, description = "The session has ended"), Refusals)
+)]
+#[post("/auth/logout")]
+pub async fn logout(
+    caller: MaybeUser,
+    body: OptionalBody<Logout>,
+    db: Data<Db>,
+    sessions: Data<Sessions>,
+    callers: Data<Callers>,
+) -> Result<HttpResponse> {
+    let leaving = Leaving::new(caller, body)?;
+    let user = db
+        .transaction(move |conn| {
+            let (session, user) = leaving.session(conn, &sessions)?;
+            Session::end(conn, session)?;
+            Ok(user)
+        })
+        .await?;
+    if let Some(user) = user {
+        callers.forget(user);
+    }
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}
+
+/// Log out everywhere.
+///
+/// Ends every session of the user of the bearer token, or of a refresh token in the body, this one included. 401
+/// `session_revoked` where the session of the refresh token has ended already: then it speaks for nobody.
+#[utoipa::path(
+    operation_id = "logoutAll", tag = "auth", security((), ("bearer" = [])),
+    request_body(content = Option<Logout>),
+    responses((status = 204, description = "Every session has ended"), Refusals)
+)]
+#[post("/auth/logout-all")]
+pub async fn logout_all(
+    caller: MaybeUser,
+    body: OptionalBody<Logout>,
+    db: Data<Db>,
+    sessions: Data<Sessions>,
+    callers: Data<Callers>,
+) -> Result<HttpResponse> {
+    let leaving = Leaving::new(caller, body)?;
+    let user = db
+        .transaction(move |conn| {
+            let user = leaving.session(conn, &sessions)?.1.ok_or_else(ended)?;
+            Session::end_all(conn, user, None)?;
+            Ok(user)
+        })
+        .await?;
+    callers.forget(user);
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}

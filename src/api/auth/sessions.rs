@@ -1,0 +1,109 @@
+//! Sessions: where a user is logged in.
+
+use actix_web::http::StatusCode;
+use actix_web::web::{Data, Path};
+use actix_web::{HttpResponse, delete, get};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::conditional::Listed;
+use crate::api::document::Refusals;
+use crate::api::page::{self, List, Page, PageQuery, Paged};
+use crate::api::query::Query;
+use crate::api::timestamp;
+use crate::api::urls::Urls;
+use crate::auth::CurrentUser;
+use crate::auth::callers::Callers;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::lookups::cursor::Cursors;
+use crate::models::session;
+
+/// A session: one login, until it is logged out, revoked or not refreshed for too long.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Session {
+    /// For `revokeSession`.
+    pub id: i64,
+    /// What the client called itself when it logged in.
+    #[schema(examples("Mozilla/5.0 (X11; Linux x86_64)"))]
+    pub user_agent: String,
+    /// The address that it logged in from.
+    #[schema(examples("203.0.113.7"))]
+    pub ip: String,
+    /// When the password was given.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When it was last refreshed.
+    #[schema(format = DateTime)]
+    pub last_used_at: String,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// A page of them.
+pub type SessionPage = Page<Session>;
+
+impl Paged for Session {
+    const PAGE: &'static str = "SessionPage";
+}
+
+impl Session {
+    /// As shown to the session `current`.
+    pub fn of(row: &session::Session, current: i64) -> Self {
+        Self {
+            id: row.id,
+            user_agent: row.user_agent.clone(),
+            ip: row.ip.clone(),
+            created_at: timestamp(row.created_at),
+            last_used_at: timestamp(row.last_used_at),
+            current: row.id == current,
+        }
+    }
+}
+
+/// List one's sessions.
+///
+/// The newest login first. An ended session is not listed.
+#[utoipa::path(
+    operation_id = "listSessions", tag = "auth", params(PageQuery), security(("bearer" = [])),
+    responses((status = 200, description = "A page of sessions", body = SessionPage), Refusals)
+)]
+#[get("/auth/sessions")]
+pub async fn list_sessions(
+    user: CurrentUser,
+    query: Query<PageQuery>,
+    db: Data<Db>,
+    cursors: Data<Cursors>,
+    urls: Data<Urls>,
+) -> Result<Listed> {
+    const LIST: List = List::new("/api/v1/auth/sessions", "-created_at");
+    let keyset = query.0.keyset(&cursors, &LIST, page::time)?;
+    let slice = db.run(move |conn| Ok(session::Session::page(conn, user.id, &keyset)?)).await?;
+    let key = |row: &session::Session| (row.created_at.timestamp_micros().into(), row.id);
+    query.0.page(&cursors, &urls, &LIST, slice, key, |row| Session::of(row, user.session_id))
+}
+
+/// Revoke a session.
+///
+/// One's own: its tokens are refused from then on, on every node within a second. 404 for one that has ended, or is
+/// another user's.
+#[utoipa::path(
+    operation_id = "revokeSession", tag = "auth", security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The session's id")),
+    responses((status = 204, description = "The session has ended"), Refusals)
+)]
+#[delete("/auth/sessions/{id}")]
+pub async fn revoke_session(
+    user: CurrentUser,
+    id: Path<String>,
+    db: Data<Db>,
+    callers: Data<Callers>,
+) -> Result<HttpResponse> {
+    let id: i64 = id.parse().map_err(|_| Error::not_found())?;
+    let user_id = user.id;
+    if !db.run(move |conn| Ok(session::Session::end_of(conn, id, user_id)?)).await? {
+        return Err(Error::not_found());
+    }
+    callers.forget(user.id);
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}

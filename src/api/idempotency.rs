@@ -1,0 +1,149 @@
+//! `Idempotency-Key`: a POST that is sent again, because its answer was lost, is done once and answered alike.
+//!
+//! The answer is kept by the transaction that it answers for, so a crash leaves neither or both. While the first request runs,
+//! a lock of the transaction tells the second one so, on whichever node it arrives.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use aws_lc_rs::hmac;
+use chrono::TimeDelta;
+use diesel::PgConnection;
+
+use super::conditional::Versioned;
+use crate::auth::Caller;
+use crate::auth::secret::Secret;
+use crate::auth::sessions::delta;
+use crate::config::Accounts;
+use crate::db::Db;
+use crate::error::{Code, Error, Result, Violation};
+use crate::models::idempotency_key::Name;
+
+/// Says that an answer was given before.
+pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// What the client sends.
+const KEY: &str = "idempotency-key";
+
+/// Most characters of a key.
+const MAX: usize = 128;
+
+/// What all requests share.
+pub struct Idempotency {
+    key: hmac::Key,
+    lifetime: TimeDelta,
+}
+
+impl Idempotency {
+    /// Bodies are compared by a digest under a key of its own, so that the table tells nothing of them.
+    pub fn new(secret: &Secret, settings: &Accounts) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("idempotency")),
+            lifetime: delta(settings.idempotency_lifetime),
+        }
+    }
+}
+
+/// The request's `Idempotency-Key`, if it has one.
+pub struct Once {
+    name: Option<Name>,
+    shared: Data<Idempotency>,
+}
+
+impl Once {
+    /// The request with what its body says. `body` is asked only where there is a key.
+    pub fn of(self, body: impl FnOnce() -> Vec<u8>) -> Request {
+        let digest = |body: Vec<u8>| hmac::sign(&self.shared.key, &body).as_ref().to_vec();
+        Request { named: self.name.map(|name| (name, digest(body()))), lifetime: self.shared.lifetime }
+    }
+}
+
+/// A request that may have been made before.
+#[derive(Clone)]
+pub struct Request {
+    named: Option<(Name, Vec<u8>)>,
+    lifetime: TimeDelta,
+}
+
+impl Request {
+    /// Do `work`, which gives the answer and the id of the user whose data it shows, unless it was done before: then the answer
+    /// of then. The last thing in a transaction. 409 `idempotency_key_in_use` while it is being done, 422
+    /// `idempotency_key_reused` where the key came with another body.
+    pub fn once(
+        &self,
+        conn: &mut PgConnection,
+        work: impl FnOnce(&mut PgConnection) -> Result<(Versioned, i64)>,
+    ) -> Result<Versioned> {
+        let Some((name, digest)) = &self.named else { return work(conn).map(|(answer, _)| answer) };
+        if !name.try_lock(conn)? {
+            return Err(Error::refused(Code::IdempotencyKeyInUse, Code::IdempotencyKeyInUse.entry().meaning)
+                .header(RETRY_AFTER, HeaderValue::from(1)));
+        }
+        if let Some(answer) = self.replay(conn)? {
+            return Ok(answer);
+        }
+        let (answer, owner) = work(conn)?;
+        name.keep(conn, &answer.keep(digest.clone()), owner, self.lifetime)?;
+        Ok(answer)
+    }
+
+    /// The answer of then, before work is done that a transaction should not wait for.
+    pub async fn answer(&self, db: &Db) -> Result<Option<Versioned>> {
+        if self.named.is_none() {
+            return Ok(None);
+        }
+        let request = self.clone();
+        db.run(move |conn| request.replay(conn)).await
+    }
+
+    fn replay(&self, conn: &mut PgConnection) -> Result<Option<Versioned>> {
+        let Some((name, digest)) = &self.named else { return Ok(None) };
+        match name.find(conn)? {
+            Some(kept) if kept.digest == *digest => Ok(Some(Versioned::replay(kept))),
+            Some(_) => {
+                let detail = "This key was sent with another body before.";
+                let violation = Violation::parameter("Idempotency-Key", "idempotency_key_reused", detail);
+                Err(Error::violation(Code::IdempotencyKeyReused, violation))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+impl FromRequest for Once {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(read(request))
+    }
+}
+
+fn read(request: &HttpRequest) -> Result<Once> {
+    let shared = request
+        .app_data::<Data<Idempotency>>()
+        .cloned()
+        .ok_or_else(|| Error::internal("a part of the application is missing"))?;
+    let mut headers = request.headers().get_all(KEY);
+    let Some(header) = headers.next() else { return Ok(Once { name: None, shared }) };
+    let key = header
+        .to_str()
+        .ok()
+        .filter(|key| (1..=MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
+    let (Some(key), None) = (key, headers.next()) else {
+        let detail = "Send one header of 1 to 128 visible ASCII characters.";
+        let violation = Violation::parameter("Idempotency-Key", "invalid_parameter", detail);
+        return Err(Error::violation(Code::InvalidHeader, violation));
+    };
+    let caller =
+        request.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref().map(|user| user.id));
+    let name = Name {
+        caller: caller.unwrap_or_default(),
+        route: format!("{} {}", request.method(), request.path()),
+        key: key.to_owned(),
+    };
+    Ok(Once { name: Some(name), shared })
+}

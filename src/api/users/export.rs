@@ -1,0 +1,153 @@
+//! Everything about a user, as one JSON object.
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::stream;
+use serde::Serialize;
+use tokio::sync::mpsc;
+use utoipa::ToSchema;
+
+use super::{User, may_change};
+use crate::api::auth::sessions::Session;
+use crate::api::document::Refusals;
+use crate::api::path::NamedUser;
+use crate::api::posts::Post;
+use crate::api::profiles::Profile;
+use crate::api::timestamp;
+use crate::api::urls::Urls;
+use crate::auth::CurrentUser;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::lookups::page::{Keyset, MAX_LIMIT, Slice};
+use crate::models::{Viewer, post, profile, session, user};
+
+/// Everything about a user.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only the document knows it; the export is written as a stream")]
+pub struct UserExport {
+    /// When it was begun.
+    #[schema(format = DateTime)]
+    exported_at: String,
+    /// The user, nothing left out.
+    user: User,
+    /// What the user shows.
+    profile: Profile,
+    /// Where the user is logged in.
+    sessions: Vec<Session>,
+    /// What the user has written, drafts included.
+    posts: Vec<Post>,
+}
+
+/// A JSON object on its way to a client, a member after the other.
+struct Writer {
+    sender: mpsc::Sender<Result<Bytes>>,
+    db: Data<Db>,
+}
+
+/// Export everything about a user.
+///
+/// Oneself or staff. It is sent while it is read, so its length is not known beforehand; an export that breaks off is no
+/// JSON.
+#[utoipa::path(
+    operation_id = "exportUser", tag = "users", security(("bearer" = [])),
+    params(("username" = String, Path, description = "Username in any case, or `me`")),
+    responses((status = 200, description = "Everything about the user", body = UserExport), Refusals)
+)]
+#[get("/users/{username}/export")]
+pub async fn export_user(
+    user: CurrentUser,
+    name: NamedUser,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<HttpResponse> {
+    let viewer = user.viewer();
+    // Staff who export another user's see none of that user's sessions as their own.
+    let current = user.session_id;
+    let (row, profile) = db
+        .run(move |conn| {
+            let row = user::User::find(conn, &name.0, viewer)?;
+            may_change(&user, &row)?;
+            let profile = profile::Profile::find(conn, &row.username, Viewer::Staff(row.id))?;
+            Ok((row, profile))
+        })
+        .await?;
+    let shown = Viewer::Staff(row.id);
+    let head = format!(
+        "{{\"exported_at\":{},\"user\":{},\"profile\":{}",
+        json(&timestamp(Utc::now()))?,
+        json(&User::of(&row, shown, &urls))?,
+        json(&Profile::of(&profile, shown, &urls))?,
+    );
+    let (sender, receiver) = mpsc::channel(2);
+    let writer = Writer { sender, db };
+    actix_web::rt::spawn(async move {
+        if let Err(error) = writer.write(head, row.id, current, &urls).await {
+            // The connection breaks off, which a client cannot take for the end.
+            drop(writer.sender.send(Err(error)).await);
+        }
+    });
+    let chunks = stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|chunk| (chunk, receiver))
+    });
+    Ok(HttpResponse::Ok().content_type("application/json").streaming(chunks))
+}
+
+impl Writer {
+    async fn write(&self, head: String, user_id: i64, current: i64, urls: &Urls) -> Result<()> {
+        self.send(head).await?;
+        self.list(
+            "sessions",
+            move |conn, keyset| session::Session::page(conn, user_id, keyset),
+            |row| (row.created_at, row.id),
+            |row| json(&Session::of(&row, current)),
+        )
+        .await?;
+        self.list(
+            "posts",
+            move |conn, keyset| post::Post::written_by(conn, user_id, keyset),
+            |row| (row.post.created_at, row.post.id),
+            |row| json(&Post::of(row, urls)),
+        )
+        .await?;
+        self.send("}".into()).await
+    }
+
+    /// A member that is a list, read page by page.
+    async fn list<R: Send + 'static>(
+        &self,
+        name: &str,
+        page: impl Fn(&mut diesel::PgConnection, &Keyset<DateTime<Utc>>) -> diesel::QueryResult<Slice<R>>
+        + Copy
+        + Send
+        + 'static,
+        place: impl Fn(&R) -> (DateTime<Utc>, i64),
+        show: impl Fn(R) -> Result<String>,
+    ) -> Result<()> {
+        let mut before = format!(",\"{name}\":[");
+        let mut from = None;
+        loop {
+            let keyset = Keyset { limit: MAX_LIMIT, from, backward: false };
+            let slice = self.db.run(move |conn| Ok(page(conn, &keyset)?)).await?;
+            from = slice.rows.last().map(&place);
+            for row in slice.rows {
+                self.send(std::mem::replace(&mut before, ",".into()) + &show(row)?).await?;
+            }
+            if !slice.has_next {
+                // An empty list has not begun yet.
+                let begun = if before == "," { String::new() } else { before };
+                return self.send(begun + "]").await;
+            }
+        }
+    }
+
+    /// Fails when nobody listens any more.
+    async fn send(&self, text: String) -> Result<()> {
+        self.sender.send(Ok(text.into())).await.map_err(|_| Error::internal("the client went away"))
+    }
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::internal)
+}

@@ -1,0 +1,77 @@
+//! One's password.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, put};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::confirm;
+use crate::api::body::Body;
+use crate::api::document::Refusals;
+use crate::api::input::{Check, Member};
+use crate::api::path::NamedUser;
+use crate::auth::{CurrentUser, Guards, passwords};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::events::accounts::Notice;
+use crate::models::user::User;
+
+/// The password, and what it shall be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePassword {
+    /// The present one.
+    #[serde(default)]
+    #[schema(value_type = String, required, format = Password, max_length = 256)]
+    current_password: Member<String>,
+    /// By the rules of a registration.
+    #[serde(default)]
+    #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 256)]
+    new_password: Member<String>,
+}
+
+/// Change one's password.
+///
+/// Every other session ends at once, and every mail's token is void; the session that asks goes on. 422 with
+/// `password_wrong` for a wrong present one, 429 `too_many_attempts` for too many of them.
+#[utoipa::path(
+    operation_id = "changePassword", tag = "users", security(("bearer" = [])), request_body = ChangePassword,
+    params(("username" = String, Path, description = "Oneself, in any case, or `me`")),
+    responses((status = 204, description = "The password is changed"), Refusals)
+)]
+#[put("/users/{username}/password")]
+pub async fn change_password(
+    user: CurrentUser,
+    name: NamedUser,
+    body: Body<ChangePassword>,
+    db: Data<Db>,
+    guards: Data<Guards>,
+) -> Result<HttpResponse> {
+    let viewer = user.viewer();
+    let row = db.run(move |conn| Ok(User::find(conn, &name.0, viewer)?)).await?;
+    if row.id != user.id {
+        return Err(Error::forbidden());
+    }
+    let body = body.get()?;
+    let mut check = Check::default();
+    let current = check.required("current_password", body.current_password);
+    let new = check.required("new_password", body.new_password);
+    if let Some(new) = &new {
+        check.characters("new_password", new);
+        check.faults(passwords::judge(new, &row.username, &row.email, "/new_password"));
+    }
+    let (current, new) = check.finish(|| current.zip(new))?;
+    confirm(&db, &guards, &row, current).await?;
+    let hash = guards.passwords.hash(new).await?;
+    db.transaction(move |conn| {
+        if !row.set_password(conn, &hash, Some(user.session_id))? {
+            // It was changed, or the user deactivated, since we looked: whoever asks now may be somebody else.
+            return Err(super::wrong_password());
+        }
+        Notice::PasswordChanged.send(conn, &row)
+    })
+    .await?;
+    guards.callers.forget(user.id);
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}

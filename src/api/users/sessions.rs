@@ -1,0 +1,42 @@
+//! All sessions of a user, for whoever may administer them.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, delete};
+
+use super::may_change;
+use crate::api::document::Refusals;
+use crate::api::path::NamedUser;
+use crate::auth::CurrentUser;
+use crate::auth::callers::Callers;
+use crate::db::Db;
+use crate::error::Result;
+use crate::models::session::Session;
+use crate::models::user::User;
+
+/// Revoke every session of a user.
+///
+/// Staff anyone's, others their own. On every node within a second.
+#[utoipa::path(
+    operation_id = "revokeUserSessions", tag = "users", security(("bearer" = [])),
+    params(("username" = String, Path, description = "Username in any case, or `me`")),
+    responses((status = 204, description = "Every session has ended"), Refusals)
+)]
+#[delete("/users/{username}/sessions")]
+pub async fn revoke_user_sessions(
+    user: CurrentUser,
+    name: NamedUser,
+    db: Data<Db>,
+    callers: Data<Callers>,
+) -> Result<HttpResponse> {
+    let revoked = db
+        .transaction(move |conn| {
+            let row = User::find(conn, &name.0, user.viewer())?;
+            may_change(&user, &row)?;
+            Session::end_all(conn, row.id, None)?;
+            Ok(row.id)
+        })
+        .await?;
+    callers.forget(revoked);
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}

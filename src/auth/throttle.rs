@@ -1,0 +1,217 @@
+//! Who tries too often waits: logins, registrations, mails. Counted in the database, so for all nodes together.
+//!
+//! A try is counted before its outcome is known, and taken back when it was right: otherwise a hundred parallel tries would all
+//! be the first. A refused try counts nothing, so the wait that was told is the wait.
+
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use aws_lc_rs::hmac;
+use chrono::{TimeDelta, Utc};
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
+
+use super::secret::Secret;
+use super::sessions::delta;
+use crate::config::{Accounts, Switch};
+use crate::error::{Code, Error, Result};
+use crate::models::names::fold;
+use crate::models::throttle::{self, Rule};
+
+/// What is counted together, and how much of it costs no wait.
+#[derive(Debug)]
+pub struct Policy {
+    /// What a client sees of it.
+    name: &'static str,
+    /// Tries that cost no wait.
+    free: i32,
+    /// After this many seconds without a try nothing is held against anybody.
+    window: u32,
+}
+
+/// Logins of one account.
+static LOGIN_ACCOUNT: Policy = Policy { name: "login-account", free: 10, window: 900 };
+/// Logins from one network, whoever logs in: an office has one address.
+static LOGIN_NETWORK: Policy = Policy { name: "login-network", free: 50, window: 900 };
+/// Passwords that a logged-in user is asked for once more.
+static PASSWORD: Policy = Policy { name: "password", free: 10, window: 900 };
+/// Registrations from one network.
+static REGISTRATION: Policy = Policy { name: "registration", free: 30, window: 3600 };
+/// Mails that somebody asks for to one address.
+static MAIL_ADDRESS: Policy = Policy { name: "mail-address", free: 3, window: 3600 };
+/// Mails that somebody asks for from one network.
+static MAIL_NETWORK: Policy = Policy { name: "mail-network", free: 20, window: 3600 };
+
+/// No window is longer, so older buckets are empty.
+pub const FORGETS_AFTER: TimeDelta = TimeDelta::hours(2);
+
+/// The throttle.
+#[derive(Clone)]
+pub struct Throttle {
+    key: hmac::Key,
+    is_on: bool,
+    longest: TimeDelta,
+    known_network: TimeDelta,
+}
+
+/// Something that is counted: a policy, and of whom.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    policy: &'static Policy,
+    key: Vec<u8>,
+}
+
+/// The buckets of a login.
+#[derive(Clone, Debug)]
+pub struct LoginBuckets {
+    network: Bucket,
+    accounts: Vec<(Option<i64>, Bucket)>,
+}
+
+impl Throttle {
+    /// As the settings say.
+    pub fn new(secret: &Secret, settings: &Accounts) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("throttle")),
+            is_on: settings.throttle == Switch::On,
+            longest: delta(settings.throttle_delay),
+            known_network: delta(settings.known_network),
+        }
+    }
+
+    fn bucket(&self, policy: &'static Policy, of: &[&str]) -> Bucket {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [policy.name].iter().chain(of) {
+            context.update(part.as_bytes());
+            context.update(&[0]);
+        }
+        Bucket { policy, key: context.sign().as_ref().to_vec() }
+    }
+
+    /// What a registration from this network counts in.
+    pub fn registration(&self, network: &str) -> Vec<Bucket> {
+        vec![self.bucket(&REGISTRATION, &[network])]
+    }
+
+    /// What a wish for a mail counts in.
+    pub fn mail(&self, email: &str, network: &str) -> Vec<Bucket> {
+        vec![self.bucket(&MAIL_ADDRESS, &[&fold(email)]), self.bucket(&MAIL_NETWORK, &[network])]
+    }
+
+    /// What asking a user for the password once more counts in.
+    pub fn password(&self, user_id: i64) -> Vec<Bucket> {
+        vec![self.bucket(&PASSWORD, &[&user_id.to_string()])]
+    }
+
+    /// What a login counts in: the network, and every account that it may mean. An account has a bucket of its own for each
+    /// network that its owner logged in from lately, so that strangers elsewhere cannot lock the owner out.
+    pub fn login(
+        &self,
+        conn: &mut PgConnection,
+        login: &str,
+        users: &[i64],
+        network: &str,
+    ) -> Result<LoginBuckets> {
+        let at_home = throttle::at_home(conn, users, network, Utc::now() - self.known_network)?;
+        let mut accounts: Vec<_> = users
+            .iter()
+            .map(|user| {
+                let id = user.to_string();
+                let whose =
+                    if at_home.contains(user) { vec!["user", &id, network] } else { vec!["user", &id] };
+                (Some(*user), self.bucket(&LOGIN_ACCOUNT, &whose))
+            })
+            .collect();
+        if accounts.is_empty() {
+            accounts.push((None, self.bucket(&LOGIN_ACCOUNT, &["login", &fold(login)])));
+        }
+        Ok(LoginBuckets { network: self.bucket(&LOGIN_NETWORK, &[network]), accounts })
+    }
+
+    /// Count a try in all of these buckets, or in none: 429 where one is blocked, which rolls the transaction back.
+    pub fn take<'a>(
+        &self,
+        conn: &mut PgConnection,
+        buckets: impl IntoIterator<Item = &'a Bucket>,
+    ) -> Result<()> {
+        if !self.is_on {
+            return Ok(());
+        }
+        // What a crash loses of it is no loss.
+        conn.batch_execute("SET LOCAL synchronous_commit = off")?;
+        let mut buckets: Vec<_> = buckets.into_iter().collect();
+        // In one order, so that two who wait for each other's rows cannot lock each other out.
+        buckets.sort_by(|a, b| a.key.cmp(&b.key));
+        for bucket in &buckets {
+            let rule = Rule {
+                free: bucket.policy.free,
+                forgets_after: TimeDelta::seconds(bucket.policy.window.into()),
+                longest: self.longest,
+            };
+            if !throttle::take(conn, &bucket.key, rule)? {
+                let keys: Vec<_> = buckets.iter().map(|bucket| bucket.key.clone()).collect();
+                let wait = throttle::blocked_for(conn, &keys)?;
+                return Err(refusal(bucket.policy, wait.to_std().unwrap_or_default()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A try that was right was none.
+    pub fn give_back(&self, conn: &mut PgConnection, buckets: &[Bucket]) -> Result<()> {
+        for bucket in buckets.iter().filter(|_| self.is_on) {
+            throttle::give_back(conn, &bucket.key)?;
+        }
+        Ok(())
+    }
+
+    /// This user has logged in from this network: nothing is held against the account any more. It is still held against
+    /// another account that the login may have meant.
+    pub fn succeed(
+        &self,
+        conn: &mut PgConnection,
+        buckets: &LoginBuckets,
+        user_id: i64,
+        network: &str,
+    ) -> Result<()> {
+        throttle::remember_home(conn, user_id, network)?;
+        if !self.is_on {
+            return Ok(());
+        }
+        throttle::give_back(conn, &buckets.network.key)?;
+        for (_, bucket) in buckets.accounts.iter().filter(|(user, _)| *user == Some(user_id)) {
+            throttle::empty(conn, &bucket.key)?;
+        }
+        Ok(())
+    }
+}
+
+impl LoginBuckets {
+    /// All of them.
+    pub fn all(&self) -> Vec<Bucket> {
+        self.accounts.iter().map(|(_, bucket)| bucket.clone()).chain([self.network.clone()]).collect()
+    }
+}
+
+/// 429 with the wait in whole seconds, and what was exceeded in the fields of draft-ietf-httpapi-ratelimit-headers.
+fn refusal(policy: &Policy, wait: Duration) -> Error {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let seconds = seconds.max(1);
+    let mut error = Error::refused(
+        Code::TooManyAttempts,
+        format!(
+            "Too many tries. The next one is taken in {seconds} seconds; trying earlier changes nothing."
+        ),
+    )
+    .header(RETRY_AFTER, HeaderValue::from(seconds));
+    let fields = [
+        ("ratelimit-policy", format!("\"{}\";q={};w={}", policy.name, policy.free, policy.window)),
+        ("ratelimit", format!("\"{}\";r=0;t={seconds}", policy.name)),
+    ];
+    for (name, value) in fields {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            error = error.header(HeaderName::from_static(name), value);
+        }
+    }
+    error
+}

@@ -1,0 +1,159 @@
+//! What nodes tell each other through the database: one connection that listens, on a thread of its own.
+//!
+//! A notice is sent by a trigger in the transaction that causes it, so it comes with the commit or not at all, whoever made the
+//! change. What is missed while the connection is away is not sent again: [`News::Connected`] says so.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+/// How long the last word of the database stands. After that a node must not rely on having heard everything.
+pub const HEARING: Duration = Duration::from_secs(1);
+/// How often the connection is looked at. libpq could be waited for, but diesel does not lend its socket.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often the database is asked whether it is there: several times within [`HEARING`].
+const BEAT: Duration = Duration::from_millis(250);
+/// How long to wait before the next try to connect.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Something that another node, or this one, did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The connection is new, so anything may have been missed.
+    Connected,
+    /// A user, or one of the user's sessions, is not what it was.
+    User(i64),
+    /// There are other signing keys.
+    Keys,
+    /// There are new jobs.
+    Jobs,
+}
+
+impl News {
+    /// `None` for what a newer version may send.
+    fn parse(payload: &str) -> Option<Self> {
+        match payload.split_once(' ').unwrap_or((payload, "")) {
+            ("user", id) => id.parse().ok().map(Self::User),
+            ("keys", _) => Some(Self::Keys),
+            ("jobs", _) => Some(Self::Jobs),
+            _ => None,
+        }
+    }
+}
+
+/// The thread that listens. It ends when this is dropped.
+pub struct Listener {
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// When the question was sent to which the database last answered: everything committed before it has been heard.
+    heard: Mutex<Option<Instant>>,
+    is_over: AtomicBool,
+}
+
+impl Listener {
+    /// Listen to the schema of `url`, for as long as it takes to connect. `hear` is called on the listener's thread, with what
+    /// came at once; while it works, nothing else is heard.
+    pub fn start(url: &str, hear: impl FnMut(&[News]) + Send + 'static) -> std::io::Result<Self> {
+        let state = Arc::new(State::default());
+        let (url, shared) = (url.to_owned(), Arc::clone(&state));
+        thread::Builder::new().name("listener".into()).spawn(move || listen(&url, &shared, hear))?;
+        Ok(Self { state })
+    }
+
+    /// Whether everything is known that was committed more than [`HEARING`] ago.
+    pub fn is_hearing(&self) -> bool {
+        let heard = *self.state.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.is_some_and(|heard| heard.elapsed() < HEARING)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.state.is_over.store(true, Ordering::Release);
+    }
+}
+
+fn listen(url: &str, state: &State, mut hear: impl FnMut(&[News])) {
+    let mut was_told = false;
+    while !state.is_over.load(Ordering::Acquire) {
+        let ended = connect(url).and_then(|mut conn| {
+            hear(&[News::Connected]);
+            was_told = false;
+            follow(&mut conn, state, &mut hear)
+        });
+        if let Err(cause) = ended {
+            // Once per outage, and not for one that we make ourselves.
+            if !was_told && !state.is_over.load(Ordering::Acquire) {
+                tracing::warn!(%cause, "cannot hear other nodes; asking the database per request meanwhile");
+            }
+            was_told = true;
+            thread::sleep(RETRY);
+        }
+    }
+}
+
+fn connect(url: &str) -> Result<PgConnection, Box<dyn std::error::Error>> {
+    #[derive(QueryableByName)]
+    struct Channel {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    let mut conn = PgConnection::establish(url)?;
+    conn.batch_execute("SET application_name = 'plaza listener'")?;
+    let channel: Channel =
+        diesel::sql_query("SELECT quote_ident(channel()) AS name").get_result(&mut conn)?;
+    conn.batch_execute(&format!("LISTEN {}", channel.name))?;
+    Ok(conn)
+}
+
+/// Until the connection breaks, or nobody listens any more.
+fn follow(
+    conn: &mut PgConnection,
+    state: &State,
+    hear: &mut impl FnMut(&[News]),
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut asked: Option<Instant> = None;
+    while !state.is_over.load(Ordering::Acquire) {
+        let beat = asked.is_none_or(|asked| asked.elapsed() >= BEAT).then(Instant::now);
+        if beat.is_some() {
+            conn.batch_execute("SELECT 1")?;
+        }
+        let news = conn
+            .notifications_iter()
+            .filter_map(|notice| notice.map(|notice| News::parse(&notice.payload)).transpose())
+            .collect::<QueryResult<Vec<_>>>()?;
+        if !news.is_empty() {
+            hear(&news);
+        }
+        if beat.is_some() {
+            asked = beat;
+            *state.heard.lock().unwrap_or_else(PoisonError::into_inner) = beat;
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_newer_version_says_is_passed_over() {
+        assert_eq!(News::parse("user 7"), Some(News::User(7)));
+        assert_eq!(News::parse("keys"), Some(News::Keys));
+        assert_eq!(News::parse("jobs"), Some(News::Jobs));
+        for unknown in ["", "user", "user x", "weather fine"] {
+            assert_eq!(News::parse(unknown), None, "{unknown}");
+        }
+    }
+}

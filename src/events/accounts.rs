@@ -1,0 +1,174 @@
+//! The mails of accounts: confirm an address, set a new password, and what a user should know.
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::mail::{Letter, Mailer, letters};
+use super::{Failure, Outcome};
+use crate::auth::mail_tokens::MailTokens;
+use crate::db::Db;
+use crate::error::Result;
+use crate::models::account_token::{AccountToken, Purpose};
+use crate::models::job::NewJob;
+use crate::models::names::Email;
+use crate::models::user::User;
+
+/// The job that tells a user something: `{what, to, username}`.
+pub const NOTICE: &str = "mail.notice";
+
+/// Something that a user should know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Another address was given; it counts once it is confirmed.
+    AddressChangeRequested,
+    /// Another address counts now.
+    AddressChanged,
+    /// The password is another now.
+    PasswordChanged,
+}
+
+impl Notice {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::AddressChangeRequested => "address_change_requested",
+            Self::AddressChanged => "address_changed",
+            Self::PasswordChanged => "password_changed",
+        }
+    }
+
+    /// Tell `user` at the address as it is in the row, once the transaction stands.
+    pub fn send(self, conn: &mut diesel::PgConnection, user: &User) -> Result<()> {
+        let payload = json!({ "what": self.as_str(), "to": user.email, "username": user.username });
+        Ok(NewJob { kind: NOTICE, payload, user_id: Some(user.id) }.insert(conn)?)
+    }
+
+    fn letter(what: &str, to: &str, username: &str) -> Option<Letter> {
+        let all = [Self::AddressChangeRequested, Self::AddressChanged, Self::PasswordChanged];
+        let write = match all.into_iter().find(|notice| notice.as_str() == what)? {
+            Self::AddressChangeRequested => letters::address_change_requested,
+            Self::AddressChanged => letters::address_changed,
+            Self::PasswordChanged => letters::password_changed,
+        };
+        Some(write(username).to(to))
+    }
+}
+
+/// Writes them.
+pub struct AccountMails {
+    /// Where tokens and users are.
+    pub db: Data<Db>,
+    /// Makes the tokens.
+    pub tokens: Data<MailTokens>,
+    /// Delivers.
+    pub mailer: Mailer,
+    /// Where links lead, without a slash at the end.
+    pub app_url: String,
+}
+
+#[derive(Deserialize)]
+struct Wanted {
+    purpose: String,
+    email: String,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    purpose: String,
+    token: i64,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    what: String,
+    to: String,
+    username: String,
+}
+
+impl AccountMails {
+    /// Whoever has the address gets a token; nobody gets nothing. A confirmed address needs none to be confirmed again.
+    pub async fn want(self: Arc<Self>, payload: Value) -> Outcome {
+        let Wanted { purpose, email } = read(payload)?;
+        let purpose = purpose_of(&purpose)?;
+        let email = Email::parse(&email).ok_or_else(|| unreadable(&"no address"))?;
+        let tokens = self.tokens.clone();
+        let sent = self.db.transaction(move |conn| {
+            let Some(user) = User::by_email(conn, &email)? else { return Ok(()) };
+            if purpose == Purpose::ConfirmAddress && user.email_verified_at.is_some() {
+                return Ok(());
+            }
+            // To the address as its owner wrote it: another spelling that folds to it may be somebody else's.
+            match Email::parse(&user.email) {
+                Some(own) => tokens.send(conn, user.id, purpose, &own),
+                None => Ok(()),
+            }
+        });
+        Ok(sent.await?)
+    }
+
+    /// The token of a row, unless that is void or expired by now.
+    pub async fn send_token(self: Arc<Self>, payload: Value) -> Outcome {
+        let Token { purpose, token } = read(payload)?;
+        let purpose = purpose_of(&purpose)?;
+        let found = self.db.run(move |conn| Ok(AccountToken::find(conn, token, purpose)?)).await?;
+        let Some(found) = found else { return Ok(()) };
+        let token = self.tokens.token(found.id, purpose)?;
+        let (username, lifetime) = (&found.user.username, self.tokens.lifetime(purpose));
+        let lifetime = lifetime.to_std().unwrap_or_default();
+        let letter = match purpose {
+            Purpose::ResetPassword => {
+                letters::reset_password(username, &self.link("reset-password", &token), lifetime)
+            }
+            Purpose::ConfirmAddress => {
+                let link = self.link("confirm-email", &token);
+                if found.email_key == found.user.email_key {
+                    letters::confirm_address(username, &link, lifetime)
+                } else {
+                    letters::confirm_new_address(username, &link, lifetime)
+                }
+            }
+        };
+        self.deliver(&letter.to(&found.email)).await
+    }
+
+    /// Something that a user should know.
+    pub async fn send_notice(self: Arc<Self>, payload: Value) -> Outcome {
+        let Told { what, to, username } = read(payload)?;
+        let letter = Notice::letter(&what, &to, &username).ok_or_else(|| unreadable(&"no such notice"))?;
+        self.deliver(&letter).await
+    }
+
+    async fn deliver(&self, letter: &Letter) -> Outcome {
+        self.mailer.send(letter).await.map_err(|error| {
+            if error.is_permanent() {
+                Failure::Lasting(error.to_string())
+            } else {
+                Failure::Passing(error.to_string())
+            }
+        })
+    }
+
+    /// Tokens are base64url, so nothing needs escaping.
+    fn link(&self, page: &str, token: &str) -> String {
+        format!("{}/{page}?token={token}", self.app_url)
+    }
+}
+
+fn read<T: DeserializeOwned>(payload: Value) -> Result<T, Failure> {
+    serde_json::from_value(payload).map_err(|error| unreadable(&error))
+}
+
+fn purpose_of(text: &str) -> Result<Purpose, Failure> {
+    [Purpose::ConfirmAddress, Purpose::ResetPassword]
+        .into_iter()
+        .find(|purpose| purpose.as_str() == text)
+        .ok_or_else(|| unreadable(&"no such purpose"))
+}
+
+/// A job that no version of this program wrote.
+fn unreadable(cause: &impl ToString) -> Failure {
+    Failure::Lasting(format!("the payload cannot be read: {}", cause.to_string()))
+}

@@ -1,0 +1,82 @@
+//! What purges itself: rows that nobody needs any more, in small batches, by whichever node is alive.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use chrono::{TimeDelta, Utc};
+use diesel::{PgConnection, QueryResult};
+use tokio::sync::watch;
+
+use crate::auth::keys::Keys;
+use crate::auth::throttle;
+use crate::db::Db;
+use crate::error::Result;
+use crate::models::account_token::AccountToken;
+use crate::models::job::Job;
+use crate::models::session::Session;
+use crate::models::{idempotency_key, throttle as buckets};
+
+/// How often.
+const EVERY: Duration = Duration::from_mins(1);
+/// Rows that one statement deletes: few enough to hold no lock for long.
+const BATCH: i64 = 500;
+/// How long a job that was given up can be looked at.
+const FAILED_JOBS: TimeDelta = TimeDelta::days(30);
+
+/// Purges.
+#[derive(Clone)]
+pub struct Housekeeping {
+    /// Where.
+    pub db: Data<Db>,
+    /// How long an access token lives, and so a key that signed one.
+    pub access_lifetime: TimeDelta,
+    /// How long a network counts as a user's own.
+    pub known_network: TimeDelta,
+}
+
+impl Housekeeping {
+    /// Until `stop` says so.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            match self.sweep().await {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, "purged"),
+                // The pool has logged an outage; anything else is worth a look, but not the end.
+                Err(error) => tracing::debug!(cause = %error, "the purge did not end"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                // Told to, or nobody is left who could tell.
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    /// Delete everything that has had its time. How many rows it were.
+    pub async fn sweep(&self) -> Result<usize> {
+        let (lifetime, known) = (self.access_lifetime, self.known_network);
+        let mut rows = self.db.transaction(move |conn| Keys::purge(conn, lifetime)).await?;
+        let now = Utc::now();
+        rows += self.batches(|conn| Session::purge(conn, BATCH)).await?;
+        rows += self.batches(|conn| AccountToken::purge(conn, BATCH)).await?;
+        rows += self.batches(|conn| idempotency_key::purge(conn, BATCH)).await?;
+        rows += self.batches(move |conn| buckets::purge(conn, now - throttle::FORGETS_AFTER, BATCH)).await?;
+        rows += self.batches(move |conn| buckets::purge_homes(conn, now - known, BATCH)).await?;
+        rows += self.batches(move |conn| Job::purge(conn, now - FAILED_JOBS, BATCH)).await?;
+        Ok(rows)
+    }
+
+    async fn batches(
+        &self,
+        purge: impl Fn(&mut PgConnection) -> QueryResult<usize> + Copy + Send + 'static,
+    ) -> Result<usize> {
+        let mut rows = 0;
+        loop {
+            let batch = self.db.transaction(move |conn| Ok(purge(conn)?)).await?;
+            rows += batch;
+            if batch < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+                return Ok(rows);
+            }
+        }
+    }
+}

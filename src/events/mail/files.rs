@@ -1,0 +1,115 @@
+//! The way without an SMTP server: every mail is a file.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use chrono::Utc;
+use uuid::Uuid;
+
+use super::MailError;
+
+/// A folder that mails are written to. Whoever can read it can take over accounts, so only its owner can.
+#[derive(Clone)]
+pub(super) struct Files {
+    folder: PathBuf,
+}
+
+impl Files {
+    /// Make the folder if it is absent, readable by its owner only.
+    pub(super) fn open(folder: &Path) -> Result<Self, MailError> {
+        let files = Self { folder: folder.to_owned() };
+        files.in_folder(|_| Ok(()))?;
+        Ok(files)
+    }
+
+    /// Write a mail, whose name then sorts by time; answers where it is. A few kilobytes, so it does not leave the thread.
+    pub(super) fn write(&self, mail: &[u8]) -> Result<PathBuf, MailError> {
+        let name = format!("{}-{}.eml", Utc::now().format("%Y%m%dT%H%M%S%.3fZ"), Uuid::new_v4().simple());
+        self.in_folder(|folder| {
+            let (aside, path) = (folder.join(format!(".{name}.part")), folder.join(name));
+            write_private(&aside, mail).and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
+                // The error is what counts; there may be nothing to remove.
+                let _ = fs::remove_file(&aside);
+            })?;
+            Ok(path)
+        })
+    }
+
+    /// Write and remove a small file.
+    pub(super) fn probe(&self) -> Result<String, MailError> {
+        self.in_folder(|folder| {
+            let path = folder.join(format!(".probe-{}", Uuid::new_v4().simple()));
+            write_private(&path, b"probe")?;
+            fs::remove_file(&path)
+        })?;
+        Ok(format!("no SMTP server set; mails become files in {}", self.folder.display()))
+    }
+
+    /// Somebody may have removed the folder since it was made.
+    fn in_folder<T>(&self, work: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T, MailError> {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)
+            .and_then(|()| work(&self.folder))
+            .map_err(|source| MailError::Folder { folder: self.folder.clone(), source })
+    }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_the_owner_reads_a_mail() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("deep/mail");
+        let path = Files::open(&folder).unwrap().write(b"mail").unwrap();
+        assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
+        assert_eq!(fs::read(&path).unwrap(), b"mail");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left aside");
+
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap();
+        let (time, random) = name.strip_suffix(".eml").and_then(|name| name.split_once('-')).unwrap();
+        assert!(chrono::NaiveDateTime::parse_from_str(time, "%Y%m%dT%H%M%S%.3fZ").is_ok(), "{name}");
+        assert_eq!(random.len(), 32, "{name}");
+    }
+
+    #[test]
+    fn a_removed_folder_is_made_again() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("mail");
+        let files = Files::open(&folder).unwrap();
+        fs::remove_dir(&folder).unwrap();
+        assert!(files.write(b"mail").unwrap().is_file());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_an_error() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("mail");
+        fs::write(&folder, "in the way").unwrap();
+        let error = Files::open(&folder).err().unwrap();
+        assert!(matches!(error, MailError::Folder { .. }) && !error.is_permanent(), "{error}");
+    }
+
+    #[test]
+    fn a_probe_leaves_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let answer = Files::open(data.path()).unwrap().probe().unwrap();
+        assert_eq!(answer, format!("no SMTP server set; mails become files in {}", data.path().display()));
+        assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,183 @@
+//! What happens after a transaction: the outbox, who works it off, and what purges itself.
+//!
+//! A job stands in the database once the transaction that causes it does. Whichever node is alive takes it, woken by a notice,
+//! and does it at least once: a receiver must not mind doing a job twice. What fails is tried again after a delay that grows.
+//!
+//! A receiver is one function, and one line in [`receivers`].
+
+pub mod accounts;
+pub mod housekeeping;
+pub mod mail;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use serde_json::Value;
+use tokio::sync::{Notify, watch};
+
+use crate::auth::mail_tokens::{SEND_TOKEN, WANT_TOKEN};
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::models::job::Job;
+use accounts::{AccountMails, NOTICE};
+
+/// Jobs that one node does at once.
+const AT_ONCE: i64 = 4;
+/// After this time a job is taken to be abandoned. No receiver may work longer.
+const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// The longest time between two looks, should a notice get lost.
+const LOOK: Duration = Duration::from_secs(10);
+/// The delay after the first failure; it doubles with each.
+const FIRST_DELAY: i64 = 2;
+/// The longest delay, in seconds.
+const LONGEST_DELAY: i64 = 3600;
+
+/// What becomes of a job.
+pub type Outcome = Result<(), Failure>;
+
+/// Why a job is not done. The text goes to the log and into the table, so it names no address and no token.
+#[derive(Debug)]
+pub enum Failure {
+    /// It may work later.
+    Passing(String),
+    /// It never will.
+    Lasting(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Passing(error.to_string())
+    }
+}
+
+type Work = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// Does the jobs of one kind.
+struct Receiver {
+    kind: &'static str,
+    /// How often a job is tried at the most.
+    tries: i32,
+    work: Box<dyn Fn(Value) -> Work>,
+}
+
+impl Receiver {
+    fn new<F: Future<Output = Outcome> + 'static>(
+        kind: &'static str,
+        tries: i32,
+        work: impl Fn(Value) -> F + 'static,
+    ) -> Self {
+        Self { kind, tries, work: Box::new(move |payload| Box::pin(work(payload))) }
+    }
+}
+
+/// Who does what. Twenty tries of a mail take about half a day.
+fn receivers(mails: &Arc<AccountMails>) -> Vec<Receiver> {
+    let (wanted, token, notice) = (Arc::clone(mails), Arc::clone(mails), Arc::clone(mails));
+    vec![
+        Receiver::new(WANT_TOKEN, 20, move |payload| Arc::clone(&wanted).want(payload)),
+        Receiver::new(SEND_TOKEN, 20, move |payload| Arc::clone(&token).send_token(payload)),
+        Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
+    ]
+}
+
+/// Works the jobs off, on the thread that runs it.
+pub struct Dispatcher {
+    db: Data<Db>,
+    wake: Arc<Notify>,
+    receivers: Vec<Receiver>,
+}
+
+impl Dispatcher {
+    /// `wake` is told of new jobs.
+    pub fn new(db: Data<Db>, wake: Arc<Notify>, mails: &Arc<AccountMails>) -> Self {
+        Self { db, wake, receivers: receivers(mails) }
+    }
+
+    /// Until `stop` says so; a job that has begun is finished.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        loop {
+            let wait = match self.work_off().await {
+                Ok(wait) => wait,
+                // The pool has logged it.
+                Err(_) => Duration::from_secs(1),
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+                // Told to, or nobody is left who could tell.
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    /// Everything that is due. How long until there is more.
+    async fn work_off(&self) -> Result<Duration> {
+        loop {
+            let kinds = self.kinds();
+            let jobs = self.db.run(move |conn| Ok(Job::take(conn, &kinds, AT_ONCE, LEASE)?)).await?;
+            if jobs.is_empty() {
+                let kinds = self.kinds();
+                let due = self.db.run(move |conn| Ok(Job::next_due(conn, &kinds)?)).await?;
+                return Ok(due.and_then(|due| due.to_std().ok()).unwrap_or(LOOK).min(LOOK));
+            }
+            for settled in join_all(jobs.into_iter().map(|job| self.attempt(job))).await {
+                settled?;
+            }
+        }
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        self.receivers.iter().map(|receiver| receiver.kind).collect()
+    }
+
+    async fn attempt(&self, job: Job) -> Result<()> {
+        let Some(receiver) = self.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
+            return Ok(());
+        };
+        let outcome = (receiver.work)(job.payload.clone()).await;
+        let (error, delay) = match outcome {
+            Ok(()) => return self.db.run(move |conn| Ok(job.done(conn)?)).await,
+            Err(Failure::Passing(error)) if job.attempts < receiver.tries => {
+                (error, Some(delay(job.attempts)))
+            }
+            Err(Failure::Passing(error) | Failure::Lasting(error)) => (error, None),
+        };
+        match delay {
+            Some(delay) => {
+                tracing::warn!(kind = job.kind, job = job.id, attempt = job.attempts, again_in = %delay, cause = error, "a job failed");
+            }
+            None => {
+                tracing::error!(
+                    kind = job.kind,
+                    job = job.id,
+                    attempt = job.attempts,
+                    cause = error,
+                    "a job is given up"
+                );
+            }
+        }
+        self.db.run(move |conn| Ok(job.failed(conn, &error, delay)?)).await
+    }
+}
+
+/// After so many attempts.
+fn delay(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(20);
+    TimeDelta::seconds((FIRST_DELAY << doublings).min(LONGEST_DELAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_an_hour() {
+        let seconds: Vec<i64> =
+            [1, 2, 3, 10, 11, 12, 1000].into_iter().map(|n| delay(n).num_seconds()).collect();
+        assert_eq!(seconds, [2, 4, 8, 1024, 2048, 3600, 3600]);
+    }
+}

@@ -1,0 +1,118 @@
+//! Account tokens: what the links of mails stand on.
+
+use chrono::TimeDelta;
+use diesel::dsl::now;
+use diesel::prelude::*;
+use diesel::sql_types::{Interval, Timestamptz};
+
+use super::names::Email;
+use super::user::User;
+use crate::schema::{account_tokens, users};
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To show that mail to an address reaches the user.
+    ConfirmAddress,
+    /// To set a password without knowing the present one.
+    ResetPassword,
+}
+
+impl Purpose {
+    /// As the table and the jobs say it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ConfirmAddress => "confirm_address",
+            Self::ResetPassword => "reset_password",
+        }
+    }
+}
+
+/// A row of `account_tokens` that has not expired, and its user, who is active.
+#[derive(Clone, Debug, Queryable)]
+pub struct AccountToken {
+    /// What the token is derived from.
+    pub id: i64,
+    /// Where the mail goes.
+    pub email: String,
+    /// The key that the address is found by.
+    pub email_key: String,
+    /// Whom the token speaks for.
+    pub user: User,
+}
+
+/// What it takes to make one.
+#[derive(Debug)]
+pub struct NewAccountToken<'a> {
+    /// Random, so that no token ever comes again.
+    pub id: i64,
+    /// Whom it speaks for.
+    pub user_id: i64,
+    /// What it is good for.
+    pub purpose: Purpose,
+    /// Where the mail goes.
+    pub email: &'a Email,
+    /// SHA-256 of the token.
+    pub token_hash: &'a [u8],
+    /// How long it is good for.
+    pub lifetime: TimeDelta,
+}
+
+impl NewAccountToken<'_> {
+    /// Keep it.
+    pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::insert_into(account_tokens::table)
+            .values((
+                account_tokens::id.eq(self.id),
+                account_tokens::user_id.eq(self.user_id),
+                account_tokens::purpose.eq(self.purpose.as_str()),
+                account_tokens::email.eq(self.email.as_str()),
+                account_tokens::email_key.eq(self.email.key()),
+                account_tokens::token_hash.eq(self.token_hash),
+                account_tokens::expires_at
+                    .eq(diesel::dsl::sql::<Timestamptz>("now() + ").bind::<Interval, _>(self.lifetime)),
+            ))
+            .execute(conn)
+            .map(drop)
+    }
+}
+
+impl AccountToken {
+    /// By id and purpose, unless it has expired or its user is inactive.
+    pub fn find(conn: &mut PgConnection, id: i64, purpose: Purpose) -> QueryResult<Option<Self>> {
+        account_tokens::table
+            .inner_join(users::table)
+            .filter(account_tokens::id.eq(id).and(account_tokens::purpose.eq(purpose.as_str())))
+            .filter(account_tokens::expires_at.gt(now).and(users::is_active))
+            .select((account_tokens::id, account_tokens::email, account_tokens::email_key, User::as_select()))
+            .first(conn)
+            .optional()
+    }
+
+    /// Use it up: whether it was there still, with this hash. Of parallel tries one succeeds.
+    pub fn spend(&self, conn: &mut PgConnection, token_hash: &[u8]) -> QueryResult<bool> {
+        let unspent = account_tokens::table
+            .find(self.id)
+            .filter(account_tokens::token_hash.eq(token_hash).and(account_tokens::expires_at.gt(now)));
+        Ok(diesel::delete(unspent).execute(conn)? > 0)
+    }
+
+    /// Void every token of a user: the password or the address is another now.
+    pub fn void_all(conn: &mut PgConnection, user_id: i64) -> QueryResult<()> {
+        diesel::delete(account_tokens::table.filter(account_tokens::user_id.eq(user_id)))
+            .execute(conn)
+            .map(drop)
+    }
+
+    /// Delete up to `most` that expired; how many it were.
+    pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
+        let expired = account_tokens::table
+            .filter(account_tokens::expires_at.le(now))
+            .limit(most)
+            .select(account_tokens::id)
+            .for_update()
+            .skip_locked()
+            .load::<i64>(conn)?;
+        diesel::delete(account_tokens::table.filter(account_tokens::id.eq_any(expired))).execute(conn)
+    }
+}

@@ -1,0 +1,108 @@
+//! Jobs: the outbox. Written by the transaction that causes them, done by whichever node is alive.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::now;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Interval, Timestamptz};
+use serde_json::Value;
+
+use crate::schema::jobs;
+
+/// Something to do.
+#[derive(Clone, Debug, Queryable, Selectable, QueryableByName)]
+#[diesel(table_name = jobs, check_for_backend(diesel::pg::Pg))]
+#[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
+pub struct Job {
+    pub id: i64,
+    pub kind: String,
+    pub payload: Value,
+    pub attempts: i32,
+}
+
+/// What it takes to have something done.
+#[derive(Insertable, Debug)]
+#[diesel(table_name = jobs)]
+pub struct NewJob {
+    /// Which receiver does it.
+    pub kind: &'static str,
+    /// What the receiver needs to know.
+    pub payload: Value,
+    /// Whom it is about, if it is void without them.
+    pub user_id: Option<i64>,
+}
+
+impl NewJob {
+    /// Have it done once the transaction stands.
+    pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::insert_into(jobs::table).values(self).execute(conn).map(drop)
+    }
+}
+
+impl Job {
+    /// Take up to `most` due jobs of these kinds, the longest due first. They are due again after `lease`, in case that this
+    /// node dies; nodes that take at once take different ones.
+    pub fn take(
+        conn: &mut PgConnection,
+        kinds: &[&str],
+        most: i64,
+        lease: TimeDelta,
+    ) -> QueryResult<Vec<Self>> {
+        diesel::sql_query(
+            "UPDATE jobs SET attempts = attempts + 1, due_at = now() + $1
+             WHERE id IN (
+                 SELECT id FROM jobs WHERE failed_at IS NULL AND due_at <= now() AND kind = ANY ($2)
+                 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+             )
+             RETURNING id, kind, payload, attempts",
+        )
+        .bind::<Interval, _>(lease)
+        .bind::<diesel::sql_types::Array<diesel::sql_types::Text>, _>(kinds)
+        .bind::<BigInt, _>(most)
+        .load(conn)
+    }
+
+    /// When the next job of these kinds is due, if there is one.
+    pub fn next_due(conn: &mut PgConnection, kinds: &[&str]) -> QueryResult<Option<TimeDelta>> {
+        let (due, at): (Option<DateTime<Utc>>, DateTime<Utc>) = jobs::table
+            .filter(jobs::failed_at.is_null().and(jobs::kind.eq_any(kinds)))
+            .select((diesel::dsl::min(jobs::due_at), diesel::dsl::sql::<Timestamptz>("now()")))
+            .first(conn)?;
+        Ok(due.map(|due| due - at))
+    }
+
+    /// It is done. Only by whoever took it last: a node that was too slow leaves it to the one that took it over.
+    pub fn done(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::delete(jobs::table.find(self.id).filter(jobs::attempts.eq(self.attempts)))
+            .execute(conn)
+            .map(drop)
+    }
+
+    /// It failed: try again after `delay`, or never, where that is `None`.
+    pub fn failed(&self, conn: &mut PgConnection, error: &str, delay: Option<TimeDelta>) -> QueryResult<()> {
+        let taken = jobs::table.find(self.id).filter(jobs::attempts.eq(self.attempts));
+        match delay {
+            Some(delay) => diesel::update(taken)
+                .set((
+                    jobs::last_error.eq(error),
+                    jobs::due_at.eq(diesel::dsl::sql::<Timestamptz>("now() + ").bind::<Interval, _>(delay)),
+                ))
+                .execute(conn),
+            None => {
+                diesel::update(taken).set((jobs::last_error.eq(error), jobs::failed_at.eq(now))).execute(conn)
+            }
+        }
+        .map(drop)
+    }
+
+    /// Delete up to `most` jobs that failed for good before `before`; how many it were.
+    pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
+        let stale = jobs::table
+            .filter(jobs::failed_at.lt(before))
+            .limit(most)
+            .select(jobs::id)
+            .for_update()
+            .skip_locked()
+            .load::<i64>(conn)?;
+        diesel::delete(jobs::table.filter(jobs::id.eq_any(stale))).execute(conn)
+    }
+}

@@ -1,0 +1,112 @@
+//! Buckets of the throttle, and the networks that users log in from.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::now;
+use diesel::prelude::*;
+use diesel::sql_types::{Binary, Integer, Interval, Timestamptz};
+
+use crate::schema::{login_prefixes, throttle_buckets};
+
+/// How a bucket fills.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Tries that cost no wait. After them it doubles with each, from a second on.
+    pub free: i32,
+    /// After this time without a try the bucket is empty again.
+    pub forgets_after: TimeDelta,
+    /// The longest wait.
+    pub longest: TimeDelta,
+}
+
+/// Count one try, unless the bucket is blocked: then nothing changes and it is `false`. One statement, so that of parallel tries
+/// each is counted.
+pub fn take(conn: &mut PgConnection, key: &[u8], rule: Rule) -> QueryResult<bool> {
+    // The whole row of the bucket as it was is `b`; `tries` is what it becomes.
+    let taken = diesel::sql_query(
+        "INSERT INTO throttle_buckets AS b (key, attempts, last_at, blocked_until) VALUES ($1, 1, now(), now())
+         ON CONFLICT (key) DO UPDATE SET (attempts, last_at, blocked_until) = (
+             SELECT tries, now(),
+                 now() + CASE WHEN tries < $2 THEN '0'::interval ELSE LEAST($4, make_interval(secs => 2 ^ LEAST(tries - $2, 20))) END
+             FROM (SELECT CASE WHEN b.last_at < now() - $3 THEN 1 ELSE b.attempts + 1 END AS tries) AS next
+         )
+         WHERE b.blocked_until <= now()",
+    )
+    .bind::<Binary, _>(key)
+    .bind::<Integer, _>(rule.free)
+    .bind::<Interval, _>(rule.forgets_after)
+    .bind::<Interval, _>(rule.longest)
+    .execute(conn)?;
+    Ok(taken > 0)
+}
+
+/// How long until none of these buckets is blocked.
+pub fn blocked_for(conn: &mut PgConnection, keys: &[Vec<u8>]) -> QueryResult<TimeDelta> {
+    let (until, at): (Option<DateTime<Utc>>, DateTime<Utc>) = throttle_buckets::table
+        .filter(throttle_buckets::key.eq_any(keys))
+        .select((diesel::dsl::max(throttle_buckets::blocked_until), diesel::dsl::sql::<Timestamptz>("now()")))
+        .first(conn)?;
+    Ok(until.map_or(TimeDelta::zero(), |until| (until - at).max(TimeDelta::zero())))
+}
+
+/// Take a counted try back: it was none.
+pub fn give_back(conn: &mut PgConnection, key: &[u8]) -> QueryResult<()> {
+    diesel::update(throttle_buckets::table.find(key))
+        .filter(throttle_buckets::attempts.gt(0))
+        .set((
+            throttle_buckets::attempts.eq(throttle_buckets::attempts - 1),
+            throttle_buckets::blocked_until.eq(now),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Empty a bucket.
+pub fn empty(conn: &mut PgConnection, key: &[u8]) -> QueryResult<()> {
+    diesel::delete(throttle_buckets::table.find(key)).execute(conn).map(drop)
+}
+
+/// Delete up to `most` buckets without a try since `before`; how many it were.
+pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
+    let stale = throttle_buckets::table
+        .filter(throttle_buckets::last_at.lt(before).and(throttle_buckets::blocked_until.lt(now)))
+        .limit(most)
+        .select(throttle_buckets::key)
+        .for_update()
+        .skip_locked()
+        .load::<Vec<u8>>(conn)?;
+    diesel::delete(throttle_buckets::table.filter(throttle_buckets::key.eq_any(stale))).execute(conn)
+}
+
+/// Which of these users logged in from this network after `since`.
+pub fn at_home(
+    conn: &mut PgConnection,
+    users: &[i64],
+    prefix: &str,
+    since: DateTime<Utc>,
+) -> QueryResult<Vec<i64>> {
+    login_prefixes::table
+        .filter(login_prefixes::user_id.eq_any(users).and(login_prefixes::prefix.eq(prefix)))
+        .filter(login_prefixes::last_login_at.gt(since))
+        .select(login_prefixes::user_id)
+        .load(conn)
+}
+
+/// Remember that a user logged in from a network.
+pub fn remember_home(conn: &mut PgConnection, user_id: i64, prefix: &str) -> QueryResult<()> {
+    diesel::insert_into(login_prefixes::table)
+        .values((login_prefixes::user_id.eq(user_id), login_prefixes::prefix.eq(prefix)))
+        .on_conflict((login_prefixes::user_id, login_prefixes::prefix))
+        .do_update()
+        .set(login_prefixes::last_login_at.eq(now))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Delete up to `most` networks that nobody logged in from since `before`; how many it were.
+pub fn purge_homes(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
+    let stale = diesel::sql_query(
+        "DELETE FROM login_prefixes WHERE ctid = ANY (ARRAY(
+             SELECT ctid FROM login_prefixes WHERE last_login_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
+    );
+    stale.bind::<Timestamptz, _>(before).bind::<diesel::sql_types::BigInt, _>(most).execute(conn)
+}
