@@ -143,6 +143,11 @@ impl App {
         &self.guards.passwords
     }
 
+    /// Whose tokens are good.
+    pub fn callers(&self) -> &Callers {
+        &self.guards.callers
+    }
+
     /// Opens sessions without HTTP, for tests.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions

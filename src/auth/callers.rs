@@ -56,7 +56,8 @@ impl Default for Memory {
 impl Memory {
     /// Forget whatever the news may have changed.
     pub fn hear(&self, news: &[News]) {
-        if news.contains(&News::Connected) {
+        // With a key, every token goes that it signed.
+        if news.contains(&News::Connected) || news.contains(&News::Keys) {
             let mut known = self.lock();
             known.forgotten += 1;
             known.callers.clear();
@@ -110,6 +111,11 @@ impl Callers {
     /// `memory` must hear the news that `listener` brings.
     pub fn new(tokens: Data<AccessTokens>, db: Data<Db>, memory: Arc<Memory>, listener: Listener) -> Self {
         Self { tokens, db, memory, listener }
+    }
+
+    /// Whether this node hears of changes, so that it may remember anybody.
+    pub fn is_hearing(&self) -> bool {
+        self.listener.is_hearing()
     }
 
     /// Forget a user whose rights or sessions have just changed here.

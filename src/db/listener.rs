@@ -108,7 +108,10 @@ fn connect(url: &str) -> Result<PgConnection, Box<dyn std::error::Error>> {
         name: String,
     }
     let mut conn = PgConnection::establish(url)?;
-    conn.batch_execute("SET application_name = 'plaza listener'")?;
+    // For whoever looks at the server's connections.
+    conn.batch_execute(
+        "SELECT set_config('application_name', 'plaza listener of ' || current_schema(), false)",
+    )?;
     let channel: Channel =
         diesel::sql_query("SELECT quote_ident(channel()) AS name").get_result(&mut conn)?;
     conn.batch_execute(&format!("LISTEN {}", channel.name))?;

@@ -1,9 +1,10 @@
 //! The program under test: a node of its own for each test.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use clap::Parser;
@@ -28,10 +29,12 @@ pub struct TestApp {
     pub app: App,
     pub base: String,
     pub media: PathBuf,
+    pub secret: Secret,
     schema: Arc<Schema>,
     handles: [ServerHandle; 2],
     pub ops: String,
     _background: Background,
+    data: PathBuf,
     _folder: TempDir,
 }
 
@@ -69,7 +72,8 @@ impl TestApp {
         let base = format!("http://{}", api.local_addr().expect("an address"));
         let ops_base = format!("http://{}", ops.local_addr().expect("an address"));
         let store = format!("file:{}", media.display());
-        let data = folder.path().join("data").display().to_string();
+        let data_folder = folder.path().join("data");
+        let data = data_folder.display().to_string();
         let defaults = [
             ["plaza", "--log=warn"],
             ["--public-url", &base],
@@ -88,7 +92,18 @@ impl TestApp {
         let handles = [public.handle(), operators.handle()];
         actix_web::rt::spawn(public);
         actix_web::rt::spawn(operators);
-        Self { app, base, media, schema, handles, ops: ops_base, _background: background, _folder: folder }
+        Self {
+            app,
+            base,
+            media,
+            secret,
+            schema,
+            handles,
+            ops: ops_base,
+            _background: background,
+            data: data_folder,
+            _folder: folder,
+        }
     }
 
     /// Somebody without a token.
@@ -132,6 +147,66 @@ impl TestApp {
         self.schema.connect().batch_execute(statement).expect("SQL");
     }
 
+    /// Wait until every job is done or given up.
+    pub async fn idle(&self) {
+        self.eventually("every job is done", || self.count("jobs WHERE failed_at IS NULL") == 0).await;
+    }
+
+    /// Wait until so many mails are files.
+    pub async fn mails(&self, number: usize) {
+        let folder = self.data.join("mail");
+        let count = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
+        self.eventually("the mails are written", || count() == number).await;
+    }
+
+    /// Poll until it is so.
+    pub async fn eventually(&self, what: &str, check: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !check() {
+            assert!(Instant::now() < deadline, "never happened: {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Hold a lock until the guard is dropped.
+    pub fn lock(&self, statement: &str) -> PgConnection {
+        let mut conn = self.schema.connect();
+        conn.batch_execute(&format!("BEGIN; {statement}")).expect("a lock");
+        conn
+    }
+
+    /// Wait until the node hears what others do.
+    pub async fn hears(&self) {
+        self.eventually("the node hears", || self.app.callers().is_hearing()).await;
+    }
+
+    /// The backend that this node listens on. For a test of one node.
+    pub fn listener(&self) -> i32 {
+        #[derive(QueryableByName)]
+        struct Backend {
+            #[diesel(sql_type = diesel::sql_types::Integer)]
+            pid: i32,
+        }
+        let name = &self.schema.name;
+        let query =
+            format!("SELECT pid FROM pg_stat_activity WHERE application_name = 'plaza listener of {name}'");
+        diesel::sql_query(query)
+            .get_result::<Backend>(&mut self.schema.connect())
+            .map_or(0, |found| found.pid)
+    }
+
+    /// Let the node hear nothing until the guard is dropped, on a connection that stays open.
+    pub fn deafen(&self) -> Deaf {
+        let deaf = Deaf(self.listener());
+        deaf.signal(libc::SIGSTOP);
+        deaf
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// As if so much time had passed since every refresh.
     pub fn rotated_earlier(&self, interval: &str) {
         self.sql(&format!(
@@ -167,6 +242,22 @@ impl TestApp {
         }
         files.sort();
         files
+    }
+}
+
+/// A node that hears nothing.
+pub struct Deaf(i32);
+
+impl Deaf {
+    fn signal(&self, signal: i32) {
+        // SAFETY: no memory is involved.
+        assert_eq!(unsafe { libc::kill(self.0, signal) }, 0, "the backend is there");
+    }
+}
+
+impl Drop for Deaf {
+    fn drop(&mut self) {
+        self.signal(libc::SIGCONT);
     }
 }
 

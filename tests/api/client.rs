@@ -2,7 +2,7 @@
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, RequestBuilder, redirect};
+use reqwest::{Method, RequestBuilder, Response, redirect};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -92,12 +92,7 @@ impl Client {
 
 /// Send a request and read the whole answer.
 pub async fn send(request: RequestBuilder) -> Answer {
-    let response = request.send().await.expect("an answer");
-    Answer {
-        status: response.status().to_string(),
-        headers: response.headers().clone(),
-        bytes: response.bytes().await.expect("a body").to_vec(),
-    }
+    Answer::of(request.send().await.expect("an answer")).await
 }
 
 /// Send a request line as it is, over a connection of its own, and read the answer.
@@ -112,6 +107,15 @@ pub async fn bare(base: &str, request_line: &str) -> String {
 }
 
 impl Answer {
+    /// The whole of a response.
+    pub async fn of(response: Response) -> Self {
+        Self {
+            status: response.status().to_string(),
+            headers: response.headers().clone(),
+            bytes: response.bytes().await.expect("a body").to_vec(),
+        }
+    }
+
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }

@@ -118,6 +118,16 @@ fn every_operation_is_well_described() {
     assert_eq!(ids.len(), count, "operationIds are unique");
 }
 
+#[test]
+fn every_post_outside_auth_can_be_sent_again() {
+    for (path, method, operation) in operations() {
+        let names = operation["parameters"].as_array().into_iter().flatten();
+        let takes_key = names.clone().any(|parameter| parameter["name"] == "Idempotency-Key");
+        let wants_key = method == Method::POST && !path.starts_with("/api/v1/auth/");
+        assert_eq!(takes_key, wants_key, "{method} {path}");
+    }
+}
+
 #[actix_web::test]
 async fn the_document_and_its_pages_are_served() {
     let app = TestApp::new().await;

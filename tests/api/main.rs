@@ -2,18 +2,26 @@
 
 mod app;
 mod client;
+mod mint;
 mod pictures;
 #[path = "../support/smtp.rs"]
 mod smtp;
 
+mod attacks;
 mod avatars;
 mod document;
 mod ground_rules;
+mod idempotency;
 mod limits;
 mod mail;
 mod media;
 mod migrations;
+mod outbox;
+mod passwords;
 mod posts;
 mod profiles;
+mod recovery;
+mod revocation;
 mod sessions;
+mod throttle;
 mod users;

@@ -53,6 +53,11 @@ async fn every_fault_of_a_registration_is_told_at_once() {
     assert_snapshot!(refusal(json!({ "username": 7 })).await, @"422 validation_failed /username invalid_type");
     assert_snapshot!(refusal(json!({ "username": "ana", "is_staff": true })).await,
         @"422 validation_failed /is_staff unknown_member");
+    let with_password =
+        |password: &str| json!({ "username": "ana", "email": "a@b.de", "password": password });
+    assert_snapshot!(refusal(with_password("12345678")).await,
+        @"422 validation_failed /password password_common, /password password_numeric");
+    assert_snapshot!(refusal(with_password("Jennifer")).await, @"422 validation_failed /password password_common");
     assert_eq!(app.count("users"), 0);
 }
 
@@ -308,4 +313,82 @@ async fn a_user_deleted_meanwhile_costs_nobody_a_5xx() {
             assert!(good.contains(&&answer.status[..3]), "round {round}: {answer:?}");
         }
     }
+}
+
+#[actix_web::test]
+async fn staff_find_users_by_address_and_flags() {
+    let app = TestApp::new().await;
+    let (ana, root) = (app.member("ana"), app.staff("root"));
+    for name in ["bob", "eve"] {
+        app.member(name);
+    }
+    root.patch("/api/v1/users/eve", json!({ "is_active": false })).await;
+    let names = async |query: &str| {
+        let page = root.get(&format!("/api/v1/users?{query}")).await.json();
+        let users = page["results"].as_array().expect("a page").iter();
+        users.map(|user| user["username"].as_str().expect("a name").to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_snapshot!(names("email=BOB%40example.org").await, @"bob");
+    assert_snapshot!(names("is_staff=true").await, @"root");
+    assert_snapshot!(names("is_active=false").await, @"eve");
+    assert_snapshot!(names("is_active=true&is_staff=false").await, @"ana bob");
+    assert_snapshot!(names("email=nobody%40example.org").await, @"");
+    assert_snapshot!(root.get("/api/v1/users?is_staff=yes").await.refusal(), @"400 invalid_query is_staff invalid_parameter");
+
+    // Pages keep the filter, and a cursor is good for its filter only.
+    let page = root.get("/api/v1/users?is_staff=false&limit=1").await;
+    let next = root.get(&page.text("/next")).await;
+    assert_eq!(next.at("/results/0/username"), "bob");
+    let cursor = page.text("/next_cursor");
+    let other = root.get(&format!("/api/v1/users?is_staff=true&cursor={cursor}")).await;
+    assert_snapshot!(other.refusal(), @"400 invalid_query cursor invalid_cursor");
+
+    for query in ["email=bob%40example.org", "is_active=true", "is_staff=true"] {
+        let path = format!("/api/v1/users?{query}");
+        assert_eq!(ana.get(&path).await.refusal(), "403 forbidden", "{query}");
+        assert_eq!(app.guest().get(&path).await.refusal(), "403 forbidden", "{query}");
+    }
+}
+
+#[actix_web::test]
+async fn everything_about_a_user_is_one_object() {
+    let app = TestApp::new().await;
+    let (ana, bob, root) = (app.member("ana"), app.member("bob"), app.staff("root"));
+    ana.patch("/api/v1/profiles/me", json!({ "bio": "Writes.", "phone": "+49 30 1" })).await;
+    for number in 0..105 {
+        let content = "x".repeat(400);
+        ana.post("/api/v1/posts", json!({ "title": format!("No {number}"), "content": content })).await;
+    }
+    bob.post("/api/v1/posts", json!({ "title": "Not hers" })).await;
+    let export = ana.get("/api/v1/users/me/export").await;
+    assert_eq!(export.header("cache-control"), "private, no-cache");
+    let export = export.json();
+    assert_eq!(
+        (&export["user"]["email"], &export["user"]["is_staff"]),
+        (&json!("ana@example.org"), &json!(false))
+    );
+    assert_eq!(
+        (&export["profile"]["bio"], &export["profile"]["phone"]),
+        (&json!("Writes."), &json!("+49 30 1"))
+    );
+    assert_eq!((&export["sessions"][0]["current"], &export["sessions"][1]), (&json!(true), &Value::Null));
+    let posts = export["posts"].as_array().expect("posts");
+    assert_eq!(
+        (posts.len(), &posts[0]["title"], &posts[104]["title"]),
+        (105, &json!("No 104"), &json!("No 0"))
+    );
+    assert_eq!(posts[0]["content"].as_str().map(str::len), Some(400));
+    assert!(export["exported_at"].is_string());
+    assert!(!export.to_string().contains("argon2"), "no secret is in it");
+
+    let of_bob = root.get("/api/v1/users/bob/export").await.json();
+    assert_eq!(
+        (&of_bob["user"]["email"], &of_bob["sessions"][0]["current"]),
+        (&json!("bob@example.org"), &json!(false))
+    );
+    let empty = root.get("/api/v1/users/root/export").await.json();
+    assert_eq!(empty["posts"], json!([]));
+    assert_snapshot!(ana.get("/api/v1/users/bob/export").await.refusal(), @"403 forbidden");
+    assert_snapshot!(ana.get("/api/v1/users/nobody/export").await.refusal(), @"404 not_found");
+    assert_snapshot!(app.guest().get("/api/v1/users/ana/export").await.refusal(), @"401 authentication_required");
 }
