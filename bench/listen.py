@@ -13,7 +13,7 @@ from pathlib import Path
 ARRAYS = {1005: 21, 1007: 23, 1016: 20, 1009: 25, 1015: 1043, 1000: 16, 1185: 1184}
 NAMES = {
     16: "boolean", 17: "bytea", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 700: "real", 701: "double precision",
-    1043: "varchar", 1114: "timestamp", 1184: "timestamptz", 1082: "date", 2950: "uuid", 114: "json", 3802: "jsonb",
+    1043: "varchar", 1114: "timestamp", 1184: "timestamptz", 1082: "date", 2950: "uuid", 114: "json", 3802: "jsonb", 1186: "interval",
 }  # fmt: skip
 
 
@@ -39,6 +39,9 @@ def decode(oid, raw):
         return repr(struct.unpack("!d", raw)[0])
     if oid == 17:
         return "\\x" + raw.hex()
+    if oid == 1186:
+        micros, days, months = struct.unpack("!qii", raw)
+        return f"{months} months {days} days {micros} microseconds"
     if oid in ARRAYS:
         dimensions, _nulls, element = struct.unpack_from("!iiI", raw)
         if dimensions == 0:
@@ -56,6 +59,9 @@ def decode(oid, raw):
             parts.append(f'"{text}"')
             at += size
         return "{" + ",".join(parts) + "}"
+    if oid == 3802:
+        # A version comes before the text.
+        return raw[1:].decode()
     if oid in (25, 1043, 114, 0, 705):
         return raw.decode()
     raise ValueError(f"a parameter of type {oid}, which listen.py cannot read yet")

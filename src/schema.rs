@@ -131,7 +131,7 @@ diesel::table! {
 diesel::table! {
     throttle_buckets (key) {
         key -> Bytea,
-        attempts -> Int4,
+        attempts -> Float8,
         last_at -> Timestamptz,
         blocked_until -> Timestamptz,
     }

@@ -23,10 +23,11 @@ CREATE TABLE account_tokens (
 CREATE INDEX account_tokens_user_id_idx ON account_tokens (user_id);
 CREATE INDEX account_tokens_expires_at_idx ON account_tokens (expires_at);
 
--- Who tries too often waits. A bucket's key is a keyed digest of what is counted, so that it holds no name and no address.
+-- Who tries too often waits. A bucket's key is a keyed digest of what is counted, so that it holds no name and no address. It
+-- drains evenly, so what is in it is no whole number.
 CREATE TABLE throttle_buckets (
     key bytea NOT NULL,
-    attempts integer NOT NULL,
+    attempts double precision NOT NULL,
     last_at timestamptz NOT NULL,
     blocked_until timestamptz NOT NULL,
     CONSTRAINT throttle_buckets_pkey PRIMARY KEY (key)

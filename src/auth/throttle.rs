@@ -25,8 +25,8 @@ pub struct Policy {
     name: &'static str,
     /// Tries that cost no wait.
     free: i32,
-    /// After this many seconds without a try nothing is held against anybody.
-    window: u32,
+    /// In this many seconds so many are forgiven, evenly: an office in which somebody always mistypes never fills its bucket.
+    window: i32,
 }
 
 /// Logins of one account.
@@ -42,7 +42,7 @@ static MAIL_ADDRESS: Policy = Policy { name: "mail-address", free: 3, window: 36
 /// Mails that somebody asks for from one network.
 static MAIL_NETWORK: Policy = Policy { name: "mail-network", free: 20, window: 3600 };
 
-/// No window is longer, so older buckets are empty.
+/// Longer than any window, so that what is older has drained, or nearly so.
 pub const FORGETS_AFTER: TimeDelta = TimeDelta::hours(2);
 
 /// The throttle.
@@ -143,11 +143,7 @@ impl Throttle {
         // In one order, so that two who wait for each other's rows cannot lock each other out.
         buckets.sort_by(|a, b| a.key.cmp(&b.key));
         for bucket in &buckets {
-            let rule = Rule {
-                free: bucket.policy.free,
-                forgets_after: TimeDelta::seconds(bucket.policy.window.into()),
-                longest: self.longest,
-            };
+            let rule = Rule { free: bucket.policy.free, window: bucket.policy.window, longest: self.longest };
             if !throttle::take(conn, &bucket.key, rule)? {
                 let keys: Vec<_> = buckets.iter().map(|bucket| bucket.key.clone()).collect();
                 let wait = throttle::blocked_for(conn, &keys)?;
@@ -178,9 +174,17 @@ impl Throttle {
         if !self.is_on {
             return Ok(());
         }
-        throttle::give_back(conn, &buckets.network.key)?;
-        for (_, bucket) in buckets.accounts.iter().filter(|(user, _)| *user == Some(user_id)) {
-            throttle::empty(conn, &bucket.key)?;
+        let own = buckets.accounts.iter().filter(|(user, _)| *user == Some(user_id));
+        let mut keys: Vec<_> = own.map(|(_, bucket)| (&bucket.key, true)).collect();
+        keys.push((&buckets.network.key, false));
+        // In the order of [`Throttle::take`].
+        keys.sort_unstable();
+        for (key, is_account) in keys {
+            if is_account {
+                throttle::empty(conn, key)?;
+            } else {
+                throttle::give_back(conn, key)?;
+            }
         }
         Ok(())
     }

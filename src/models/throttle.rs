@@ -3,17 +3,17 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Binary, Integer, Interval, Timestamptz};
+use diesel::sql_types::{Binary, Double, Integer, Interval, Timestamptz};
 
 use crate::schema::{login_prefixes, throttle_buckets};
 
-/// How a bucket fills.
+/// How a bucket fills and drains.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     /// Tries that cost no wait. After them it doubles with each, from a second on.
     pub free: i32,
-    /// After this time without a try the bucket is empty again.
-    pub forgets_after: TimeDelta,
+    /// In this many seconds so many tries drain away, evenly.
+    pub window: i32,
     /// The longest wait.
     pub longest: TimeDelta,
 }
@@ -21,19 +21,19 @@ pub struct Rule {
 /// Count one try, unless the bucket is blocked: then nothing changes and it is `false`. One statement, so that of parallel tries
 /// each is counted.
 pub fn take(conn: &mut PgConnection, key: &[u8], rule: Rule) -> QueryResult<bool> {
-    // The whole row of the bucket as it was is `b`; `tries` is what it becomes.
     let taken = diesel::sql_query(
         "INSERT INTO throttle_buckets AS b (key, attempts, last_at, blocked_until) VALUES ($1, 1, now(), now())
          ON CONFLICT (key) DO UPDATE SET (attempts, last_at, blocked_until) = (
-             SELECT tries, now(),
-                 now() + CASE WHEN tries < $2 THEN '0'::interval ELSE LEAST($4, make_interval(secs => 2 ^ LEAST(tries - $2, 20))) END
-             FROM (SELECT CASE WHEN b.last_at < now() - $3 THEN 1 ELSE b.attempts + 1 END AS tries) AS next
+             SELECT tries, now(), now() + CASE WHEN round(tries) < $2 THEN '0'::interval
+                 ELSE LEAST($4, make_interval(secs => 2 ^ LEAST(round(tries) - $2, 20))) END
+             FROM (SELECT GREATEST(
+                 b.attempts - extract(epoch FROM now() - b.last_at)::float8 * $2 / $3, 0) + 1 AS tries) AS drained
          )
          WHERE b.blocked_until <= now()",
     )
     .bind::<Binary, _>(key)
     .bind::<Integer, _>(rule.free)
-    .bind::<Interval, _>(rule.forgets_after)
+    .bind::<Integer, _>(rule.window)
     .bind::<Interval, _>(rule.longest)
     .execute(conn)?;
     Ok(taken > 0)
@@ -51,9 +51,8 @@ pub fn blocked_for(conn: &mut PgConnection, keys: &[Vec<u8>]) -> QueryResult<Tim
 /// Take a counted try back: it was none.
 pub fn give_back(conn: &mut PgConnection, key: &[u8]) -> QueryResult<()> {
     diesel::update(throttle_buckets::table.find(key))
-        .filter(throttle_buckets::attempts.gt(0))
         .set((
-            throttle_buckets::attempts.eq(throttle_buckets::attempts - 1),
+            throttle_buckets::attempts.eq(diesel::dsl::sql::<Double>("GREATEST(attempts - 1, 0)")),
             throttle_buckets::blocked_until.eq(now),
         ))
         .execute(conn)
