@@ -10,7 +10,7 @@ import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
-ARRAYS = {1005: 21, 1007: 23, 1016: 20, 1009: 25, 1015: 1043, 1000: 16, 1185: 1184}
+ARRAYS = {1001: 17, 1005: 21, 1007: 23, 1016: 20, 1009: 25, 1015: 1043, 1000: 16, 1185: 1184}
 NAMES = {
     16: "boolean", 17: "bytea", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 700: "real", 701: "double precision",
     1043: "varchar", 1114: "timestamp", 1184: "timestamptz", 1082: "date", 2950: "uuid", 114: "json", 3802: "jsonb", 1186: "interval",

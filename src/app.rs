@@ -96,7 +96,7 @@ impl App {
         let mailer = Mailer::open(&mail_settings(&config)?).map_err(Error::internal)?;
         let app_url = accounts.app_url.as_ref().unwrap_or(&config.public_url);
         let guards = Guards {
-            passwords: Data::new(Passwords::start(cores(), config.argon2())?),
+            passwords: Data::new(Passwords::start(config.argon2_threads(), config.argon2())?),
             throttle: Data::new(Throttle::new(secret, accounts)),
             mail_tokens: mail_tokens.clone(),
             callers: Data::new(Callers::new(access.clone(), db.clone(), memory, listener)),

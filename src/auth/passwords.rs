@@ -30,7 +30,7 @@ const VERSION: Version = Version::V0x13;
 /// `common-passwords.LICENSE`.
 static COMMON: &str = include_str!("common-passwords.txt");
 
-/// Hashes and checks passwords, on as many low-priority threads as the machine has cores.
+/// Hashes and checks passwords, on a few low-priority threads.
 #[derive(Clone)]
 pub struct Passwords {
     workers: Workers,

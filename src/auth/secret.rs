@@ -100,7 +100,7 @@ fn read_or_make(data_dir: &Path, path: &Path) -> std::io::Result<String> {
 }
 
 /// What root makes belongs to whoever the data folder belongs to, who may want to go on without root.
-fn give_to_owner_of(data_dir: &Path, made: &Path) -> std::io::Result<()> {
+pub(crate) fn give_to_owner_of(data_dir: &Path, made: &Path) -> std::io::Result<()> {
     let (owner, own) = (fs::metadata(data_dir)?, fs::metadata(made)?);
     if owner.uid() == own.uid() { Ok(()) } else { chown(made, Some(owner.uid()), Some(owner.gid())) }
 }

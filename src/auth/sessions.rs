@@ -9,7 +9,6 @@ use super::tokens::{AccessTokens, OpaqueTokens, Ticket, hash, random_id};
 use crate::config::Accounts;
 use crate::error::{Code, Error, Result};
 use crate::models::session::{NewSession, Rotation, Session};
-use crate::models::user::User;
 
 /// How long things last.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +83,6 @@ impl Sessions {
         let pair = self.pair(user_id, ticket, expires_at, now)?;
         let token_hash = &hash(&pair.refresh);
         NewSession { id: ticket.id, user_id, token_hash, user_agent, ip, expires_at }.insert(conn)?;
-        User::touch_login(conn, user_id)?;
         Ok(pair)
     }
 

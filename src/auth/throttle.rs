@@ -128,7 +128,8 @@ impl Throttle {
         Ok(LoginBuckets { network: self.bucket(&LOGIN_NETWORK, &[network]), accounts })
     }
 
-    /// Count a try in all of these buckets, or in none: 429 where one is blocked, which rolls the transaction back.
+    /// Count a try in all of these buckets, or in none: 429 where one is blocked, which rolls the transaction back. In one
+    /// of its own, since it does not wait for the disk.
     pub fn take<'a>(
         &self,
         conn: &mut PgConnection,
@@ -137,8 +138,7 @@ impl Throttle {
         if !self.is_on {
             return Ok(());
         }
-        // What a crash loses of it is no loss.
-        conn.batch_execute("SET LOCAL synchronous_commit = off")?;
+        hurry(conn)?;
         let mut buckets: Vec<_> = buckets.into_iter().collect();
         // In one order, so that two who wait for each other's rows cannot lock each other out.
         buckets.sort_by(|a, b| a.key.cmp(&b.key));
@@ -153,8 +153,9 @@ impl Throttle {
         Ok(())
     }
 
-    /// A try that was right was none.
+    /// A try that was right was none. In a transaction of its own, as [`Throttle::take`].
     pub fn give_back(&self, conn: &mut PgConnection, buckets: &[Bucket]) -> Result<()> {
+        hurry(conn)?;
         for bucket in buckets.iter().filter(|_| self.is_on) {
             throttle::give_back(conn, &bucket.key)?;
         }
@@ -162,7 +163,7 @@ impl Throttle {
     }
 
     /// This user has logged in from this network: nothing is held against the account any more. It is still held against
-    /// another account that the login may have meant.
+    /// another account that the login may have meant. In a transaction of its own, as [`Throttle::take`].
     pub fn succeed(
         &self,
         conn: &mut PgConnection,
@@ -170,6 +171,7 @@ impl Throttle {
         user_id: i64,
         network: &str,
     ) -> Result<()> {
+        hurry(conn)?;
         throttle::remember_home(conn, user_id, network)?;
         if !self.is_on {
             return Ok(());
@@ -188,6 +190,11 @@ impl Throttle {
         }
         Ok(())
     }
+}
+
+/// Do not wait for the disk: what a crash loses of a transaction like this is no loss, and others wait for its rows.
+fn hurry(conn: &mut PgConnection) -> Result<()> {
+    Ok(conn.batch_execute("SET LOCAL synchronous_commit = off")?)
 }
 
 impl LoginBuckets {

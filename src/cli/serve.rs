@@ -36,7 +36,8 @@ impl Serve {
         let drain = config.drain;
         let (address, public_url) = (api.local_addr()?, config.public_url.clone());
         let app = App::new(config, database.url(), &secret).map_err(|error| error.to_string())?;
-        actix_web::rt::System::new().block_on(async move {
+        let system = actix_web::rt::System::new();
+        let served = system.block_on(async move {
             let (public, operators) = app.serve(api, ops)?;
             let handles = (public.handle(), operators.handle());
             let background = app.work();
@@ -63,7 +64,11 @@ impl Serve {
             handles.1.stop(true).await;
             servers.await??;
             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        })?;
+        });
+        // Dropping the runtime would wait for its blocking threads, and one that waits for a database which neither answers
+        // nor hangs up would keep the program for ever.
+        std::mem::forget(system);
+        served?;
         database.stop()?;
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)

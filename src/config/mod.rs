@@ -87,6 +87,10 @@ pub struct Config {
     #[arg(long, env = "PLAZA_ARGON2_PASSES", default_value_t = argon2::Params::DEFAULT_T_COST, value_parser = clap::value_parser!(u32).range(1..=100), global = true)]
     pub argon2_passes: u32,
 
+    /// Threads that hash passwords [default: one less than there are cores, so that one is left for everything else]
+    #[arg(long, env = "PLAZA_ARGON2_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024), global = true)]
+    pub argon2_threads: Option<u16>,
+
     /// How long to go on accepting after a request to stop, while /readyz answers 503
     #[arg(long, env = "PLAZA_DRAIN", default_value = "1s", value_parser = duration, global = true)]
     pub drain: Duration,
@@ -186,6 +190,13 @@ impl Config {
     pub fn argon2(&self) -> argon2::Params {
         argon2::Params::new(self.argon2_memory, self.argon2_passes, 1, None)
             .expect("both settings are bounded to what Argon2 takes")
+    }
+
+    /// Threads that hash passwords. A low priority is not enough to keep them out of the way of a `GET`: the kernel shares the
+    /// cores out among groups of processes first, and in that the database's know nothing of our priorities (measured: with
+    /// every core hashing, the p99 of a read was ten times as long).
+    pub fn argon2_threads(&self) -> usize {
+        self.argon2_threads.map_or_else(|| (cores() - 1).max(1), usize::from)
     }
 
     /// Connections in the pool. About twice the cores of the database is where throughput peaks; more only queue.

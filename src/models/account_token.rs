@@ -5,6 +5,7 @@ use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{Interval, Timestamptz};
 
+use super::delete_some;
 use super::names::Email;
 use super::user::User;
 use crate::schema::{account_tokens, users};
@@ -106,13 +107,6 @@ impl AccountToken {
 
     /// Delete up to `most` that expired; how many it were.
     pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
-        let expired = account_tokens::table
-            .filter(account_tokens::expires_at.le(now))
-            .limit(most)
-            .select(account_tokens::id)
-            .for_update()
-            .skip_locked()
-            .load::<i64>(conn)?;
-        diesel::delete(account_tokens::table.filter(account_tokens::id.eq_any(expired))).execute(conn)
+        delete_some!(conn, "account_tokens", "expires_at <= now()", most)
     }
 }

@@ -5,6 +5,7 @@ use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Interval, Text, Timestamptz};
 
+use super::delete_some;
 use crate::schema::idempotency_keys;
 
 /// What a client asks again by: who, where, and the key.
@@ -89,10 +90,5 @@ impl Name {
 
 /// Delete up to `most` that expired; how many it were.
 pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
-    diesel::sql_query(
-        "DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
-             SELECT ctid FROM idempotency_keys WHERE expires_at <= now() LIMIT $1 FOR UPDATE SKIP LOCKED))",
-    )
-    .bind::<BigInt, _>(most)
-    .execute(conn)
+    delete_some!(conn, "idempotency_keys", "expires_at <= now()", most)
 }

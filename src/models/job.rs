@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Interval, Timestamptz};
 use serde_json::Value;
 
+use super::delete_some;
 use crate::schema::jobs;
 
 /// Something to do.
@@ -94,15 +95,8 @@ impl Job {
         .map(drop)
     }
 
-    /// Delete up to `most` jobs that failed for good before `before`; how many it were.
+    /// Delete up to `most` jobs that were given up before `before`; how many it were.
     pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
-        let stale = jobs::table
-            .filter(jobs::failed_at.lt(before))
-            .limit(most)
-            .select(jobs::id)
-            .for_update()
-            .skip_locked()
-            .load::<i64>(conn)?;
-        diesel::delete(jobs::table.filter(jobs::id.eq_any(stale))).execute(conn)
+        delete_some!(conn, "jobs", "failed_at < $2", most, before => Timestamptz)
     }
 }

@@ -42,3 +42,18 @@ impl Viewer {
         matches!(self, Self::Staff(_))
     }
 }
+
+/// Delete up to `$most` rows of a table that fulfil a condition in SQL, with parameters from `$2` on; how many it were. Rows that
+/// somebody else works on are left to the next time, so nodes that purge at once share the work.
+macro_rules! delete_some {
+    ($conn:expr, $table:literal, $condition:literal, $most:expr $(, $value:expr => $kind:ty)*) => {
+        diesel::sql_query(concat!(
+            "DELETE FROM ", $table, " WHERE ctid = ANY (ARRAY(SELECT ctid FROM ", $table, " WHERE ", $condition,
+            " LIMIT $1 FOR UPDATE SKIP LOCKED))"
+        ))
+        .bind::<diesel::sql_types::BigInt, _>($most)
+        $(.bind::<$kind, _>($value))*
+        .execute($conn)
+    };
+}
+pub(crate) use delete_some;

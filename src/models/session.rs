@@ -5,6 +5,7 @@ use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Interval, Nullable, Timestamptz};
 
+use super::delete_some;
 use crate::lookups::page::{Keyset, Slice};
 use crate::schema::{sessions, users};
 
@@ -209,16 +210,8 @@ impl Session {
         diesel::delete(all.filter(sessions::id.ne(kept.unwrap_or(0)))).execute(conn).map(drop)
     }
 
-    /// Delete up to `most` rows of sessions that expired; how many it were. Nodes that do it at once share the work.
+    /// Delete up to `most` sessions that expired; how many it were.
     pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
-        let expired = sessions::table
-            .filter(sessions::expires_at.le(now))
-            .order(sessions::expires_at)
-            .limit(most)
-            .select(sessions::id)
-            .for_update()
-            .skip_locked()
-            .load::<i64>(conn)?;
-        diesel::delete(sessions::table.filter(sessions::id.eq_any(expired))).execute(conn)
+        delete_some!(conn, "sessions", "expires_at <= now()", most)
     }
 }

@@ -5,6 +5,7 @@ use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Double, Integer, Interval, Timestamptz};
 
+use super::delete_some;
 use crate::schema::{login_prefixes, throttle_buckets};
 
 /// How a bucket fills and drains.
@@ -66,14 +67,7 @@ pub fn empty(conn: &mut PgConnection, key: &[u8]) -> QueryResult<()> {
 
 /// Delete up to `most` buckets without a try since `before`; how many it were.
 pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
-    let stale = throttle_buckets::table
-        .filter(throttle_buckets::last_at.lt(before).and(throttle_buckets::blocked_until.lt(now)))
-        .limit(most)
-        .select(throttle_buckets::key)
-        .for_update()
-        .skip_locked()
-        .load::<Vec<u8>>(conn)?;
-    diesel::delete(throttle_buckets::table.filter(throttle_buckets::key.eq_any(stale))).execute(conn)
+    delete_some!(conn, "throttle_buckets", "last_at < $2 AND blocked_until < now()", most, before => Timestamptz)
 }
 
 /// Which of these users logged in from this network after `since`.
@@ -103,9 +97,5 @@ pub fn remember_home(conn: &mut PgConnection, user_id: i64, prefix: &str) -> Que
 
 /// Delete up to `most` networks that nobody logged in from since `before`; how many it were.
 pub fn purge_homes(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
-    let stale = diesel::sql_query(
-        "DELETE FROM login_prefixes WHERE ctid = ANY (ARRAY(
-             SELECT ctid FROM login_prefixes WHERE last_login_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED))",
-    );
-    stale.bind::<Timestamptz, _>(before).bind::<diesel::sql_types::BigInt, _>(most).execute(conn)
+    delete_some!(conn, "login_prefixes", "last_login_at < $2", most, before => Timestamptz)
 }

@@ -67,11 +67,8 @@ async fn want(
     let email = email.and_then(|text| parse_email(&mut check, &text));
     let email = check.finish(|| email)?;
     let buckets = throttle.mail(email.as_str(), &client.prefix().to_string());
-    db.transaction(move |conn| {
-        throttle.take(conn, &buckets)?;
-        MailTokens::want(conn, purpose, &email)
-    })
-    .await?;
+    db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
+    db.transaction(move |conn| MailTokens::want(conn, purpose, &email)).await?;
     Ok(HttpResponse::new(StatusCode::ACCEPTED))
 }
 

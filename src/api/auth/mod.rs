@@ -143,7 +143,8 @@ pub async fn login(
         db.transaction(move |conn| limits.give_back(conn, &all)).await?;
     }
     let (user, new_hash) = checked?;
-    let tokens = db.transaction(move |conn| {
+    let (user_id, network) = (user.id, client.prefix().to_string());
+    let opened = db.transaction(move |conn| {
         // Meanwhile, the user may have been deleted or deactivated, or the password changed.
         if !user.is_still_as_read(conn)? {
             return Err(invalid_credentials());
@@ -151,10 +152,19 @@ pub async fn login(
         if let Some(hash) = new_hash {
             user.replace_hash(conn, &hash)?;
         }
-        throttle.succeed(conn, &buckets, user.id, &client.prefix().to_string())?;
         sessions.open(conn, user.id, &client.user_agent, &client.ip)
     });
-    tokens.await.map(|pair| Json(pair.into()))
+    let pair = opened.await?;
+    // Apart, since many logins share these rows, and would wait for each other while the disk writes the session.
+    let noted = db.transaction(move |conn| {
+        throttle.succeed(conn, &buckets, user_id, &network)?;
+        Ok(User::touch_login(conn, user_id)?)
+    });
+    if let Err(error) = noted.await {
+        // The session stands; the throttle forgives the try with time.
+        tracing::warn!(cause = %error, "a login was not noted");
+    }
+    Ok(Json(pair.into()))
 }
 
 /// Whichever user the password fits: a username may look like somebody else's address. Nobody takes as long as somebody.

@@ -9,6 +9,7 @@ use chrono::Utc;
 use uuid::Uuid;
 
 use super::MailError;
+use crate::auth::secret::give_to_owner_of;
 
 /// A folder that mails are written to. Whoever can read it can take over accounts, so only its owner can.
 #[derive(Clone)]
@@ -17,11 +18,9 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Make the folder if it is absent, readable by its owner only.
-    pub(super) fn open(folder: &Path) -> Result<Self, MailError> {
-        let files = Self { folder: folder.to_owned() };
-        files.in_folder(|_| Ok(()))?;
-        Ok(files)
+    /// The folder is made for the first mail: a node that never sends any may have no place to write to.
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { folder: folder.to_owned() }
     }
 
     /// Write a mail, whose name then sorts by time; answers where it is. A few kilobytes, so it does not leave the thread.
@@ -29,7 +28,8 @@ impl Files {
         let name = format!("{}-{}.eml", Utc::now().format("%Y%m%dT%H%M%S%.3fZ"), Uuid::new_v4().simple());
         self.in_folder(|folder| {
             let (aside, path) = (folder.join(format!(".{name}.part")), folder.join(name));
-            write_private(&aside, mail).and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
+            let written = write_private(&aside, mail).and_then(|()| give_to_owner_of(folder, &aside));
+            written.and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
                 // The error is what counts; there may be nothing to remove.
                 let _ = fs::remove_file(&aside);
             })?;
@@ -49,13 +49,15 @@ impl Files {
 
     /// Somebody may have removed the folder since it was made.
     fn in_folder<T>(&self, work: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T, MailError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .and_then(|()| work(&self.folder))
+        let made = if self.folder.exists() { Ok(()) } else { make(&self.folder) };
+        made.and_then(|()| work(&self.folder))
             .map_err(|source| MailError::Folder { folder: self.folder.clone(), source })
     }
+}
+
+fn make(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    give_to_owner_of(folder.parent().unwrap_or(folder), folder)
 }
 
 fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
@@ -76,7 +78,7 @@ mod tests {
     fn only_the_owner_reads_a_mail() {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("deep/mail");
-        let path = Files::open(&folder).unwrap().write(b"mail").unwrap();
+        let path = Files::new(&folder).write(b"mail").unwrap();
         assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
         assert_eq!(fs::read(&path).unwrap(), b"mail");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing is left aside");
@@ -91,8 +93,9 @@ mod tests {
     fn a_removed_folder_is_made_again() {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("mail");
-        let files = Files::open(&folder).unwrap();
-        fs::remove_dir(&folder).unwrap();
+        let files = Files::new(&folder);
+        files.write(b"mail").unwrap();
+        fs::remove_dir_all(&folder).unwrap();
         assert!(files.write(b"mail").unwrap().is_file());
     }
 
@@ -101,14 +104,14 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         let folder = data.path().join("mail");
         fs::write(&folder, "in the way").unwrap();
-        let error = Files::open(&folder).err().unwrap();
+        let error = Files::new(&folder).write(b"mail").err().unwrap();
         assert!(matches!(error, MailError::Folder { .. }) && !error.is_permanent(), "{error}");
     }
 
     #[test]
     fn a_probe_leaves_nothing() {
         let data = tempfile::tempdir().unwrap();
-        let answer = Files::open(data.path()).unwrap().probe().unwrap();
+        let answer = Files::new(data.path()).probe().unwrap();
         assert_eq!(answer, format!("no SMTP server set; mails become files in {}", data.path().display()));
         assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
     }

@@ -146,7 +146,7 @@ impl Mailer {
         let from = message::sender(&settings.from)?;
         let way = match &settings.smtp_url {
             Some(url) => Way::Smtp(Smtp::from_url(url)?),
-            None => Way::Files(Files::open(&settings.folder)?),
+            None => Way::Files(Files::new(&settings.folder)),
         };
         Ok(Self { from, way })
     }
