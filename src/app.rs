@@ -23,7 +23,7 @@ use crate::api::idempotency::Idempotency;
 use crate::api::reference::Documents;
 use crate::api::service::Readiness;
 use crate::api::urls::Urls;
-use crate::api::{self, frame, gate, reference, renamed};
+use crate::api::{self, frame, gate, pages, reference, renamed};
 use crate::auth::Guards;
 use crate::auth::callers::{Callers, Memory};
 use crate::auth::keys::Keys;
@@ -182,6 +182,7 @@ impl App {
                 .configure(api::routes)
                 .into_app()
                 .configure(reference::routes)
+                .configure(pages::routes)
                 .configure(|config| app.parts(config))
                 .default_service(web::route().to(gate::no_route))
                 // The last one is the outermost.

@@ -12,6 +12,7 @@ pub mod gate;
 pub mod idempotency;
 pub mod input;
 pub mod page;
+pub mod pages;
 pub mod path;
 pub mod query;
 pub mod reference;

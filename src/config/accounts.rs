@@ -69,7 +69,7 @@ pub struct Accounts {
     #[arg(long, env = "PLAZA_KNOWN_NETWORK", default_value = "90d", value_parser = some_time, global = true)]
     pub known_network: Duration,
 
-    /// The application that links in mails lead to [default: the public URL]
+    /// The application that links in mails lead to, at its pages /confirm-email and /reset-password [default: the public URL, where Plaza has simple ones]
     #[arg(long, env = "PLAZA_APP_URL", value_parser = base_url, global = true)]
     pub app_url: Option<Url>,
 

@@ -20,6 +20,11 @@ use crate::models::user::User;
 /// The job that tells a user something: `{what, to, username}`.
 pub const NOTICE: &str = "mail.notice";
 
+/// The application's page that confirms an address.
+pub const CONFIRM_PAGE: &str = "confirm-email";
+/// The application's page that sets a password.
+pub const RESET_PAGE: &str = "reset-password";
+
 /// Something that a user should know of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
@@ -120,10 +125,10 @@ impl AccountMails {
         let lifetime = lifetime.to_std().unwrap_or_default();
         let letter = match purpose {
             Purpose::ResetPassword => {
-                letters::reset_password(username, &self.link("reset-password", &token), lifetime)
+                letters::reset_password(username, &self.link(RESET_PAGE, &token), lifetime)
             }
             Purpose::ConfirmAddress => {
-                let link = self.link("confirm-email", &token);
+                let link = self.link(CONFIRM_PAGE, &token);
                 if found.email_key == found.user.email_key {
                     letters::confirm_address(username, &link, lifetime)
                 } else {

@@ -275,3 +275,17 @@ async fn without_a_server_mails_are_files() {
     // Where no application is named, links begin as every URL does.
     assert!(text.contains(&format!("{}/confirm-email?token=", app.base)), "{text}");
 }
+
+#[actix_web::test]
+async fn the_pages_that_mails_lead_to_are_there_and_let_nothing_in() {
+    let app = TestApp::new().await;
+    for page in ["confirm-email", "reset-password"] {
+        let answer = app.guest().get(&format!("/{page}?token=x")).await;
+        assert_eq!((answer.status.as_str(), answer.header("cache-control")), ("200 OK", "no-store"));
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-"), "{policy}");
+        let html = String::from_utf8(answer.bytes).expect("text");
+        assert!(html.contains("<form data-to=\"/api/v1/auth/") && !html.contains("{script}"), "{html}");
+    }
+}
