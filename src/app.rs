@@ -245,16 +245,20 @@ fn ears(
     db: Data<Db>,
     wake: Arc<Notify>,
 ) -> impl FnMut(&[News]) + Send + 'static {
+    let mut is_stale = false;
     move |news| {
-        memory.hear(news);
         let is_new = news.contains(&News::Connected);
+        if is_stale || is_new || news.contains(&News::Keys) {
+            let read = db.transaction_blocking(|conn| keys.reload(conn));
+            is_stale = read.is_err();
+            if let Err(error) = read {
+                tracing::warn!(cause = %error, "the signing keys could not be read again");
+            }
+        }
+        // After the keys, or a token of one that has gone could be remembered in between.
+        memory.hear(news);
         if is_new || news.contains(&News::Jobs) {
             wake.notify_one();
-        }
-        if (is_new || news.contains(&News::Keys))
-            && let Err(error) = db.transaction_blocking(|conn| keys.reload(conn))
-        {
-            tracing::warn!(cause = %error, "the signing keys could not be read again");
         }
     }
 }

@@ -43,6 +43,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    login_names (key) {
+        key -> Text,
+        user_id -> Int8,
+    }
+}
+
+diesel::table! {
     login_prefixes (user_id, prefix) {
         user_id -> Int8,
         prefix -> Text,
@@ -158,6 +165,7 @@ diesel::table! {
 diesel::joinable!(account_tokens -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (owner_id));
 diesel::joinable!(jobs -> users (user_id));
+diesel::joinable!(login_names -> users (user_id));
 diesel::joinable!(login_prefixes -> users (user_id));
 diesel::joinable!(post_slugs -> posts (post_id));
 diesel::joinable!(profiles -> pictures (avatar_key));
@@ -168,6 +176,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     account_tokens,
     idempotency_keys,
     jobs,
+    login_names,
     login_prefixes,
     pictures,
     post_slugs,

@@ -36,6 +36,34 @@ CREATE TRIGGER sessions_tell_of_end AFTER DELETE ON sessions
     REFERENCING OLD TABLE AS ended
     FOR EACH STATEMENT EXECUTE FUNCTION tell_of_ended_sessions();
 
+-- A refresh prolongs a session; what cuts one short has ended it.
+CREATE FUNCTION tell_of_shortened_session() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_notify(channel(), 'user ' || NEW.user_id);
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sessions_tell_of_shortening AFTER UPDATE OF expires_at ON sessions
+    FOR EACH ROW WHEN (NEW.expires_at < OLD.expires_at) EXECUTE FUNCTION tell_of_shortened_session();
+
+-- TRUNCATE tells of no rows.
+CREATE FUNCTION tell_of_no_sessions() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM pg_notify(channel(), 'users');
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER sessions_tell_of_truncation AFTER TRUNCATE ON sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION tell_of_no_sessions();
+
 CREATE FUNCTION tell_of_changed_keys() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -51,3 +79,4 @@ CREATE TRIGGER signing_keys_tell_of_change AFTER INSERT OR UPDATE OR DELETE ON s
 
 -- A key is published before it signs, so that whoever keeps the published ones for a while knows it in time.
 ALTER TABLE signing_keys ADD COLUMN signs_from timestamptz NOT NULL DEFAULT now();
+UPDATE signing_keys SET signs_from = created_at;

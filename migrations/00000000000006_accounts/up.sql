@@ -4,6 +4,48 @@ ALTER TABLE sessions ADD COLUMN rotations timestamptz[] NOT NULL DEFAULT '{}';
 -- For the purge.
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
 
+-- What users log in with: names and addresses together, so that nobody takes a name that is another's address. A login means
+-- one account, and whoever tries it is counted for that one.
+CREATE TABLE login_names (
+    key text COLLATE "C" NOT NULL,
+    user_id bigint NOT NULL,
+    CONSTRAINT login_names_pkey PRIMARY KEY (key),
+    CONSTRAINT login_names_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE
+);
+CREATE INDEX login_names_user_id_idx ON login_names (user_id);
+
+CREATE FUNCTION keep_login_names() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        DELETE FROM login_names
+        WHERE user_id = NEW.id AND key NOT IN (NEW.username_key, NEW.email_key);
+    END IF;
+    INSERT INTO login_names (key, user_id) VALUES (NEW.username_key, NEW.id) ON CONFLICT (key) DO NOTHING;
+    INSERT INTO login_names (key, user_id) VALUES (NEW.email_key, NEW.id) ON CONFLICT (key) DO NOTHING;
+    IF (SELECT user_id FROM login_names WHERE key = NEW.username_key) <> NEW.id THEN
+        RAISE unique_violation USING
+            MESSAGE = 'the username is another user''s address',
+            CONSTRAINT = 'users_username_key_key', TABLE = 'users';
+    END IF;
+    IF (SELECT user_id FROM login_names WHERE key = NEW.email_key) <> NEW.id THEN
+        RAISE unique_violation USING
+            MESSAGE = 'the address is another user''s name',
+            CONSTRAINT = 'users_email_key_key', TABLE = 'users';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Of users who were there before, each keeps what it has; where a name is another's address, the name counts.
+INSERT INTO login_names (key, user_id) SELECT username_key, id FROM users;
+INSERT INTO login_names (key, user_id) SELECT email_key, id FROM users ON CONFLICT (key) DO NOTHING;
+
+CREATE TRIGGER users_keep_login_names AFTER INSERT OR UPDATE OF username_key, email_key ON users
+    FOR EACH ROW EXECUTE FUNCTION keep_login_names();
+
 -- The tokens of mails: confirm an address, set a new password. Like refresh tokens they are derived, from the row's id and the
 -- program's secret, and only when the mail is sent; at rest there is a hash.
 CREATE TABLE account_tokens (

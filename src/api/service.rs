@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::conditional::Listed;
 use super::document::Refusals;
+use crate::auth::callers::Callers;
 use crate::auth::keys::Jwks;
 use crate::auth::tokens::AccessTokens;
 use crate::db::Db;
@@ -80,7 +81,12 @@ pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<J
     responses((status = 200, description = "The keys", body = Jwks), Refusals)
 )]
 #[get("/.well-known/jwks.json")]
-pub async fn get_jwks(tokens: Data<AccessTokens>) -> Result<CustomizeResponder<Listed>> {
+pub async fn get_jwks(
+    tokens: Data<AccessTokens>,
+    callers: Data<Callers>,
+) -> Result<CustomizeResponder<Listed>> {
+    // While the database is away, those of before are better than none.
+    drop(callers.know_keys().await);
     let jwks = Listed::new(&tokens.keys().ring().jwks(Utc::now()), Vec::new())?;
     Ok(jwks.customize().insert_header((header::CACHE_CONTROL, "public, max-age=300")))
 }

@@ -4,12 +4,15 @@
 //! session and every change of a user's rights is a notice of the transaction that makes it. A node that has heard nothing for
 //! a second remembers nothing: it asks per request, and where it cannot, the answer is 503.
 
+use std::collections::HashSet;
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::web::Data;
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
+use diesel::PgConnection;
 use lru::LruCache;
 
 use super::CurrentUser;
@@ -19,6 +22,9 @@ use crate::db::Db;
 use crate::db::listener::{Listener, News};
 use crate::error::Result;
 use crate::models::session::Session;
+
+/// How long a request waits for the database to say whose token it is: as long as for a connection.
+const ASKING: Duration = Duration::from_secs(3);
 
 /// How many tokens are remembered, at about 300 bytes each. The one that was not seen for the longest time goes first.
 const REMEMBERED: NonZero<usize> = NonZero::new(16_384).expect("more than nothing");
@@ -57,25 +63,22 @@ impl Memory {
     /// Forget whatever the news may have changed.
     pub fn hear(&self, news: &[News]) {
         // With a key, every token goes that it signed.
-        if news.contains(&News::Connected) || news.contains(&News::Keys) {
+        if news.iter().any(|news| matches!(news, News::Connected | News::Keys | News::Users)) {
             let mut known = self.lock();
             known.forgotten += 1;
             known.callers.clear();
         } else {
-            let users: Vec<i64> = news
-                .iter()
-                .filter_map(|news| match news {
-                    News::User(id) => Some(*id),
-                    _ => None,
-                })
-                .collect();
-            self.forget(&users);
+            self.forget(news.iter().filter_map(|news| match news {
+                News::User(id) => Some(*id),
+                _ => None,
+            }));
         }
     }
 
     /// Forget these users. Whoever changes one's rights here does so after the commit, so that it holds at once on this node;
     /// the others hear of it.
-    pub fn forget(&self, users: &[i64]) {
+    pub fn forget(&self, users: impl IntoIterator<Item = i64>) {
+        let users: HashSet<i64> = users.into_iter().collect();
         if users.is_empty() {
             return;
         }
@@ -120,7 +123,15 @@ impl Callers {
 
     /// Forget a user whose rights or sessions have just changed here.
     pub fn forget(&self, user_id: i64) {
-        self.memory.forget(&[user_id]);
+        self.memory.forget([user_id]);
+    }
+
+    /// Before a key signs or is published: where the node does not hear of new ones, it looks for them.
+    pub async fn know_keys(&self) -> Result<()> {
+        if !self.listener.is_hearing() {
+            self.tokens.keys().look_again(&self.db, false).await?;
+        }
+        Ok(())
     }
 
     /// The user of a bearer token. 401 for a token that is malformed, not ours, expired, or of a session that ended; 503 where
@@ -134,7 +145,9 @@ impl Callers {
         }
         let verified = self.verify(token).await?;
         let forgotten = self.memory.lock().forgotten;
-        let live = self.db.run(move |conn| Ok(Session::live(conn, verified.session_id, verified.user_id)?));
+        let find =
+            move |conn: &mut PgConnection| Ok(Session::live(conn, verified.session_id, verified.user_id)?);
+        let live = self.db.run_within(ASKING, find);
         let live = live.await?.filter(|live| live.is_active).ok_or_else(ended)?;
         let until = verified.expires_at.min(live.expires_at);
         let user = Arc::new(CurrentUser {

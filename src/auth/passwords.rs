@@ -2,14 +2,16 @@
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, RECOMMENDED_SALT_LEN, Version};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::rand;
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::error::{Error, Result, Violation};
+use crate::error::{Code, Error, Result, Violation};
 use crate::models::names::fold;
 use crate::workers::Workers;
 
@@ -18,7 +20,7 @@ pub const MIN: usize = 8;
 /// Most characters of a password.
 pub const MAX: usize = 256;
 
-/// How many logins may wait for a thread; the next is told 503 at once.
+/// How many may wait for a thread, or for a turn; the next is told 503 at once.
 const QUEUED: usize = 256;
 
 /// What new hashes are made with, and what older ones are measured by.
@@ -36,6 +38,13 @@ pub struct Passwords {
     workers: Workers,
     /// What a new hash costs.
     params: Params,
+    queue: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
+}
+
+/// The right to have a password checked, until it is dropped.
+pub struct Turn {
+    _permit: OwnedSemaphorePermit,
 }
 
 /// What comes of checking a password.
@@ -60,7 +69,22 @@ impl Passwords {
     /// Start the threads. New hashes cost what `params` say.
     pub fn start(threads: usize, params: Params) -> Result<Self> {
         let workers = Workers::start("argon2", threads, QUEUED).map_err(Error::internal)?;
-        Ok(Self { workers, params })
+        Ok(Self {
+            workers,
+            params,
+            queue: Arc::new(Semaphore::new(QUEUED)),
+            turns: Arc::new(Semaphore::new(threads + 1)),
+        })
+    }
+
+    /// Wait for a turn to have a password checked: as many at once as keep the threads busy. A try is counted before its
+    /// outcome is known, so many right ones at once would look like many wrong ones if each were begun as it comes. 503 `busy`
+    /// when too many wait.
+    pub async fn turn(&self) -> Result<Turn> {
+        let waiting = self.queue.try_acquire().map_err(|_| Error::unavailable(Code::Busy, 1))?;
+        let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
+        drop(waiting);
+        Ok(Turn { _permit: permit })
     }
 
     /// The PHC string of a password, with a salt of its own: Argon2id. 503 `busy` when too many wait.

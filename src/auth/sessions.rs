@@ -109,8 +109,8 @@ impl Sessions {
             return self.present(&session);
         }
         // Somebody was faster, or the token is old, or the session has ended.
-        let session = Session::find(conn, ticket.id)?.ok_or_else(ended)?;
-        let since = session.since_rotation(ticket.generation, Utc::now());
+        let (session, at) = Session::find(conn, ticket.id)?.ok_or_else(ended)?;
+        let since = session.since_rotation(ticket.generation, at);
         let is_parallel = since.is_some_and(|since| since < self.windows.grace);
         let was_lost =
             session.generation == next.generation && since.is_some_and(|since| since < self.windows.repeat);

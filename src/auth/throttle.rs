@@ -9,13 +9,13 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use aws_lc_rs::hmac;
 use chrono::{TimeDelta, Utc};
 use diesel::PgConnection;
-use diesel::connection::SimpleConnection;
 
 use super::secret::Secret;
 use super::sessions::delta;
 use crate::config::{Accounts, Switch};
 use crate::error::{Code, Error, Result};
-use crate::models::names::fold;
+use crate::models::account_token::Purpose;
+use crate::models::names::{Email, fold};
 use crate::models::throttle::{self, Rule};
 
 /// What is counted together, and how much of it costs no wait.
@@ -39,6 +39,8 @@ static PASSWORD: Policy = Policy { name: "password", free: 10, window: 900 };
 static REGISTRATION: Policy = Policy { name: "registration", free: 30, window: 3600 };
 /// Mails that somebody asks for to one address.
 static MAIL_ADDRESS: Policy = Policy { name: "mail-address", free: 3, window: 3600 };
+/// Mails to new addresses that a logged-in user asks for.
+static MAIL_USER: Policy = Policy { name: "mail-user", free: 5, window: 3600 };
 /// Mails that somebody asks for from one network.
 static MAIL_NETWORK: Policy = Policy { name: "mail-network", free: 20, window: 3600 };
 
@@ -93,9 +95,17 @@ impl Throttle {
         vec![self.bucket(&REGISTRATION, &[network])]
     }
 
-    /// What a wish for a mail counts in.
-    pub fn mail(&self, email: &str, network: &str) -> Vec<Bucket> {
-        vec![self.bucket(&MAIL_ADDRESS, &[&fold(email)]), self.bucket(&MAIL_NETWORK, &[network])]
+    /// What a wish for a mail counts in. One purpose apart from the other: whoever asks for confirmations of somebody else's
+    /// address must not keep the owner from a new password.
+    pub fn mail(&self, purpose: Purpose, email: &Email, network: &str) -> Vec<Bucket> {
+        let of = [purpose.as_str(), email.key()];
+        vec![self.bucket(&MAIL_ADDRESS, &of), self.bucket(&MAIL_NETWORK, &[network])]
+    }
+
+    /// What a user's wish for a new address counts in, which sends a mail there.
+    pub fn own_mail(&self, email: &Email, user_id: i64) -> Vec<Bucket> {
+        let address = self.bucket(&MAIL_ADDRESS, &[Purpose::ConfirmAddress.as_str(), email.key()]);
+        vec![address, self.bucket(&MAIL_USER, &[&user_id.to_string()])]
     }
 
     /// What asking a user for the password once more counts in.
@@ -138,7 +148,7 @@ impl Throttle {
         if !self.is_on {
             return Ok(());
         }
-        hurry(conn)?;
+        throttle::hurry(conn)?;
         let mut buckets: Vec<_> = buckets.into_iter().collect();
         // In one order, so that two who wait for each other's rows cannot lock each other out.
         buckets.sort_by(|a, b| a.key.cmp(&b.key));
@@ -155,9 +165,12 @@ impl Throttle {
 
     /// A try that was right was none. In a transaction of its own, as [`Throttle::take`].
     pub fn give_back(&self, conn: &mut PgConnection, buckets: &[Bucket]) -> Result<()> {
-        hurry(conn)?;
-        for bucket in buckets.iter().filter(|_| self.is_on) {
-            throttle::give_back(conn, &bucket.key)?;
+        throttle::hurry(conn)?;
+        let mut keys: Vec<_> = buckets.iter().filter(|_| self.is_on).map(|bucket| &bucket.key).collect();
+        // In the order of [`Throttle::take`].
+        keys.sort_unstable();
+        for key in keys {
+            throttle::give_back(conn, key)?;
         }
         Ok(())
     }
@@ -171,7 +184,7 @@ impl Throttle {
         user_id: i64,
         network: &str,
     ) -> Result<()> {
-        hurry(conn)?;
+        throttle::hurry(conn)?;
         throttle::remember_home(conn, user_id, network)?;
         if !self.is_on {
             return Ok(());
@@ -192,11 +205,6 @@ impl Throttle {
     }
 }
 
-/// Do not wait for the disk: what a crash loses of a transaction like this is no loss, and others wait for its rows.
-fn hurry(conn: &mut PgConnection) -> Result<()> {
-    Ok(conn.batch_execute("SET LOCAL synchronous_commit = off")?)
-}
-
 impl LoginBuckets {
     /// All of them.
     pub fn all(&self) -> Vec<Bucket> {
@@ -210,9 +218,7 @@ fn refusal(policy: &Policy, wait: Duration) -> Error {
     let seconds = seconds.max(1);
     let mut error = Error::refused(
         Code::TooManyAttempts,
-        format!(
-            "Too many tries. The next one is taken in {seconds} seconds; trying earlier changes nothing."
-        ),
+        format!("Too many tries. The next one is taken in {seconds} s; trying earlier changes nothing."),
     )
     .header(RETRY_AFTER, HeaderValue::from(seconds));
     let fields = [

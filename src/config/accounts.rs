@@ -87,8 +87,9 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// The mail server, from the setting or the file that it names; `None` means files.
+    /// The mail server, from the setting or the file that it names; `None`, and nothing, mean files.
     pub fn smtp_url(&self) -> Result<Option<String>, ConfigError> {
-        secret("PLAZA_SMTP_URL_FILE", self.smtp_url.as_ref(), self.smtp_url_file.as_ref())
+        let url = secret("PLAZA_SMTP_URL_FILE", self.smtp_url.as_ref(), self.smtp_url_file.as_ref())?;
+        Ok(url.filter(|url| !url.is_empty()))
     }
 }

@@ -29,6 +29,8 @@ pub enum News {
     Connected,
     /// A user, or one of the user's sessions, is not what it was.
     User(i64),
+    /// Any user, or any session, may not be what it was.
+    Users,
     /// There are other signing keys.
     Keys,
     /// There are new jobs.
@@ -40,6 +42,7 @@ impl News {
     fn parse(payload: &str) -> Option<Self> {
         match payload.split_once(' ').unwrap_or((payload, "")) {
             ("user", id) => id.parse().ok().map(Self::User),
+            ("users", _) => Some(Self::Users),
             ("keys", _) => Some(Self::Keys),
             ("jobs", _) => Some(Self::Jobs),
             _ => None,
@@ -61,7 +64,7 @@ struct State {
 
 impl Listener {
     /// Listen to the schema of `url`, for as long as it takes to connect. `hear` is called on the listener's thread, with what
-    /// came at once; while it works, nothing else is heard.
+    /// came at once, and several times a second with nothing; while it works, nothing else is heard.
     pub fn start(url: &str, hear: impl FnMut(&[News]) + Send + 'static) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
         let (url, shared) = (url.to_owned(), Arc::clone(&state));
@@ -134,7 +137,8 @@ fn follow(
             .notifications_iter()
             .filter_map(|notice| notice.map(|notice| News::parse(&notice.payload)).transpose())
             .collect::<QueryResult<Vec<_>>>()?;
-        if !news.is_empty() {
+        // With every beat too, for what could not be done about older news.
+        if beat.is_some() || !news.is_empty() {
             hear(&news);
         }
         if beat.is_some() {

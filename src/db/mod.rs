@@ -17,6 +17,9 @@ use crate::error::{Code, Error, Result, is_connection_lost};
 
 /// How long a request waits for a connection before it is told 503.
 const POOL_WAIT: Duration = Duration::from_secs(3);
+/// How long a transaction may take. After that nobody waits for it any more; whether it stands is not known, as when the
+/// connection breaks during a commit.
+const TRANSACTION: Duration = Duration::from_mins(1);
 
 /// The pool, and the only way from async code to it. Clones share it.
 ///
@@ -26,6 +29,8 @@ const POOL_WAIT: Duration = Duration::from_secs(3);
 pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     permits: Arc<Semaphore>,
+    /// How long a read waits for a server that takes statements and does not answer, not even with a time-out of its own.
+    patience: Duration,
 }
 
 impl Db {
@@ -42,17 +47,31 @@ impl Db {
             .error_handler(Box::new(LogErrors))
             .connection_customizer(Box::new(Customize { statement_timeout }))
             .build_unchecked(ConnectionManager::new(url));
-        Self { pool, permits: Arc::new(Semaphore::new(size as usize)) }
+        Self {
+            pool,
+            permits: Arc::new(Semaphore::new(size as usize)),
+            patience: POOL_WAIT + statement_timeout,
+        }
     }
 
     /// Read, or do one statement that may be repeated: it is, on a fresh connection, where the first one turns out to
-    /// be broken. 503 `database_unavailable` when no connection is to be had within 3 s.
+    /// be broken. 503 `database_unavailable` when no connection is to be had within 3 s, or when the server has gone without
+    /// a word: its time-out for statements has passed, and nothing came.
     pub async fn run<T, F>(&self, read: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut PgConnection) -> Result<T> + Send + 'static,
     {
-        self.blocking(move |db, deadline| {
+        self.run_within(self.patience, read).await
+    }
+
+    /// The same for what takes no time where the database answers at all: 503 `database_unavailable` after `patience`.
+    pub async fn run_within<T, F>(&self, patience: Duration, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut PgConnection) -> Result<T> + Send + 'static,
+    {
+        self.answer_within(patience, move |db, deadline| {
             db.on_live_connection(deadline, |conn| match read(conn) {
                 Err(error) if error.code() == Code::DatabaseUnavailable => Attempt::Broken(error),
                 result => Attempt::Done(result),
@@ -61,13 +80,26 @@ impl Db {
         .await
     }
 
-    /// Everything that `work` does stands or falls together. Repeated only where `BEGIN` itself failed.
+    async fn answer_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&Self, Instant) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // The thread, its connection and their permit are lost until the connection breaks or answers after all.
+        tokio::time::timeout(patience, self.blocking(work)).await.unwrap_or_else(|_| {
+            tracing::warn!(?patience, "the database does not answer");
+            Err(Error::unavailable(Code::DatabaseUnavailable, 1))
+        })
+    }
+
+    /// Everything that `work` does stands or falls together. Repeated only where `BEGIN` itself failed. 503
+    /// `database_unavailable` also where the database says nothing for a minute.
     pub async fn transaction<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T> + Send + 'static,
     {
-        self.blocking(move |db, deadline| db.transaction_until(deadline, work)).await
+        self.answer_within(TRANSACTION, move |db, deadline| db.transaction_until(deadline, work)).await
     }
 
     /// [`Db::transaction`] for code that is not async: the command line.

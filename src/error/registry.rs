@@ -103,7 +103,7 @@ pub static REGISTRY: [Entry; 37] = {
             "access_token_invalid",
             401,
             "The access token is not valid",
-            "It was not made by this service, was changed on the way, or its user is gone. Log in.",
+            "It was not made by this service, was changed on the way, or its key was withdrawn. Refresh it once, else log in.",
         ),
         entry(
             C::TokenExpired,
@@ -131,7 +131,7 @@ pub static REGISTRY: [Entry; 37] = {
             "refresh_token_invalid",
             401,
             "The refresh token is not valid",
-            "It is unknown, expired or was used before, and then its session has ended. Log in.",
+            "It is none of ours, or was used before, and then its session has ended. Log in.",
         ),
         entry(C::Forbidden, "forbidden", 403, "Not allowed", "The caller is known and may not do this."),
         entry(

@@ -101,7 +101,8 @@ impl AccountMails {
         let email = Email::parse(&email).ok_or_else(|| unreadable(&"no address"))?;
         let tokens = self.tokens.clone();
         let sent = self.db.transaction(move |conn| {
-            let Some(user) = User::by_email(conn, &email)? else { return Ok(()) };
+            // Locked, so that no token is made for what a change under way has just voided.
+            let Some(user) = User::lock_by_email(conn, &email)? else { return Ok(()) };
             if purpose == Purpose::ConfirmAddress && user.email_verified_at.is_some() {
                 return Ok(());
             }

@@ -9,12 +9,14 @@ pub mod accounts;
 pub mod housekeeping;
 pub mod mail;
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
 use chrono::TimeDelta;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
@@ -26,11 +28,13 @@ use crate::models::job::Job;
 use accounts::{AccountMails, NOTICE};
 
 /// Jobs that one node does at once.
-const AT_ONCE: i64 = 4;
+const AT_ONCE: usize = 4;
 /// After this time a job is taken to be abandoned. No receiver may work longer.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// The longest time between two looks, should a notice get lost.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long to wait where the database does not answer.
+const OUTAGE: Duration = Duration::from_secs(1);
 /// The delay after the first failure; it doubles with each.
 const FIRST_DELAY: i64 = 2;
 /// The longest delay, in seconds.
@@ -74,7 +78,7 @@ impl Receiver {
     }
 }
 
-/// Who does what. Twenty tries of a mail take about half a day.
+/// Who does what. Twenty tries of a mail take about nine hours.
 fn receivers(mails: &Arc<AccountMails>) -> Vec<Receiver> {
     let (wanted, token, notice) = (Arc::clone(mails), Arc::clone(mails), Arc::clone(mails));
     vec![
@@ -82,6 +86,12 @@ fn receivers(mails: &Arc<AccountMails>) -> Vec<Receiver> {
         Receiver::new(SEND_TOKEN, 20, move |payload| Arc::clone(&token).send_token(payload)),
         Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
     ]
+}
+
+/// What there is to do.
+enum Taken {
+    Job(Job),
+    Nothing { until_due: Duration },
 }
 
 /// Works the jobs off, on the thread that runs it.
@@ -97,13 +107,26 @@ impl Dispatcher {
         Self { db, wake, receivers: receivers(mails) }
     }
 
-    /// Until `stop` says so; a job that has begun is finished.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        loop {
-            let wait = match self.work_off().await {
-                Ok(wait) => wait,
+    /// Until `stop` says so; a job that has begun is finished. A slow job holds up no more than itself.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        join_all((0..AT_ONCE).map(|_| self.work(stop.clone()))).await;
+    }
+
+    /// One job after another.
+    async fn work(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let wait = match self.take().await {
+                Ok(Taken::Job(job)) => {
+                    // There may be more, for whoever waits.
+                    self.wake.notify_one();
+                    if self.attempt(job).await.is_ok() {
+                        continue;
+                    }
+                    OUTAGE
+                }
+                Ok(Taken::Nothing { until_due }) => until_due,
                 // The pool has logged it.
-                Err(_) => Duration::from_secs(1),
+                Err(_) => OUTAGE,
             };
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -114,20 +137,17 @@ impl Dispatcher {
         }
     }
 
-    /// Everything that is due. How long until there is more.
-    async fn work_off(&self) -> Result<Duration> {
-        loop {
-            let kinds = self.kinds();
-            let jobs = self.db.run(move |conn| Ok(Job::take(conn, &kinds, AT_ONCE, LEASE)?)).await?;
-            if jobs.is_empty() {
-                let kinds = self.kinds();
-                let due = self.db.run(move |conn| Ok(Job::next_due(conn, &kinds)?)).await?;
-                return Ok(due.and_then(|due| due.to_std().ok()).unwrap_or(LOOK).min(LOOK));
-            }
-            for settled in join_all(jobs.into_iter().map(|job| self.attempt(job))).await {
-                settled?;
-            }
-        }
+    async fn take(&self) -> Result<Taken> {
+        let kinds = self.kinds();
+        self.db
+            .run(move |conn| {
+                if let Some(job) = Job::take(conn, &kinds, LEASE)? {
+                    return Ok(Taken::Job(job));
+                }
+                let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
+                Ok(Taken::Nothing { until_due: due.unwrap_or(LOOK).min(LOOK) })
+            })
+            .await
     }
 
     fn kinds(&self) -> Vec<&'static str> {
@@ -138,7 +158,13 @@ impl Dispatcher {
         let Some(receiver) = self.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
             return Ok(());
         };
-        let outcome = (receiver.work)(job.payload.clone()).await;
+        let outcome = if job.attempts > receiver.tries {
+            // Whoever took it before did not live to say what became of it.
+            Err(Failure::Lasting("it ended the program that did it".into()))
+        } else {
+            let work = AssertUnwindSafe((receiver.work)(job.payload.clone()));
+            work.catch_unwind().await.unwrap_or_else(|_| Err(Failure::Passing("a receiver panicked".into())))
+        };
         let (error, delay) = match outcome {
             Ok(()) => return self.db.run(move |conn| Ok(job.done(conn)?)).await,
             Err(Failure::Passing(error)) if job.attempts < receiver.tries => {

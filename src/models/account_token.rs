@@ -90,6 +90,16 @@ impl AccountToken {
             .optional()
     }
 
+    /// The addresses that a user wants to have and has not confirmed.
+    pub fn pending_emails(conn: &mut PgConnection, user: &User) -> QueryResult<Vec<String>> {
+        account_tokens::table
+            .filter(account_tokens::user_id.eq(user.id).and(account_tokens::email_key.ne(&user.email_key)))
+            .filter(account_tokens::expires_at.gt(now))
+            .select(account_tokens::email)
+            .distinct()
+            .load(conn)
+    }
+
     /// Use it up: whether it was there still, with this hash. Of parallel tries one succeeds.
     pub fn spend(&self, conn: &mut PgConnection, token_hash: &[u8]) -> QueryResult<bool> {
         let unspent = account_tokens::table
@@ -103,6 +113,13 @@ impl AccountToken {
         diesel::delete(account_tokens::table.filter(account_tokens::user_id.eq(user_id)))
             .execute(conn)
             .map(drop)
+    }
+
+    /// Void the user's wishes for another address.
+    pub fn void_wishes(conn: &mut PgConnection, user: &User) -> QueryResult<()> {
+        let wishes = account_tokens::table
+            .filter(account_tokens::user_id.eq(user.id).and(account_tokens::email_key.ne(&user.email_key)));
+        diesel::delete(wishes).execute(conn).map(drop)
     }
 
     /// Delete up to `most` that expired; how many it were.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Interval, Timestamptz};
+use diesel::sql_types::{Interval, Timestamptz};
 use serde_json::Value;
 
 use super::delete_some;
@@ -40,26 +40,21 @@ impl NewJob {
 }
 
 impl Job {
-    /// Take up to `most` due jobs of these kinds, the longest due first. They are due again after `lease`, in case that this
-    /// node dies; nodes that take at once take different ones.
-    pub fn take(
-        conn: &mut PgConnection,
-        kinds: &[&str],
-        most: i64,
-        lease: TimeDelta,
-    ) -> QueryResult<Vec<Self>> {
+    /// Take the job of these kinds that is due for the longest time. It is due again after `lease`, in case that this node dies;
+    /// nodes that take at once take different ones.
+    pub fn take(conn: &mut PgConnection, kinds: &[&str], lease: TimeDelta) -> QueryResult<Option<Self>> {
         diesel::sql_query(
             "UPDATE jobs SET attempts = attempts + 1, due_at = now() + $1
              WHERE id IN (
                  SELECT id FROM jobs WHERE failed_at IS NULL AND due_at <= now() AND kind = ANY ($2)
-                 ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+                 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
              )
              RETURNING id, kind, payload, attempts",
         )
         .bind::<Interval, _>(lease)
         .bind::<diesel::sql_types::Array<diesel::sql_types::Text>, _>(kinds)
-        .bind::<BigInt, _>(most)
-        .load(conn)
+        .get_result(conn)
+        .optional()
     }
 
     /// When the next job of these kinds is due, if there is one.

@@ -21,6 +21,10 @@ impl Username {
     /// 1 to 150 Unicode letters, digits and `@ . + - _`, as Django's `UnicodeUsernameValidator`; not dots alone (a path of
     /// dots is another path) and not `me` (which stands for the caller).
     pub fn parse(text: &str) -> Option<Self> {
+        // Before anything that takes as long as the text is.
+        if text.chars().nth(USERNAME_MAX).is_some() {
+            return None;
+        }
         let text: String = text.nfkc().collect();
         let key = fold(&text);
         let length = text.chars().count();
@@ -75,7 +79,9 @@ impl Email {
         let options = email_address::Options::default().without_display_text().without_domain_literal();
         let valid = text.chars().count() <= EMAIL_MAX
             && !text.chars().any(char::is_control)
-            && EmailAddress::parse_with_options(text, options).is_ok();
+            && EmailAddress::parse_with_options(text, options).is_ok()
+            // What cannot be written to is of no use, such as quoted local parts.
+            && text.parse::<lettre::Address>().is_ok();
         valid.then(|| Self { text: text.to_owned(), key: fold(text) })
     }
 

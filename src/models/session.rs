@@ -146,12 +146,12 @@ impl Session {
             .optional()
     }
 
-    /// A session that has not expired, of an active user.
-    pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<Option<Self>> {
+    /// A session that has not expired, of an active user, and the database's time.
+    pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<Option<(Self, DateTime<Utc>)>> {
         sessions::table
             .inner_join(users::table)
             .filter(sessions::id.eq(id).and(sessions::expires_at.gt(now)).and(users::is_active))
-            .select(Self::as_select())
+            .select((Self::as_select(), diesel::dsl::sql::<Timestamptz>("now()")))
             .first(conn)
             .optional()
     }
@@ -182,7 +182,8 @@ impl Session {
         Ok(keyset.slice(keyset.limit(query).load(conn)?))
     }
 
-    /// How long ago the token of this generation was rotated, as far as that is still known.
+    /// How long before `at`, a time of the database's, the token of this generation was rotated, as far as that is still known.
+    /// Nodes' own clocks differ by more than some windows are long.
     pub fn since_rotation(&self, generation: i64, at: DateTime<Utc>) -> Option<TimeDelta> {
         let steps_back = usize::try_from(self.generation.checked_sub(generation)?).ok()?;
         let rotated_at = match steps_back {

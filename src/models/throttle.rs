@@ -1,12 +1,18 @@
 //! Buckets of the throttle, and the networks that users log in from.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Double, Integer, Interval, Timestamptz};
 
 use super::delete_some;
 use crate::schema::{login_prefixes, throttle_buckets};
+
+/// Let the transaction not wait for the disk: what a crash loses of it is no loss, and others wait for its rows.
+pub fn hurry(conn: &mut PgConnection) -> QueryResult<()> {
+    conn.batch_execute("SET LOCAL synchronous_commit = off")
+}
 
 /// How a bucket fills and drains.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +87,15 @@ pub fn at_home(
         .filter(login_prefixes::user_id.eq_any(users).and(login_prefixes::prefix.eq(prefix)))
         .filter(login_prefixes::last_login_at.gt(since))
         .select(login_prefixes::user_id)
+        .load(conn)
+}
+
+/// Where a user logged in from lately, and when, the latest first.
+pub fn homes(conn: &mut PgConnection, user_id: i64) -> QueryResult<Vec<(String, DateTime<Utc>)>> {
+    login_prefixes::table
+        .filter(login_prefixes::user_id.eq(user_id))
+        .order(login_prefixes::last_login_at.desc())
+        .select((login_prefixes::prefix, login_prefixes::last_login_at))
         .load(conn)
 }
 

@@ -9,7 +9,7 @@ use super::account_token::AccountToken;
 use super::names::{Email, Username, fold};
 use super::session::Session;
 use crate::lookups::page::{Keyset, Slice};
-use crate::schema::users;
+use crate::schema::{login_names, users};
 
 /// A row of `users`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -88,13 +88,13 @@ impl NewUser {
     /// Which of the two unique keys somebody has already. A hint that saves hashing a password in vain: only the insert
     /// itself decides.
     pub fn clash(conn: &mut PgConnection, username: &Username, email: &Email) -> QueryResult<Option<Clash>> {
-        let rows: Vec<String> = users::table
-            .filter(users::username_key.eq(username.key()).or(users::email_key.eq(email.key())))
-            .select(users::username_key)
+        let keys: Vec<String> = login_names::table
+            .filter(login_names::key.eq_any([username.key(), email.key()]))
+            .select(login_names::key)
             .load(conn)?;
-        Ok(match rows.as_slice() {
+        Ok(match keys.as_slice() {
             [] => None,
-            rows if rows.iter().any(|key| key == username.key()) => Some(Clash::Username),
+            keys if keys.iter().any(|key| key == username.key()) => Some(Clash::Username),
             _ => Some(Clash::Email),
         })
     }
@@ -151,23 +151,13 @@ impl User {
             .load(conn)
     }
 
-    /// Whether the user is there, active and with the same password still; until the transaction ends, nobody deletes it.
-    pub fn is_still_as_read(&self, conn: &mut PgConnection) -> QueryResult<bool> {
-        let found: Option<i64> = users::table
-            .find(self.id)
-            .filter(users::is_active.and(users::password_hash.eq(&self.password_hash)))
-            .select(users::id)
-            .for_key_share()
-            .first(conn)
-            .optional()?;
-        Ok(found.is_some())
-    }
-
-    /// The same, and until the transaction ends nobody else changes it either.
+    /// Whether the user is there, active, with the same password and the same address still; until the transaction ends, nobody
+    /// else changes that. Whoever acts on what was read before, such as a password that was right, must ask this first.
     pub fn lock_as_read(&self, conn: &mut PgConnection) -> QueryResult<bool> {
         let found: Option<i64> = users::table
             .find(self.id)
             .filter(users::is_active.and(users::password_hash.eq(&self.password_hash)))
+            .filter(users::email_key.eq(&self.email_key))
             .select(users::id)
             .for_no_key_update()
             .first(conn)
@@ -175,9 +165,10 @@ impl User {
         Ok(found.is_some())
     }
 
-    /// Whether another user has this address, in any case.
+    /// Whether another user logs in with this, in any case.
     pub fn is_email_taken(&self, conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
-        let other = users::table.filter(users::email_key.eq(email.key()).and(users::id.ne(self.id)));
+        let other =
+            login_names::table.filter(login_names::key.eq(email.key()).and(login_names::user_id.ne(self.id)));
         diesel::select(diesel::dsl::exists(other)).get_result(conn)
     }
 
@@ -222,11 +213,12 @@ impl User {
         diesel::update(self).set(changes).returning(Self::as_returning()).get_result(conn)
     }
 
-    /// The active user with this e-mail address, in any case.
-    pub fn by_email(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<Self>> {
+    /// The active user with this e-mail address, in any case, which stays so until the transaction ends.
+    pub fn lock_by_email(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<Self>> {
         users::table
             .filter(users::email_key.eq(email.key()).and(users::is_active))
             .select(Self::as_select())
+            .for_no_key_update()
             .first(conn)
             .optional()
     }

@@ -137,6 +137,7 @@ impl TestApp {
                 }
                 .insert(conn)?,
             };
+            plaza::models::user::User::touch_login(conn, user.id)?;
             self.app.sessions().open(conn, user.id, "tests", "127.0.0.1")
         });
         Client::new(&self.base, Some(tokens.expect("tokens").access))

@@ -287,21 +287,6 @@ async fn a_dump_of_the_database_holds_no_usable_token() {
 }
 
 #[actix_web::test]
-async fn a_name_that_looks_like_an_address_takes_nobodys_login() {
-    let app = TestApp::new().await;
-    app.member("vic");
-    let eve =
-        json!({ "username": "vic@example.org", "email": "eve@example.org", "password": "another good one" });
-    assert_snapshot!(app.guest().post("/api/v1/users", eve).await.status, @"201 Created");
-    for (password, name) in [(PASSWORD, "vic"), ("another good one", "vic@example.org")] {
-        let tokens = login(&app, "vic@example.org", password).await;
-        let me = app.guest().with_token(&tokens.text("/access_token")).get("/api/v1/users/me").await;
-        assert_eq!(me.at("/username"), name);
-    }
-    assert_snapshot!(login(&app, "vic@example.org", "wrong horse").await.refusal(), @"401 invalid_credentials");
-}
-
-#[actix_web::test]
 async fn a_user_without_a_password_cannot_log_in() {
     let app = TestApp::new().await;
     app.sql(

@@ -73,6 +73,29 @@ async fn names_and_addresses_are_unique_whatever_the_case() {
 }
 
 #[actix_web::test]
+async fn nobody_takes_a_name_that_is_anothers_address() {
+    let app = TestApp::new().await;
+    let (vic, root) = (app.member("vic"), app.staff("root"));
+    let register = async |name: &str, email: &str| {
+        let body = json!({ "username": name, "email": email, "password": PASSWORD });
+        app.guest().post("/api/v1/users", body).await
+    };
+    assert_snapshot!(register("VIC@example.org", "eve@example.org").await.refusal(), @"409 username_taken");
+    // One's own address is as good a name as any.
+    assert_snapshot!(register("bob@example.org", "Bob@example.org").await.status, @"201 Created");
+    assert_snapshot!(register("eve@example.net", "eve@example.org").await.status, @"201 Created");
+    assert_snapshot!(register("mal", "eve@example.net").await.refusal(), @"409 email_taken");
+    let wish = json!({ "email": "eve@example.net", "current_password": PASSWORD });
+    assert_snapshot!(vic.patch("/api/v1/users/me", wish).await.refusal(), @"409 email_taken");
+    let set = json!({ "email": "eve@example.net" });
+    assert_snapshot!(root.patch("/api/v1/users/vic", set).await.refusal(), @"409 email_taken");
+    // What is given up is free again.
+    root.patch("/api/v1/users/vic", json!({ "email": "new@example.org" })).await;
+    assert_snapshot!(register("vic@example.org", "other@example.org").await.status, @"201 Created");
+    assert_eq!(app.count("login_names"), 9);
+}
+
+#[actix_web::test]
 async fn of_200_parallel_registrations_of_one_name_one_wins() {
     let app = TestApp::with(&["--throttle", "off"]).await;
     let guest = app.guest();
@@ -346,7 +369,7 @@ async fn staff_find_users_by_address_and_flags() {
     for query in ["email=bob%40example.org", "is_active=true", "is_staff=true"] {
         let path = format!("/api/v1/users?{query}");
         assert_eq!(ana.get(&path).await.refusal(), "403 forbidden", "{query}");
-        assert_eq!(app.guest().get(&path).await.refusal(), "403 forbidden", "{query}");
+        assert_eq!(app.guest().get(&path).await.refusal(), "401 authentication_required", "{query}");
     }
 }
 
@@ -355,6 +378,9 @@ async fn everything_about_a_user_is_one_object() {
     let app = TestApp::new().await;
     let (ana, bob, root) = (app.member("ana"), app.member("bob"), app.staff("root"));
     ana.patch("/api/v1/profiles/me", json!({ "bio": "Writes.", "phone": "+49 30 1" })).await;
+    ana.patch("/api/v1/users/me", json!({ "email": "new@example.org", "current_password": PASSWORD })).await;
+    let login = json!({ "login": "bob", "password": PASSWORD });
+    app.guest().post("/api/v1/auth/login", login).await;
     for number in 0..105 {
         let content = "x".repeat(400);
         ana.post("/api/v1/posts", json!({ "title": format!("No {number}"), "content": content })).await;
@@ -379,13 +405,15 @@ async fn everything_about_a_user_is_one_object() {
     );
     assert_eq!(posts[0]["content"].as_str().map(str::len), Some(400));
     assert!(export["exported_at"].is_string());
+    assert_eq!((&export["networks"], &export["pending_emails"]), (&json!([]), &json!(["new@example.org"])));
     assert!(!export.to_string().contains("argon2"), "no secret is in it");
 
     let of_bob = root.get("/api/v1/users/bob/export").await.json();
     assert_eq!(
-        (&of_bob["user"]["email"], &of_bob["sessions"][0]["current"]),
+        (&of_bob["user"]["email"], &of_bob["sessions"][1]["current"]),
         (&json!("bob@example.org"), &json!(false))
     );
+    assert_eq!(of_bob["networks"][0]["prefix"], "127.0.0.0/24");
     let empty = root.get("/api/v1/users/root/export").await.json();
     assert_eq!(empty["posts"], json!([]));
     assert_snapshot!(ana.get("/api/v1/users/bob/export").await.refusal(), @"403 forbidden");

@@ -10,8 +10,12 @@ mod embedded;
 
 mod commands;
 mod crash;
+mod hearing;
+mod logs;
+mod mails;
 mod memory;
 mod migrate;
+mod nodes;
 mod outage;
 mod s3;
 mod settings;
@@ -20,3 +24,7 @@ mod stop;
 #[path = "../../src/media/image/samples/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests of the pictures use the others")]
 mod samples;
+
+#[path = "../support/smtp.rs"]
+#[expect(dead_code, reason = "the tests of the mailer use the rest")]
+mod smtp;

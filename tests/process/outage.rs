@@ -9,7 +9,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::samples;
-use crate::support::{Answer, Place, Plaza, eventually, kill, log, postmaster, text, try_psql, urls_of};
+use crate::support::{
+    Answer, Over, Place, Plaza, eventually, kill, log, postmaster, text, try_psql, urls_of,
+};
 
 #[test]
 fn a_postmaster_killed_alone_costs_503s_at_the_most() {
@@ -170,14 +172,6 @@ fn under_load(plaza: &Plaza, happens: impl FnOnce()) {
     let client = plaza.client();
     for slug in written {
         client.get(&format!("/api/v1/posts/{slug}")).expect(200);
-    }
-}
-
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
     }
 }
 

@@ -66,7 +66,7 @@ async fn want(
     let email = check.required("email", body.get()?.email);
     let email = email.and_then(|text| parse_email(&mut check, &text));
     let email = check.finish(|| email)?;
-    let buckets = throttle.mail(email.as_str(), &client.prefix().to_string());
+    let buckets = throttle.mail(purpose, &email, &client.prefix().to_string());
     db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
     db.transaction(move |conn| MailTokens::want(conn, purpose, &email)).await?;
     Ok(HttpResponse::new(StatusCode::ACCEPTED))
@@ -117,7 +117,12 @@ pub async fn confirm_email(
         found
             .user
             .confirm_email(conn, &found.email, &found.email_key)
-            .on_constraint("users_email_key_key", Code::EmailTaken)
+            .on_constraint("users_email_key_key", Code::EmailTaken)?;
+        if found.email_key == found.user.email_key {
+            return Ok(());
+        }
+        // At the address as it was.
+        Notice::AddressChanged.send(conn, &found.user)
     })
     .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
@@ -165,6 +170,9 @@ pub async fn reset_password(
     let (tokens, sent) = (tokens.into_inner(), token.clone());
     let finder = std::sync::Arc::clone(&tokens);
     let found = db.run(move |conn| finder.find(conn, &sent, Purpose::ResetPassword)).await?;
+    if found.email_key != found.user.email_key {
+        return Err(mail_tokens::invalid());
+    }
     let mut check = Check::default();
     check.characters("new_password", &password);
     check.faults(judge(&password, &found.user.username, &found.user.email, "/new_password"));
@@ -178,7 +186,7 @@ pub async fn reset_password(
         }
         tokens.spend(conn, &found, &token)?;
         found.user.set_password(conn, &hash, None)?;
-        if found.email_key == found.user.email_key && found.user.email_verified_at.is_none() {
+        if found.user.email_verified_at.is_none() {
             found.user.confirm_email(conn, &found.email, &found.email_key)?;
         }
         Notice::PasswordChanged.send(conn, &found.user)

@@ -124,8 +124,11 @@ pub async fn login(
     passwords: Data<Passwords>,
     throttle: Data<Throttle>,
     sessions: Data<Sessions>,
+    callers: Data<Callers>,
 ) -> Result<Json<Tokens>> {
+    callers.know_keys().await?;
     let (name, password) = body.get()?.validate()?;
+    let _turn = passwords.turn().await?;
     let (network, limits) = (client.prefix().to_string(), throttle.clone());
     let (candidates, buckets) = db
         .transaction(move |conn| {
@@ -146,7 +149,7 @@ pub async fn login(
     let (user_id, network) = (user.id, client.prefix().to_string());
     let opened = db.transaction(move |conn| {
         // Meanwhile, the user may have been deleted or deactivated, or the password changed.
-        if !user.is_still_as_read(conn)? {
+        if !user.lock_as_read(conn)? {
             return Err(invalid_credentials());
         }
         if let Some(hash) = new_hash {
@@ -157,8 +160,9 @@ pub async fn login(
     let pair = opened.await?;
     // Apart, since many logins share these rows, and would wait for each other while the disk writes the session.
     let noted = db.transaction(move |conn| {
-        throttle.succeed(conn, &buckets, user_id, &network)?;
-        Ok(User::touch_login(conn, user_id)?)
+        // The user first, as whoever deletes one locks them.
+        User::touch_login(conn, user_id)?;
+        throttle.succeed(conn, &buckets, user_id, &network)
     });
     if let Err(error) = noted.await {
         // The session stands; the throttle forgives the try with time.
@@ -211,6 +215,7 @@ pub async fn refresh_token(
     let mut check = Check::default();
     let token = check.required("refresh_token", body.get()?.refresh_token);
     let token = check.finish(|| token)?;
+    callers.know_keys().await?;
     match db.transaction(move |conn| sessions.refresh(conn, &token)).await? {
         Refreshed::Pair(pair) => Ok(Json(Tokens::from(*pair))),
         Refreshed::Replayed(user_id) => {
@@ -249,7 +254,7 @@ impl Leaving {
         match (&self.token, &self.caller) {
             (Some(token), _) => {
                 let id = sessions.session_of(token)?;
-                Ok((id, Session::find(conn, id)?.map(|session| session.user_id)))
+                Ok((id, Session::find(conn, id)?.map(|(session, _)| session.user_id)))
             }
             (None, Some(user)) => Ok((user.session_id, Some(user.id))),
             (None, None) => Err(ended()),

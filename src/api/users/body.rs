@@ -64,10 +64,11 @@ impl Registration {
         let parsed_email = email.as_deref().and_then(|text| parse_email(&mut check, text));
         if let Some(password) = &password {
             check.characters("password", password);
+            // Only what may be a name: likeness to a megabyte takes seconds to find out.
             check.faults(passwords::judge(
                 password,
-                username.as_deref().unwrap_or_default(),
-                email.as_deref().unwrap_or_default(),
+                parsed_username.as_ref().map_or("", Username::as_str),
+                parsed_email.as_ref().map_or("", Email::as_str),
                 "/password",
             ));
         }

@@ -1,5 +1,7 @@
 //! Everything about a user, as one JSON object.
 
+use std::time::Duration;
+
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use bytes::Bytes;
@@ -20,8 +22,14 @@ use crate::api::urls::Urls;
 use crate::auth::CurrentUser;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::lookups::page::{Keyset, MAX_LIMIT, Slice};
-use crate::models::{Viewer, post, profile, session, user};
+use crate::lookups::page::{Keyset, Slice};
+use crate::models::account_token::AccountToken;
+use crate::models::{Viewer, post, profile, session, throttle, user};
+
+/// Rows that are read at once: a post may have a megabyte, and a slow client keeps what was read waiting.
+const AT_ONCE: i64 = 5;
+/// How long a client may take for a piece of it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything about a user.
 #[derive(ToSchema)]
@@ -36,8 +44,23 @@ pub struct UserExport {
     profile: Profile,
     /// Where the user is logged in.
     sessions: Vec<Session>,
+    /// Networks that the user logged in from lately.
+    networks: Vec<LoginNetwork>,
+    /// Addresses that wait to be confirmed.
+    pending_emails: Vec<String>,
     /// What the user has written, drafts included.
     posts: Vec<Post>,
+}
+
+/// A network that a user logged in from.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LoginNetwork {
+    /// A /24 of IPv4 or a /64 of IPv6.
+    #[schema(examples("203.0.113.0/24"))]
+    prefix: String,
+    /// When that last was.
+    #[schema(format = DateTime)]
+    last_login_at: String,
 }
 
 /// A JSON object on its way to a client, a member after the other.
@@ -65,20 +88,28 @@ pub async fn export_user(
     let viewer = user.viewer();
     // Staff who export another user's see none of that user's sessions as their own.
     let current = user.session_id;
-    let (row, profile) = db
+    let (row, profile, networks, pending) = db
         .run(move |conn| {
             let row = user::User::find(conn, &name.0, viewer)?;
             may_change(&user, &row)?;
             let profile = profile::Profile::find(conn, &row.username, Viewer::Staff(row.id))?;
-            Ok((row, profile))
+            let networks = throttle::homes(conn, row.id)?;
+            let pending = AccountToken::pending_emails(conn, &row)?;
+            Ok((row, profile, networks, pending))
         })
         .await?;
     let shown = Viewer::Staff(row.id);
+    let networks: Vec<_> = networks
+        .into_iter()
+        .map(|(prefix, at)| LoginNetwork { prefix, last_login_at: timestamp(at) })
+        .collect();
     let head = format!(
-        "{{\"exported_at\":{},\"user\":{},\"profile\":{}",
+        "{{\"exported_at\":{},\"user\":{},\"profile\":{},\"networks\":{},\"pending_emails\":{}",
         json(&timestamp(Utc::now()))?,
         json(&User::of(&row, shown, &urls))?,
         json(&Profile::of(&profile, shown, &urls))?,
+        json(&networks)?,
+        json(&pending)?,
     );
     let (sender, receiver) = mpsc::channel(2);
     let writer = Writer { sender, db };
@@ -128,7 +159,7 @@ impl Writer {
         let mut before = format!(",\"{name}\":[");
         let mut from = None;
         loop {
-            let keyset = Keyset { limit: MAX_LIMIT, from, backward: false };
+            let keyset = Keyset { limit: AT_ONCE, from, backward: false };
             let slice = self.db.run(move |conn| Ok(page(conn, &keyset)?)).await?;
             from = slice.rows.last().map(&place);
             for row in slice.rows {
@@ -142,9 +173,10 @@ impl Writer {
         }
     }
 
-    /// Fails when nobody listens any more.
+    /// Fails when nobody listens any more, or not for [`PATIENCE`].
     async fn send(&self, text: String) -> Result<()> {
-        self.sender.send(Ok(text.into())).await.map_err(|_| Error::internal("the client went away"))
+        let sent = tokio::time::timeout(PATIENCE, self.sender.send(Ok(text.into()))).await;
+        sent.map_err(Error::internal)?.map_err(Error::internal)
     }
 }
 

@@ -179,7 +179,7 @@ impl UserQuery {
 
 /// List users.
 ///
-/// By name. Inactive ones are shown to staff only, and so are filters: 403 to others.
+/// By name. Inactive ones are shown to staff only, and filters are for staff only: 401 or 403 to others.
 #[utoipa::path(
     operation_id = "listUsers", tag = "users", params(PageQuery, UserQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of users", body = UserPage), Refusals)
@@ -196,12 +196,17 @@ pub async fn list_users(
     const LIST: List = List::new("/api/v1/users", "username");
     let viewer = caller.viewer();
     let list = LIST.filtered(filter.0.parameters());
-    if !viewer.is_staff() && !filter.0.parameters().is_empty() {
-        return Err(Error::forbidden());
-    }
+    let is_filtered = !filter.0.parameters().is_empty();
     let UserQuery { email, is_active, is_staff } = filter.0;
     let filter = UserFilter { email, is_active, is_staff };
     let keyset = query.0.keyset(&cursors, &list, page::text)?;
+    match viewer {
+        Viewer::Anonymous if is_filtered => {
+            return Err(Error::refused(Code::AuthenticationRequired, "Filters are for staff."));
+        }
+        Viewer::Member(_) if is_filtered => return Err(Error::forbidden()),
+        _ => {}
+    }
     let slice = db.run(move |conn| Ok(user::User::page(conn, viewer, &filter, &keyset)?)).await?;
     let key = |row: &user::User| (row.username_key.clone().into(), row.id);
     query.0.page(&cursors, &urls, &list, slice, key, |row| User::of(row, viewer, &urls))
@@ -230,7 +235,7 @@ pub async fn get_user(
 /// Change a user.
 ///
 /// Oneself: `email`, with `current_password`; the address counts once the mail that is sent to it is confirmed, and the
-/// old one is told. Staff: everything, of anyone, at once; 409 `last_staff` where nobody would be left to administer.
+/// old one is told. Staff: everything of others, at once, and their own flags; 409 `last_staff` where nobody would be left to administer.
 #[utoipa::path(
     operation_id = "updateUser", tag = "users", security(("bearer" = [])), request_body = UpdateUser,
     params(
@@ -262,6 +267,10 @@ pub async fn update_user(
     if let Some(password) = change.password.clone() {
         confirm(&db, &guards, &before, password).await?;
     }
+    if let Some(email) = &change.wanted_email {
+        let (throttle, buckets) = (guards.throttle.clone(), guards.throttle.own_mail(email, before.id));
+        db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
+    }
     let tokens = guards.mail_tokens.clone();
     let row = db
         .transaction(move |conn| {
@@ -273,6 +282,10 @@ pub async fn update_user(
                 return Err(Error::not_found());
             }
             if_match.check(row.version)?;
+            // Nor may the password have changed: what the old one allowed, it does no more.
+            if change.password.is_some() && row.password_hash != before.password_hash {
+                return Err(wrong_password());
+            }
             if steps_down {
                 keep_one_staff(&staff, &row)?;
             }
@@ -296,6 +309,8 @@ fn want_email(
     if row.is_email_taken(conn, email)? {
         return Err(Error::refused(Code::EmailTaken, Code::EmailTaken.entry().meaning));
     }
+    // The latest wish counts.
+    AccountToken::void_wishes(conn, row)?;
     tokens.send(conn, row.id, Purpose::ConfirmAddress, email)?;
     Notice::AddressChangeRequested.send(conn, row)
 }
@@ -314,6 +329,7 @@ fn change_row(
         Notice::AddressChanged.send(conn, row)?;
     }
     if !changed.is_active {
+        AccountToken::void_all(conn, row.id)?;
         Session::end_all(conn, row.id, None)?;
     }
     Ok(changed)
@@ -325,6 +341,7 @@ fn may_change(user: &CurrentUser, target: &user::User) -> Result<()> {
 
 /// 422 unless it is the user's password; 429 where that was asked too often.
 async fn confirm(db: &Db, guards: &Guards, user: &user::User, password: String) -> Result<()> {
+    let _turn = guards.passwords.turn().await?;
     let throttle = &guards.throttle;
     let (limits, buckets) = (throttle.clone(), throttle.password(user.id));
     let counted = buckets.clone();

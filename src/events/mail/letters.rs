@@ -82,16 +82,16 @@ pub fn address_change_requested(username: &str) -> Draft {
     )
 }
 
-/// To the old address, after a member of the staff changed it. Does not name the new one.
+/// To the old address, after it was changed, by its user or by staff. Does not name the new one.
 pub fn address_changed(username: &str) -> Draft {
     write(
         "The e-mail address of your Plaza account was changed",
         username,
         &[
-            Words("A member of the Plaza staff changed the e-mail address of your account."),
+            Words("The e-mail address of your Plaza account was changed just now."),
             Words("From now on, mail about your account goes to the new address."),
             Words("If you asked for this, there is nothing to do."),
-            Words("If you did not, please get in touch with the staff soon."),
+            Words("If you did not, please get in touch with the staff of this Plaza soon."),
         ],
     )
 }

@@ -81,6 +81,13 @@ impl Client {
         self.logged_in(username)
     }
 
+    /// From now on with this access token.
+    #[must_use]
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
     pub fn set_token(&mut self, token: Option<String>) {
         self.token = token;
     }

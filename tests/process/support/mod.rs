@@ -1,15 +1,18 @@
 //! What every test here stands on: a place for a program, the program, its PostgreSQL, and clients of it.
 
 mod client;
+mod nodes;
 mod place;
 mod plaza;
 mod postgres;
 mod users;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use client::{Answer, Client, PASSWORD, text, urls_of};
+pub use nodes::{CHEAP, Member, Nodes, SECRET, at_once, kid, pair, published, within_a_second};
 pub use place::{PUBLIC_URL, Place};
 pub use plaza::{Output, Plaza, Refused};
 pub use postgres::{
@@ -39,5 +42,35 @@ impl Drop for KilledAtEnd {
     fn drop(&mut self) {
         drop(self.0.kill());
         drop(self.0.wait());
+    }
+}
+
+/// Tells threads that it is over, also when the test fails: they are waited for.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// Processes that are stopped where they stand until this is dropped. To others they are like a machine that has gone.
+pub struct Frozen(Vec<i32>);
+
+impl Frozen {
+    pub fn new(pids: Vec<i32>) -> Self {
+        assert!(!pids.is_empty(), "there is something to freeze");
+        for &pid in &pids {
+            kill(pid, libc::SIGSTOP);
+        }
+        Self(pids)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        for &pid in &self.0 {
+            kill(pid, libc::SIGCONT);
+        }
     }
 }

@@ -1,0 +1,141 @@
+//! Two programs on one PostgreSQL, as behind a load balancer, and who uses them.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use super::{Client, PASSWORD, Place, Plaza, text, try_psql};
+
+/// What every node of a service is given.
+pub const SECRET: &str = "one secret that all of these nodes have in common";
+
+/// Passwords that cost next to nothing to hash: what a test waits for is something else.
+pub const CHEAP: [&str; 4] = ["--argon2-memory", "8", "--argon2-passes", "1"];
+
+/// Two nodes. Each has its own data folder, the database is the first one's.
+pub struct Nodes {
+    pub a: Plaza,
+    pub b: Plaza,
+    /// Of `a`, and of `b`.
+    pub places: [Place; 2],
+}
+
+/// A user with the tokens of one session.
+pub struct Member {
+    pub id: i64,
+    pub name: String,
+    pub access: String,
+    pub refresh: String,
+}
+
+impl Nodes {
+    /// Both with these settings besides what nodes have in common.
+    pub fn start(flags: &[&str]) -> Self {
+        let places = [Place::new(), Place::new()];
+        let common = || CHEAP.into_iter().chain(["--secret-key", SECRET]).chain(flags.iter().copied());
+        let a = places[0].serve_with(common());
+        let b = places[1].serve_with(common().chain(["--database-url", a.database_url()]));
+        Self { a, b, places }
+    }
+
+    /// As a load balancer deals requests out, one here, one there.
+    pub fn turn(&self, number: usize) -> &Plaza {
+        if number.is_multiple_of(2) { &self.a } else { &self.b }
+    }
+
+    /// Both.
+    pub fn each(&self) -> [&Plaza; 2] {
+        [&self.a, &self.b]
+    }
+
+    /// Somebody new who has logged in, on the first node.
+    pub fn member(&self, name: &str) -> Member {
+        let client = self.a.client();
+        let id = client.register(name).expect(201).json()["id"].as_i64().expect("an id");
+        let (access, refresh) = pair(&client.log_in(name, PASSWORD).expect(200).json());
+        Member { id, name: name.to_owned(), access, refresh }
+    }
+
+    /// The same who may administer everything.
+    pub fn staff(&self, name: &str) -> Member {
+        let member = self.member(name);
+        self.sql(&format!("update users set is_staff = true where id = {}", member.id));
+        member
+    }
+
+    pub fn sql(&self, sql: &str) -> String {
+        self.a.sql(sql)
+    }
+
+    /// The server's processes that nodes listen to, the newest last.
+    pub fn listeners(&self) -> Vec<i32> {
+        let sql = "select pid from pg_stat_activity where application_name like 'plaza listener%' \
+                   order by backend_start";
+        let pids = try_psql(self.a.database_url(), sql).expect("the database answers");
+        pids.lines().map(|pid| pid.parse().expect("a number")).collect()
+    }
+
+    pub fn stop(self) {
+        self.b.stop();
+        self.a.stop();
+    }
+}
+
+/// Access and refresh token.
+pub fn pair(tokens: &Value) -> (String, String) {
+    (text(tokens, "/access_token"), text(tokens, "/refresh_token"))
+}
+
+impl Member {
+    /// With the access token, on this node.
+    pub fn on(&self, node: &Plaza) -> Client {
+        node.client().with_token(&self.access)
+    }
+}
+
+/// The name of the key that signed it.
+pub fn kid(access: &str) -> String {
+    let header = access.split('.').next().expect("a header");
+    let header = URL_SAFE_NO_PAD.decode(header).expect("base64url");
+    text(&serde_json::from_slice(&header).expect("JSON"), "/kid")
+}
+
+/// The names of the keys that a node publishes, the newest first.
+pub fn published(node: &Plaza) -> Vec<String> {
+    let jwks = node.client().get("/.well-known/jwks.json").expect(200).json();
+    jwks["keys"].as_array().expect("keys").iter().map(|key| text(key, "/kid")).collect()
+}
+
+/// What every node does of what was done at `since`: a request that begins more than a second later finds it done. The first
+/// that does ends the wait.
+#[track_caller]
+pub fn within_a_second(since: Instant, what: &str, mut is_done: impl FnMut() -> bool) {
+    loop {
+        let began = since.elapsed();
+        if is_done() {
+            return;
+        }
+        assert!(began <= Duration::from_secs(1), "{what}: not for a request that began {began:?} after");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// All at once, each on a thread of its own.
+pub fn at_once<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let start = Barrier::new(count);
+    thread::scope(|scope| {
+        let (start, act) = (&start, &act);
+        let begin = |number| {
+            scope.spawn(move || {
+                start.wait();
+                act(number)
+            })
+        };
+        let threads: Vec<_> = (0..count).map(begin).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    })
+}
