@@ -1,5 +1,6 @@
 //! Passwords: changing one's own, hashing anew, a bounded queue.
 
+use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
 use reqwest::Method;
@@ -123,4 +124,37 @@ async fn parallel_changes_of_one_password_leave_one_of_them() {
     let statuses = join_all(changes).await;
     assert_eq!(statuses.iter().filter(|status| *status == "204 No Content").count(), 1, "{statuses:?}");
     assert_eq!(app.count("sessions"), 1);
+}
+
+/// Start a request, wait until it waits for a row that another transaction holds, commit that, and see the answer.
+async fn answered_after(
+    app: &TestApp,
+    change: &str,
+    request: impl Future<Output = Answer> + 'static,
+) -> Answer {
+    let mut blocker = app.lock(change);
+    let waiting = actix_web::rt::spawn(request);
+    let waits =
+        "pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'users'::regclass)";
+    app.eventually("the request waits", || app.count(waits) > 0).await;
+    blocker.batch_execute("COMMIT").expect("a commit");
+    waiting.await.expect("no panic")
+}
+
+#[actix_web::test]
+async fn a_password_that_changes_meanwhile_opens_nothing_any_more() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    let change = "UPDATE users SET password_hash = password_hash || 'x'";
+    let guest = app.guest();
+    let body = json!({ "login": "ana", "password": PASSWORD });
+    let login = answered_after(&app, change, async move { guest.post("/api/v1/auth/login", body).await });
+    assert_snapshot!(login.await.refusal(), @"401 invalid_credentials");
+    assert_eq!(app.count("sessions"), 1, "hers of before");
+
+    app.sql("UPDATE users SET password_hash = rtrim(password_hash, 'x')");
+    let wish = json!({ "email": "new@example.org", "current_password": PASSWORD });
+    let address = answered_after(&app, change, async move { ana.patch("/api/v1/users/me", wish).await });
+    assert_snapshot!(address.await.refusal(), @"422 validation_failed /current_password password_wrong");
+    assert_eq!(app.count("account_tokens"), 0);
 }

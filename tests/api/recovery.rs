@@ -289,3 +289,53 @@ async fn the_pages_that_mails_lead_to_are_there_and_let_nothing_in() {
         assert!(html.contains("<form data-to=\"/api/v1/auth/") && !html.contains("{script}"), "{html}");
     }
 }
+
+#[actix_web::test]
+async fn a_mailbox_that_is_no_longer_the_users_sets_no_password() {
+    let (app, smtp) = app(&[]).await;
+    app.member("ana");
+    want(&app, "password-reset", "ana@example.org").await;
+    let token = token(&smtp.next().await, "reset-password");
+    // By a way that voids nothing.
+    app.sql("UPDATE users SET email = 'new@example.org', email_key = 'new@example.org'");
+    assert_snapshot!(reset(&app, &token, NEW).await.refusal(), @"422 token_invalid");
+}
+
+#[actix_web::test]
+async fn nobody_floods_a_mailbox_with_wishes_for_it() {
+    let (app, smtp) = app(&[]).await;
+    let ana = app.member("ana");
+    let wish = async |email: &str| {
+        ana.patch("/api/v1/users/me", json!({ "email": email, "current_password": PASSWORD })).await
+    };
+    for _ in 0..3 {
+        assert_eq!(wish("stranger@example.org").await.status, "200 OK");
+    }
+    assert_snapshot!(wish("stranger@example.org").await.refusal(), @"429 too_many_attempts");
+    for number in 0..2 {
+        assert_eq!(wish(&format!("other{number}@example.org")).await.status, "200 OK");
+    }
+    let refused = wish("another@example.org").await;
+    assert_eq!(refused.refusal(), "429 too_many_attempts");
+    assert_eq!(refused.header("ratelimit-policy"), "\"mail-user\";q=5;w=3600");
+    // The latest wish counts, and the former ones are void.
+    app.idle().await;
+    let mails = smtp.mails();
+    let of =
+        |to: &str| mails.iter().rev().find(|mail| mail.to == to).map(|mail| token(mail, "confirm-email"));
+    assert_snapshot!(confirm(&app, &of("other0@example.org").expect("a mail")).await.refusal(), @"422 token_invalid");
+    assert_snapshot!(confirm(&app, &of("other1@example.org").expect("a mail")).await.status, @"204 No Content");
+    assert_eq!(me(&ana).await["email"], "other1@example.org");
+}
+
+#[actix_web::test]
+async fn a_deactivation_voids_mails_for_good() {
+    let (app, smtp) = app(&[]).await;
+    let (_ana, root) = (app.member("ana"), app.staff("root"));
+    want(&app, "email-verification", "ana@example.org").await;
+    let token = token(&smtp.next().await, "confirm-email");
+    for is_active in [false, true] {
+        root.patch("/api/v1/users/ana", json!({ "is_active": is_active })).await;
+        assert_eq!(confirm(&app, &token).await.refusal(), "422 token_invalid");
+    }
+}
