@@ -68,6 +68,6 @@ fn lower_priority() {
     #[cfg(target_os = "linux")]
     // SAFETY: no memory is involved.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
     }
 }

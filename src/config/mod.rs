@@ -192,9 +192,9 @@ impl Config {
             .expect("both settings are bounded to what Argon2 takes")
     }
 
-    /// Threads that hash passwords. A low priority is not enough to keep them out of the way of a `GET`: the kernel shares the
-    /// cores out among groups of processes first, and in that the database's know nothing of our priorities (measured: with
-    /// every core hashing, the p99 of a read was ten times as long).
+    /// Threads that hash passwords: they leave a core to everything else. Their low priority alone does not keep them out of the
+    /// way of a read, least of all where the kernel shares the cores out among sessions first (`sched(7)`, "The autogroup
+    /// feature"): every connection's process of PostgreSQL is a session of its own, to which our priorities mean nothing.
     pub fn argon2_threads(&self) -> usize {
         self.argon2_threads.map_or_else(|| (cores() - 1).max(1), usize::from)
     }
