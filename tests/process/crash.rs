@@ -27,7 +27,7 @@ struct Person {
 #[test]
 fn a_program_killed_under_load_keeps_every_acknowledged_write() {
     let place = Place::new();
-    let mut plaza = place.serve();
+    let mut plaza = place.serve_with(["--throttle", "off"]);
     let mut people = Vec::new();
     for (round, enough) in [25, 40, 31, 54].into_iter().enumerate() {
         let acknowledged = AtomicUsize::new(0);
@@ -49,7 +49,7 @@ fn a_program_killed_under_load_keeps_every_acknowledged_write() {
             }
             people.extend(clients.into_iter().flat_map(|client| client.join().expect("no panic")));
         });
-        plaza = place.serve();
+        plaza = place.serve_with(["--throttle", "off"]);
         let before = people.iter().map(|person: &Person| person.posts.len()).sum::<usize>();
         assert!(before > 0, "there is something to lose");
         everything_is_there(&plaza.client(), &people);
