@@ -51,10 +51,12 @@ fn slug_taken() -> Error {
 /// refused with 409 `slug_taken`. A draft is seen by writer, editor and staff only.
 #[utoipa::path(
     operation_id = "createPost", tag = "posts", security(("bearer" = [])), request_body = CreatePost,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, it is done once")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+        description = "Sent again with the same key, it is done once")),
     responses(
         (status = 201, description = "The post", body = Post, headers(
-            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The version"))),
+            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The version"),
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
         Refusals
     )
 )]

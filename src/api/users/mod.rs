@@ -110,10 +110,12 @@ pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::Us
 /// `username_taken` or `email_taken` where somebody has the name or the address in whatever case.
 #[utoipa::path(
     operation_id = "createUser", tag = "users", security(()), request_body = CreateUser,
-    params(("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, it is done once")),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+        description = "Sent again with the same key, it is done once")),
     responses(
         (status = 201, description = "The user", body = User, headers(
-            ("Location" = String, description = "The user's canonical URL"), ("ETag" = String, description = "The version"))),
+            ("Location" = String, description = "The user's canonical URL"), ("ETag" = String, description = "The version"),
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
         Refusals
     )
 )]
