@@ -29,10 +29,12 @@ pub struct Rule {
 /// each is counted.
 pub fn take(conn: &mut PgConnection, key: &[u8], rule: Rule) -> QueryResult<bool> {
     let taken = diesel::sql_query(
-        "INSERT INTO throttle_buckets AS b (key, attempts, last_at, blocked_until) VALUES ($1, 1, now(), now())
+        // now() is when a transaction began, and one that began later may be through before: where there is no wait, the time
+        // until which to wait must lie before both.
+        "INSERT INTO throttle_buckets AS b (key, attempts, last_at, blocked_until) VALUES ($1, 1, now(), 'epoch')
          ON CONFLICT (key) DO UPDATE SET (attempts, last_at, blocked_until) = (
-             SELECT tries, now(), now() + CASE WHEN round(tries) < $2 THEN '0'::interval
-                 ELSE LEAST($4, make_interval(secs => 2 ^ LEAST(round(tries) - $2, 20))) END
+             SELECT tries, GREATEST(now(), b.last_at), CASE WHEN round(tries) < $2 THEN 'epoch'::timestamptz
+                 ELSE now() + LEAST($4, make_interval(secs => 2 ^ LEAST(round(tries) - $2, 20))) END
              FROM (SELECT GREATEST(
                  b.attempts - extract(epoch FROM now() - b.last_at)::float8 * $2 / $3, 0) + 1 AS tries) AS drained
          )
@@ -60,7 +62,7 @@ pub fn give_back(conn: &mut PgConnection, key: &[u8]) -> QueryResult<()> {
     diesel::update(throttle_buckets::table.find(key))
         .set((
             throttle_buckets::attempts.eq(diesel::dsl::sql::<Double>("GREATEST(attempts - 1, 0)")),
-            throttle_buckets::blocked_until.eq(now),
+            throttle_buckets::blocked_until.eq(diesel::dsl::sql::<Timestamptz>("'epoch'")),
         ))
         .execute(conn)
         .map(drop)

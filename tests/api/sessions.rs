@@ -47,11 +47,20 @@ async fn one_logs_in_by_name_or_address_in_any_case() {
 }
 
 #[actix_web::test]
-async fn unknown_names_and_wrong_passwords_are_answered_alike() {
+async fn unknown_names_wrong_passwords_and_inactive_users_are_answered_alike() {
     let app = TestApp::new().await;
     app.member("ana");
     let mut answers = Vec::new();
-    for (name, password) in [("ana", "wrong horse"), ("nobody", PASSWORD), ("ana", &format!("{PASSWORD} "))] {
+    app.member("idle");
+    app.sql("UPDATE users SET is_active = false WHERE username = 'idle'");
+    let padded = format!("{PASSWORD} ");
+    for (name, password) in [
+        ("ana", "wrong horse"),
+        ("nobody", PASSWORD),
+        ("ana", &padded),
+        ("idle", PASSWORD),
+        ("idle", "wrong horse"),
+    ] {
         let answer = login(&app, name, password).await;
         assert_eq!(answer.refusal(), "401 invalid_credentials");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
