@@ -14,6 +14,15 @@ use crate::error::{Code, Error, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// How far the threads step back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Behind what answers requests.
+    Low,
+    /// Only what nobody else wants of the cores.
+    Idle,
+}
+
 /// A handle to the threads; clones share them. They end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Workers {
@@ -22,12 +31,12 @@ pub struct Workers {
 
 impl Workers {
     /// Start `threads` threads called `name`, with room for `queued` jobs that wait.
-    pub fn start(name: &str, threads: usize, queued: usize) -> std::io::Result<Self> {
+    pub fn start(name: &str, threads: usize, queued: usize, priority: Priority) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel::<Job>(queued);
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..threads {
             let jobs = Arc::clone(&jobs);
-            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || work(&jobs))?;
+            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || work(&jobs, priority))?;
         }
         Ok(Self { queue })
     }
@@ -52,8 +61,8 @@ impl Workers {
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>) {
-    lower_priority();
+fn work(jobs: &Mutex<Receiver<Job>>, priority: Priority) {
+    step_back(priority);
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
@@ -63,11 +72,21 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
 }
 
 /// On Linux `setpriority` with `PRIO_PROCESS` and 0 means the calling thread (see `setpriority(2)`, "C library/kernel
-/// differences"). A failure costs fairness only.
-fn lower_priority() {
+/// differences"), and so does `sched_setscheduler` with 0. A failure costs fairness only.
+fn step_back(priority: Priority) {
     #[cfg(target_os = "linux")]
-    // SAFETY: no memory is involved.
+    // SAFETY: the structure is whole, and no other memory is involved.
     unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 19);
+        match priority {
+            Priority::Low => {
+                libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+            }
+            Priority::Idle => {
+                let parameters = libc::sched_param { sched_priority: 0 };
+                libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const parameters);
+            }
+        }
     }
+    #[cfg(not(target_os = "linux"))]
+    let _ = priority;
 }

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::names::fold;
-use crate::workers::Workers;
+use crate::workers::{Priority, Workers};
 
 /// Fewest characters of a password.
 pub const MIN: usize = 8;
@@ -68,7 +68,7 @@ impl Verdict {
 impl Passwords {
     /// Start the threads. New hashes cost what `params` say.
     pub fn start(threads: usize, params: Params) -> Result<Self> {
-        let workers = Workers::start("argon2", threads, QUEUED).map_err(Error::internal)?;
+        let workers = Workers::start("argon2", threads, QUEUED, Priority::Idle).map_err(Error::internal)?;
         Ok(Self {
             workers,
             params,

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::picture::NewPicture;
-use crate::workers::Workers;
+use crate::workers::{Priority, Workers};
 use image::{Encoded, Format, Header, Limits, Rejected};
 use store::{Store, StoreError};
 use variants::{Use, Variant};
@@ -54,8 +54,8 @@ impl Media {
     pub fn new(store: Store, memory: u32, threads: usize) -> Result<Self> {
         Ok(Self {
             store,
-            workers: Workers::start("picture", threads, 64).map_err(Error::internal)?,
-            painter: Workers::start("painter", 1, 64).map_err(Error::internal)?,
+            workers: Workers::start("picture", threads, 64, Priority::Low).map_err(Error::internal)?,
+            painter: Workers::start("painter", 1, 64, Priority::Low).map_err(Error::internal)?,
             memory: Arc::new(Semaphore::new(memory as usize)),
             budget: memory,
             defaults: Arc::new(Mutex::new(LruCache::new(
