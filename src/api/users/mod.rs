@@ -197,8 +197,9 @@ pub async fn list_users(
 ) -> Result<Listed> {
     const LIST: List = List::new("/api/v1/users", "username");
     let viewer = caller.viewer();
-    let list = LIST.filtered(filter.0.parameters());
-    let is_filtered = !filter.0.parameters().is_empty();
+    let parameters = filter.0.parameters();
+    let is_filtered = !parameters.is_empty();
+    let list = LIST.filtered(parameters);
     let UserQuery { email, is_active, is_staff } = filter.0;
     let filter = UserFilter { email, is_active, is_staff };
     let keyset = query.0.keyset(&cursors, &list, page::text)?;

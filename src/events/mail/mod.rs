@@ -21,7 +21,7 @@ pub struct MailSettings {
     pub smtp_url: Option<String>,
     /// Who writes: a mailbox such as `Plaza <plaza@localhost>`.
     pub from: String,
-    /// Where files go when there is no SMTP server. Made if it is absent.
+    /// Where files go when there is no SMTP server. Made with the first mail if it is absent.
     pub folder: PathBuf,
 }
 
@@ -141,7 +141,7 @@ impl MailError {
 }
 
 impl Mailer {
-    /// Open the way out. Connects to nothing yet. Fails if a setting cannot be used, or if the folder cannot be made.
+    /// Open the way out. Connects to nothing and makes no folder yet. Fails if a setting cannot be used.
     pub fn open(settings: &MailSettings) -> Result<Self, MailError> {
         let from = message::sender(&settings.from)?;
         let way = match &settings.smtp_url {
