@@ -223,9 +223,9 @@ fn token(place: &Place, secrets: &mut Secrets, words: &str) -> String {
     secrets.keep(link.trim_end().split_once("token=").expect("a token").1)
 }
 
-/// Every mail that became a file.
+/// Every mail that became a file. The folder is made with the first one.
 fn mails(place: &Place) -> Vec<String> {
-    let files = fs::read_dir(place.data().join("mail")).expect("a folder").flatten();
+    let files = fs::read_dir(place.data().join("mail")).into_iter().flatten().flatten();
     files
         .filter(|file| file.path().extension().is_some_and(|extension| extension == "eml"))
         .map(|file| fs::read_to_string(file.path()).expect("a mail"))
