@@ -14,14 +14,17 @@ use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, HttpServer};
 use futures_util::future::join_all;
 use tokio::sync::{Notify, watch};
+use url::Url;
 use utoipa_actix_web::AppExt;
 
 use crate::api::body::BodyLimits;
 use crate::api::client::TrustedProxies;
 use crate::api::document::Operations;
 use crate::api::idempotency::Idempotency;
+use crate::api::media::ServesMedia;
 use crate::api::reference::Documents;
 use crate::api::service::Readiness;
+use crate::api::upload::SpoolFolder;
 use crate::api::urls::Urls;
 use crate::api::{self, frame, gate, pages, reference, renamed};
 use crate::auth::Guards;
@@ -33,7 +36,7 @@ use crate::auth::secret::Secret;
 use crate::auth::sessions::{Sessions, delta};
 use crate::auth::throttle::Throttle;
 use crate::auth::tokens::{AccessTokens, OpaqueTokens};
-use crate::config::{Config, cores};
+use crate::config::{Config, Switch};
 use crate::db::Db;
 use crate::db::listener::{Listener, News};
 use crate::error::{Error, Result};
@@ -44,6 +47,8 @@ use crate::events::mail::{MailSettings, Mailer};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
 use crate::media::store::Store;
+use crate::media::variants::Uses;
+use crate::metrics::Metrics;
 
 /// The parts of one node. Clones share them.
 #[derive(Clone)]
@@ -63,6 +68,7 @@ pub struct App {
     mails: Arc<AccountMails>,
     /// Told of new jobs.
     wake: Arc<Notify>,
+    metrics: Data<Metrics>,
 }
 
 /// What works besides requests, until it is told to stop.
@@ -84,14 +90,16 @@ impl App {
     pub fn new(config: Config, database_url: &str, secret: &Secret) -> Result<Self> {
         let accounts = &config.accounts;
         let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
-        let db = Data::new(Db::new(database_url, config.database_pool(), config.statement_timeout));
+        let metrics = Metrics::default();
+        let (pool, statements) = (config.database_pool(), metrics.statements.clone());
+        let db = Data::new(Db::counting(database_url, pool, config.statement_timeout, statements));
         let lifetime = delta(accounts.access_lifetime);
         let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
         let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
         let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
         let ears = ears(Arc::clone(&memory), keys, db.clone(), Arc::clone(&wake));
         let listener = Listener::start(database_url, ears).map_err(Error::internal)?;
-        let store = Store::open(&config.store).map_err(Error::internal)?;
+        let (media, uses) = media(&config, &db, &metrics)?;
         let mail_tokens = Data::new(MailTokens::new(secret, accounts));
         let mailer = Mailer::open(&mail_settings(&config)?).map_err(Error::internal)?;
         let app_url = accounts.app_url.as_ref().unwrap_or(&config.public_url);
@@ -110,9 +118,13 @@ impl App {
             access,
             guards: Data::new(guards),
             idempotency: Data::new(Idempotency::new(secret, accounts)),
-            media: Data::new(Media::new(store, config.media_memory, cores())?),
+            media,
             cursors: Data::new(Cursors::new(&secret.derive("cursors"))),
-            urls: Data::new(Urls::new(&public_url)),
+            urls: Data::new(Urls::new(
+                &public_url,
+                config.pictures.media_url.as_ref().map(Url::as_str),
+                uses,
+            )),
             operations: Data::new(Operations::new()),
             documents: Data::new(Documents::new()),
             readiness: Data::new(Readiness::default()),
@@ -124,6 +136,7 @@ impl App {
             }),
             wake,
             db,
+            metrics: Data::new(metrics),
             config: Arc::new(config),
         })
     }
@@ -136,6 +149,11 @@ impl App {
     /// The database.
     pub fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// What this node counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// The passwords' threads.
@@ -159,13 +177,14 @@ impl App {
             db: self.db.clone(),
             access_lifetime: delta(self.config.accounts.access_lifetime),
             known_network: delta(self.config.accounts.known_network),
+            upload_lease: self.config.pictures.upload_lease,
         }
     }
 
     /// Work off the outbox and purge, on the thread of the caller's actix system.
     pub fn work(&self) -> Background {
         let (stop, stopped) = watch::channel(false);
-        let dispatcher = Dispatcher::new(self.db.clone(), Arc::clone(&self.wake), &self.mails);
+        let dispatcher = Dispatcher::new(self.db.clone(), Arc::clone(&self.wake), &self.mails, &self.media);
         let tasks = vec![
             actix_web::rt::spawn(dispatcher.run(stopped.clone())),
             actix_web::rt::spawn(self.housekeeping().run(stopped)),
@@ -204,6 +223,7 @@ impl App {
                 .configure(|config| app.parts(config))
                 .service(api::service::get_liveness)
                 .service(api::service::get_readiness)
+                .service(api::service::get_metrics)
                 .default_service(web::route().to(gate::no_route))
                 .wrap(from_fn(frame::frame))
         })
@@ -228,6 +248,9 @@ impl App {
             .app_data(self.guards.clone())
             .app_data(Data::new(self.config.accounts.clone()))
             .app_data(self.media.clone())
+            .app_data(self.metrics.clone())
+            .app_data(Data::new(ServesMedia(self.config.pictures.serve_media == Switch::On)))
+            .app_data(Data::new(SpoolFolder(self.config.data_dir.clone())))
             .app_data(self.cursors.clone())
             .app_data(self.urls.clone())
             .app_data(self.operations.clone())
@@ -236,6 +259,15 @@ impl App {
             .app_data(Data::new(BodyLimits::new(self.config.body_grace)))
             .app_data(Data::new(TrustedProxies(self.config.trusted_proxies.clone())));
     }
+}
+
+/// The pictures, and what they are like. Blocks: it makes the folders that are written to.
+fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Media>, Arc<Uses>)> {
+    let uses = Arc::new(Uses::new(&config.pictures).map_err(Error::internal)?);
+    std::fs::create_dir_all(&config.data_dir).map_err(Error::internal)?;
+    let store = Store::open(&config.store, metrics.store_requests.clone()).map_err(Error::internal)?;
+    let media = Media::new(config, store, db.clone(), Arc::clone(&uses), metrics.clone())?;
+    Ok((Data::new(media), uses))
 }
 
 /// What the news mean on this node. On the listener's thread.

@@ -14,6 +14,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    files (key) {
+        key -> Text,
+        picture_key -> Nullable<Text>,
+        stored_at -> Nullable<Timestamptz>,
+        claimed_until -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     idempotency_keys (caller, route, key) {
         caller -> Int8,
         route -> Text,
@@ -65,6 +75,7 @@ diesel::table! {
         bytes -> Int8,
         blurhash -> Text,
         created_at -> Timestamptz,
+        purpose -> Text,
     }
 }
 
@@ -92,6 +103,7 @@ diesel::table! {
         version -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        cover_key -> Nullable<Text>,
     }
 }
 
@@ -168,12 +180,14 @@ diesel::joinable!(jobs -> users (user_id));
 diesel::joinable!(login_names -> users (user_id));
 diesel::joinable!(login_prefixes -> users (user_id));
 diesel::joinable!(post_slugs -> posts (post_id));
+diesel::joinable!(posts -> pictures (cover_key));
 diesel::joinable!(profiles -> pictures (avatar_key));
 diesel::joinable!(profiles -> users (user_id));
 diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     account_tokens,
+    files,
     idempotency_keys,
     jobs,
     login_names,

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, Header};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, delete, get, put};
-use bytes::Bytes;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -19,10 +18,10 @@ use super::upload::Upload;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::media::Media;
-use crate::media::variants::AVATAR;
-use crate::models::profile::{self, FullProfile};
+use crate::media::variants::Purpose;
+use crate::models::profile;
 
 /// The body of `uploadAvatar`.
 #[derive(ToSchema)]
@@ -66,48 +65,22 @@ pub async fn upload_avatar(
         known.check(before.profile.version)
     })
     .await?;
-    let bytes = upload.file("avatar")?;
-    let full = to_its_end(async move { exchange(bytes, user, &name.0, if_match, &db, &media).await }).await?;
+    let file = upload.file("avatar")?;
+    // The client may go away meanwhile; what was begun then still ends, one way or the other.
+    let full = to_its_end(async move {
+        media
+            .keep(file, "/avatar", Purpose::Avatar, move |conn, stored| {
+                let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
+                may_change(&user, &before)?;
+                if_match.check(before.profile.version)?;
+                let key = stored.insert(conn)?;
+                before.profile.set_avatar(conn, Some(key))?;
+                Ok(profile::Profile::find(conn, &before.username, user.viewer())?)
+            })
+            .await
+    })
+    .await?;
     Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
-}
-
-/// Store the picture, name it in the profile, and only then remove the one before.
-async fn exchange(
-    bytes: Bytes,
-    user: CurrentUser,
-    name: &str,
-    if_match: IfMatch,
-    db: &Db,
-    media: &Media,
-) -> Result<FullProfile> {
-    let picture = media.accept(bytes, "/avatar", &AVATAR).await?;
-    let (key, name) = (picture.key.clone(), name.to_owned());
-    let changed = db
-        .transaction(move |conn| {
-            let before = profile::Profile::lock(conn, &name, user.viewer())?;
-            may_change(&user, &before)?;
-            if_match.check(before.profile.version)?;
-            picture.insert(conn)?;
-            before.profile.set_avatar(conn, Some(&picture.key))?;
-            Ok((before.profile.avatar_key, profile::Profile::find(conn, &before.username, user.viewer())?))
-        })
-        .await;
-    match changed {
-        Ok((old, full)) => {
-            if let Some(old) = old {
-                media.remove(&old).await;
-            }
-            Ok(full)
-        }
-        Err(error) => {
-            // Where the connection broke, the commit may have happened all the same: better a file that no row names than
-            // a row that names no file.
-            if error.code() != Code::DatabaseUnavailable {
-                media.remove(&key).await;
-            }
-            Err(error)
-        }
-    }
 }
 
 /// Remove an avatar.
@@ -127,22 +100,13 @@ pub async fn delete_avatar(
     name: NamedUser,
     if_match: IfMatch,
     db: Data<Db>,
-    media: Data<Media>,
 ) -> Result<HttpResponse> {
-    to_its_end(async move {
-        let old = db
-            .transaction(move |conn| {
-                let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
-                may_change(&user, &before)?;
-                if_match.check(before.profile.version)?;
-                if before.profile.avatar_key.is_some() {
-                    before.profile.set_avatar(conn, None)?;
-                }
-                Ok(before.profile.avatar_key)
-            })
-            .await?;
-        if let Some(old) = old {
-            media.remove(&old).await;
+    db.transaction(move |conn| {
+        let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
+        may_change(&user, &before)?;
+        if_match.check(before.profile.version)?;
+        if before.profile.avatar_key.is_some() {
+            before.profile.set_avatar(conn, None)?;
         }
         Ok(())
     })

@@ -27,7 +27,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
 }
 
 /// Collects the faults of a body, so that a client sees all of them at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Check {
     violations: Vec<Violation>,
 }

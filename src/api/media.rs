@@ -2,7 +2,7 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse, get};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::{GetOptions, GetRange, GetResult};
@@ -11,18 +11,18 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::conditional::matches_any;
 use super::document::Refusals;
 use super::path;
-use super::pictures::DEFAULT_FORMATS;
 use crate::error::{Code, Error, Result};
-use crate::media::Media;
+use crate::media::defaults::{AVATAR_FORMATS, COVER, COVER_KEY};
 use crate::media::image::Format;
 use crate::media::store::IMMUTABLE;
-use crate::media::variants::{AVATAR, format_of};
+use crate::media::variants::{Key, Uses, Variant, format_of, formats, key_of};
+use crate::media::{Made, Media, unavailable};
 use crate::models::names::Username;
 
 /// Read a file.
 ///
-/// Immutable under its URL: kept by browsers and CDNs for a year. One range at a time; several are answered with
-/// the whole file.
+/// Immutable under its URL: kept by browsers and CDNs for a year. A variant is made when it is first asked for. One range at a
+/// time; several are answered with the whole file.
 #[utoipa::path(
     get, path = "/media/{key}", operation_id = "getMedia", tag = "media", security(()),
     params(
@@ -36,32 +36,51 @@ use crate::models::names::Username;
     )
 )]
 #[get("/media/{key:.*}")]
-pub async fn get_media(request: HttpRequest, media: Data<Media>) -> Result<HttpResponse> {
+pub async fn get_media(
+    request: HttpRequest,
+    media: Data<Media>,
+    serves: Data<ServesMedia>,
+) -> Result<HttpResponse> {
     let key = path::segment(&request, "key")?;
-    if !is_served(&key) {
+    if let Some(found) = DefaultCover::parse(&key, media.uses()) {
+        return found.answer(&request, &media).await;
+    }
+    let Some(parsed) = Key::parse(&key).filter(|_| serves.0) else { return Err(Error::not_found()) };
+    let tag = tag_of(key.as_bytes());
+    if matches_any(request.headers(), &header::IF_NONE_MATCH, &tag) {
+        return Ok(not_modified(&tag, IMMUTABLE));
+    }
+    if let Some(file) = stored(&request, &media, &key, &tag).await? {
+        return Ok(file);
+    }
+    if parsed.variant.is_none() {
         return Err(Error::not_found());
     }
-    let tag = tag_of(&key);
-    if matches_any(request.headers(), &header::IF_NONE_MATCH, &tag) {
-        return Ok(not_modified(&tag));
+    match media.make(&key).await? {
+        Made::Yes => stored(&request, &media, &key, &tag).await?.ok_or_else(Error::not_found),
+        Made::Unknown => Err(Error::not_found()),
+        Made::SourceMissing => Err(Error::refused(Code::SourceMissing, Code::SourceMissing.entry().meaning)),
     }
-    let range = range(&request, &tag);
+}
+
+/// Whether the files of the store are served here, or by somebody else.
+pub struct ServesMedia(pub bool);
+
+/// A file of the store; `None` if it is not there.
+async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> Result<Option<HttpResponse>> {
+    let range = range(request, tag);
     let options = GetOptions { range: range.clone(), ..GetOptions::default() };
-    let found = media.store().get(&key, options).await;
-    let result = match found {
+    let result = match media.store().get(key, options).await {
         // `bytes=-0`: the last none of them.
         Ok(Some(result)) if range.is_some() && result.range.is_empty() => {
-            return unsatisfiable(&media, &key).await;
+            return unsatisfiable(media, key).await.map(Some);
         }
         Ok(Some(result)) => result,
-        Ok(None) => return Err(Error::not_found()),
-        Err(_) if range.is_some() => return unsatisfiable(&media, &key).await,
-        Err(error) => {
-            tracing::error!(cause = %error, "the store cannot be reached");
-            return Err(Error::unavailable(Code::StoreUnavailable, 5));
-        }
+        Ok(None) => return Ok(None),
+        Err(_) if range.is_some() => return unsatisfiable(media, key).await.map(Some),
+        Err(error) => return Err(unavailable(&error)),
     };
-    Ok(stream(result, range.is_some(), &tag, format_of(&key)))
+    answer(result, range.is_some(), tag, format_of(key)).await.map(Some)
 }
 
 /// The bytes of a picture.
@@ -70,28 +89,9 @@ pub async fn get_media(request: HttpRequest, media: Data<Media>) -> Result<HttpR
 #[expect(dead_code, reason = "only the document knows it; files are streamed")]
 pub struct MediaFile(String);
 
-/// Longer than any key that we make.
-const KEY_MAX: usize = 200;
-
-/// Keys that we make: a folder of ours and an extension of ours. Anything else in the folder of the local store is nobody's
-/// business.
-fn is_served(key: &str) -> bool {
-    let mut folders: Vec<&str> = key.split('/').collect();
-    let file = folders.pop().unwrap_or_default();
-    let (stem, extension) = file.split_once('.').unwrap_or_default();
-    let is_plain =
-        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    key.len() <= KEY_MAX
-        && folders.len() == AVATAR.upload_to.split('/').count()
-        && folders.first() == AVATAR.upload_to.split('/').next().as_ref()
-        && folders.into_iter().all(is_plain)
-        && is_plain(stem)
-        && matches!(extension, "jpg" | "png" | "webp")
-}
-
 /// A key is never used twice, so it tells the bytes.
-fn tag_of(key: &str) -> String {
-    format!("\"{:032x}\"", xxh3_128(key.as_bytes()))
+fn tag_of(bytes: &[u8]) -> String {
+    format!("\"{:032x}\"", xxh3_128(bytes))
 }
 
 /// The one range that is asked for, unless `If-Range` names another file. Several ranges are answered with the whole, as
@@ -121,50 +121,93 @@ async fn unsatisfiable(media: &Media, key: &str) -> Result<HttpResponse> {
             Err(error.header(header::CONTENT_RANGE, length))
         }
         Ok(None) => Err(Error::not_found()),
-        Err(error) => {
-            tracing::error!(cause = %error, "the store cannot be reached");
-            Err(Error::unavailable(Code::StoreUnavailable, 5))
-        }
+        Err(error) => Err(unavailable(&error)),
     }
 }
 
-fn stream(result: GetResult, is_part: bool, tag: &str, format: Format) -> HttpResponse {
+/// Files up to this size are read at once, since reading one in pieces costs more than it has bytes.
+const AT_ONCE: u64 = 256 << 10;
+
+async fn answer(result: GetResult, is_part: bool, tag: &str, format: Format) -> Result<HttpResponse> {
     let (served, size) = (result.range.clone(), result.meta.size);
     let mut response =
         HttpResponse::build(if is_part { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
-    set_headers(&mut response, tag, format);
+    set_headers(&mut response, tag, format, IMMUTABLE);
     response.insert_header((header::ACCEPT_RANGES, "bytes"));
     if is_part {
         let last = served.end.saturating_sub(1);
         response.insert_header((header::CONTENT_RANGE, format!("bytes {}-{last}/{size}", served.start)));
     }
+    if served.end - served.start <= AT_ONCE {
+        let bytes = result.bytes().await.map_err(|error| unavailable(&error.into()))?;
+        return Ok(response.body(bytes));
+    }
     response.no_chunking(served.end - served.start);
-    response.streaming(result.into_stream().map_err(|error| {
+    Ok(response.streaming(result.into_stream().map_err(|error| {
         tracing::error!(cause = %error, "a file broke off");
         Error::internal(error)
-    }))
+    })))
 }
 
-fn set_headers(response: &mut actix_web::HttpResponseBuilder, tag: &str, format: Format) {
+fn set_headers(response: &mut HttpResponseBuilder, tag: &str, format: Format, caching: &'static str) {
     response
         .content_type(format.content_type())
         .insert_header((header::ETAG, tag))
-        .insert_header((header::CACHE_CONTROL, IMMUTABLE))
+        .insert_header((header::CACHE_CONTROL, caching))
         .insert_header((header::CONTENT_DISPOSITION, "inline"))
         // An image that somebody opens by itself runs nothing, whatever a browser makes of it.
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
 }
 
-fn not_modified(tag: &str) -> HttpResponse {
+fn not_modified(tag: &str, caching: &'static str) -> HttpResponse {
     HttpResponse::NotModified()
         .insert_header((header::ETAG, tag))
-        .insert_header((header::CACHE_CONTROL, IMMUTABLE))
+        .insert_header((header::CACHE_CONTROL, caching))
         .finish()
+}
+
+/// A default picture may look different with another version of the program.
+const FOR_A_DAY: &str = "public, max-age=86400";
+
+fn default_picture(request: &HttpRequest, bytes: Bytes, format: Format) -> HttpResponse {
+    let tag = tag_of(&bytes);
+    if matches_any(request.headers(), &header::IF_NONE_MATCH, &tag) {
+        return not_modified(&tag, FOR_A_DAY);
+    }
+    let mut response = HttpResponse::Ok();
+    set_headers(&mut response, &tag, format, FOR_A_DAY);
+    response.body(bytes)
+}
+
+/// A file of the default cover.
+enum DefaultCover<'a> {
+    Original,
+    Variant(&'a Variant, Format),
+}
+
+impl<'a> DefaultCover<'a> {
+    fn parse(key: &str, uses: &'a Uses) -> Option<Self> {
+        if key == COVER_KEY {
+            return Some(Self::Original);
+        }
+        let mut files = uses.cover.variants.iter().flat_map(|variant| {
+            formats(Format::Png).map(|format| (key_of(COVER_KEY, &variant.name, format), variant, format))
+        });
+        files.find(|(known, ..)| known == key).map(|(_, variant, format)| Self::Variant(variant, format))
+    }
+
+    async fn answer(&self, request: &HttpRequest, media: &Media) -> Result<HttpResponse> {
+        let (bytes, format) = match *self {
+            Self::Original => (Bytes::from_static(COVER), Format::Png),
+            Self::Variant(variant, format) => (media.defaults().cover(variant, format).await?, format),
+        };
+        Ok(default_picture(request, bytes, format))
+    }
 }
 
 /// Read a file of the avatar that is drawn from a username.
 ///
-/// Initials on a colour, or a pattern where the font lacks the letters: the same for the same name, for ever.
+/// Initials on a colour, or a pattern where the font lacks the letters: the same for the same name. Kept by browsers for a day.
 #[utoipa::path(
     get, path = "/media/default-avatars/{username}/{file}", operation_id = "getDefaultAvatar", tag = "media", security(()),
     params(
@@ -177,18 +220,12 @@ fn not_modified(tag: &str) -> HttpResponse {
 pub async fn get_default_avatar(request: HttpRequest, media: Data<Media>) -> Result<HttpResponse> {
     let (username, file) = (path::segment(&request, "username")?, path::segment(&request, "file")?);
     let is_name = Username::parse(&username).is_some();
-    let found = AVATAR.variants.iter().find_map(|variant| {
+    let found = media.uses().avatar.variants.iter().find_map(|variant| {
         let format =
-            DEFAULT_FORMATS.into_iter().find(|f| file == format!("{}.{}", variant.name, f.extension()))?;
+            AVATAR_FORMATS.into_iter().find(|f| file == format!("{}.{}", variant.name, f.extension()))?;
         Some((variant, format))
     });
     let (variant, format) = found.filter(|_| is_name).ok_or_else(Error::not_found)?;
-    let tag = tag_of(request.path());
-    if matches_any(request.headers(), &header::IF_NONE_MATCH, &tag) {
-        return Ok(not_modified(&tag));
-    }
-    let bytes: Bytes = media.default_avatar(&username, variant, format).await?;
-    let mut response = HttpResponse::Ok();
-    set_headers(&mut response, &tag, format);
-    Ok(response.body(bytes))
+    let bytes = media.defaults().avatar(&username, variant, format).await?;
+    Ok(default_picture(&request, bytes, format))
 }

@@ -76,6 +76,9 @@ pub fn routes(config: &mut ServiceConfig) {
                 .service(posts::get_post)
                 .service(posts::update_post)
                 .service(posts::delete_post)
+                .service(posts::covers::upload_cover)
+                .service(posts::covers::delete_cover)
+                .service(posts::form::create_post_with_cover)
                 .service(choices::list_choices),
         )
         .service(media::get_default_avatar)
@@ -85,8 +88,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(service::get_readiness);
 }
 
-/// Finish what was begun, even if the client goes away: actix drops a handler whose connection is reset, and between the store
-/// and the database that would leave files that no row names.
+/// Finish what was begun, even if the client goes away: actix drops a handler whose connection is reset, and what it had announced
+/// would stand in the store until its time is up.
 pub async fn to_its_end<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
     actix_web::rt::spawn(work.in_current_span()).await.map_err(Error::internal)?
 }

@@ -4,8 +4,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::urls::Urls;
-use crate::media::image::{Format, Resize};
-use crate::media::variants::{self, AVATAR, Variant};
+use crate::media::defaults::{self, AVATAR_FORMATS, COVER_KEY};
+use crate::media::image::Format;
+use crate::media::variants::{self, Use, Variant};
 use crate::models::picture;
 use crate::models::post::Person;
 
@@ -24,12 +25,12 @@ pub struct Picture {
     /// Of the largest file.
     #[schema(examples("image/jpeg"))]
     pub content_type: String,
-    /// Size of the largest file; `null` for a default picture, which is drawn when it is asked for.
+    /// Size of the largest file; `null` for a default avatar, which is drawn when it is asked for.
     #[schema(required, minimum = 1)]
     pub bytes: Option<i64>,
     /// Whether nobody has uploaded one.
     pub is_default: bool,
-    /// A blurred preview (blurha.sh); `null` for a default picture.
+    /// A blurred preview (blurha.sh); `null` for a default avatar.
     #[schema(required, examples("LEHV6nWB2yk8pyo0adR*.7kCMdnj"))]
     pub blurhash: Option<String>,
     /// The named sizes, WebP first.
@@ -77,41 +78,54 @@ impl Picture {
     /// A user's avatar: the uploaded one, or else the one that is drawn from the name.
     pub fn avatar(urls: &Urls, username: &str, uploaded: Option<&picture::Picture>) -> Self {
         match uploaded {
-            Some(row) => Self::uploaded(urls, row, AVATAR.variants),
+            Some(row) => Self::uploaded(urls, row, &urls.uses().avatar),
             None => Self::default_avatar(urls, username),
         }
     }
 
-    fn uploaded(urls: &Urls, row: &picture::Picture, named: &[Variant]) -> Self {
+    /// A post's cover: the uploaded one, or else the one that is shipped with the program.
+    pub fn cover(urls: &Urls, uploaded: Option<&picture::Picture>) -> Self {
+        match uploaded {
+            Some(row) => Self::uploaded(urls, row, &urls.uses().cover),
+            None => Self::default_cover(urls),
+        }
+    }
+
+    fn uploaded(urls: &Urls, row: &picture::Picture, of: &Use) -> Self {
         let format = variants::format_of(&row.key);
-        let url = |variant: &Variant, format| urls.media(&variants::key_of(&row.key, variant.name, format));
+        let size = (row.width.unsigned_abs(), row.height.unsigned_abs());
         Self {
             url: urls.media(&row.key),
-            width: row.width.unsigned_abs(),
-            height: row.height.unsigned_abs(),
+            width: size.0,
+            height: size.1,
             content_type: format.content_type().to_owned(),
             bytes: Some(row.bytes),
             is_default: false,
             blurhash: Some(row.blurhash.clone()),
             variants: list(
-                named,
-                (row.width.unsigned_abs(), row.height.unsigned_abs()),
+                &of.variants,
                 variants::formats(format),
-                url,
+                |variant| variant.resize.size(size.0, size.1),
+                |variant, format| urls.media(&variants::key_of(&row.key, &variant.name, format)),
             ),
         }
     }
 
     fn default_avatar(urls: &Urls, username: &str) -> Self {
-        let url = |variant: &Variant, format: Format| {
-            urls.default_avatar(username, &format!("{}.{}", variant.name, format.extension()))
-        };
-        let all = list(AVATAR.variants, (1, 1), DEFAULT_FORMATS, url);
-        let largest = AVATAR.variants.last().map_or((256, 256), |variant| variant.resize.size(1, 1));
+        let all = list(
+            &urls.uses().avatar.variants,
+            AVATAR_FORMATS,
+            |variant| defaults::avatar_size(variant.resize),
+            |variant, format| {
+                urls.default_avatar(username, &format!("{}.{}", variant.name, format.extension()))
+            },
+        );
+        let jpegs = all.iter().filter(|variant| variant.content_type == Format::Jpeg.content_type());
+        let largest = jpegs.max_by_key(|variant| variant.width);
         Self {
-            url: AVATAR.variants.last().map(|variant| url(variant, Format::Jpeg)).unwrap_or_default(),
-            width: largest.0,
-            height: largest.1,
+            url: largest.map(|variant| variant.url.clone()).unwrap_or_default(),
+            width: largest.map_or(1, |variant| variant.width),
+            height: largest.map_or(1, |variant| variant.height),
             content_type: Format::Jpeg.content_type().to_owned(),
             bytes: None,
             is_default: true,
@@ -119,24 +133,40 @@ impl Picture {
             variants: all,
         }
     }
-}
 
-/// The formats that default avatars come in.
-pub const DEFAULT_FORMATS: [Format; 2] = [Format::WebP, Format::Jpeg];
+    fn default_cover(urls: &Urls) -> Self {
+        let (width, height) = defaults::COVER_SIZE;
+        Self {
+            url: urls.default_cover(COVER_KEY),
+            width,
+            height,
+            content_type: Format::Png.content_type().to_owned(),
+            bytes: i64::try_from(defaults::COVER.len()).ok(),
+            is_default: true,
+            blurhash: Some(defaults::COVER_BLURHASH.to_owned()),
+            variants: list(
+                &urls.uses().cover.variants,
+                variants::formats(Format::Png),
+                |variant| variant.resize.size(width, height),
+                |variant, format| urls.default_cover(&variants::key_of(COVER_KEY, &variant.name, format)),
+            ),
+        }
+    }
+}
 
 fn list(
     named: &[Variant],
-    of: (u32, u32),
     formats: [Format; 2],
+    size: impl Fn(&Variant) -> (u32, u32),
     url: impl Fn(&Variant, Format) -> String,
 ) -> Vec<PictureVariant> {
     formats
         .into_iter()
         .flat_map(|format| named.iter().map(move |variant| (variant, format)))
         .map(|(variant, format)| {
-            let (width, height) = variant.resize.size(of.0, of.1);
+            let (width, height) = size(variant);
             PictureVariant {
-                name: variant.name.to_owned(),
+                name: variant.name.clone(),
                 url: url(variant, format),
                 width,
                 height,
@@ -149,11 +179,10 @@ fn list(
 impl UserRef {
     /// Somebody whom a row mentions.
     pub fn of(person: &Person, urls: &Urls) -> Self {
-        let square = AVATAR.variants.iter().find(|variant| matches!(variant.resize, Resize::Fill { .. }));
-        let name = square.map(|variant| variant.name).unwrap_or_default();
+        let square = &urls.uses().square;
         let avatar_url = match &person.avatar_key {
-            Some(key) => urls.media(&variants::key_of(key, name, Format::WebP)),
-            None => urls.default_avatar(&person.username, &format!("{name}.webp")),
+            Some(key) => urls.media(&variants::key_of(key, square, Format::WebP)),
+            None => urls.default_avatar(&person.username, &format!("{square}.webp")),
         };
         Self {
             username: person.username.clone(),

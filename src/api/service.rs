@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::http::header;
 use actix_web::web::{Data, Json};
-use actix_web::{CustomizeResponder, Responder, get};
+use actix_web::{CustomizeResponder, HttpResponse, Responder, get};
 use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,6 +17,9 @@ use crate::auth::keys::Jwks;
 use crate::auth::tokens::AccessTokens;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
+use crate::events::KINDS;
+use crate::metrics::{Metrics, OPENMETRICS};
+use crate::models::job::Job;
 
 /// Whether this node wants requests.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +58,14 @@ impl Health {
 #[get("/livez")]
 pub async fn get_liveness() -> Json<Health> {
     Health::ok()
+}
+
+/// What this node counts, on the operators' listener alone.
+#[get("/metrics")]
+pub async fn get_metrics(db: Data<Db>, metrics: Data<Metrics>) -> Result<HttpResponse> {
+    let jobs = db.run(|conn| Ok(Job::counts(conn, &KINDS)?)).await?;
+    let text = metrics.text(&jobs).map_err(Error::internal)?;
+    Ok(HttpResponse::Ok().content_type(OPENMETRICS).body(text))
 }
 
 /// Tell whether this node wants requests.

@@ -3,21 +3,30 @@
 //! What cannot be read at all (400, 408, 413, 415) is refused here. Which parts there should be is for the handler to ask,
 //! after 404, 403 and 412.
 
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
+use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::{Future, StreamExt};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::body::{BodyLimits, Paced, drain};
 use crate::error::{Code, Error, Result, Violation};
+use crate::media::spool::{Spool, Spooled};
 
 /// Most parts of a form. The next is refused, whatever it is.
 const MAX_PARTS: usize = 32;
+
+/// Most bytes of the texts of a form, together: as much as a JSON body may have.
+const TEXTS: usize = 1 << 20;
+
+/// Where uploads are while they come.
+pub struct SpoolFolder(pub PathBuf);
 
 /// Room for boundaries, part headers and what stands outside of the parts.
 const OVERHEAD: usize = 1 << 20;
@@ -29,12 +38,35 @@ pub struct Upload {
 
 struct Part {
     name: String,
-    bytes: Bytes,
+    content: Spooled,
+}
+
+/// A form with one file, and texts.
+pub struct Form {
+    /// The texts as the members of a JSON object, as they would be sent without a file.
+    pub texts: Map<String, Value>,
+    /// The file; `None` where it is missing.
+    pub file: Option<Spooled>,
 }
 
 impl Upload {
+    /// The same for every form that says the same, part by part: names, lengths and digests of what is in them.
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut parts: Vec<_> = self.parts.iter().collect();
+        // The sort is stable: of parts of one name the order counts.
+        parts.sort_by_key(|part| &part.name);
+        let mut canonical = Vec::new();
+        for part in parts {
+            canonical.extend((part.name.len() as u64).to_le_bytes());
+            canonical.extend(part.name.as_bytes());
+            canonical.extend((part.content.len() as u64).to_le_bytes());
+            canonical.extend(part.content.digest());
+        }
+        canonical
+    }
+
     /// The one file of a form that has nothing else: 422 where the part is missing, comes twice, or another one came.
-    pub fn file(self, name: &str) -> Result<Bytes> {
+    pub fn file(self, name: &str) -> Result<Spooled> {
         let mut files = Vec::new();
         for part in self.parts {
             if part.name != name {
@@ -42,20 +74,73 @@ impl Upload {
                     format!("There is no part `{}` in this form, only `{name}`.", printable(&part.name));
                 return Err(Error::invalid(Violation::body(pointer(&part.name), "unknown_member", detail)));
             }
-            files.push(part.bytes);
+            files.push(part.content);
         }
         if files.len() > 1 {
-            let detail = format!("Send exactly one part `{name}`.");
-            return Err(Error::invalid(Violation::body(pointer(name), "duplicate_part", detail)));
+            return Err(Error::invalid(sent_twice(name)));
         }
-        files.pop().ok_or_else(|| {
-            Error::invalid(Violation::body(
-                pointer(name),
-                "required",
-                format!("The part `{name}` is missing."),
-            ))
-        })
+        files.pop().ok_or_else(|| Error::invalid(missing(name)))
     }
+
+    /// A file with texts about it. What a text means is for whoever asks to judge; here it is what JSON has for it, if `types`
+    /// knows another than a string. 400 for a text that is none, 413 for one that is too long, 422 for a part that comes twice.
+    pub fn form(self, file: &str, types: impl Fn(&str) -> Text) -> Result<Form> {
+        let mut form = Form { texts: Map::new(), file: None };
+        let mut total = 0;
+        for mut part in self.parts {
+            let is_twice = if part.name == file {
+                form.file.replace(part.content).is_some()
+            } else {
+                total += part.content.len();
+                if total > TEXTS {
+                    return Err(too_large(&part.name, TEXTS));
+                }
+                let bytes = part.content.read().map_err(Error::internal)?;
+                let text = std::str::from_utf8(&bytes).map_err(|_| {
+                    let detail = format!("The part `{}` is not well-formed UTF-8.", printable(&part.name));
+                    Error::refused(Code::MalformedBody, detail)
+                })?;
+                form.texts.insert(part.name.clone(), types(&part.name).value(text)).is_some()
+            };
+            if is_twice {
+                return Err(Error::invalid(sent_twice(&part.name)));
+            }
+        }
+        Ok(form)
+    }
+}
+
+/// What a text part stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text {
+    /// Itself.
+    Plain,
+    /// A whole number.
+    Number,
+    /// `true` or `false`.
+    Truth,
+}
+
+impl Text {
+    /// What is no number or truth stays a text, for whoever reads it to refuse.
+    fn value(self, text: &str) -> Value {
+        match (self, text.trim()) {
+            (Self::Number, number) => number.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+            (Self::Truth, "true") => true.into(),
+            (Self::Truth, "false") => false.into(),
+            _ => text.into(),
+        }
+    }
+}
+
+/// The fault of sending a part twice.
+fn sent_twice(name: &str) -> Violation {
+    Violation::body(pointer(name), "duplicate_part", format!("Send exactly one part `{}`.", printable(name)))
+}
+
+/// The fault of not sending a part.
+pub fn missing(name: &str) -> Violation {
+    Violation::body(pointer(name), "required", format!("The part `{name}` is missing."))
 }
 
 fn pointer(name: &str) -> String {
@@ -88,6 +173,9 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
     if !matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "multipart/form-data") {
         return Err(Error::refused(Code::UnsupportedMediaType, "Send the body as `multipart/form-data`."));
     }
+    let folder = request
+        .app_data::<Data<SpoolFolder>>()
+        .ok_or_else(|| Error::internal("a part of the application is missing"))?;
     let stream = Paced::new(payload, limits, limits.file + OVERHEAD).into_stream();
     // The parser wants a stream that is 'static; so the payload moves through a channel that this task feeds.
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, PayloadError>>(2);
@@ -104,7 +192,8 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
             }
         }
     };
-    let parse = parse(Multipart::new(request.headers(), Box::pin(received)), limits);
+    let multipart = Multipart::new(request.headers(), Box::pin(received));
+    let parse = parse(multipart, limits, &folder.0);
     let (mut feed, mut parse) = (std::pin::pin!(feed), std::pin::pin!(parse));
     tokio::select! {
         parsed = &mut parse => parsed,
@@ -112,7 +201,7 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
     }
 }
 
-async fn parse(mut multipart: Multipart, limits: BodyLimits) -> Result<Upload> {
+async fn parse(mut multipart: Multipart, limits: BodyLimits, folder: &Path) -> Result<Upload> {
     let mut parts = Vec::new();
     let mut total = 0;
     while let Some(field) = multipart.next().await {
@@ -124,18 +213,24 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits) -> Result<Upload> {
                 format!("The form has more than {MAX_PARTS} parts."),
             ));
         }
-        let mut bytes = BytesMut::new();
+        let mut spool = Spool::new(folder);
         while let Some(chunk) = field.next().await {
             let chunk = chunk.map_err(|error| refusal(&error))?;
             total += chunk.len();
             if total > limits.file {
                 return Err(too_large(&name, limits.file));
             }
-            bytes.extend_from_slice(&chunk);
+            spool.push(&chunk).await.map_err(|error| no_room(&error))?;
         }
-        parts.push(Part { name, bytes: bytes.freeze() });
+        parts.push(Part { name, content: spool.finish().await.map_err(|error| no_room(&error))? });
     }
     Ok(Upload { parts })
+}
+
+/// The disk is full, or gone.
+fn no_room(error: &std::io::Error) -> Error {
+    tracing::error!(cause = %error, "an upload cannot be kept while it comes");
+    Error::unavailable(Code::Busy, 5)
 }
 
 fn too_large(part: &str, max: usize) -> Error {

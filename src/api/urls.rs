@@ -1,6 +1,10 @@
 //! Every URL that the service hands out, from the settings alone.
 
+use std::sync::Arc;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::media::variants::Uses;
 
 /// What may stand in a path segment as it is (RFC 3986, `unreserved`, and `@`, which usernames like to hold).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
@@ -9,12 +13,23 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[derive(Clone, Debug)]
 pub struct Urls {
     root: String,
+    /// Of the store's files.
+    media: String,
+    uses: Arc<Uses>,
 }
 
 impl Urls {
-    /// Under the public URL, given without a slash at its end.
-    pub fn new(public_url: &str) -> Self {
-        Self { root: public_url.trim_end_matches('/').to_owned() }
+    /// Under the public URL. The files of the store are under `media_url`, where there is one. `uses` says which there are.
+    pub fn new(public_url: &str, media_url: Option<&str>, uses: Arc<Uses>) -> Self {
+        let root = public_url.trim_end_matches('/').to_owned();
+        let media =
+            media_url.map_or_else(|| format!("{root}/media"), |url| url.trim_end_matches('/').to_owned());
+        Self { root, media, uses }
+    }
+
+    /// What pictures are like, which their URLs follow from.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     /// A path of the API with a query string, as in the links between pages.
@@ -39,6 +54,11 @@ impl Urls {
 
     /// A file of the store.
     pub fn media(&self, key: &str) -> String {
+        format!("{}/{key}", self.media)
+    }
+
+    /// A file of the default cover: no key of the store is like it. It is always this service's.
+    pub fn default_cover(&self, key: &str) -> String {
         format!("{}/media/{key}", self.root)
     }
 
@@ -50,17 +70,4 @@ impl Urls {
 
 fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_escaped() {
-        let urls = Urls::new("https://plaza.example/");
-        assert_eq!(urls.user("ana@b.c"), "https://plaza.example/api/v1/users/ana@b.c");
-        assert_eq!(urls.user("a+b"), "https://plaza.example/api/v1/users/a%2Bb");
-        assert_eq!(urls.user("é"), "https://plaza.example/api/v1/users/%C3%A9");
-    }
 }

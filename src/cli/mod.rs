@@ -6,6 +6,7 @@ mod check;
 mod database;
 mod dbshell;
 mod keys;
+mod media;
 mod migrate;
 mod openapi;
 mod reference;
@@ -44,6 +45,8 @@ enum Command {
     User(user::User),
     /// Change the keys that sign access tokens
     Keys(keys::Keys),
+    /// Look after the stored pictures
+    Media(media::Media),
     /// Print or check the OpenAPI document
     Openapi(openapi::Openapi),
     /// Write or check the pages of docs/ that are made from the program
@@ -70,6 +73,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(command) => command.run(&config),
         Command::User(command) => command.run(config),
         Command::Keys(command) => command.run(&config),
+        Command::Media(command) => command.run(&config),
         Command::Openapi(command) => command.run(),
         Command::Reference(command) => command.run(),
         Command::Seed(command) => command.run(&config),

@@ -3,6 +3,7 @@
 //! `docs/settings.md` is made from this file, and a test compares the two.
 
 mod accounts;
+mod pictures;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
 pub use accounts::{Accounts, Switch};
+pub use pictures::Pictures;
 
 /// The settings of one node. All of them are safe to leave alone.
 #[derive(Args, Clone)]
@@ -23,7 +25,7 @@ pub struct Config {
     #[arg(long, env = "PLAZA_LISTEN", default_value = "127.0.0.1:8000", global = true)]
     pub listen: SocketAddr,
 
-    /// Address and port for operators: /livez, /readyz
+    /// Address and port for operators: /metrics, /livez, /readyz
     #[arg(long, env = "PLAZA_OPS_LISTEN", default_value = "127.0.0.1:8001", global = true)]
     pub ops_listen: SocketAddr,
 
@@ -114,6 +116,10 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its type says it")]
     pub accounts: Accounts,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its type says it")]
+    pub pictures: Pictures,
 }
 
 /// How a log line looks.
@@ -202,6 +208,11 @@ impl Config {
     /// Connections in the pool. About twice the cores of the database is where throughput peaks; more only queue.
     pub fn database_pool(&self) -> u32 {
         self.database_pool.unwrap_or_else(|| 2 * u32::try_from(cores()).unwrap_or(2))
+    }
+
+    /// Threads that decode and encode pictures.
+    pub fn picture_threads(&self) -> usize {
+        cores()
     }
 
     /// Threads that answer requests.

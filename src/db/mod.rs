@@ -7,9 +7,13 @@ pub mod migrations;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
+use diesel::Connection;
+use diesel::connection::{
+    AnsiTransactionManager, InstrumentationEvent, SimpleConnection, TransactionManager,
+};
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::Semaphore;
 use tracing::Span;
 
@@ -37,6 +41,11 @@ impl Db {
     /// A pool of `size` connections to `url`, each with `statement_timeout`. Connects lazily: that the database can be
     /// reached is for the caller to try.
     pub fn new(url: &str, size: u32, statement_timeout: Duration) -> Self {
+        Self::counting(url, size, statement_timeout, Counter::default())
+    }
+
+    /// The same where `statements` counts what is sent to the database.
+    pub fn counting(url: &str, size: u32, statement_timeout: Duration, statements: Counter) -> Self {
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -45,7 +54,7 @@ impl Db {
             // away, and what can be repeated is.
             .test_on_check_out(false)
             .error_handler(Box::new(LogErrors))
-            .connection_customizer(Box::new(Customize { statement_timeout }))
+            .connection_customizer(Box::new(Customize { statement_timeout, statements }))
             .build_unchecked(ConnectionManager::new(url));
         Self {
             pool,
@@ -206,10 +215,17 @@ enum Attempt<T> {
 #[derive(Debug)]
 struct Customize {
     statement_timeout: Duration,
+    statements: Counter,
 }
 
 impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Customize {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        let statements = self.statements.clone();
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                statements.inc();
+            }
+        });
         // Messages in English where we may ask for it, since the text is all that diesel passes on of a time-out.
         conn.batch_execute(&format!(
             "SET statement_timeout = {}; SET timezone = 'UTC'; SET application_name = 'plaza';

@@ -33,6 +33,7 @@ pub enum Code {
     Forbidden,
     ReauthenticationRequired,
     NotFound,
+    SourceMissing,
     MethodNotAllowed,
     RequestTimeout,
     UsernameTaken,
@@ -60,7 +61,7 @@ pub enum Code {
 }
 
 /// The registry that the documentation is made from, in the order of [`Code`].
-pub static REGISTRY: [Entry; 37] = {
+pub static REGISTRY: [Entry; 38] = {
     use Code as C;
     [
         entry(
@@ -147,6 +148,13 @@ pub static REGISTRY: [Entry; 37] = {
             404,
             "Not found",
             "There is no such thing, or the caller may not know of it.",
+        ),
+        entry(
+            C::SourceMissing,
+            "source_missing",
+            404,
+            "The picture's own file is gone",
+            "A variant was asked for, and the file that it is made from is not in the store any more. Upload the picture anew.",
         ),
         entry(
             C::MethodNotAllowed,

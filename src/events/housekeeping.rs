@@ -12,6 +12,7 @@ use crate::auth::throttle;
 use crate::db::Db;
 use crate::error::Result;
 use crate::models::account_token::AccountToken;
+use crate::models::file::File;
 use crate::models::job::Job;
 use crate::models::session::Session;
 use crate::models::{idempotency_key, throttle as buckets};
@@ -32,6 +33,8 @@ pub struct Housekeeping {
     pub access_lifetime: TimeDelta,
     /// How long a network counts as a user's own.
     pub known_network: TimeDelta,
+    /// How long an upload may take; it is looked for those that took longer as often, if that is more often.
+    pub upload_lease: Duration,
 }
 
 impl Housekeeping {
@@ -45,7 +48,7 @@ impl Housekeeping {
                 Err(error) => tracing::debug!(cause = %error, "the purge did not end"),
             }
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(EVERY.min(self.upload_lease)) => {}
                 // Told to, or nobody is left who could tell.
                 _ = stop.changed() => return,
             }
@@ -60,6 +63,7 @@ impl Housekeeping {
         rows += self.batches(|conn| Session::purge(conn, BATCH)).await?;
         rows += self.batches(|conn| AccountToken::purge(conn, BATCH)).await?;
         rows += self.batches(|conn| idempotency_key::purge(conn, BATCH)).await?;
+        rows += self.batches(|conn| File::purge(conn, BATCH)).await?;
         rows += self.batches(move |conn| buckets::purge(conn, now - throttle::FORGETS_AFTER, BATCH)).await?;
         rows += self.batches(move |conn| buckets::purge_homes(conn, now - known, BATCH)).await?;
         rows += self.batches(move |conn| Job::purge(conn, now - FAILED_JOBS, BATCH)).await?;

@@ -24,6 +24,7 @@ use tokio::sync::{Notify, watch};
 use crate::auth::mail_tokens::{SEND_TOKEN, WANT_TOKEN};
 use crate::db::Db;
 use crate::error::{Error, Result};
+use crate::media::Media;
 use crate::models::job::Job;
 use accounts::{AccountMails, NOTICE};
 
@@ -78,15 +79,23 @@ impl Receiver {
     }
 }
 
-/// Who does what. Twenty tries of a mail take about nine hours.
-fn receivers(mails: &Arc<AccountMails>) -> Vec<Receiver> {
+/// The kind of the jobs that remove files from the store. The database makes them, whatever way a file's row went.
+pub const REMOVE_FILES: &str = "remove_files";
+
+/// Who does what. Twenty tries of a mail take about nine hours; files are removed until the store agrees.
+fn receivers(mails: &Arc<AccountMails>, media: &Data<Media>) -> Vec<Receiver> {
+    let media = media.clone();
     let (wanted, token, notice) = (Arc::clone(mails), Arc::clone(mails), Arc::clone(mails));
     vec![
         Receiver::new(WANT_TOKEN, 20, move |payload| Arc::clone(&wanted).want(payload)),
         Receiver::new(SEND_TOKEN, 20, move |payload| Arc::clone(&token).send_token(payload)),
         Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
+        Receiver::new(REMOVE_FILES, i32::MAX, move |payload| media.as_ref().clone().remove_files(payload)),
     ]
 }
+
+/// Every kind of job that there is, for whoever counts them.
+pub const KINDS: [&str; 4] = [WANT_TOKEN, SEND_TOKEN, NOTICE, REMOVE_FILES];
 
 /// What there is to do.
 enum Taken {
@@ -103,8 +112,8 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// `wake` is told of new jobs.
-    pub fn new(db: Data<Db>, wake: Arc<Notify>, mails: &Arc<AccountMails>) -> Self {
-        Self { db, wake, receivers: receivers(mails) }
+    pub fn new(db: Data<Db>, wake: Arc<Notify>, mails: &Arc<AccountMails>, media: &Data<Media>) -> Self {
+        Self { db, wake, receivers: receivers(mails, media) }
     }
 
     /// Until `stop` says so; a job that has begun is finished. A slow job holds up no more than itself.

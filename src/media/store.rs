@@ -1,10 +1,13 @@
 //! Where files are kept: a local folder or an S3 bucket, behind one code path.
 
-use std::path::Path as FsPath;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -13,6 +16,8 @@ use object_store::{
     Attribute, Attributes, ClientConfigKey, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions, RetryConfig,
 };
+
+use prometheus_client::metrics::counter::Counter;
 
 use super::image::Format;
 use crate::config::StoreLocation;
@@ -24,8 +29,22 @@ pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
-    takes_attributes: bool,
+    /// Where the files are, if they are here.
+    folder: Option<PathBuf>,
+    requests: Counter,
 }
+
+/// A file in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// How long after it was last written to an unfinished file counts as left behind.
+const LEFT_BEHIND: Duration = Duration::from_hours(1);
 
 /// A store that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -41,18 +60,22 @@ pub enum StoreError {
     /// The store's own words.
     #[error(transparent)]
     Store(#[from] object_store::Error),
+    /// The file system's, of a local folder.
+    #[error("in the media folder: {0}")]
+    Files(io::Error),
 }
 
 impl Store {
     /// Open the store. A local folder is made if it is absent; a bucket must be there, and is asked for when it is used.
-    pub fn open(location: &StoreLocation) -> Result<Self, StoreError> {
+    pub fn open(location: &StoreLocation, requests: Counter) -> Result<Self, StoreError> {
         match location {
             StoreLocation::File(folder) => {
                 std::fs::create_dir_all(folder)
                     .map_err(|source| StoreError::Folder { folder: folder.clone(), source })?;
                 // Without fsync, a file could be gone after a power cut whose row is there.
-                let local = LocalFileSystem::new_with_prefix(FsPath::new(folder))?.with_fsync(true);
-                Ok(Self { inner: Arc::new(local), takes_attributes: false })
+                let local =
+                    LocalFileSystem::new_with_prefix(folder)?.with_fsync(true).with_automatic_cleanup(true);
+                Ok(Self { inner: Arc::new(local), folder: Some(folder.clone()), requests })
             }
             StoreLocation::S3 { bucket, prefix } => {
                 // A client waits meanwhile, so a store that is away is told soon.
@@ -78,30 +101,39 @@ impl Store {
                 } else {
                     Arc::new(PrefixStore::new(s3, prefix.as_str()))
                 };
-                Ok(Self { inner, takes_attributes: true })
+                Ok(Self { inner, folder: None, requests })
             }
         }
     }
 
-    /// Write a file that is not there yet. The local store writes aside and links, so nobody sees half a file.
+    /// Write a file that is not there yet. The local store writes aside and links, so nobody sees half a file. It is durable
+    /// when this returns.
     pub async fn put(&self, key: &str, bytes: Bytes, format: Format) -> Result<(), StoreError> {
         let mut options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         // A local folder has nowhere to keep them and says so with an error.
-        if self.takes_attributes {
+        if self.folder.is_none() {
             options.attributes = Attributes::from_iter([
                 (Attribute::ContentType, format.content_type()),
                 (Attribute::CacheControl, IMMUTABLE),
             ]);
         }
-        self.inner
-            .put_opts(&Path::parse(key).map_err(object_store::Error::from)?, bytes.into(), options)
-            .await?;
+        self.requests.inc();
+        self.inner.put_opts(&path(key)?, bytes.into(), options).await?;
         Ok(())
+    }
+
+    /// The same for a file that may have been written before, with the same content.
+    pub async fn put_again(&self, key: &str, bytes: Bytes, format: Format) -> Result<(), StoreError> {
+        match self.put(key, bytes, format).await {
+            Err(StoreError::Store(object_store::Error::AlreadyExists { .. })) => Ok(()),
+            result => result,
+        }
     }
 
     /// A file, or a part of it; `None` if it is not there.
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<Option<GetResult>, StoreError> {
         let Ok(path) = Path::parse(key) else { return Ok(None) };
+        self.requests.inc();
         match self.inner.get_opts(&path, options).await {
             Ok(result) => Ok(Some(result)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
@@ -109,12 +141,62 @@ impl Store {
         }
     }
 
-    /// Remove a file; no error if it is not there.
-    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        match self.inner.delete(&Path::parse(key).map_err(object_store::Error::from)?).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
+    /// All of a file that has at most so many bytes; `None` if there is none.
+    pub async fn read(&self, key: &str, most: u64) -> Result<Option<Bytes>, StoreError> {
+        match self.get(key, GetOptions::default()).await? {
+            Some(result) if result.meta.size <= most => Ok(Some(result.bytes().await?)),
+            _ => Ok(None),
         }
+    }
+
+    /// Whether a file is there.
+    pub async fn exists(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.get(key, GetOptions { head: true, ..GetOptions::default() }).await?.is_some())
+    }
+
+    /// Every file, in no order.
+    pub fn list(&self) -> impl Stream<Item = Result<Listed, StoreError>> + Unpin {
+        self.requests.inc();
+        self.inner.list(None).map(|listed| {
+            let meta = listed?;
+            Ok(Listed { key: meta.location.to_string(), size: meta.size })
+        })
+    }
+
+    /// Remove a file, and what a crash in the middle of its writing left beside it; no error if it is not there.
+    pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.requests.inc();
+        match self.inner.delete(&path(key)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let file = folder.join(key);
+        blocking(move || remove_asides(&file)).await
+    }
+
+    /// What crashes left that nobody will finish, in a local store; removed unless it is a rehearsal.
+    pub async fn unfinished(&self, is_rehearsal: bool) -> Result<Vec<String>, StoreError> {
+        let Some(folder) = self.folder.clone() else { return Ok(Vec::new()) };
+        blocking(move || {
+            let mut found = Vec::new();
+            let mut folders = vec![folder.clone()];
+            while let Some(next) = folders.pop() {
+                for entry in next.read_dir()? {
+                    let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+                    if kind.is_dir() {
+                        folders.push(path);
+                    } else if is_left_behind(&path)? {
+                        found.push(path.strip_prefix(&folder).unwrap_or(&path).display().to_string());
+                        if !is_rehearsal {
+                            fs::remove_file(&path)?;
+                        }
+                    }
+                }
+            }
+            Ok(found)
+        })
+        .await
     }
 
     /// Write, read and remove a small file: for `plaza check`.
@@ -124,4 +206,46 @@ impl Store {
         self.get(&key, GetOptions::default()).await?;
         self.delete(&key).await
     }
+}
+
+fn path(key: &str) -> Result<Path, StoreError> {
+    Ok(Path::parse(key).map_err(object_store::Error::from)?)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "a few system calls, as object_store itself makes them")]
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(io::Error::other).flatten().map_err(StoreError::Files)
+}
+
+/// The local store writes to `NAME#1` first, or to the next number that is free.
+fn remove_asides(file: &FsPath) -> io::Result<()> {
+    for number in 1.. {
+        let mut aside = file.as_os_str().to_owned();
+        aside.push(format!("#{number}"));
+        match fs::remove_file(FsPath::new(&aside)) {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    // Or a power cut could bring the file back that is done with.
+    match fs::File::open(file.parent().unwrap_or(file)) {
+        Ok(folder) => folder.sync_all(),
+        // It was the last one, and its folder went with it.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it is a file that the local store wrote to, long ago.
+fn is_left_behind(path: &FsPath) -> io::Result<bool> {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let is_aside = name
+        .rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+    let age = |path: &FsPath| Ok::<_, io::Error>(path.metadata()?.modified()?.elapsed().unwrap_or_default());
+    Ok(is_aside && age(path)? > LEFT_BEHIND)
 }

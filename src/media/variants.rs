@@ -3,31 +3,158 @@
 //! Only named ones exist, so no one can fill the store by asking for sizes. A variant's key follows from the original's,
 //! so no URL of one is ever read from the database.
 
+use std::str::FromStr;
+
+use chrono::Utc;
+
 use super::image::{Format, Resize};
+use crate::config;
 
 /// A size that pictures are made in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// Names it in keys and in the API.
-    pub name: &'static str,
+    pub name: String,
     /// How it is made.
     pub resize: Resize,
 }
 
-/// What a picture is for: where its files are, and which variants it has.
-#[derive(Clone, Copy, Debug)]
-pub struct Use {
-    /// Where the originals go: a strftime pattern, as Django's `upload_to`.
-    pub upload_to: &'static str,
-    /// The sizes.
-    pub variants: &'static [Variant],
+/// What a picture is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// A profile's.
+    Avatar,
+    /// A post's.
+    Cover,
 }
 
-/// Avatars: squares.
-pub const AVATAR: Use = Use {
-    upload_to: "avatars/%Y/%m/%d",
-    variants: &[Variant { name: "256", resize: Resize::Fill { width: 256, height: 256 } }],
-};
+impl Purpose {
+    /// As in the database and in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Avatar => "avatar",
+            Self::Cover => "cover",
+        }
+    }
+}
+
+impl FromStr for Purpose {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Avatar, Self::Cover].into_iter().find(|purpose| purpose.as_str() == text).ok_or(())
+    }
+}
+
+/// A folder of the store: a strftime pattern, as Django's `upload_to`.
+#[derive(Clone, Debug)]
+pub struct Folder(pub(crate) String);
+
+impl Folder {
+    /// Today's.
+    pub fn today(&self) -> String {
+        Utc::now().format(&self.0).to_string()
+    }
+}
+
+/// A variant of a use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// Of which use.
+    pub purpose: Purpose,
+    /// Its name.
+    pub name: String,
+}
+
+/// What pictures of one purpose are like: where they go, and which variants they have.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// For what.
+    pub purpose: Purpose,
+    /// Where the originals go.
+    pub folder: Folder,
+    /// The sizes, in the order of the settings.
+    pub variants: Vec<Variant>,
+    /// The names of those that are made at upload.
+    pub at_upload: Vec<String>,
+}
+
+/// What all pictures are like.
+#[derive(Clone, Debug)]
+pub struct Uses {
+    /// Avatars.
+    pub avatar: Use,
+    /// Covers.
+    pub cover: Use,
+    /// The variant of an avatar that is shown where a user is mentioned: a square.
+    pub square: String,
+}
+
+impl Uses {
+    /// As the settings say; an error names what is wrong with them together.
+    pub fn new(settings: &config::Pictures) -> Result<Self, String> {
+        let of = |purpose: Purpose, folder: &Folder, variants: &[Variant]| {
+            let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+            names.sort_unstable();
+            if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
+                return Err(format!("there are two variants {name} of {}s", purpose.as_str()));
+            }
+            let wanted = settings.variants_at_upload.0.iter().filter(|named| named.purpose == purpose);
+            let wanted: Vec<String> = wanted.map(|named| named.name.clone()).collect();
+            if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
+                return Err(format!(
+                    "PLAZA_VARIANTS_AT_UPLOAD: there is no variant {}/{unknown}",
+                    purpose.as_str()
+                ));
+            }
+            let at_upload = match settings.serve_media {
+                config::Switch::On => wanted,
+                // Nobody would notice that one is asked for.
+                config::Switch::Off => variants.iter().map(|variant| variant.name.clone()).collect(),
+            };
+            Ok(Use { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
+        };
+        let square = square(&settings.avatar_variants)
+            .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?;
+        Ok(Self {
+            square: square.name.clone(),
+            avatar: of(Purpose::Avatar, &settings.avatar_folder, &settings.avatar_variants)?,
+            cover: of(Purpose::Cover, &settings.cover_folder, &settings.cover_variants)?,
+        })
+    }
+
+    /// Of one purpose.
+    pub fn of(&self, purpose: Purpose) -> &Use {
+        match purpose {
+            Purpose::Avatar => &self.avatar,
+            Purpose::Cover => &self.cover,
+        }
+    }
+}
+
+impl Use {
+    /// The variant of this name.
+    pub fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.name == name)
+    }
+
+    /// `avatars/2026/11/20/<128 random bits>.jpg`: never from the client's file name, never used twice.
+    pub fn new_key(&self, format: Format) -> String {
+        format!("{}/{}.{}", self.folder.today(), uuid::Uuid::new_v4().simple(), format.extension())
+    }
+}
+
+/// The square that stands for a picture where little is shown of it: the smallest of at least 128 pixels, else the largest.
+fn square(variants: &[Variant]) -> Option<&Variant> {
+    let squares = || {
+        variants.iter().filter_map(|variant| match variant.resize {
+            Resize::Fill { width, height } if width == height => Some((width, variant)),
+            _ => None,
+        })
+    };
+    let large = squares().filter(|(side, _)| *side >= 128).min_by_key(|(side, _)| *side);
+    large.or_else(|| squares().max_by_key(|(side, _)| *side)).map(|(_, variant)| variant)
+}
 
 /// The formats that a variant of this original comes in, WebP first. What has an alpha channel is PNG, and stays so.
 pub fn formats(original: Format) -> [Format; 2] {
@@ -52,24 +179,98 @@ pub fn key_of(original: &str, variant: &str, format: Format) -> String {
     format!("{stem}_{variant}.{}", format.extension())
 }
 
-/// Every file of a picture: the original and its variants.
-pub fn files_of(original: &str, of: &Use) -> Vec<String> {
-    let variants = of.variants.iter().flat_map(|variant| {
-        formats(format_of(original)).map(|format| key_of(original, variant.name, format))
-    });
-    std::iter::once(original.to_owned()).chain(variants).collect()
+/// Longer than any key that we make.
+const KEY_MAX: usize = 200;
+
+/// What a key says of its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key<'a> {
+    /// Folder and random name, without variant and extension.
+    stem: &'a str,
+    /// The variant's name; `None` for an original.
+    pub variant: Option<&'a str>,
+    /// By the extension.
+    pub format: Format,
+}
+
+impl<'a> Key<'a> {
+    /// `None` for what is no key of ours: whatever else lies in the folder of a local store is nobody's business.
+    pub fn parse(key: &'a str) -> Option<Self> {
+        let is_plain = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+        };
+        if key.len() > KEY_MAX {
+            return None;
+        }
+        let (path, extension) = key.rsplit_once('.')?;
+        let (folder, name) = path.rsplit_once('/')?;
+        let (random, variant) = match name.split_once('_') {
+            Some((random, variant)) => (random, Some(variant)),
+            None => (name, None),
+        };
+        let is_random =
+            random.len() == 32 && random.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let format = match (extension, variant) {
+            ("jpg", _) => Format::Jpeg,
+            ("png", _) => Format::Png,
+            ("webp", Some(_)) => Format::WebP,
+            _ => return None,
+        };
+        let is_ours = is_random && folder.split('/').all(is_plain) && variant.is_none_or(is_plain);
+        is_ours.then(|| Self { stem: &key[..folder.len() + 1 + random.len()], variant, format })
+    }
+
+    /// The keys that the original of a variant may have.
+    pub fn originals(&self) -> Vec<String> {
+        let formats = match self.format {
+            Format::WebP => vec![Format::Jpeg, Format::Png],
+            format => vec![format],
+        };
+        formats.into_iter().map(|format| format!("{}.{}", self.stem, format.extension())).collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const STEM: &str = "avatars/2026/11/20/0123456789abcdef0123456789abcdef";
+
     #[test]
-    fn variants_follow_from_the_original() {
-        assert_eq!(
-            files_of("avatars/2026/11/20/x.jpg", &AVATAR),
-            ["avatars/2026/11/20/x.jpg", "avatars/2026/11/20/x_256.webp", "avatars/2026/11/20/x_256.jpg"]
-        );
-        assert_eq!(files_of("a/y.png", &AVATAR), ["a/y.png", "a/y_256.webp", "a/y_256.png"]);
+    fn a_key_tells_its_original_and_its_variant() {
+        for (original, format) in [("jpg", Format::Jpeg), ("png", Format::Png)] {
+            let original = format!("{STEM}.{original}");
+            let key = Key::parse(&original).expect("a key");
+            assert_eq!((key.variant, key.format), (None, format));
+            for format in formats(format) {
+                let variant = key_of(&original, "my_wide-one", format);
+                let key = Key::parse(&variant).expect("a key");
+                assert_eq!((key.variant, key.format), (Some("my_wide-one"), format));
+                assert!(key.originals().contains(&original), "{variant}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_of_ours_is_none() {
+        let long = format!("{}/{STEM}.jpg", "x".repeat(200));
+        for wrong in [
+            "",
+            "0123456789abcdef0123456789abcdef.jpg",
+            "avatars/me.jpg",
+            "avatars/0123456789ABCDEF0123456789ABCDEF.jpg",
+            "avatars/0123456789abcdef0123456789abcdef",
+            "avatars/0123456789abcdef0123456789abcdef.webp",
+            "avatars/0123456789abcdef0123456789abcdef.gif",
+            "avatars/0123456789abcdef0123456789abcdef_.jpg",
+            "avatars/0123456789abcdef0123456789abcdef_a/b.jpg",
+            "avatars/0123456789abcdef0123456789abcdef_256.webp#1",
+            "../0123456789abcdef0123456789abcdef.jpg",
+            "avatars//0123456789abcdef0123456789abcdef.jpg",
+            "/avatars/0123456789abcdef0123456789abcdef.jpg",
+            &long,
+        ] {
+            assert_eq!(Key::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Interval, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz};
 use serde_json::Value;
 
 use super::delete_some;
@@ -18,6 +18,23 @@ pub struct Job {
     pub kind: String,
     pub payload: Value,
     pub attempts: i32,
+}
+
+/// How many jobs of a kind there are.
+#[derive(Debug, QueryableByName)]
+pub struct JobCount {
+    /// Which receiver does them.
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    /// To be done.
+    #[diesel(sql_type = BigInt)]
+    pub pending: i64,
+    /// Those of them that failed before.
+    #[diesel(sql_type = BigInt)]
+    pub retrying: i64,
+    /// Given up.
+    #[diesel(sql_type = BigInt)]
+    pub failed: i64,
 }
 
 /// What it takes to have something done.
@@ -52,7 +69,7 @@ impl Job {
              RETURNING id, kind, payload, attempts",
         )
         .bind::<Interval, _>(lease)
-        .bind::<diesel::sql_types::Array<diesel::sql_types::Text>, _>(kinds)
+        .bind::<Array<Text>, _>(kinds)
         .get_result(conn)
         .optional()
     }
@@ -64,6 +81,19 @@ impl Job {
             .select((diesel::dsl::min(jobs::due_at), diesel::dsl::sql::<Timestamptz>("now()")))
             .first(conn)?;
         Ok(due.map(|due| due - at))
+    }
+
+    /// How many there are of each of these kinds, also where it is none.
+    pub fn counts(conn: &mut PgConnection, kinds: &[&str]) -> QueryResult<Vec<JobCount>> {
+        diesel::sql_query(
+            "SELECT kind,
+                 count(id) FILTER (WHERE failed_at IS NULL) AS pending,
+                 count(id) FILTER (WHERE failed_at IS NULL AND last_error IS NOT NULL) AS retrying,
+                 count(id) FILTER (WHERE failed_at IS NOT NULL) AS failed
+             FROM unnest($1) AS kinds (kind) LEFT JOIN jobs USING (kind) GROUP BY kind ORDER BY kind",
+        )
+        .bind::<Array<Text>, _>(kinds)
+        .load(conn)
     }
 
     /// It is done. Only by whoever took it last: a node that was too slow leaves it to the one that took it over.

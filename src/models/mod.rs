@@ -5,6 +5,7 @@
 
 pub mod account_token;
 pub mod choices;
+pub mod file;
 pub mod idempotency_key;
 pub mod job;
 pub mod names;

@@ -21,6 +21,8 @@ pub struct Picture {
     pub blurhash: String,
     /// When it was uploaded.
     pub created_at: DateTime<Utc>,
+    /// `avatar` or `cover`.
+    pub purpose: String,
 }
 
 /// What it takes to record a picture whose files are in the store already.
@@ -33,18 +35,19 @@ pub struct NewPicture {
     pub height: i32,
     pub bytes: i64,
     pub blurhash: String,
+    pub purpose: &'static str,
 }
 
 impl NewPicture {
-    /// Record it.
+    /// Record it. Whoever shows it names it in the same transaction; when nobody does any more, the database forgets it.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(pictures::table).values(self).execute(conn).map(drop)
     }
 }
 
 impl Picture {
-    /// Forget it; whoever showed it shows the default from now on.
-    pub fn delete(conn: &mut PgConnection, key: &str) -> QueryResult<()> {
-        diesel::delete(pictures::table.find(key)).execute(conn).map(drop)
+    /// By its key.
+    pub fn find(conn: &mut PgConnection, key: &str) -> QueryResult<Self> {
+        pictures::table.find(key).select(Self::as_select()).first(conn)
     }
 }

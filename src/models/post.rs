@@ -4,9 +4,10 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
 use super::names::{Slug, fold};
+use super::picture::Picture;
 use super::{Viewer, post_slug};
 use crate::lookups::page::{Keyset, Slice};
-use crate::schema::{posts, profiles, users};
+use crate::schema::{pictures, posts, profiles, users};
 
 diesel::alias! {
     const WRITER: Alias<WriterAlias> = users as writer;
@@ -34,6 +35,7 @@ pub struct Post {
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    pub cover_key: Option<String>,
 }
 
 /// Somebody whom a resource mentions: as much as a `UserRef` shows.
@@ -56,6 +58,8 @@ pub struct FullPost {
     pub writer: Person,
     /// Who may change it too.
     pub editor: Option<Person>,
+    /// The uploaded cover, if there is one.
+    pub cover: Option<Picture>,
 }
 
 /// What it takes to write a post.
@@ -112,22 +116,24 @@ macro_rules! full_posts {
             .left_join(
                 EDITOR_PROFILE.on(EDITOR_PROFILE.field(profiles::user_id).nullable().eq(posts::editor_id)),
             )
+            .left_join(pictures::table)
             .select((
                 Post::as_select(),
                 WRITER.fields((users::username,)),
                 WRITER_PROFILE.fields((profiles::display_name, profiles::avatar_key)),
                 EDITOR.fields((users::username,)).nullable(),
                 EDITOR_PROFILE.fields((profiles::display_name, profiles::avatar_key)).nullable(),
+                Option::<Picture>::as_select(),
             ))
     };
 }
 
 type Names = (String,);
 type Looks = (String, Option<String>);
-type FullRow = (Post, Names, Looks, Option<Names>, Option<Looks>);
+type FullRow = (Post, Names, Looks, Option<Names>, Option<Looks>, Option<Picture>);
 
 impl From<FullRow> for FullPost {
-    fn from((post, writer, writer_looks, editor, editor_looks): FullRow) -> Self {
+    fn from((post, writer, writer_looks, editor, editor_looks, cover): FullRow) -> Self {
         let person = |(username,): Names, (display_name, avatar_key): Looks| Person {
             username,
             display_name,
@@ -137,6 +143,7 @@ impl From<FullRow> for FullPost {
             post,
             writer: person(writer, writer_looks),
             editor: editor.zip(editor_looks).map(|(names, looks)| person(names, looks)),
+            cover,
         }
     }
 }
@@ -251,7 +258,12 @@ impl Post {
         diesel::update(self).set(&changes).returning(posts::slug).get_result(conn).map(Some)
     }
 
-    /// Delete the row; what hangs on it goes by cascade.
+    /// Show another cover, or none. The one before is forgotten, and its files are removed after the commit.
+    pub fn set_cover(&self, conn: &mut PgConnection, key: Option<&str>) -> QueryResult<()> {
+        diesel::update(self).set(posts::cover_key.eq(key)).execute(conn).map(drop)
+    }
+
+    /// Delete the row; what hangs on it goes by cascade, the cover too.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::delete(self).execute(conn).map(drop)
     }
@@ -282,6 +294,7 @@ impl NewPost {
         conn: &mut PgConnection,
         writer_id: i64,
         editor_id: Option<i64>,
+        cover_key: Option<&str>,
     ) -> QueryResult<Option<String>> {
         let id = post_slug::next_post_id(conn)?;
         let slug = match &self.slug {
@@ -301,6 +314,7 @@ impl NewPost {
                 posts::published.eq(self.published),
                 posts::writer_id.eq(writer_id),
                 posts::editor_id.eq(editor_id),
+                posts::cover_key.eq(cover_key),
             ))
             .execute(conn)?;
         Ok(Some(slug))

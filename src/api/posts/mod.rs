@@ -1,10 +1,13 @@
 //! Posts: what users write.
 
 mod body;
+pub mod covers;
+pub mod form;
 mod representation;
 
 use actix_web::web::{Data, Json};
 use actix_web::{delete, get, patch, post};
+use diesel::PgConnection;
 
 use super::Deleted;
 use super::body::Body;
@@ -21,7 +24,7 @@ use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::lookups::cursor::Cursors;
 use crate::models::Viewer;
-use crate::models::post::{self, FullPost};
+use crate::models::post::{self, FullPost, NewPost};
 pub use body::{Category, CreatePost, UpdatePost};
 use body::{resolve_editor, unknown_editor};
 pub use representation::{Post, PostCommon, PostPage, PostSummary};
@@ -75,14 +78,25 @@ pub async fn create_post(
             let (new, editor) = body.get()?.validate(&mut check);
             let editor = resolve_editor(conn, &mut check, editor, &user, None)?;
             let new = check.finish(|| new)?;
-            let slug =
-                named_users_exist(new.insert(conn, user.id, editor.flatten()))?.ok_or_else(slug_taken)?;
-            let full = post::Post::find(conn, &slug, user.viewer())?;
-            let url = urls.post(&full.post.slug);
-            Ok((respond(full, &urls)?.created(url), user.id))
+            write(conn, &user, &new, editor.flatten(), None, &urls)
         })
     })
     .await
+}
+
+/// Write it, and answer with it; the id is the writer's.
+fn write(
+    conn: &mut PgConnection,
+    user: &CurrentUser,
+    new: &NewPost,
+    editor_id: Option<i64>,
+    cover_key: Option<&str>,
+    urls: &Urls,
+) -> Result<(Versioned, i64)> {
+    let slug = named_users_exist(new.insert(conn, user.id, editor_id, cover_key))?.ok_or_else(slug_taken)?;
+    let full = post::Post::find(conn, &slug, user.viewer())?;
+    let url = urls.post(&full.post.slug);
+    Ok((respond(full, urls)?.created(url), user.id))
 }
 
 /// List posts.

@@ -5,7 +5,7 @@ use utoipa::openapi::{Object, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::page::{Page, Paged};
-use crate::api::pictures::UserRef;
+use crate::api::pictures::{Picture, UserRef};
 use crate::api::timestamp;
 use crate::api::urls::Urls;
 use crate::models::choices::{category_label, rating_label};
@@ -73,6 +73,8 @@ pub struct PostCommon {
     /// Who may change it too.
     #[schema(required)]
     pub editor: Option<UserRef>,
+    /// What is shown with it.
+    pub cover: Picture,
     /// When it was written.
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -142,6 +144,7 @@ impl PostCommon {
             published_at: row.published_at.map(timestamp),
             writer: UserRef::of(&full.writer, urls),
             editor: full.editor.as_ref().map(|editor| UserRef::of(editor, urls)),
+            cover: Picture::cover(urls, full.cover.as_ref()),
             created_at: timestamp(row.created_at),
             updated_at: timestamp(row.updated_at),
         }

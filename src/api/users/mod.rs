@@ -20,7 +20,7 @@ use super::page::{self, List, Page, PageQuery, Paged};
 use super::path::NamedUser;
 use super::query::Query;
 use super::urls::Urls;
-use super::{Deleted, timestamp, to_its_end};
+use super::{Deleted, timestamp};
 use crate::auth::callers::Callers;
 use crate::auth::mail_tokens::MailTokens;
 use crate::auth::sessions::delta;
@@ -30,12 +30,10 @@ use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
 use crate::events::accounts::Notice;
 use crate::lookups::cursor::Cursors;
-use crate::media::Media;
 use crate::models::Viewer;
 use crate::models::account_token::{AccountToken, Purpose};
 use crate::models::names::Email;
 use crate::models::post::Post;
-use crate::models::profile::Profile;
 use crate::models::session::Session;
 use crate::models::user::{self, NewUser, UserFilter};
 pub(super) use body::parse_email;
@@ -388,40 +386,27 @@ pub async fn delete_user(
     name: NamedUser,
     if_match: IfMatch,
     db: Data<Db>,
-    media: Data<Media>,
     callers: Data<Callers>,
     settings: Data<Accounts>,
 ) -> Result<Json<Deleted>> {
-    let deleted = to_its_end(async move {
-        let (id, deleted, avatar) = db
-            .transaction(move |conn| {
-                let staff = user::User::lock_staff(conn)?;
-                // Posts before their users, as whoever changes a post locks them.
-                Post::lock_all_of(conn, &name.0)?;
-                let row = user::User::lock(conn, &name.0, user.viewer())?;
-                may_change(&user, &row)?;
-                if !user.is_staff && Utc::now() - user.logged_in_at > delta(settings.fresh_login) {
-                    let detail = "Log in again, then delete within ten minutes.";
-                    return Err(Error::refused(Code::ReauthenticationRequired, detail));
-                }
-                if_match.check(row.version)?;
-                keep_one_staff(&staff, &row)?;
-                let profile = Profile::lock(conn, &row.username, Viewer::Staff(user.id))?;
-                let posts = Post::count_by(conn, row.id)?;
-                profile.profile.set_avatar(conn, None)?;
-                row.delete(conn)?;
-                Ok((
-                    row.id,
-                    Deleted::new([("users", 1), ("profiles", 1), ("posts", posts)]),
-                    profile.profile.avatar_key,
-                ))
-            })
-            .await?;
-        callers.forget(id);
-        if let Some(key) = avatar {
-            media.remove(&key).await;
-        }
-        Ok(deleted)
-    });
-    deleted.await.map(Json)
+    let (id, deleted) = db
+        .transaction(move |conn| {
+            let staff = user::User::lock_staff(conn)?;
+            // Posts before their users, as whoever changes a post locks them.
+            Post::lock_all_of(conn, &name.0)?;
+            let row = user::User::lock(conn, &name.0, user.viewer())?;
+            may_change(&user, &row)?;
+            if !user.is_staff && Utc::now() - user.logged_in_at > delta(settings.fresh_login) {
+                let detail = "Log in again, then delete within ten minutes.";
+                return Err(Error::refused(Code::ReauthenticationRequired, detail));
+            }
+            if_match.check(row.version)?;
+            keep_one_staff(&staff, &row)?;
+            let posts = Post::count_by(conn, row.id)?;
+            row.delete(conn)?;
+            Ok((row.id, Deleted::new([("users", 1), ("profiles", 1), ("posts", posts)])))
+        })
+        .await?;
+    callers.forget(id);
+    Ok(Json(deleted))
 }

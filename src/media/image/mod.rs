@@ -174,6 +174,13 @@ impl Header {
 /// Room for the downscaled picture (2048² with alpha is 16 MiB), what turns or converts it, and what encodes it.
 const WORKING_SPACE: u64 = 24 << 20;
 
+/// The same for a picture of so many pixels that was encoded here: no progressive scans, eight bits a channel.
+#[must_use]
+pub fn memory_of_kept(pixels: u64) -> u64 {
+    // A PNG's four channels and its chunks are the most.
+    pixels * 4 + (16 << 20) + WORKING_SPACE
+}
+
 /// Tells format and size from the header, without allocating a pixel.
 ///
 /// # Errors

@@ -1,0 +1,176 @@
+-- What a picture is for decides which variants it has.
+ALTER TABLE pictures ADD COLUMN purpose text COLLATE "C" NOT NULL DEFAULT 'avatar';
+ALTER TABLE pictures ALTER COLUMN purpose DROP DEFAULT;
+ALTER TABLE pictures ADD CONSTRAINT pictures_purpose_check CHECK (purpose IN ('avatar', 'cover'));
+
+-- Every file that is in the store, or may be. Its row comes before the file and goes before it: an upload and a variant are
+-- announced here before a byte is written, and a row that goes leaves a job behind that removes the file. So a crash
+-- anywhere leaves nothing in the store that nobody knows of.
+CREATE TABLE files (
+    key text COLLATE "C" NOT NULL,
+    -- NULL as long as an upload is only announced. A picture's original has its own key here.
+    picture_key text COLLATE "C",
+    -- When the file was known to be whole; NULL while somebody writes it.
+    stored_at timestamptz,
+    -- How long whoever writes it has for that. Later the row is swept away, and the file with it.
+    claimed_until timestamptz NOT NULL DEFAULT now(),
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT files_pkey PRIMARY KEY (key),
+    CONSTRAINT files_stored_at_check CHECK (stored_at IS NULL OR picture_key IS NOT NULL)
+);
+CREATE INDEX files_picture_key_idx ON files (picture_key);
+CREATE INDEX files_claimed_until_idx ON files (claimed_until) WHERE stored_at IS NULL;
+
+-- Until now every picture had one variant, in two formats, written with it.
+INSERT INTO files (key, picture_key, stored_at)
+SELECT key, key, created_at FROM pictures
+UNION ALL
+SELECT regexp_replace(key, '\.[^.]*$', '_256.webp'), key, created_at FROM pictures
+UNION ALL
+SELECT regexp_replace(key, '\.[^.]*$', '_256\&'), key, created_at FROM pictures;
+
+-- Deferred, since a trigger takes the files along: a cascade would do so row by row, and leave a job for each.
+ALTER TABLE files ADD CONSTRAINT files_picture_key_fkey
+    FOREIGN KEY (picture_key) REFERENCES pictures (key) DEFERRABLE INITIALLY DEFERRED;
+-- The other way round: the row of an original cannot go while its picture is there.
+ALTER TABLE pictures ADD CONSTRAINT pictures_key_fkey FOREIGN KEY (key) REFERENCES files (key);
+
+-- A picture that is shown cannot go, either.
+ALTER TABLE profiles DROP CONSTRAINT profiles_avatar_key_fkey;
+ALTER TABLE profiles ADD CONSTRAINT profiles_avatar_key_fkey FOREIGN KEY (avatar_key) REFERENCES pictures (key);
+
+ALTER TABLE posts ADD COLUMN cover_key text COLLATE "C";
+ALTER TABLE posts ADD CONSTRAINT posts_cover_key_key UNIQUE (cover_key);
+ALTER TABLE posts ADD CONSTRAINT posts_cover_key_fkey FOREIGN KEY (cover_key) REFERENCES pictures (key);
+
+CREATE FUNCTION forget_files() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    DELETE FROM files USING gone WHERE picture_key = gone.key;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER pictures_forget_files AFTER DELETE ON pictures
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_files();
+
+-- Files whose rows are gone, as jobs of at most a hundred. One that somebody may still be writing is removed again when that
+-- must have ended.
+CREATE FUNCTION remove_gone_files() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    INSERT INTO jobs (kind, payload)
+    SELECT 'remove_files', jsonb_build_object('keys', jsonb_agg(key))
+    FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM gone) AS parts
+    GROUP BY part;
+    INSERT INTO jobs (kind, payload, due_at)
+    SELECT 'remove_files', jsonb_build_object('keys', jsonb_agg(key)), max(claimed_until)
+    FROM gone WHERE stored_at IS NULL AND claimed_until > now() HAVING count(*) > 0;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER files_remove_gone AFTER DELETE ON files
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION remove_gone_files();
+
+-- TRUNCATE tells of no rows, so it is listened to before they are gone.
+CREATE FUNCTION remove_all_files() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    INSERT INTO jobs (kind, payload)
+    SELECT 'remove_files', jsonb_build_object('keys', jsonb_agg(key))
+    FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM files) AS parts
+    GROUP BY part;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER files_remove_all BEFORE TRUNCATE ON files
+    FOR EACH STATEMENT EXECUTE FUNCTION remove_all_files();
+
+-- Pictures that nothing shows any more. Whatever way their last user went: replaced, cleared, by cascade, in bulk, in plain SQL.
+CREATE FUNCTION forget_pictures(keys text[]) RETURNS void
+LANGUAGE sql
+SET search_path FROM CURRENT
+AS $$
+    DELETE FROM pictures
+    WHERE key = ANY (keys)
+      AND NOT EXISTS (SELECT FROM profiles WHERE avatar_key = key)
+      AND NOT EXISTS (SELECT FROM posts WHERE cover_key = key)
+$$;
+
+CREATE FUNCTION forget_avatars() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM forget_pictures(ARRAY(SELECT avatar_key FROM gone WHERE avatar_key IS NOT NULL));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION forget_avatar() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM forget_pictures(ARRAY[OLD.avatar_key]);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION forget_covers() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM forget_pictures(ARRAY(SELECT cover_key FROM gone WHERE cover_key IS NOT NULL));
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION forget_cover() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM forget_pictures(ARRAY[OLD.cover_key]);
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION forget_all_unused_pictures() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM forget_pictures(ARRAY(SELECT key FROM pictures));
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER profiles_forget_avatars AFTER DELETE ON profiles
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_avatars();
+CREATE TRIGGER profiles_forget_avatar AFTER UPDATE OF avatar_key ON profiles
+    FOR EACH ROW WHEN (OLD.avatar_key IS DISTINCT FROM NEW.avatar_key AND OLD.avatar_key IS NOT NULL)
+    EXECUTE FUNCTION forget_avatar();
+CREATE TRIGGER profiles_forget_all_avatars AFTER TRUNCATE ON profiles
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_all_unused_pictures();
+
+CREATE TRIGGER posts_forget_covers AFTER DELETE ON posts
+    REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_covers();
+CREATE TRIGGER posts_forget_cover AFTER UPDATE OF cover_key ON posts
+    FOR EACH ROW WHEN (OLD.cover_key IS DISTINCT FROM NEW.cover_key AND OLD.cover_key IS NOT NULL)
+    EXECUTE FUNCTION forget_cover();
+CREATE TRIGGER posts_forget_all_covers AFTER TRUNCATE ON posts
+    FOR EACH STATEMENT EXECUTE FUNCTION forget_all_unused_pictures();

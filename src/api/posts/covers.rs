@@ -1,0 +1,115 @@
+//! Covers: the picture of a post.
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, delete, put};
+use utoipa::ToSchema;
+
+use super::{Post, respond};
+use crate::api::conditional::{IfMatch, Versioned};
+use crate::api::document::Refusals;
+use crate::api::path::NamedSlug;
+use crate::api::to_its_end;
+use crate::api::upload::Upload;
+use crate::api::urls::Urls;
+use crate::auth::CurrentUser;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::media::Media;
+use crate::media::variants::Purpose;
+use crate::models::post;
+
+/// The body of `uploadCover`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only the document knows it; the upload is read as a stream")]
+pub struct CoverForm {
+    /// A JPEG, PNG, WebP or GIF of at most 10 MiB and 40 megapixels.
+    #[schema(format = Binary)]
+    cover: String,
+}
+
+fn may_change(post: &post::Post, user: &CurrentUser, if_match: &IfMatch) -> Result<()> {
+    if !post.is_changed_by(user.viewer()) {
+        return Err(Error::forbidden());
+    }
+    if_match.check(post.version)
+}
+
+/// Upload a post's cover.
+///
+/// Its writer, its editor, staff; the one before is removed. What is accepted and how it is kept is as with `uploadAvatar`.
+#[utoipa::path(
+    operation_id = "uploadCover", tag = "posts", security(("bearer" = [])),
+    request_body(content = CoverForm, content_type = "multipart/form-data"),
+    params(
+        ("slug" = String, Path, description = "The post's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+    ),
+    responses(
+        (status = 200, description = "The post", body = Post),
+        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        Refusals
+    )
+)]
+#[put("/posts/{slug}/cover")]
+pub async fn upload_cover(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    upload: Upload,
+    db: Data<Db>,
+    media: Data<Media>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let (name, known, caller) = (slug.0.clone(), if_match.clone(), user.clone());
+    db.run(move |conn| may_change(&post::Post::find(conn, &name, caller.viewer())?.post, &caller, &known))
+        .await?;
+    let file = upload.file("cover")?;
+    let full = to_its_end(async move {
+        media
+            .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
+                let before = post::Post::lock(conn, &slug.0, user.viewer())?;
+                may_change(&before, &user, &if_match)?;
+                let key = stored.insert(conn)?;
+                before.set_cover(conn, Some(key))?;
+                Ok(post::Post::find(conn, &slug.0, user.viewer())?)
+            })
+            .await
+    })
+    .await?;
+    respond(full, &urls)
+}
+
+/// Remove a post's cover.
+///
+/// The default one is shown again. Removing none is no error.
+#[utoipa::path(
+    operation_id = "deleteCover", tag = "posts", security(("bearer" = [])),
+    params(
+        ("slug" = String, Path, description = "The post's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+    ),
+    responses(
+        (status = 204, description = "There is no uploaded cover any more"),
+        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        Refusals
+    )
+)]
+#[delete("/posts/{slug}/cover")]
+pub async fn delete_cover(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    db: Data<Db>,
+) -> Result<HttpResponse> {
+    db.transaction(move |conn| {
+        let before = post::Post::lock(conn, &slug.0, user.viewer())?;
+        may_change(&before, &user, &if_match)?;
+        if before.cover_key.is_some() {
+            before.set_cover(conn, None)?;
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,124 @@
+//! A post with its cover, in one form.
+
+use actix_web::post;
+use actix_web::web::Data;
+use utoipa::ToSchema;
+
+use super::body::{Category, CreatePost, resolve_editor};
+use super::{Post, write};
+use crate::api::body;
+use crate::api::conditional::Versioned;
+use crate::api::document::Refusals;
+use crate::api::idempotency::Once;
+use crate::api::input::Check;
+use crate::api::to_its_end;
+use crate::api::upload::{Text, Upload, missing};
+use crate::api::urls::Urls;
+use crate::auth::CurrentUser;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::media::Media;
+use crate::media::variants::Purpose;
+
+/// What to write, and what to show with it.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only the document knows it; the upload is read as a stream")]
+pub struct CreatePostForm {
+    /// A JPEG, PNG, WebP or GIF of at most 10 MiB and 40 megapixels.
+    #[schema(format = Binary)]
+    cover: String,
+    /// What it is called.
+    #[schema(min_length = 1, max_length = 256, examples("Hello, world"))]
+    title: String,
+    /// Names it in URLs; made from the title where it is left out or empty.
+    #[schema(required = false, max_length = 256, pattern = "^[A-Za-z0-9_-]*$", examples("hello-world"))]
+    slug: String,
+    /// All of it; may be empty.
+    #[schema(required = false, max_length = 200_000)]
+    content: String,
+    /// What it is about: society, unless said otherwise.
+    #[schema(required = false)]
+    category: Category,
+    /// How good it is.
+    #[schema(required = false, minimum = 1, maximum = 5)]
+    rating: i16,
+    /// How important it is.
+    #[schema(required = false, minimum = 1, maximum = 5)]
+    rank: i16,
+    /// Whether all may read it.
+    #[schema(required = false)]
+    published: bool,
+    /// Username of somebody who may change it too; nobody where it is empty.
+    #[schema(required = false, max_length = 150)]
+    editor: String,
+}
+
+fn type_of(part: &str) -> Text {
+    match part {
+        "rating" | "rank" => Text::Number,
+        "published" => Text::Truth,
+        _ => Text::Plain,
+    }
+}
+
+/// Write a post with a cover.
+///
+/// A form with the members of `createPost` as text parts and one file part, `cover`. All or nothing: where one is refused,
+/// the other is not kept. The text is judged before the picture is decoded.
+#[utoipa::path(
+    operation_id = "createPostWithCover", tag = "posts", security(("bearer" = [])),
+    request_body(content = CreatePostForm, content_type = "multipart/form-data"),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+        description = "Sent again with the same key, it is done once")),
+    responses(
+        (status = 201, description = "The post", body = Post, headers(
+            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The version"),
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+        Refusals
+    )
+)]
+#[post("/forms/posts")]
+pub async fn create_post_with_cover(
+    user: CurrentUser,
+    once: Once,
+    upload: Upload,
+    db: Data<Db>,
+    media: Data<Media>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let request = once.of(|| upload.canonical());
+    if let Some(answer) = request.answer(&db).await? {
+        return Ok(answer);
+    }
+    let form = upload.form("cover", type_of)?;
+    let mut check = Check::default();
+    let texts = serde_json::to_vec(&form.texts).map_err(Error::internal)?;
+    let (new, editor) = body::parse::<CreatePost>(&texts)?.validate(&mut check);
+    if form.file.is_none() {
+        check.fault(missing("cover"));
+    }
+    let (named, caller) = (editor.clone(), user.clone());
+    let check = db
+        .run(move |conn| {
+            let mut check = check.clone();
+            resolve_editor(conn, &mut check, named.clone(), &caller, None)?;
+            Ok(check)
+        })
+        .await?;
+    let (new, file) = check.finish(|| new.zip(form.file))?;
+    to_its_end(async move {
+        media
+            .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
+                request.once(conn, |conn| {
+                    // Whoever was there a moment ago may be gone.
+                    let mut check = Check::default();
+                    let editor = resolve_editor(conn, &mut check, editor, &user, None)?;
+                    check.finish(|| Some(()))?;
+                    let key = stored.insert(conn)?;
+                    write(conn, &user, &new, editor.flatten(), Some(key), &urls)
+                })
+            })
+            .await
+    })
+    .await
+}

@@ -1,0 +1,190 @@
+//! Settings of pictures: where they go, which sizes they come in, who serves them.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::format::{Item, StrftimeItems};
+use clap::Args;
+use url::Url;
+
+use super::{Switch, base_url, some_time};
+use crate::media::image::Resize;
+use crate::media::variants::{Folder, Named, Variant};
+
+/// Longest side of a variant, in pixels.
+const LONGEST: u32 = 2048;
+
+/// Where pictures go, which sizes they come in, who serves them.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Pictures")]
+pub struct Pictures {
+    /// Where avatars go in the store: a strftime pattern
+    #[arg(long, env = "PLAZA_AVATAR_FOLDER", default_value = "avatars/%Y/%m/%d", global = true)]
+    pub avatar_folder: Folder,
+
+    /// Where covers go in the store: a strftime pattern
+    #[arg(long, env = "PLAZA_COVER_FOLDER", default_value = "covers/%Y/%m/%d", global = true)]
+    pub cover_folder: Folder,
+
+    /// Sizes of avatars, as NAME=MODE:WIDTHxHEIGHT; the mode is fill (exactly, cropped), fit (within, one side may be left out) or cover (around)
+    #[arg(
+        long,
+        env = "PLAZA_AVATAR_VARIANTS",
+        value_delimiter = ',',
+        default_value = "32=fill:32x32,64=fill:64x64,128=fill:128x128,256=fill:256x256,512=fill:512x512",
+        global = true
+    )]
+    pub avatar_variants: Vec<Variant>,
+
+    /// Sizes of covers, likewise
+    #[arg(
+        long,
+        env = "PLAZA_COVER_VARIANTS",
+        value_delimiter = ',',
+        default_value = "320=fit:320x,640=fit:640x,1280=fit:1280x,card=fill:640x360",
+        global = true
+    )]
+    pub cover_variants: Vec<Variant>,
+
+    /// Variants that are made at upload, as USE/NAME, or nothing; the others are made when somebody asks for them
+    #[arg(long, env = "PLAZA_VARIANTS_AT_UPLOAD", default_value = "avatar/128", global = true)]
+    pub variants_at_upload: AtUpload,
+
+    /// How long an upload may take between its first byte in the store and its commit, and the making of a variant likewise; what is left by then is removed
+    #[arg(long, env = "PLAZA_UPLOAD_LEASE", default_value = "10m", value_parser = some_time, global = true)]
+    pub upload_lease: Duration,
+
+    /// Base of the URLs of stored pictures, such as a CDN's [default: /media of the public URL]
+    #[arg(long, env = "PLAZA_MEDIA_URL", value_parser = base_url, global = true)]
+    pub media_url: Option<Url>,
+
+    /// Whether Plaza serves the stored pictures; off, a web server or CDN does, and every variant is made at upload
+    #[arg(long, env = "PLAZA_SERVE_MEDIA", value_enum, default_value = "on", global = true)]
+    pub serve_media: Switch,
+}
+
+/// Names of variants; may be empty.
+#[derive(Clone, Debug)]
+pub struct AtUpload(pub Vec<Named>);
+
+impl FromStr for AtUpload {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        names.map(Named::from_str).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl FromStr for Folder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if StrftimeItems::new(text).any(|item| item == Item::Error) {
+            return Err("must be a strftime pattern such as avatars/%Y/%m/%d".into());
+        }
+        let folder = Self(text.to_owned());
+        let today = folder.today();
+        let is_plain = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+        };
+        let parts: Vec<&str> = today.split('/').collect();
+        if !parts.iter().copied().all(is_plain) || parts.len() > 8 || today.len() > 100 {
+            return Err("must give folders of letters, digits, `-` and `_`, eight deep at the most".into());
+        }
+        if parts.first() == Some(&"default-avatars") {
+            return Err("must not begin with default-avatars, where there are others already".into());
+        }
+        Ok(folder)
+    }
+}
+
+impl FromStr for Variant {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let form = || "must be NAME=MODE:WIDTHxHEIGHT, such as 256=fill:256x256 or wide=fit:1280x".to_owned();
+        let (name, rest) = text.split_once('=').ok_or_else(form)?;
+        let (mode, size) = rest.split_once(':').ok_or_else(form)?;
+        let (width, height) = size.split_once('x').ok_or_else(form)?;
+        let is_name = (1..=32).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        if !is_name {
+            return Err("a variant's name has 1 to 32 letters, digits, `-` or `_`".into());
+        }
+        let side = |text: &str| match text {
+            "" => Ok(0),
+            text => match text.parse() {
+                Ok(side) if (1..=LONGEST).contains(&side) => Ok(side),
+                _ => Err(format!("a side has 1 to {LONGEST} pixels")),
+            },
+        };
+        let (width, height) = (side(width)?, side(height)?);
+        let resize = match mode {
+            "fill" if width > 0 && height > 0 => Resize::Fill { width, height },
+            "fit" if width > 0 || height > 0 => Resize::Fit { width, height },
+            "cover" if width > 0 && height > 0 => Resize::Cover { width, height },
+            "fill" | "cover" => return Err(format!("{mode} needs both sides")),
+            _ => return Err(form()),
+        };
+        Ok(Self { name: name.to_owned(), resize })
+    }
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (purpose, name) = text.split_once('/').ok_or("must be USE/NAME, such as avatar/128")?;
+        let purpose = purpose.parse().map_err(|()| "the use is avatar or cover".to_owned())?;
+        Ok(Self { purpose, name: name.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_have_a_name_a_mode_and_a_size() {
+        let variant = |text: &str| text.parse::<Variant>().map(|variant| (variant.name, variant.resize));
+        assert_eq!(variant("32=fill:32x32"), Ok(("32".into(), Resize::Fill { width: 32, height: 32 })));
+        assert_eq!(variant("a=fit:320x"), Ok(("a".into(), Resize::Fit { width: 320, height: 0 })));
+        assert_eq!(variant("a=fit:x200"), Ok(("a".into(), Resize::Fit { width: 0, height: 200 })));
+        assert_eq!(variant("b=cover:3x4"), Ok(("b".into(), Resize::Cover { width: 3, height: 4 })));
+        for wrong in [
+            "",
+            "32",
+            "32=fill",
+            "=fill:1x1",
+            "a b=fill:1x1",
+            "a=fill:0x1",
+            "a=fill:1x",
+            "a=cover:x1",
+            "a=fit:x",
+            "a=fit:2049x",
+            "a=crop:1x1",
+            "a.b=fit:1x1",
+            "a/b=fit:1x1",
+        ] {
+            assert!(variant(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_at_upload_may_be_nothing() {
+        let names = |text: &str| text.parse::<AtUpload>().map(|names| names.0.len());
+        assert_eq!((names(""), names("avatar/128"), names("avatar/1, cover/card")), (Ok(0), Ok(1), Ok(2)));
+        assert!(names("128").is_err() && names("post/128").is_err());
+    }
+
+    #[test]
+    fn folders_are_plain_whatever_the_day() {
+        for right in ["avatars/%Y/%m/%d", "a", "my-files/%j"] {
+            assert!(right.parse::<Folder>().is_ok(), "{right}");
+        }
+        for wrong in ["", "/a", "a/", "a//b", "../a", "%Q", "%c", "a b", "default-avatars/x", "%D/../.."] {
+            assert!(wrong.parse::<Folder>().is_err(), "{wrong}");
+        }
+    }
+}

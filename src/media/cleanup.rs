@@ -1,0 +1,148 @@
+//! The clean-up: files whose rows are gone leave the store, and what foreign hands left is found.
+
+use std::collections::HashSet;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::Deserialize;
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::Media;
+use super::store::{Store, StoreError};
+use super::variants::Key;
+use crate::db::Db;
+use crate::error::Error;
+use crate::events::{Failure, Outcome};
+use crate::metrics::Metrics;
+use crate::models::file::File;
+
+/// Files that are removed at once.
+const AT_ONCE: usize = 8;
+/// Files that are compared with the database at once.
+const BATCH: usize = 500;
+
+/// The payload of a job, as the database writes it.
+#[derive(Deserialize)]
+struct Removal {
+    keys: Vec<String>,
+}
+
+impl Media {
+    /// Do a job of the database's: remove files that have no row any more. No error if they are gone already.
+    pub async fn remove_files(self, payload: Value) -> Outcome {
+        let Removal { keys } =
+            serde_json::from_value(payload).map_err(|error| Failure::Lasting(error.to_string()))?;
+        let asked = keys.clone();
+        // A variant may have been asked for and made again meanwhile.
+        let known = self.db.run(move |conn| Ok(File::known(conn, &asked)?)).await?;
+        let gone = keys.into_iter().filter(|key| !known.contains(key));
+        remove(&self.store, gone, &self.metrics).await.map_err(|error| {
+            self.metrics.collections_failed.inc();
+            Failure::Passing(error.to_string())
+        })
+    }
+}
+
+async fn remove(
+    store: &Store,
+    keys: impl Iterator<Item = String>,
+    metrics: &Metrics,
+) -> Result<(), StoreError> {
+    stream::iter(keys.map(Ok))
+        .try_for_each_concurrent(AT_ONCE, |key: String| async move {
+            store.delete(&key).await?;
+            metrics.files_collected.inc();
+            Ok(())
+        })
+        .await
+}
+
+/// What [`collect`] found.
+#[derive(Debug, Default)]
+pub struct Collected {
+    /// Files that have a row.
+    pub known: usize,
+    /// Keys that we made, without a row: nothing shows them.
+    pub orphans: Vec<String>,
+    /// Bytes of those.
+    pub bytes: u64,
+    /// Files that are not ours, and stay.
+    pub foreign: usize,
+    /// What a crash in the middle of a write left, in a local store.
+    pub unfinished: Vec<String>,
+    /// Keys whose rows are there, and the files are not.
+    pub missing: Vec<String>,
+}
+
+/// Why it did not end.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The store's own words.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database's.
+    #[error("{0}")]
+    Database(String),
+}
+
+impl From<Error> for CollectError {
+    fn from(error: Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+/// Compare the store with the database, and remove what no row names unless it is a rehearsal. Safe beside running nodes: what
+/// they are about to write has its row already. `progress` is told how many files were looked at.
+pub async fn collect(
+    store: &Store,
+    db: &Db,
+    is_rehearsal: bool,
+    mut progress: impl FnMut(usize),
+) -> Result<Collected, CollectError> {
+    let mut found = Collected::default();
+    // A hash for each: a million keys take sixteen megabytes.
+    let mut seen: HashSet<u128> = HashSet::new();
+    let mut batches = store.list().ready_chunks(BATCH);
+    while let Some(batch) = batches.next().await {
+        let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+        progress(batch.len());
+        let (ours, foreign): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|file| Key::parse(&file.key).is_some());
+        found.foreign += foreign.len();
+        let keys: Vec<String> = ours.iter().map(|file| file.key.clone()).collect();
+        let known = db.run(move |conn| Ok(File::known(conn, &keys)?)).await?;
+        for file in ours {
+            if known.contains(&file.key) {
+                found.known += 1;
+                seen.insert(xxh3_128(file.key.as_bytes()));
+                continue;
+            }
+            if !is_rehearsal {
+                store.delete(&file.key).await?;
+            }
+            found.bytes += file.size;
+            found.orphans.push(file.key);
+        }
+    }
+    found.unfinished = store.unfinished(is_rehearsal).await?;
+    found.missing = missing(store, db, &seen).await?;
+    Ok(found)
+}
+
+async fn missing(store: &Store, db: &Db, seen: &HashSet<u128>) -> Result<Vec<String>, CollectError> {
+    let mut missing = Vec::new();
+    let mut last = String::new();
+    loop {
+        let after = last.clone();
+        let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
+        let keys = db.run(move |conn| Ok(File::stored_after(conn, &after, most)?)).await?;
+        let Some(key) = keys.last() else { return Ok(missing) };
+        last.clone_from(key);
+        for key in keys {
+            // One that came after its folder was listed is there now.
+            if !seen.contains(&xxh3_128(key.as_bytes())) && !store.exists(&key).await? {
+                missing.push(key);
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Pictures of those who have none: drawn or shipped with the program, so that nothing can delete them.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use lru::LruCache;
+
+use super::image::{self, Encoded, EncodingFailed, Format, Resize};
+use super::variants::Variant;
+use super::{LIMITS, MASTER_SIDE};
+use crate::error::{Error, Result};
+use crate::workers::{Priority, Workers};
+
+/// How many files are kept ready, about 10 kB each.
+const KEPT: usize = 512;
+/// The side of a default avatar that variants are derived from, in pixels.
+const AVATAR_SIDE: u32 = 512;
+/// Of avatars.
+pub const AVATAR_FORMATS: [Format; 2] = [Format::WebP, Format::Jpeg];
+/// The key of the default cover, which is no file of the store.
+pub const COVER_KEY: &str = "covers/nocover.png";
+/// The default cover.
+pub const COVER: &[u8] = include_bytes!("../../media/covers/nocover.png");
+/// Its size in pixels.
+pub const COVER_SIZE: (u32, u32) = (1280, 720);
+/// Its preview.
+pub const COVER_BLURHASH: &str = "LdO;6]xut6xu~pj[WBofIVfQWBWB";
+
+/// Draws, and keeps what was drawn. Clones share it.
+#[derive(Clone)]
+pub struct Defaults {
+    /// They are drawn for anybody, so they have a queue of their own and never keep an upload waiting.
+    painter: Workers,
+    drawn: Arc<Mutex<LruCache<String, Bytes>>>,
+}
+
+impl Defaults {
+    /// With a thread of its own.
+    pub fn start() -> Result<Self> {
+        let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
+        Ok(Self {
+            painter: Workers::start("painter", 1, 64, Priority::Low).map_err(Error::internal)?,
+            drawn: Arc::new(Mutex::new(LruCache::new(kept))),
+        })
+    }
+
+    /// A file of the avatar that is drawn from a username: the same bytes for the same name.
+    pub async fn avatar(&self, username: &str, variant: &Variant, format: Format) -> Result<Bytes> {
+        let (name, resize) = (username.to_owned(), variant.resize);
+        let key = format!("{}.{}/{username}", variant.name, format.extension());
+        let draw = move || match avatar_size(resize) {
+            (width, height) if width == height => image::default_avatar(&name, width).encode(format),
+            _ => image::default_avatar(&name, AVATAR_SIDE).variant(resize).encode(format),
+        };
+        self.draw(key, draw).await
+    }
+
+    /// A variant of the default cover.
+    pub async fn cover(&self, variant: &Variant, format: Format) -> Result<Bytes> {
+        let resize = variant.resize;
+        let key = format!("{}.{}", variant.name, format.extension());
+        let draw = move || {
+            let cover = image::decode(COVER, &LIMITS, MASTER_SIDE);
+            debug_assert!(cover.is_ok(), "the picture that is shipped is one");
+            let cover = cover.unwrap_or_else(|_| image::default_avatar("", AVATAR_SIDE));
+            cover.variant(resize).encode(format)
+        };
+        self.draw(key, draw).await
+    }
+
+    async fn draw(
+        &self,
+        key: String,
+        draw: impl FnOnce() -> Result<Encoded, EncodingFailed> + Send + 'static,
+    ) -> Result<Bytes> {
+        let drawn = || self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = drawn().get(&key).cloned();
+        if let Some(bytes) = kept {
+            return Ok(bytes);
+        }
+        let bytes = Bytes::from(self.painter.run(draw).await?.map_err(Error::internal)?.bytes);
+        drawn().put(key, bytes.clone());
+        Ok(bytes)
+    }
+}
+
+/// What a variant of a default avatar measures.
+pub fn avatar_size(resize: Resize) -> (u32, u32) {
+    resize.size(AVATAR_SIDE, AVATAR_SIDE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_cover_is_what_is_said_of_it() {
+        let cover = image::decode(COVER, &LIMITS, MASTER_SIDE).expect("a picture");
+        assert_eq!((cover.width(), cover.height()), COVER_SIZE);
+        assert_eq!(cover.blurhash(), COVER_BLURHASH);
+    }
+}

@@ -1,0 +1,182 @@
+//! Uploads: from what a client sent to files that a row names.
+//!
+//! The files are announced in the database before they are written, and confirmed by the transaction that uses them. Whatever
+//! breaks in between, what was announced and not confirmed is removed: at once where this node can, else when its time is up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use diesel::PgConnection;
+use serde_json::json;
+
+use super::image::{self, Encoded, Rejected};
+use super::spool::Spooled;
+use super::store::StoreError;
+use super::variants::{self, Purpose, Use};
+use super::{ACCEPTED, LIMITS, MASTER_SIDE, Media, unavailable};
+use crate::auth::sessions::delta;
+use crate::error::{Code, Error, Result, Violation};
+use crate::models::file::File;
+use crate::models::picture::NewPicture;
+
+/// A picture whose files are in the store and whose row is not in the database yet.
+#[derive(Clone)]
+pub struct Stored {
+    picture: NewPicture,
+    keys: Vec<String>,
+    is_used: Arc<AtomicBool>,
+}
+
+impl Stored {
+    /// Record it, in the transaction that makes some row show it; its key. 503 `busy` where the upload took so long that its
+    /// files are being removed.
+    pub fn insert(&self, conn: &mut PgConnection) -> Result<&str> {
+        self.picture.insert(conn)?;
+        if !File::confirm(conn, &self.keys, &self.picture.key)? {
+            return Err(Error::unavailable(Code::Busy, 1));
+        }
+        self.is_used.store(true, Ordering::Release);
+        Ok(&self.picture.key)
+    }
+}
+
+/// The files of one picture, ready to be written.
+struct Rendered {
+    master: Encoded,
+    blurhash: String,
+    variants: Vec<(String, Encoded)>,
+}
+
+impl Media {
+    /// Decode, set upright, strip and store a picture with the variants that are made at once, and do `work` in a transaction,
+    /// which records it. The files are durable before that begins; where it fails, or does without them, they are removed
+    /// again. `part` is where the client sent it.
+    ///
+    /// 415 for what is no picture, 422 for a damaged one or too many pixels, 503 when memory stays short or the store is
+    /// away; nothing has changed then.
+    pub async fn keep<T, F>(
+        &self,
+        content: Spooled,
+        part: &'static str,
+        purpose: Purpose,
+        work: F,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection, &Stored) -> Result<T> + Send + 'static,
+    {
+        let rendered = self.render(content, part, purpose).await?;
+        let stored = named(&rendered, self.uses.of(purpose))?;
+        let (keys, lease) = (stored.keys.clone(), delta(self.upload_lease));
+        self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
+        let done = match self.write(&stored, rendered).await {
+            Ok(()) => {
+                let stored = stored.clone();
+                self.db.transaction(move |conn| work(conn, &stored)).await
+            }
+            Err(error) => Err(error),
+        };
+        if done.is_err() || !stored.is_used.load(Ordering::Acquire) {
+            self.give_up(stored.keys).await;
+        }
+        done
+    }
+
+    async fn render(&self, mut content: Spooled, part: &'static str, purpose: Purpose) -> Result<Rendered> {
+        let length = content.len() as u64;
+        // To know what decoding will take, the header must be read, which takes memory itself. It is given back in between, or
+        // those who have read a header could wait for each other.
+        let share = self.budget.reserve(length).await?;
+        let inspected = self.workers.run(move || {
+            let header = read(&mut content).and_then(|bytes| {
+                image::inspect(&bytes, &LIMITS).map_err(|rejected| refusal(&rejected, part))
+            });
+            drop(share);
+            header.map(|header| (content, header))
+        });
+        let (mut content, header) = inspected.await??;
+        let share = self.budget.reserve(header.memory() + length).await?;
+        let uses = Arc::clone(&self.uses);
+        let rendered = self.workers.run(move || {
+            let rendered = read(&mut content).and_then(|bytes| render(&bytes, part, uses.of(purpose)));
+            drop(share);
+            rendered
+        });
+        rendered.await?
+    }
+
+    async fn write(&self, stored: &Stored, rendered: Rendered) -> Result<()> {
+        let files =
+            std::iter::once(rendered.master).chain(rendered.variants.into_iter().map(|(_, file)| file));
+        let write = async {
+            for (key, file) in stored.keys.iter().zip(files) {
+                self.store.put(key, file.bytes.into(), file.format).await?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        match tokio::time::timeout(self.upload_lease, write).await {
+            Ok(written) => written.map_err(|error| unavailable(&error)),
+            Err(_) => Err(Error::unavailable(Code::StoreUnavailable, 5)),
+        }
+    }
+
+    /// What does not work now, because the database is away, works when the files' time is up.
+    async fn give_up(&self, keys: Vec<String>) {
+        let given_up = self.db.transaction(move |conn| Ok(File::give_up(conn, &keys)?)).await;
+        if let Err(error) = given_up {
+            tracing::warn!(cause = %error, "an upload that failed is removed later");
+        }
+    }
+}
+
+fn read(content: &mut Spooled) -> Result<bytes::Bytes> {
+    content.read().map_err(Error::internal)
+}
+
+/// The keys, the original's first, and the row.
+fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
+    let master = &rendered.master;
+    let key = of.new_key(master.format);
+    let variants = rendered.variants.iter().map(|(name, file)| variants::key_of(&key, name, file.format));
+    let keys = std::iter::once(key.clone()).chain(variants).collect();
+    let picture = NewPicture {
+        key,
+        width: i32::try_from(master.width).map_err(Error::internal)?,
+        height: i32::try_from(master.height).map_err(Error::internal)?,
+        bytes: i64::try_from(master.bytes.len()).map_err(Error::internal)?,
+        blurhash: rendered.blurhash.clone(),
+        purpose: of.purpose.as_str(),
+    };
+    Ok(Stored { picture, keys, is_used: Arc::default() })
+}
+
+fn render(bytes: &[u8], part: &str, of: &Use) -> Result<Rendered> {
+    let picture = image::decode(bytes, &LIMITS, MASTER_SIDE).map_err(|rejected| refusal(&rejected, part))?;
+    let master = picture.encode(picture.plain_format()).map_err(Error::internal)?;
+    let mut files = Vec::new();
+    for variant in of.variants.iter().filter(|variant| of.at_upload.contains(&variant.name)) {
+        let resized = picture.variant(variant.resize);
+        for format in variants::formats(master.format) {
+            files.push((variant.name.clone(), resized.encode(format).map_err(Error::internal)?));
+        }
+    }
+    Ok(Rendered { blurhash: picture.blurhash(), master, variants: files })
+}
+
+fn refusal(rejected: &Rejected, part: &str) -> Error {
+    let detail = rejected.to_string();
+    let (code, rule, params) = match rejected {
+        Rejected::Unsupported => {
+            let accepted: Vec<_> = ACCEPTED.iter().map(|format| format.content_type()).collect();
+            (Code::UnsupportedPicture, "unsupported_picture", json!({ "accepted": accepted }))
+        }
+        Rejected::TooLarge { width, height } => {
+            let params = json!({
+                "width": width, "height": height, "max_pixels": LIMITS.max_pixels, "max_side": LIMITS.max_side
+            });
+            (Code::ImageTooLarge, "image_too_large", params)
+        }
+        Rejected::Corrupt(_) => (Code::ImageCorrupt, "image_corrupt", json!({})),
+    };
+    Error::violation(code, Violation::body(part, rule, detail).with(params))
+}
