@@ -265,7 +265,8 @@ impl App {
 fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Media>, Arc<Uses>)> {
     let uses = Arc::new(Uses::new(&config.pictures).map_err(Error::internal)?);
     std::fs::create_dir_all(&config.data_dir).map_err(Error::internal)?;
-    let store = Store::open(&config.store, metrics.store_requests.clone()).map_err(Error::internal)?;
+    let store =
+        Store::open(&config.store, &config.aws, metrics.store_requests.clone()).map_err(Error::internal)?;
     let media = Media::new(config, store, db.clone(), Arc::clone(&uses), metrics.clone())?;
     Ok((Data::new(media), uses))
 }

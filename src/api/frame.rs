@@ -54,7 +54,7 @@ pub async fn frame<B: MessageBody + 'static>(
         headers.insert(REQUEST_ID, id);
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    class.set_caching(headers, has_credentials);
+    class.set_caching(headers, status, has_credentials);
     weaken_etag_of_compressed(headers);
     span.in_scope(|| {
         let ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
@@ -135,7 +135,9 @@ enum Class {
     Auth,
     /// Resources: kept, but asked for again.
     Api,
-    /// Files and pages set what they need themselves.
+    /// Files, which say themselves how long they are kept; what went wrong with one may be right in a moment.
+    Media,
+    /// Pages set what they need themselves.
     Other,
 }
 
@@ -145,13 +147,21 @@ impl Class {
             Self::Auth
         } else if path.starts_with("/api/") {
             Self::Api
+        } else if path.starts_with("/media/") {
+            Self::Media
         } else {
             Self::Other
         }
     }
 
-    fn set_caching(self, headers: &mut HeaderMap, has_credentials: bool) {
+    fn set_caching(self, headers: &mut HeaderMap, status: StatusCode, has_credentials: bool) {
         let value = match self {
+            Self::Media => {
+                if status.is_client_error() || status.is_server_error() {
+                    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                }
+                return;
+            }
             Self::Auth => "no-store",
             Self::Api if has_credentials => "private, no-cache",
             Self::Api => "no-cache",

@@ -130,7 +130,7 @@ fn mail(config: &Config) -> Result<String> {
 }
 
 fn store(config: &Config) -> Result<String> {
-    let probe = async { Store::open(&config.store, Counter::default())?.probe().await };
+    let probe = async { Store::open(&config.store, &config.aws, Counter::default())?.probe().await };
     actix_web::rt::System::new()
         .block_on(probe)
         .map_err(|error| format!("{error}. Is PLAZA_STORE right, and may this user write there?"))?;

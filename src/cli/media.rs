@@ -43,7 +43,7 @@ impl Media {
         let bar = ProgressBar::new_spinner()
             .with_style(ProgressStyle::with_template("{spinner} {pos} files, {per_sec}")?);
         bar.enable_steady_tick(Duration::from_millis(100));
-        let store = Store::open(&config.store, Counter::default())?;
+        let store = Store::open(&config.store, &config.aws, Counter::default())?;
         let collecting = collect(&store, &db, dry_run, |files| bar.inc(files as u64));
         let collected = actix_web::rt::System::new().block_on(collecting);
         bar.finish_and_clear();

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFormat, aws_variables};
 
 /// What a command can end with.
 pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
@@ -63,7 +63,7 @@ enum Command {
 /// Do what the command line says.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     start_logging(&cli.config)?;
-    let config = cli.config;
+    let config = Config { aws: aws_variables(), ..cli.config };
     let command = cli.command.unwrap_or(Command::Serve(serve::Serve::default()));
     if !matches!(command, Command::Serve(_)) {
         end_quietly_with_the_reader();

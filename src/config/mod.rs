@@ -69,6 +69,10 @@ pub struct Config {
     #[arg(long, env = "PLAZA_STORE", default_value = "file:media", global = true)]
     pub store: StoreLocation,
 
+    /// The `AWS_…` variables, which say how a bucket is reached; see [`aws_variables`]
+    #[arg(skip)]
+    pub aws: Vec<(String, String)>,
+
     /// Memory that pictures in work may take together, in MiB
     #[arg(long, env = "PLAZA_MEDIA_MEMORY", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=65536), global = true)]
     pub media_memory: u32,
@@ -230,6 +234,15 @@ pub fn cores() -> usize {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn search_path() -> Option<OsString> {
     std::env::var_os("PATH")
+}
+
+/// Every `AWS_…` variable: they are Amazon's words, so they are no settings of ours, and mean here what they mean elsewhere.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn aws_variables() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("AWS_"))
+        .collect()
 }
 
 fn secret(

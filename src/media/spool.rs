@@ -113,7 +113,7 @@ mod tests {
     async fn what_was_taken_in_comes_out_and_leaves_no_name_behind() {
         let folder = tempfile::tempdir().expect("a folder");
         for length in [0, 1, IN_MEMORY, IN_MEMORY + 1, 1_000_000] {
-            let bytes: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+            let bytes: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
             let mut spool = Spool::new(folder.path());
             for chunk in bytes.chunks(7777) {
                 spool.push(chunk).await.expect("a disk");

@@ -66,8 +66,13 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Open the store. A local folder is made if it is absent; a bucket must be there, and is asked for when it is used.
-    pub fn open(location: &StoreLocation, requests: Counter) -> Result<Self, StoreError> {
+    /// Open the store. A local folder is made if it is absent; a bucket must be there, and is asked for when it is used: as
+    /// the `AWS_…` variables in `aws` say. `requests` counts what it is asked.
+    pub fn open(
+        location: &StoreLocation,
+        aws: &[(String, String)],
+        requests: Counter,
+    ) -> Result<Self, StoreError> {
         match location {
             StoreLocation::File(folder) => {
                 std::fs::create_dir_all(folder)
@@ -92,7 +97,7 @@ impl Store {
                     client(ClientConfigKey::AllowHttp, "true"),
                 ]
                 .into_iter()
-                .fold(AmazonS3Builder::from_env(), |builder, (key, value)| builder.with_config(key, value))
+                .fold(builder(aws), |builder, (key, value)| builder.with_config(key, value))
                 .with_bucket_name(bucket)
                 .with_retry(retry)
                 .build()?;
@@ -248,4 +253,13 @@ fn is_left_behind(path: &FsPath) -> io::Result<bool> {
         .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
     let age = |path: &FsPath| Ok::<_, io::Error>(path.metadata()?.modified()?.elapsed().unwrap_or_default());
     Ok(is_aside && age(path)? > LEFT_BEHIND)
+}
+
+/// What `AmazonS3Builder::from_env` makes of the same variables: those that it does not know are passed over.
+fn builder(aws: &[(String, String)]) -> AmazonS3Builder {
+    let known = aws.iter().filter_map(|(name, value)| {
+        let key: AmazonS3ConfigKey = name.to_ascii_lowercase().parse().ok()?;
+        Some((key, value))
+    });
+    known.fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
 }

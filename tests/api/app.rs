@@ -2,35 +2,36 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use clap::Parser;
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
+use diesel::{PgConnection, QueryableByName, RunQueryDsl};
+use object_store::Attributes;
 use plaza::app::{App, Background};
 use plaza::auth::secret::Secret;
-use plaza::config::{Config, search_path};
-use plaza::db::embedded::{Error, Options, Postgres};
-use plaza::db::migrations;
+use plaza::config::Config;
 use plaza::models::names::{Email, Username};
 use plaza::models::user::NewUser;
 use tempfile::TempDir;
 
+use crate::buckets::Bucket;
 use crate::client::Client;
+use crate::database::Schema;
+use crate::stores::{self, Store};
 
 /// What every member logs in with.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// One node with a schema and a media folder of its own, listening on a port of its own.
+/// One node with a schema and a store of its own, listening on a port of its own.
 pub struct TestApp {
     pub app: App,
     pub base: String,
-    pub media: PathBuf,
     pub secret: Secret,
     schema: Arc<Schema>,
+    store: Arc<Store>,
     handles: [ServerHandle; 2],
     pub ops: String,
     _background: Background,
@@ -56,34 +57,46 @@ impl TestApp {
         reason = "a test starts on the runtime that the node's servers will run on"
     )]
     pub async fn with(flags: &[&str]) -> Self {
-        Self::on(Arc::new(Schema::migrated()), flags)
+        Self::on(Arc::new(Schema::migrated()), Arc::new(Store::folder()), flags)
     }
 
-    /// Another node on the same database: the secret is the same, the data folder is not. Its URLs are those of the first.
+    /// The same with its files in a bucket.
+    #[expect(clippy::unused_async, reason = "as in `with`")]
+    pub async fn on_a_bucket(flags: &[&str]) -> Self {
+        Self::on(Arc::new(Schema::migrated()), Arc::new(Store::bucket()), flags)
+    }
+
+    /// One with its files in a folder and one with its files in a bucket, for tests that must hold on both.
+    pub async fn on_each_store(flags: &[&str]) -> [Self; 2] {
+        [Self::with(flags).await, Self::on_a_bucket(flags).await]
+    }
+
+    /// Another node on the same database and the same store: the secret is the same, the data folder is not. Its URLs are those
+    /// of the first.
     pub fn beside(&self, flags: &[&str]) -> Self {
         let public_url = ["--public-url", &self.base];
-        Self::on(Arc::clone(&self.schema), &[&public_url, flags].concat())
+        Self::on(Arc::clone(&self.schema), Arc::clone(&self.store), &[&public_url, flags].concat())
     }
 
-    fn on(schema: Arc<Schema>, flags: &[&str]) -> Self {
+    fn on(schema: Arc<Schema>, store: Arc<Store>, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let media = folder.path().join("media");
         let (api, ops) = (listen(), listen());
         let base = format!("http://{}", api.local_addr().expect("an address"));
         let ops_base = format!("http://{}", ops.local_addr().expect("an address"));
-        let store = format!("file:{}", media.display());
         let data_folder = folder.path().join("data");
         let data = data_folder.display().to_string();
+        let location = store.location();
         let defaults = [
             ["plaza", "--log=warn"],
             ["--public-url", &base],
             ["--data-dir", &data],
-            ["--store", &store],
+            ["--store", &location],
             ["--workers", "1"],
             ["--database-pool", "4"],
         ]
         .concat();
         let config = Settings::parse_from(defaults.iter().chain(flags)).config;
+        let config = Config { aws: store.variables(), ..config };
         let secret = Secret::load(Some("the secret of the tests, long enough".into()), folder.path())
             .expect("a secret");
         let app = App::new(config, &schema.url, &secret).expect("an app");
@@ -95,9 +108,9 @@ impl TestApp {
         Self {
             app,
             base,
-            media,
             secret,
             schema,
+            store,
             handles,
             ops: ops_base,
             _background: background,
@@ -227,22 +240,24 @@ impl TestApp {
         query.get_result::<Count>(&mut self.schema.connect()).expect("a count").count
     }
 
-    /// Every file of the media folder, by its path in it.
+    /// Every file of the store by its key, sorted.
     pub fn files(&self) -> Vec<String> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.media.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
-                let path = entry.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    files.push(path.strip_prefix(&self.media).expect("inside").display().to_string());
-                }
-            }
-        }
-        files.sort();
-        files
+        self.store.files()
+    }
+
+    /// The folder of the files, where they are in one.
+    pub fn media(&self) -> PathBuf {
+        self.store.media()
+    }
+
+    /// The bucket of the files, where they are in one.
+    pub fn bucket(&self) -> &Bucket {
+        self.store.as_bucket()
+    }
+
+    /// What the bucket keeps of a file besides its bytes.
+    pub async fn attributes(&self, file: &str) -> Attributes {
+        stores::attributes(self.bucket(), file).await
     }
 }
 
@@ -284,80 +299,4 @@ pub fn hex(bytes: &[u8]) -> String {
 
 fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").expect("a port")
-}
-
-/// A schema of its own in the run's database, dropped with it.
-pub struct Schema {
-    name: String,
-    pub url: String,
-}
-
-impl Schema {
-    /// Without tables.
-    pub fn empty() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let server = SERVER.url();
-        connect(server).batch_execute(&format!("CREATE SCHEMA {name}")).expect("a schema");
-        let separator = if server.contains('?') { '&' } else { '?' };
-        // The secret's search path is what makes one database look like many.
-        let url = format!("{server}{separator}options=-csearch_path%3D{name}");
-        Self { name, url }
-    }
-
-    /// With every table.
-    pub fn migrated() -> Self {
-        let schema = Self::empty();
-        migrations::up(&mut schema.connect()).expect("migrations");
-        schema
-    }
-
-    pub fn connect(&self) -> PgConnection {
-        connect(&self.url)
-    }
-}
-
-impl Drop for Schema {
-    fn drop(&mut self) {
-        // Requests that the test did not wait for may hold locks a moment longer; the statement waits for them.
-        drop(connect(SERVER.url()).batch_execute(&format!("DROP SCHEMA {} CASCADE", self.name)));
-    }
-}
-
-fn connect(url: &str) -> PgConnection {
-    PgConnection::establish(url).expect("a connection")
-}
-
-/// The run's server. It dies with the process; its folder is used again by the next run that finds it free.
-static SERVER: LazyLock<Postgres> = LazyLock::new(|| {
-    for number in 0.. {
-        let options = Options {
-            data_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("api-{number}")),
-            bin_dir: None,
-            path: search_path(),
-            max_connections: 100,
-        };
-        match Postgres::start(&options) {
-            Ok(server) => {
-                drop_leftovers(server.url());
-                return server;
-            }
-            Err(Error::InUse { .. }) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-    unreachable!("some folder is free")
-});
-
-/// Schemas of runs that were killed.
-fn drop_leftovers(url: &str) {
-    connect(url)
-        .batch_execute(
-            "DO $$ DECLARE name text; BEGIN
-                 FOR name IN SELECT nspname FROM pg_namespace WHERE nspname ~ '^t[0-9]+_[0-9]+$' LOOP
-                     EXECUTE format('DROP SCHEMA %I CASCADE', name);
-                 END LOOP;
-             END $$",
-        )
-        .expect("a clean database");
 }

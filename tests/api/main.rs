@@ -1,11 +1,15 @@
 //! The program through HTTP, in process, on a real PostgreSQL: one private server for the run, a schema for each test.
 
 mod app;
+#[path = "../support/buckets.rs"]
+mod buckets;
 mod client;
+mod database;
 mod mint;
 mod pictures;
 #[path = "../support/smtp.rs"]
 mod smtp;
+mod stores;
 
 mod attacks;
 mod avatars;
@@ -23,5 +27,6 @@ mod profiles;
 mod recovery;
 mod revocation;
 mod sessions;
+mod storage;
 mod throttle;
 mod users;

@@ -3,7 +3,7 @@
 use diesel::{QueryableByName, RunQueryDsl};
 use plaza::db::migrations;
 
-use crate::app::Schema;
+use crate::database::Schema;
 
 #[derive(QueryableByName)]
 struct Name {

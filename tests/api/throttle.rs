@@ -57,8 +57,9 @@ async fn after_a_thousand_wrong_logins_the_owner_gets_in_after_the_stated_delay(
         async move { login(app, &network(number), "ana", "wrong horse").await.status }
     });
     let statuses = join_all(tries).await;
-    let refused = statuses.iter().filter(|status| *status == "429 Too Many Requests").count();
-    assert!(refused > 950, "only {refused} were refused");
+    // Where the machine is busy, some do not come as far as the throttle, and are told 503.
+    let judged = statuses.iter().filter(|status| *status == "401 Unauthorized").count();
+    assert!((10..50).contains(&judged), "{judged} passwords were judged");
     let answer = login(&app, "192.0.2.1", "ana", PASSWORD).await;
     let (told, at) = (answer.header("retry-after").parse::<u64>().expect("seconds"), Instant::now());
     assert!((1..=2).contains(&told), "{told}");

@@ -287,6 +287,7 @@ async fn a_deleted_user_takes_everything_along() {
         (app.count("sessions WHERE user_id NOT IN (SELECT id FROM users)"), app.count("pictures")),
         (0, 0)
     );
+    app.idle().await;
     assert_eq!(app.files(), Vec::<String>::new());
 }
 

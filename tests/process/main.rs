@@ -25,6 +25,10 @@ mod stop;
 #[expect(dead_code, unused_imports, reason = "the tests of the pictures use the others")]
 mod samples;
 
+#[path = "../support/buckets.rs"]
+#[expect(dead_code, reason = "the tests through HTTP alone make buckets fail")]
+mod buckets;
+
 #[path = "../support/smtp.rs"]
 #[expect(dead_code, reason = "the tests of the mailer use the rest")]
 mod smtp;

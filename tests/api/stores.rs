@@ -1,0 +1,109 @@
+//! Where a test's files are: a folder or a bucket of its own.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use object_store::aws::AmazonS3Builder;
+use object_store::{Attributes, GetOptions, ObjectStore};
+use tempfile::TempDir;
+
+use crate::buckets::{Bucket, S3Server, files_below};
+use crate::database::run_folder;
+
+/// What every key begins with in a bucket.
+const PREFIX: &str = "plaza/";
+
+/// A place for files that goes with its test.
+pub enum Store {
+    Folder(TempDir),
+    Bucket(Bucket),
+}
+
+impl Store {
+    pub fn folder() -> Self {
+        Self::Folder(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    pub fn bucket() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        Self::Bucket(S3.bucket(&format!("pictures-{}", NUMBER.fetch_add(1, Ordering::Relaxed))))
+    }
+
+    /// As in `--store`.
+    pub fn location(&self) -> String {
+        match self {
+            Self::Folder(_) => format!("file:{}", self.media().display()),
+            Self::Bucket(bucket) => format!("s3://{}/{PREFIX}", bucket.name()),
+        }
+    }
+
+    /// The `AWS_…` variables that go with it.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Folder(_) => Vec::new(),
+            Self::Bucket(bucket) => bucket.variables(),
+        }
+    }
+
+    /// The folder of the local store.
+    pub fn media(&self) -> PathBuf {
+        match self {
+            Self::Folder(folder) => folder.path().join("media"),
+            Self::Bucket(_) => panic!("this test is about a folder"),
+        }
+    }
+
+    /// The bucket of the other one.
+    pub fn as_bucket(&self) -> &Bucket {
+        match self {
+            Self::Folder(_) => panic!("this test is about a bucket"),
+            Self::Bucket(bucket) => bucket,
+        }
+    }
+
+    /// Every file by its key, sorted.
+    pub fn files(&self) -> Vec<String> {
+        match self {
+            Self::Folder(_) => files_below(&self.media()),
+            Self::Bucket(bucket) => {
+                let inside =
+                    |key: String| key.strip_prefix(PREFIX).expect("a key behind the prefix").to_owned();
+                bucket.objects().into_iter().map(inside).collect()
+            }
+        }
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if let Self::Bucket(bucket) = self {
+            bucket.remove();
+        }
+    }
+}
+
+/// What the server of a bucket tells of a file besides its bytes.
+pub async fn attributes(bucket: &Bucket, file: &str) -> Attributes {
+    let known = bucket
+        .variables()
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_lowercase().parse().ok()?, value)));
+    let client = known
+        .fold(AmazonS3Builder::new(), |builder, (name, value)| builder.with_config(name, value))
+        .with_allow_http(true)
+        .with_bucket_name(bucket.name())
+        .build()
+        .expect("a client");
+    let head = GetOptions { head: true, ..GetOptions::default() };
+    client.get_opts(&format!("{PREFIX}{file}").into(), head).await.expect("the file").attributes
+}
+
+/// The run's server of buckets.
+static S3: LazyLock<S3Server> = LazyLock::new(|| {
+    let root = run_folder().join("buckets");
+    // What runs before this one have left.
+    drop(std::fs::remove_dir_all(&root));
+    std::fs::create_dir_all(&root).expect("a folder for buckets");
+    S3Server::start(&root)
+});

@@ -1,0 +1,210 @@
+//! A real S3 protocol server for tests, which checks signatures. Its buckets are folders, and each can be made to fail.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::{fs, io, thread};
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{HttpError, HttpResponse};
+
+const ACCESS_KEY: &str = "plaza";
+/// What requests must be signed with.
+pub const SECRET_KEY: &str = "a secret of the bucket";
+
+/// What a client needs in its environment to sign with `secret`.
+pub fn variables(url: &str, secret: &str) -> Vec<(String, String)> {
+    [
+        ("AWS_ENDPOINT_URL", url),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", secret),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+/// A server on a port of its own. It ends with the process of the tests.
+pub struct S3Server {
+    address: SocketAddr,
+    root: PathBuf,
+    doors: Doors,
+}
+
+/// A bucket of that server.
+pub struct Bucket {
+    name: String,
+    url: String,
+    folder: PathBuf,
+    doors: Doors,
+}
+
+/// How requests for a bucket are answered.
+#[derive(Clone, Copy, Default)]
+pub enum Answers {
+    /// As they deserve.
+    #[default]
+    Well,
+    /// With 503 `SlowDown`.
+    SlowDown,
+    /// Not at all: the connection ends.
+    Never,
+}
+
+/// What stands between the clients and the buckets.
+#[derive(Clone, Default)]
+struct Doors(Arc<Mutex<HashMap<String, Door>>>);
+
+#[derive(Default)]
+struct Door {
+    answers: Answers,
+    requests: usize,
+}
+
+impl Doors {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Door>> {
+        self.0.lock().expect("nobody panics at a door")
+    }
+
+    /// Count a request, and tell how it is answered.
+    fn pass(&self, path: &str) -> Answers {
+        let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        self.lock().get_mut(name).map_or(Answers::Well, |door| {
+            door.requests += 1;
+            door.answers
+        })
+    }
+}
+
+impl S3Server {
+    /// Serve the buckets that are folders of `root`.
+    pub fn start(root: &Path) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a listener of ours");
+        let address = listener.local_addr().expect("an address");
+        let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).expect("a folder"));
+        builder.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+        let (service, doors) = (builder.build(), Doors::default());
+        let shared = doors.clone();
+        thread::spawn(move || serve(listener, service, &shared));
+        Self { address, root: root.to_owned(), doors }
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Make a bucket.
+    pub fn bucket(&self, name: &str) -> Bucket {
+        let folder = self.root.join(name);
+        fs::create_dir(&folder).expect("a bucket that is not there yet");
+        self.doors.lock().insert(name.to_owned(), Door::default());
+        Bucket { name: name.to_owned(), url: self.url(), folder, doors: self.doors.clone() }
+    }
+}
+
+impl Bucket {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a client needs in its environment to be let in.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        variables(&self.url, SECRET_KEY)
+    }
+
+    /// Answer so from now on.
+    pub fn answer(&self, answers: Answers) {
+        self.with_door(|door| door.answers = answers);
+    }
+
+    /// How often it was asked for anything, whatever the answer.
+    pub fn requests(&self) -> usize {
+        self.with_door(|door| door.requests)
+    }
+
+    fn with_door<T>(&self, what: impl FnOnce(&mut Door) -> T) -> T {
+        what(self.doors.lock().get_mut(&self.name).expect("a door for every bucket"))
+    }
+
+    /// The keys of its objects, sorted. The server keeps what else it knows of them outside of the bucket's folder.
+    pub fn objects(&self) -> Vec<String> {
+        files_below(&self.folder)
+    }
+
+    /// Be gone, with everything in it.
+    pub fn remove(&self) {
+        self.doors.lock().remove(&self.name);
+        // An object may arrive in between, for a client that nobody waited for; it is gone with the next run then.
+        drop(fs::remove_dir_all(&self.folder));
+    }
+}
+
+/// Every file below a folder by its path in it, sorted.
+pub fn files_below(root: &Path) -> Vec<String> {
+    let (mut files, mut folders) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                files.push(path.strip_prefix(root).expect("inside").display().to_string());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn serve(listener: TcpListener, service: S3Service, doors: &Doors) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+        loop {
+            let (stream, _) = listener.accept().await.expect("a connection");
+            stream.set_nodelay(true).expect("a connection of ours");
+            let (service, doors) = (service.clone(), doors.clone());
+            let answer = service_fn(move |request| {
+                answer(service.clone(), doors.pass(request_path(&request)), request)
+            });
+            tokio::spawn(async move {
+                // A client that goes away is its own business.
+                drop(Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await);
+            });
+        }
+    });
+}
+
+fn request_path(request: &Request<Incoming>) -> &str {
+    request.uri().path()
+}
+
+async fn answer(
+    service: S3Service,
+    answers: Answers,
+    request: Request<Incoming>,
+) -> Result<HttpResponse, HttpError> {
+    match answers {
+        Answers::Well => hyper::service::Service::call(&service, request).await,
+        Answers::SlowDown => {
+            let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code></Error>";
+            let response = Response::builder()
+                .status(503)
+                .header("content-type", "application/xml")
+                .body(body.to_owned().into());
+            response.map_err(|error| HttpError::new(Box::new(error)))
+        }
+        // hyper ends the connection of a service that fails.
+        Answers::Never => Err(HttpError::new(Box::new(io::Error::other("as the test wants it")))),
+    }
+}
