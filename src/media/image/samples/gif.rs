@@ -3,7 +3,7 @@
 use image::codecs::gif::GifEncoder;
 use image::{Frame, RgbaImage};
 
-use super::made;
+use super::{long, low_byte, made};
 
 #[must_use]
 pub fn gif(frames: &[RgbaImage]) -> Vec<u8> {
@@ -22,4 +22,75 @@ pub fn gif_claiming(screen: u16, frame: u16) -> Vec<u8> {
     bytes.extend([s0, s1, s0, s1, 0x80, 0, 0, 0, 0, 0, 255, 255, 255]);
     bytes.extend([0x2C, 0, 0, 0, 0, f0, f1, f0, f1, 0, 2, 1, 0x44, 0, 0x3B]);
     bytes
+}
+
+/// What a frame of a [`gif_of`] is: where it lies, its colours by their number, and its control block.
+#[derive(Clone, Debug, Default)]
+pub struct GifFrame {
+    pub place: (u16, u16),
+    pub size: (u16, u16),
+    pub indexes: Vec<u8>,
+    /// The number that shows through.
+    pub transparent: Option<u8>,
+    /// What becomes of the frame after it was shown: 1 stays, 2 background, 3 what was before.
+    pub disposal: u8,
+    pub interlaced: bool,
+}
+
+/// A GIF put together from blocks, with a palette of 128 colours: [`gif_colour`].
+#[must_use]
+pub fn gif_of(screen: (u16, u16), background: u8, frames: &[GifFrame]) -> Vec<u8> {
+    let words = |words: &[u16]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let mut bytes = b"GIF89a".to_vec();
+    bytes.extend(words(&[screen.0, screen.1]));
+    bytes.extend([0xF6, background, 0]);
+    bytes.extend((0..128).flat_map(gif_colour));
+    for frame in frames {
+        let control = frame.disposal << 2 | u8::from(frame.transparent.is_some());
+        bytes.extend([0x21, 0xF9, 4, control, 10, 0, frame.transparent.unwrap_or(0), 0, 0x2C]);
+        bytes.extend(words(&[frame.place.0, frame.place.1, frame.size.0, frame.size.1]));
+        bytes.push(if frame.interlaced { 0x40 } else { 0 });
+        bytes.extend(uncompressed(&frame.rows_as_stored()));
+    }
+    bytes.push(0x3B);
+    bytes
+}
+
+/// The colour with this number in a [`gif_of`].
+#[must_use]
+pub fn gif_colour(index: u8) -> [u8; 3] {
+    [index * 2, 255 - index, index.wrapping_mul(37)]
+}
+
+impl GifFrame {
+    /// Interlaced rows come in four passes.
+    fn rows_as_stored(&self) -> Vec<u8> {
+        let width = usize::from(self.size.0);
+        if !self.interlaced {
+            return self.indexes.clone();
+        }
+        let rows: Vec<&[u8]> = self.indexes.chunks(width).collect();
+        [(0, 8), (4, 8), (2, 4), (1, 2)]
+            .into_iter()
+            .flat_map(|(first, step)| rows.iter().skip(first).step_by(step).copied())
+            .collect::<Vec<_>>()
+            .concat()
+    }
+}
+
+/// LZW that never uses its table: codes of eight bits as long as the table is cleared before it wants nine.
+fn uncompressed(indexes: &[u8]) -> Vec<u8> {
+    let mut codes = Vec::new();
+    for run in indexes.chunks(100) {
+        codes.push(0x80);
+        codes.extend(run);
+    }
+    codes.push(0x81);
+    let mut blocks = vec![7];
+    for block in codes.chunks(255) {
+        blocks.push(low_byte(long(block.len())));
+        blocks.extend(block);
+    }
+    blocks.push(0);
+    blocks
 }

@@ -3,7 +3,7 @@
 use image::RgbImage;
 use jpeg_encoder::{ColorType, SamplingFactor};
 
-use super::{made, quadrants, short};
+use super::{exif, made, quadrants, short};
 
 /// A JPEG of `picture`, changed by `set`.
 pub fn jpeg_with(picture: &RgbImage, set: impl FnOnce(&mut jpeg_encoder::Encoder<&mut Vec<u8>>)) -> Vec<u8> {
@@ -54,8 +54,12 @@ pub fn with_segment(jpeg: &[u8], marker: u8, body: &[u8]) -> Vec<u8> {
 /// A JPEG that a camera held in one of EXIF's eight ways would write.
 #[must_use]
 pub fn oriented_jpeg(width: u32, height: u32, orientation: u16) -> Vec<u8> {
-    let body = [b"Exif\0\0".as_slice(), &exif(orientation)].concat();
-    with_segment(&jpeg(width, height), 0xE1, &body)
+    jpeg_with_exif(&jpeg(width, height), &exif(orientation))
+}
+
+#[must_use]
+pub fn jpeg_with_exif(jpeg: &[u8], exif: &[u8]) -> Vec<u8> {
+    with_segment(jpeg, 0xE1, &[b"Exif\0\0", exif].concat())
 }
 
 /// A JPEG with everything its owner would not want to publish: see [`SECRETS`].
@@ -73,22 +77,6 @@ pub fn telltale_jpeg(width: u32, height: u32) -> Vec<u8> {
 
 /// What [`telltale_jpeg`] and its like contain, and nothing stored may.
 pub const SECRETS: [&[u8]; 7] = [b"SECRET", b"Exif", b"adobe", b"Photoshop", b"ICC_PROFILE", b"iCCP", b"php"];
-
-/// A TIFF structure with an orientation and a place on earth.
-#[must_use]
-pub fn exif(orientation: u16) -> Vec<u8> {
-    let mut tiff = b"MM\0*\0\0\0\x08\0\x02".to_vec();
-    // Tag, type (short), count, value.
-    tiff.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1]);
-    tiff.extend(orientation.to_be_bytes());
-    tiff.extend([0, 0]);
-    // The GPS directory's offset.
-    tiff.extend([0x88, 0x25, 0, 4, 0, 0, 0, 1, 0, 0, 0, 38]);
-    tiff.extend([0; 4]);
-    // GPSLatitudeRef: N.
-    tiff.extend([0, 1, 0, 1, 0, 2, 0, 0, 0, 2, b'N', 0, 0, 0, 0, 0, 0, 0]);
-    tiff
-}
 
 /// A JPEG header with sizes of its own and no pixels.
 #[must_use]

@@ -2,6 +2,7 @@
 //!
 //! Depends on nothing of this crate, so integration tests can include it with `#[path]`.
 
+mod exif;
 mod gif;
 mod jpeg;
 mod png;
@@ -12,6 +13,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage};
 
+pub use exif::*;
 pub use gif::*;
 pub use jpeg::*;
 pub use png::*;
@@ -83,6 +85,10 @@ fn made<T, E: Debug>(result: Result<T, E>) -> T {
 
 fn short(length: impl TryInto<u16, Error: Debug>) -> u16 {
     made(length.try_into())
+}
+
+fn low_byte(number: impl Into<u64>) -> u8 {
+    number.into().to_le_bytes()[0]
 }
 
 fn long(length: usize) -> u32 {

@@ -53,3 +53,33 @@ pub fn animated_webp(width: u32, height: u32, frames: &[Vec<u8>]) -> Vec<u8> {
     }
     webp_of(&chunks)
 }
+
+/// An animation that may be transparent, of one frame that lies somewhere on a larger canvas (even places only) and is laid
+/// over what was there or put in its place. Its background is a colour, which browsers leave out.
+#[must_use]
+pub fn animated_webp_at(
+    canvas: (u32, u32),
+    place: (u32, u32),
+    size: (u32, u32),
+    still: &[u8],
+    blended: bool,
+) -> Vec<u8> {
+    let three = |number: u32| number.to_le_bytes()[..3].to_vec();
+    // Behind the file's header, and behind the canvas of an extended one.
+    let chunks = if &still[12..16] == b"VP8X" { &still[30..] } else { &still[12..] };
+    let frame = [
+        three(place.0 / 2),
+        three(place.1 / 2),
+        three(size.0 - 1),
+        three(size.1 - 1),
+        vec![100, 0, 0, if blended { 0 } else { 2 }],
+        chunks.to_vec(),
+    ]
+    .concat();
+    webp_of(&[
+        extended_header(0x12, canvas.0, canvas.1),
+        riff_chunk(*b"ANIM", &[200, 100, 50, 255, 0, 0]),
+        riff_chunk(*b"ANMF", &frame),
+        riff_chunk(*b"ANMF", &frame),
+    ])
+}

@@ -1,9 +1,16 @@
 //! One file for what is taken, what is refused, and what is made of it.
 
 mod avatars;
+mod gifs;
+mod jpegs;
+mod orientation;
+mod png_kinds;
+mod pngs;
 mod read;
 mod refused;
 mod sizes;
+mod sizes_table;
+mod webps;
 mod written;
 
 use super::samples::{BLUE, GREEN, RED, YELLOW};
@@ -43,4 +50,26 @@ fn name(pixel: &[u8]) -> char {
 
 fn near(pixel: &[u8], colour: &[u8], tolerance: u8) -> bool {
     colour.iter().zip(pixel).all(|(a, b)| a.abs_diff(*b) <= tolerance)
+}
+
+/// Four bytes a pixel, whether the picture has alpha or not.
+fn rgba(picture: &Picture) -> Vec<u8> {
+    let step = if picture.has_alpha() { 4 } else { 3 };
+    let opaque = |pixel: &[u8]| [pixel[0], pixel[1], pixel[2], pixel.get(3).copied().unwrap_or(u8::MAX)];
+    picture.pixels().chunks_exact(step).flat_map(opaque).collect()
+}
+
+/// How far two pictures' bytes are apart: at most, and on average.
+fn apart(a: &[u8], b: &[u8]) -> (u8, f64) {
+    assert_eq!(a.len(), b.len());
+    let apart = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+    (apart().max().unwrap_or(0), apart().map(f64::from).sum::<f64>() / a.len() as f64)
+}
+
+/// What is transparent has no colour that counts.
+fn visible(mut pixels: Vec<u8>) -> Vec<u8> {
+    for pixel in pixels.chunks_exact_mut(4).filter(|pixel| pixel[3] == 0) {
+        pixel.fill(0);
+    }
+    pixels
 }

@@ -95,42 +95,6 @@ fn grey_and_four_inks_come_out_as_colours() {
 }
 
 #[test]
-fn each_exif_orientation_is_undone() {
-    // What is stored as red, green / blue, yellow, seen upright.
-    let upright = ["RGBY", "GRYB", "YBGR", "BYRG", "RBGY", "BRYG", "YGBR", "GYRB"];
-    for (orientation, expected) in (1..).zip(upright) {
-        let size = if orientation < 5 { (64, 48) } else { (48, 64) };
-        let exif = samples::exif(orientation);
-        let plain = quadrants(64, 48);
-        for (name, bytes) in [
-            ("jpeg", samples::oriented_jpeg(64, 48, orientation)),
-            ("png", samples::with_chunk(&samples::png(&plain), *b"eXIf", &exif)),
-            ("late eXIf", samples::with_late_chunk(&samples::png(&plain), *b"eXIf", &exif)),
-            ("webp", samples::webp_with_exif((64, 48), &samples::lossy_webp(&plain), &exif)),
-            (
-                "prefixed",
-                samples::webp_with_exif(
-                    (64, 48),
-                    &samples::lossy_webp(&plain),
-                    &[b"Exif\0\0", exif.as_slice()].concat(),
-                ),
-            ),
-        ] {
-            let picture = decoded(&bytes);
-            assert_eq!((picture.width(), picture.height()), size, "{name} {orientation}");
-            assert_eq!(corners(&picture), expected, "{name} {orientation}");
-        }
-    }
-}
-
-#[test]
-fn an_orientation_beyond_eight_means_nothing() {
-    for orientation in [0, 9, 65_535] {
-        assert_eq!(corners(&decoded(&samples::oriented_jpeg(64, 48, orientation))), "RGBY");
-    }
-}
-
-#[test]
 fn a_large_picture_is_brought_within_the_bound_and_turned() {
     let picture = super::super::decode(&samples::oriented_jpeg(800, 600, 6), &Limits::default(), 200)
         .expect("a picture");
