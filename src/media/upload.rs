@@ -31,10 +31,10 @@ impl Stored {
     /// Record it, in the transaction that makes some row show it; its key. 503 `busy` where the upload took so long that its
     /// files are being removed.
     pub fn insert(&self, conn: &mut PgConnection) -> Result<&str> {
-        self.picture.insert(conn)?;
         if !File::confirm(conn, &self.keys, &self.picture.key)? {
             return Err(Error::unavailable(Code::Busy, 1));
         }
+        self.picture.insert(conn)?;
         self.is_used.store(true, Ordering::Release);
         Ok(&self.picture.key)
     }

@@ -161,6 +161,11 @@ impl TestApp {
         self.schema.connect().batch_execute(statement).expect("SQL");
     }
 
+    /// The same where it may be refused; the words of the refusal.
+    pub fn try_sql(&self, statement: &str) -> Result<(), String> {
+        self.schema.connect().batch_execute(statement).map_err(|error| format!("{error:?}"))
+    }
+
     /// Wait until every job is done or given up.
     pub async fn idle(&self) {
         self.eventually("every job is done", || self.count("jobs WHERE failed_at IS NULL") == 0).await;

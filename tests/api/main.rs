@@ -13,9 +13,11 @@ mod stores;
 
 mod attacks;
 mod avatars;
+mod covers;
 mod document;
 mod ground_rules;
 mod idempotency;
+mod lifecycle;
 mod limits;
 mod mail;
 mod media;

@@ -1,5 +1,6 @@
 //! Migrations, up and down and up.
 
+use diesel::connection::SimpleConnection;
 use diesel::{QueryableByName, RunQueryDsl};
 use plaza::db::migrations;
 
@@ -62,4 +63,30 @@ fn every_foreign_key_is_indexed() {
                      SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])";
     let rows: Vec<Name> = diesel::sql_query(query).load(&mut schema.connect()).expect("keys");
     assert_eq!(rows.into_iter().map(|row| row.name).collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+#[test]
+fn pictures_from_before_files_had_rows_keep_theirs() {
+    let schema = Schema::empty();
+    let mut conn = schema.connect();
+    migrations::up(&mut conn).expect("up");
+    while migrations::down(&mut conn).expect("down").is_some_and(|name| !name.ends_with("files")) {}
+    conn.batch_execute(
+        "INSERT INTO users (username, username_key, email, email_key, password_hash) VALUES ('ana', 'ana', 'a@b.c', 'a@b.c', '');
+         INSERT INTO pictures (key, width, height, bytes, blurhash) VALUES ('avatars/2026/11/20/x.png', 1, 1, 1, '');
+         UPDATE profiles SET avatar_key = 'avatars/2026/11/20/x.png'",
+    )
+    .expect("a user with an avatar");
+    migrations::up(&mut conn).expect("up");
+    let keys = || diesel::sql_query("SELECT key AS name FROM files WHERE stored_at IS NOT NULL ORDER BY key");
+    let rows: Vec<Name> = keys().load(&mut conn).expect("files");
+    let keys: Vec<_> = rows.into_iter().map(|row| row.name).collect();
+    assert_eq!(
+        keys,
+        ["avatars/2026/11/20/x.png", "avatars/2026/11/20/x_256.png", "avatars/2026/11/20/x_256.webp"]
+    );
+    migrations::down(&mut conn).expect("down");
+    let shown: Vec<Name> =
+        diesel::sql_query("SELECT avatar_key AS name FROM profiles").load(&mut conn).expect("an avatar");
+    assert_eq!(shown[0].name, "avatars/2026/11/20/x.png");
 }
