@@ -24,7 +24,6 @@ use crate::api::idempotency::Idempotency;
 use crate::api::media::ServesMedia;
 use crate::api::reference::Documents;
 use crate::api::service::Readiness;
-use crate::api::upload::SpoolFolder;
 use crate::api::urls::Urls;
 use crate::api::{self, frame, gate, pages, reference, renamed};
 use crate::auth::Guards;
@@ -46,6 +45,7 @@ use crate::events::housekeeping::Housekeeping;
 use crate::events::mail::{MailSettings, Mailer};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
+use crate::media::spool::Spools;
 use crate::media::store::Store;
 use crate::media::variants::Uses;
 use crate::metrics::Metrics;
@@ -69,6 +69,7 @@ pub struct App {
     /// Told of new jobs.
     wake: Arc<Notify>,
     metrics: Data<Metrics>,
+    spools: Data<Spools>,
 }
 
 /// What works besides requests, until it is told to stop.
@@ -137,6 +138,7 @@ impl App {
             wake,
             db,
             metrics: Data::new(metrics),
+            spools: Data::new(Spools::new(config.data_dir.clone(), config.pictures.uploads_at_once)),
             config: Arc::new(config),
         })
     }
@@ -250,7 +252,7 @@ impl App {
             .app_data(self.media.clone())
             .app_data(self.metrics.clone())
             .app_data(Data::new(ServesMedia(self.config.pictures.serve_media == Switch::On)))
-            .app_data(Data::new(SpoolFolder(self.config.data_dir.clone())))
+            .app_data(self.spools.clone())
             .app_data(self.cursors.clone())
             .app_data(self.urls.clone())
             .app_data(self.operations.clone())

@@ -210,12 +210,12 @@ mod tests {
 
     #[test]
     fn the_smallest_file_that_is_large_enough_is_chosen() {
-        let variant = |width: u32, content_type: &str| PictureVariant {
+        let variant = |width: u32, content_type: &'static str| PictureVariant {
             name: width.to_string(),
             url: String::new(),
             width,
             height: width,
-            content_type: content_type.into(),
+            content_type,
         };
         let variants = [
             variant(64, "image/webp"),
@@ -225,7 +225,7 @@ mod tests {
         ];
         let chosen = |size, webp| {
             let variant = choose(&variants, size, webp).unwrap();
-            (variant.width, variant.content_type.as_str())
+            (variant.width, variant.content_type)
         };
         assert_eq!(chosen(64, true), (64, "image/webp"));
         assert_eq!(chosen(65, false), (256, "image/jpeg"));

@@ -24,7 +24,7 @@ pub struct Picture {
     pub height: u32,
     /// Of the largest file.
     #[schema(examples("image/jpeg"))]
-    pub content_type: String,
+    pub content_type: &'static str,
     /// Size of the largest file; `null` for a default avatar, which is drawn when it is asked for.
     #[schema(required, minimum = 1)]
     pub bytes: Option<i64>,
@@ -54,7 +54,7 @@ pub struct PictureVariant {
     pub height: u32,
     /// Its format.
     #[schema(examples("image/webp"))]
-    pub content_type: String,
+    pub content_type: &'static str,
 }
 
 /// A user where another resource mentions one.
@@ -98,7 +98,7 @@ impl Picture {
             url: urls.media(&row.key),
             width: size.0,
             height: size.1,
-            content_type: format.content_type().to_owned(),
+            content_type: format.content_type(),
             bytes: Some(row.bytes),
             is_default: false,
             blurhash: Some(row.blurhash.clone()),
@@ -126,7 +126,7 @@ impl Picture {
             url: largest.map(|variant| variant.url.clone()).unwrap_or_default(),
             width: largest.map_or(1, |variant| variant.width),
             height: largest.map_or(1, |variant| variant.height),
-            content_type: Format::Jpeg.content_type().to_owned(),
+            content_type: Format::Jpeg.content_type(),
             bytes: None,
             is_default: true,
             blurhash: None,
@@ -140,7 +140,7 @@ impl Picture {
             url: urls.default_cover(COVER_KEY),
             width,
             height,
-            content_type: Format::Png.content_type().to_owned(),
+            content_type: Format::Png.content_type(),
             bytes: i64::try_from(defaults::COVER.len()).ok(),
             is_default: true,
             blurhash: Some(defaults::COVER_BLURHASH.to_owned()),
@@ -170,7 +170,7 @@ fn list(
                 url: url(variant, format),
                 width,
                 height,
-                content_type: format.content_type().to_owned(),
+                content_type: format.content_type(),
             }
         })
         .collect()

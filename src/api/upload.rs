@@ -3,7 +3,6 @@
 //! What cannot be read at all (400, 408, 413, 415) is refused here. Which parts there should be is for the handler to ask,
 //! after 404, 403 and 412.
 
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 
 use actix_multipart::{Multipart, MultipartError};
@@ -17,16 +16,13 @@ use serde_json::{Map, Value, json};
 
 use super::body::{BodyLimits, Paced, drain};
 use crate::error::{Code, Error, Result, Violation};
-use crate::media::spool::{Spool, Spooled};
+use crate::media::spool::{Room, Spooled, Spools};
 
 /// Most parts of a form. The next is refused, whatever it is.
 const MAX_PARTS: usize = 32;
 
 /// Most bytes of the texts of a form, together: as much as a JSON body may have.
 const TEXTS: usize = 1 << 20;
-
-/// Where uploads are while they come.
-pub struct SpoolFolder(pub PathBuf);
 
 /// Room for boundaries, part headers and what stands outside of the parts.
 const OVERHEAD: usize = 1 << 20;
@@ -173,9 +169,10 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
     if !matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "multipart/form-data") {
         return Err(Error::refused(Code::UnsupportedMediaType, "Send the body as `multipart/form-data`."));
     }
-    let folder = request
-        .app_data::<Data<SpoolFolder>>()
+    let spools = request
+        .app_data::<Data<Spools>>()
         .ok_or_else(|| Error::internal("a part of the application is missing"))?;
+    let room = spools.room().await?;
     let stream = Paced::new(payload, limits, limits.file + OVERHEAD).into_stream();
     // The parser wants a stream that is 'static; so the payload moves through a channel that this task feeds.
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, PayloadError>>(2);
@@ -193,7 +190,7 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
         }
     };
     let multipart = Multipart::new(request.headers(), Box::pin(received));
-    let parse = parse(multipart, limits, &folder.0);
+    let parse = parse(multipart, limits, &room);
     let (mut feed, mut parse) = (std::pin::pin!(feed), std::pin::pin!(parse));
     tokio::select! {
         parsed = &mut parse => parsed,
@@ -201,7 +198,7 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
     }
 }
 
-async fn parse(mut multipart: Multipart, limits: BodyLimits, folder: &Path) -> Result<Upload> {
+async fn parse(mut multipart: Multipart, limits: BodyLimits, room: &Room<'_>) -> Result<Upload> {
     let mut parts = Vec::new();
     let mut total = 0;
     while let Some(field) = multipart.next().await {
@@ -213,7 +210,7 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, folder: &Path) -> R
                 format!("The form has more than {MAX_PARTS} parts."),
             ));
         }
-        let mut spool = Spool::new(folder);
+        let mut spool = room.spool();
         while let Some(chunk) = field.next().await {
             let chunk = chunk.map_err(|error| refusal(&error))?;
             total += chunk.len();

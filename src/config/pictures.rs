@@ -50,7 +50,11 @@ pub struct Pictures {
     #[arg(long, env = "PLAZA_VARIANTS_AT_UPLOAD", default_value = "avatar/128", global = true)]
     pub variants_at_upload: AtUpload,
 
-    /// How long an upload may take between its first byte in the store and its commit, and the making of a variant likewise; what is left by then is removed
+    /// Uploads that one node takes in at once; each takes up to 10 MiB of the data folder's disk while it comes
+    #[arg(long, env = "PLAZA_UPLOADS_AT_ONCE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536), global = true)]
+    pub uploads_at_once: u32,
+
+    /// How long an upload may take between its first byte in the store and its commit; what is not committed by then is removed
     #[arg(long, env = "PLAZA_UPLOAD_LEASE", default_value = "10m", value_parser = some_time, global = true)]
     pub upload_lease: Duration,
 

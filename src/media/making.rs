@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use super::image::{self, Format, Limits};
-use super::variants::{Key, Purpose, Variant};
+use super::variants::{self, Key, Purpose, Variant};
 use super::{MASTER_SIDE, Media, unavailable};
 use crate::error::{Code, Error, Result};
 use crate::events::REMOVE_FILES;
@@ -102,6 +102,28 @@ impl Media {
         };
         let outcome = landed.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
         outcome.unwrap_or(Err(Code::Busy)).map_err(|code| Error::unavailable(code, 1))
+    }
+
+    /// Every variant of a picture that the settings name, with those that are there already; how many were made. For the command
+    /// line.
+    pub async fn make_all(&self, picture: &Picture) -> Result<usize> {
+        let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return Ok(0) };
+        let named = &self.uses.of(purpose).variants;
+        let formats = variants::formats(variants::format_of(&picture.key));
+        let keys: Vec<String> = named
+            .iter()
+            .flat_map(|variant| formats.map(|format| variants::key_of(&picture.key, &variant.name, format)))
+            .collect();
+        let asked = keys.clone();
+        let known = self.db.run(move |conn| Ok(File::known(conn, &asked)?)).await?;
+        let mut made = 0;
+        for key in keys.into_iter().filter(|key| !known.contains(key)) {
+            match self.make(&key).await? {
+                Made::Yes => made += 1,
+                Made::Unknown | Made::SourceMissing => {}
+            }
+        }
+        Ok(made)
     }
 
     async fn make_once(&self, key: &str) -> Result<Made> {
@@ -196,7 +218,7 @@ impl Media {
             );
             return Ok(Made::SourceMissing);
         };
-        self.store.put_again(key, encoded.bytes.into(), format).await.map_err(|error| unavailable(&error))?;
+        self.store.put(key, encoded.bytes.into(), format).await.map_err(|error| unavailable(&error))?;
         Ok(Made::Yes)
     }
 }

@@ -111,8 +111,9 @@ impl Store {
         }
     }
 
-    /// Write a file that is not there yet. The local store writes aside and links, so nobody sees half a file. It is durable
-    /// when this returns.
+    /// Write a file, unless it is there: no key is used for two contents, so a file that is there is this one, written by a try
+    /// whose answer was lost. The local store writes aside and links, so nobody sees half a file. It is durable when this
+    /// returns.
     pub async fn put(&self, key: &str, bytes: Bytes, format: Format) -> Result<(), StoreError> {
         let mut options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         // A local folder has nowhere to keep them and says so with an error.
@@ -123,15 +124,9 @@ impl Store {
             ]);
         }
         self.requests.inc();
-        self.inner.put_opts(&path(key)?, bytes.into(), options).await?;
-        Ok(())
-    }
-
-    /// The same for a file that may have been written before, with the same content.
-    pub async fn put_again(&self, key: &str, bytes: Bytes, format: Format) -> Result<(), StoreError> {
-        match self.put(key, bytes, format).await {
-            Err(StoreError::Store(object_store::Error::AlreadyExists { .. })) => Ok(()),
-            result => result,
+        match self.inner.put_opts(&path(key)?, bytes.into(), options).await {
+            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -46,6 +46,21 @@ impl NewPicture {
 }
 
 impl Picture {
+    /// The next ones by key, after this one.
+    pub fn after(conn: &mut PgConnection, key: &str, most: i64) -> QueryResult<Vec<Self>> {
+        pictures::table
+            .filter(pictures::key.gt(key))
+            .order(pictures::key)
+            .limit(most)
+            .select(Self::as_select())
+            .load(conn)
+    }
+
+    /// How many there are.
+    pub fn count(conn: &mut PgConnection) -> QueryResult<i64> {
+        pictures::table.count().get_result(conn)
+    }
+
     /// By its key.
     pub fn find(conn: &mut PgConnection, key: &str) -> QueryResult<Self> {
         pictures::table.find(key).select(Self::as_select()).first(conn)
