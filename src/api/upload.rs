@@ -173,6 +173,19 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
         .app_data::<Data<Spools>>()
         .ok_or_else(|| Error::internal("a part of the application is missing"))?;
     let room = spools.room().await?;
+    let upload = read_parts(request, payload, limits, &room).await?;
+    // The parser is content with the last boundary. A body that breaks off behind it, by its length, is none all the same.
+    let mut rest = Paced::new(payload, limits, OVERHEAD);
+    while rest.next_chunk().await?.is_some() {}
+    Ok(upload)
+}
+
+async fn read_parts(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    limits: BodyLimits,
+    room: &Room<'_>,
+) -> Result<Upload> {
     let stream = Paced::new(payload, limits, limits.file + OVERHEAD).into_stream();
     // The parser wants a stream that is 'static; so the payload moves through a channel that this task feeds.
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, PayloadError>>(2);
@@ -190,7 +203,7 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
         }
     };
     let multipart = Multipart::new(request.headers(), Box::pin(received));
-    let parse = parse(multipart, limits, &room);
+    let parse = parse(multipart, limits, room);
     let (mut feed, mut parse) = (std::pin::pin!(feed), std::pin::pin!(parse));
     tokio::select! {
         parsed = &mut parse => parsed,

@@ -1,5 +1,7 @@
 //! A client: requests as a frontend would send them, answers as it would see them.
 
+use std::time::Duration;
+
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response, redirect};
@@ -30,6 +32,8 @@ impl Client {
             .redirect(redirect::Policy::none())
             .no_gzip()
             .no_brotli()
+            // The server ends a connection that was idle for 5 s. A test that was busy meanwhile would not have noticed.
+            .pool_idle_timeout(Duration::from_secs(3))
             .build()
             .expect("a client");
         Self { http, base: base.to_owned(), token }

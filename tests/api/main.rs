@@ -31,4 +31,5 @@ mod revocation;
 mod sessions;
 mod storage;
 mod throttle;
+mod uploads;
 mod users;

@@ -3,7 +3,7 @@
 use image::codecs::gif::GifEncoder;
 use image::{Frame, RgbaImage};
 
-use super::{long, low_byte, made};
+use super::{long, low_byte, made, short};
 
 #[must_use]
 pub fn gif(frames: &[RgbaImage]) -> Vec<u8> {
@@ -93,4 +93,23 @@ fn uncompressed(indexes: &[u8]) -> Vec<u8> {
     }
     blocks.push(0);
     blocks
+}
+
+/// A GIF with a first frame, and so many more of one pixel.
+#[must_use]
+pub fn gif_of_many(first: &RgbaImage, more: usize) -> Vec<u8> {
+    let whole = gif(std::slice::from_ref(first));
+    // Place and size; a table of two colours; the codes of one pixel.
+    let frame = [0x2C, 0, 0, 0, 0, 1, 0, 1, 0, 0x80, 0, 0, 0, 255, 255, 255, 2, 2, 0x44, 1, 0];
+    [&whole[..whole.len() - 1], &frame.repeat(more), &[0x3B]].concat()
+}
+
+/// A GIF with an extension, such as a comment (0xFE), before its first frame.
+#[must_use]
+pub fn with_extension(gif: &[u8], label: u8, body: &[u8]) -> Vec<u8> {
+    // The screen, and the colours for all frames, if there are any.
+    let start = if gif[10] & 0x80 == 0 { 13 } else { 13 + (3 << ((gif[10] & 7) + 1)) };
+    let blocks: Vec<u8> =
+        body.chunks(255).flat_map(|block| [&short(block.len()).to_le_bytes()[..1], block].concat()).collect();
+    [&gif[..start], &[0x21, label], &blocks, &[0], &gif[start..]].concat()
 }

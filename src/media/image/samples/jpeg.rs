@@ -3,7 +3,7 @@
 use image::RgbImage;
 use jpeg_encoder::{ColorType, SamplingFactor};
 
-use super::{exif, made, quadrants, short};
+use super::{exif, long, made, quadrants, short};
 
 /// A JPEG of `picture`, changed by `set`.
 pub fn jpeg_with(picture: &RgbImage, set: impl FnOnce(&mut jpeg_encoder::Encoder<&mut Vec<u8>>)) -> Vec<u8> {
@@ -77,6 +77,63 @@ pub fn telltale_jpeg(width: u32, height: u32) -> Vec<u8> {
 
 /// What [`telltale_jpeg`] and its like contain, and nothing stored may.
 pub const SECRETS: [&[u8]; 7] = [b"SECRET", b"Exif", b"adobe", b"Photoshop", b"ICC_PROFILE", b"iCCP", b"php"];
+
+/// 52° 31' 12", as EXIF holds it.
+pub const LATITUDE: &[u8] = &[0, 0, 0, 52, 0, 0, 0, 1, 0, 0, 0, 31, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0, 1];
+
+/// A TIFF structure as a camera writes it: who held it where, what the maker notes, and a small picture of what was there before
+/// somebody cropped it.
+#[must_use]
+pub fn telltale_exif(orientation: u16) -> Vec<u8> {
+    let pointer = |place: usize| long(place).to_be_bytes();
+    let first = |camera: usize, gps: usize, thumbnail: usize| {
+        let entries: [Entry; 5] = [
+            (0x010E, 2, b"SECRET-DESCRIPTION\0"),
+            (0x0112, 3, &orientation.to_be_bytes()),
+            (0x013B, 2, b"SECRET-ARTIST\0"),
+            (0x8769, 4, &pointer(camera)),
+            (0x8825, 4, &pointer(gps)),
+        ];
+        directory(8, &entries, thumbnail)
+    };
+    let at_camera = 8 + first(0, 0, 0).len();
+    let camera =
+        directory(at_camera, &[(0x927C, 7, b"SECRET-MAKER-NOTE"), (0xA431, 2, b"SECRET-SERIAL\0")], 0);
+    let at_gps = at_camera + camera.len();
+    let gps = directory(at_gps, &[(1, 2, b"N\0"), (2, 5, LATITUDE), (0x1B, 7, b"SECRET-GPS")], 0);
+    let at_small = at_gps + gps.len();
+    let small = |at: usize| directory(at_small, &[(0x0201, 4, &pointer(at)), (0x0202, 4, &pointer(16))], 0);
+    let small = small(at_small + small(0).len());
+    let first = first(at_camera, at_gps, at_small);
+    [b"MM\0*\0\0\0\x08", first.as_slice(), &camera, &gps, &small, b"SECRET-THUMBNAIL"].concat()
+}
+
+/// Tag, type and value.
+type Entry<'a> = (u16, u16, &'a [u8]);
+
+/// A TIFF directory that stands at `at`, and behind it the values that do not fit into four bytes.
+fn directory(at: usize, entries: &[Entry], next: usize) -> Vec<u8> {
+    let (mut table, mut values) = (short(entries.len()).to_be_bytes().to_vec(), Vec::new());
+    let behind = at + 2 + 12 * entries.len() + 4;
+    for &(tag, kind, value) in entries {
+        let size = match kind {
+            3 => 2,
+            4 => 4,
+            5 => 8,
+            _ => 1,
+        };
+        table.extend([tag.to_be_bytes(), kind.to_be_bytes()].concat());
+        table.extend(long(value.len() / size).to_be_bytes());
+        if value.len() <= 4 {
+            table.extend([value, &[0; 4][value.len()..]].concat());
+        } else {
+            table.extend(long(behind + values.len()).to_be_bytes());
+            values.extend(value);
+        }
+    }
+    table.extend(long(next).to_be_bytes());
+    [table, values].concat()
+}
 
 /// A JPEG header with sizes of its own and no pixels.
 #[must_use]

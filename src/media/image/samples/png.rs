@@ -2,7 +2,7 @@
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-use super::{BLUE, GREEN, RED, YELLOW, half_transparent, long, quadrants, saved, short};
+use super::{BLUE, GREEN, RED, YELLOW, half_transparent, long, made, quadrants, saved, short};
 
 #[must_use]
 pub fn png(picture: &RgbImage) -> Vec<u8> {
@@ -154,29 +154,47 @@ fn stored_zlib(bytes: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// A zlib stream of about `count` zeros, made without making them: each 13 bits say "258 times the last byte".
+/// A zlib stream of about `count` zeros, made without making them: each two bits say "258 times the last byte", as tightly as
+/// deflate can, a thousandth of what it inflates to.
 fn zeros_zlib(count: u64) -> Vec<u8> {
-    let mut stream = vec![0x78, 0x01];
-    let (mut bits, mut held) = (0_u64, 0);
-    let mut put = |value: u64, length: u32, stream: &mut Vec<u8>| {
-        bits |= value << held;
-        held += length;
-        while held >= 8 {
-            stream.push(bits.to_le_bytes()[0]);
-            bits >>= 8;
-            held -= 8;
-        }
-    };
-    // The last block, fixed codes; the literal 0; then copies; then the end. Codes go in with their highest bit first.
-    put(0b011, 3, &mut stream);
-    put(0b0000_1100, 8, &mut stream);
-    for _ in 0..count.saturating_sub(1).div_ceil(258) {
-        put(0b0_0000_1010_0011, 13, &mut stream);
+    let copies = count.saturating_sub(1).div_ceil(258);
+    // Values with their lowest bit first, codes with their highest. The last block, with codes of its own: 286 for literals and
+    // lengths, 1 for distances, told in 18 lengths of codes.
+    let mut head = vec![(0b101, 3), (29, 5), (0, 5), (14, 4)];
+    // Those lengths: 1 for "many zeros" (18), which stands third; 2 for 2 and for 1, which stand sixteenth and last.
+    head.extend((0..18).map(|at| match at {
+        2 => (1, 3),
+        15 | 17 => (2, 3),
+        _ => (0, 3),
+    }));
+    let zeros = |count: u8| [(0, 1), (count - 11, 7)];
+    let (one, two) = ((0b01, 2), (0b11, 2));
+    // The literal 0 and the end (256) have two bits, 258 times (285) and the distance 1 have one.
+    head.extend([[two].as_slice(), &zeros(138), &zeros(117), &[two], &zeros(28), &[one, one]].concat());
+    // The literal 0; then the copies, which are zeros too; then the end.
+    head.push((0b01, 2));
+    let bits: Vec<bool> = head
+        .into_iter()
+        .flat_map(|(value, length): (u8, u32)| (0..length).map(move |at| value >> at & 1 == 1))
+        .collect();
+    let end = bits.len() + 2 * made(usize::try_from(copies));
+    let mut block = vec![0; (end + 2).div_ceil(8)];
+    for at in bits.iter().enumerate().filter_map(|(at, bit)| bit.then_some(at)).chain([end, end + 1]) {
+        block[at / 8] |= 1 << (at % 8);
     }
-    put(0, 7, &mut stream);
-    put(0, 7, &mut stream);
     // Adler's sum over zeros: a stays 1, b counts.
-    let zeros = 1 + count.saturating_sub(1).div_ceil(258) * 258;
-    stream.extend(((zeros % 65_521) << 16 | 1).to_be_bytes()[4..].iter());
-    stream
+    let sum = long(made(usize::try_from((1 + copies * 258) % 65_521))) << 16 | 1;
+    [&[0x78, 0x01], block.as_slice(), &sum.to_be_bytes()].concat()
+}
+
+/// A PNG with a colour profile.
+#[must_use]
+pub fn png_with_profile(png: &[u8], profile: &[u8]) -> Vec<u8> {
+    with_chunk(png, *b"iCCP", &[b"name\0\0", stored_zlib(profile).as_slice()].concat())
+}
+
+/// A PNG with text that is compressed in name only, so that it can be looked for.
+#[must_use]
+pub fn png_with_compressed_text(png: &[u8], text: &[u8]) -> Vec<u8> {
+    with_chunk(png, *b"zTXt", &[b"Comment\0\0", stored_zlib(text).as_slice()].concat())
 }

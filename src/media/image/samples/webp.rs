@@ -41,6 +41,33 @@ pub fn webp_with_exif(canvas: (u32, u32), simple: &[u8], exif: &[u8]) -> Vec<u8>
     webp_of(&[extended_header(0x08, canvas.0, canvas.1), simple[12..].to_vec(), riff_chunk(*b"EXIF", exif)])
 }
 
+/// An extended WebP with a colour profile, EXIF, XMP and a chunk that nobody knows.
+#[must_use]
+pub fn telltale_webp(size: (u32, u32), simple: &[u8], profile: &[u8], exif: &[u8], xmp: &[u8]) -> Vec<u8> {
+    webp_of(&[
+        extended_header(0x2C, size.0, size.1),
+        riff_chunk(*b"ICCP", profile),
+        simple[12..].to_vec(),
+        riff_chunk(*b"EXIF", exif),
+        riff_chunk(*b"XMP ", xmp),
+        riff_chunk(*b"MINE", b"SECRET-CHUNK"),
+    ])
+}
+
+/// A WebP header of each kind, with a size of its own and no pixels: extended, lossy, lossless.
+#[must_use]
+pub fn webps_claiming(width: u16, height: u16) -> [Vec<u8>; 3] {
+    let ([w0, w1], [h0, h1]) = (width.to_le_bytes(), height.to_le_bytes());
+    let lossy = [0x10, 0, 0, 0x9D, 0x01, 0x2A, w0, w1, h0, h1];
+    let bits = u32::from(width - 1) | u32::from(height - 1) << 14;
+    let lossless = [&[0x2F], bits.to_le_bytes().as_slice()].concat();
+    [
+        webp_of(&[extended_header(0, width.into(), height.into()), riff_chunk(*b"VP8 ", &lossy)]),
+        webp_of(&[riff_chunk(*b"VP8 ", &lossy)]),
+        webp_of(&[riff_chunk(*b"VP8L", &lossless)]),
+    ]
+}
+
 /// An animation of simple WebP pictures of one size.
 #[must_use]
 pub fn animated_webp(width: u32, height: u32, frames: &[Vec<u8>]) -> Vec<u8> {

@@ -50,11 +50,21 @@ fn every_format_and_variety_gives_its_pixels() {
         ("lossless webp", still.clone()),
         ("animated webp", samples::animated_webp(64, 48, &[still, samples::lossless_webp(noise(64, 48))])),
         ("animated gif", samples::gif(&[opaque(&picture), opaque(&noise(64, 48))])),
+        ("endless gif", samples::gif_of_many(&opaque(&picture), 10_000)),
     ] {
         let decoded = decoded(&bytes);
         assert_eq!(corners(&decoded), "RGBY", "{name}");
         assert!(!decoded.has_alpha(), "{name}");
     }
+}
+
+#[test]
+fn a_tightly_packed_png_of_one_colour_is_read() {
+    // What makes bombs of pictures is sound, so that they are refused for what they are.
+    let bytes = samples::flat_png(4000);
+    assert!(bytes.len() < 4000);
+    let picture = decoded(&bytes);
+    assert_eq!((picture.width(), at(&picture, 4, 4)), (2048, vec![0; 3]));
 }
 
 #[test]

@@ -121,6 +121,10 @@ fn claims_beyond_the_limits_are_refused_by_the_header_alone() {
         assert_eq!(decode(&bytes).err(), refusal, "{name}");
         assert!(start.elapsed() < Duration::from_millis(100), "{name}");
     }
+    for bytes in samples::webps_claiming(16_383, 16_383) {
+        let refusal = Some(Rejected::TooLarge { width: 16_383, height: 16_383 });
+        assert_eq!(inspect(&bytes, &Limits::default()).err(), refusal);
+    }
     assert_eq!(samples::png_claiming(12_000, 12_000).len(), 74);
     assert!(peak_memory_mib() < 700);
 }

@@ -14,12 +14,15 @@ fn nothing_but_pixels_is_written() {
     let profiled = samples::jpeg_with(&quadrants(64, 48), |encoder| {
         encoder.add_icc_profile(&p3).expect("a profile fits");
     });
+    let webp = samples::lossy_webp(&quadrants(64, 48));
     let text = samples::with_chunk(&samples::png_with_alpha(64, 48), *b"tEXt", b"Comment\0SECRET");
     for bytes in [
         samples::telltale_jpeg(64, 48),
         profiled,
         samples::with_chunk(&text, *b"eXIf", &samples::exif(3)),
-        samples::webp_with_exif((64, 48), &samples::lossy_webp(&quadrants(64, 48)), b"SECRET"),
+        samples::png_with_profile(&samples::png_with_compressed_text(&text, b"SECRET"), &p3),
+        samples::telltale_webp((64, 48), &webp, &p3, &samples::telltale_exif(6), b"SECRET"),
+        samples::with_extension(&samples::gif(&[samples::opaque(&quadrants(64, 48))]), 0xFE, b"SECRET"),
     ] {
         let picture = decoded(&bytes);
         for format in [Format::Jpeg, Format::Png, Format::WebP] {
