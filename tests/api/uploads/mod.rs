@@ -81,9 +81,15 @@ impl Uploads {
 
     /// With other settings than the default ones, as flags.
     async fn each_with(flags: &[&str]) -> Vec<Self> {
+        // Two sizes stand for all of them, of which every file is fetched.
+        let sizes = [
+            ["--avatar-variants", "32=fill:32x32,128=fill:128x128"],
+            ["--cover-variants", "320=fit:320x,card=fill:64x36"],
+        ]
+        .concat();
         let mut all = Vec::new();
         for target in TARGETS {
-            for app in TestApp::on_each_store(flags).await {
+            for app in TestApp::on_each_store(&[&sizes, flags].concat()).await {
                 let ana = app.member("ana");
                 ana.post("/api/v1/posts", serde_json::json!({ "title": "Hello" })).await;
                 let uploads = Self { app, ana, target, known: RefCell::default() };
