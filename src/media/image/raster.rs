@@ -62,12 +62,11 @@ impl Raster {
         {
             return self;
         }
-        let kept = step - 1;
-        let count = self.pixels.len() / step;
-        for index in 1..count {
-            self.pixels.copy_within(index * step..index * step + kept, index * kept);
+        if step == 4 {
+            without_last::<3>(&mut self.pixels);
+        } else {
+            without_last::<1>(&mut self.pixels);
         }
-        self.pixels.truncate(count * kept);
         self.channels = self.channels.opaque();
         self
     }
@@ -90,34 +89,75 @@ impl Raster {
 
     /// Applies an EXIF orientation.
     pub fn upright(self, orientation: Orientation) -> Self {
+        match self.channels {
+            Channels::Grey => self.turned::<1>(orientation),
+            Channels::GreyAlpha => self.turned::<2>(orientation),
+            Channels::Rgb => self.turned::<3>(orientation),
+            Channels::Rgba => self.turned::<4>(orientation),
+        }
+    }
+
+    /// Mirrors in place, since that needs no second buffer, and then swaps rows and columns where a side becomes the other.
+    fn turned<const CHANNELS: usize>(mut self, orientation: Orientation) -> Self {
+        use Orientation::{
+            FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270,
+            Rotate270FlipH,
+        };
         let (width, height) = (self.width as usize, self.height as usize);
-        // For the pixel at (x, y) of the result: where it lies in what was stored.
-        let source: fn(usize, usize, usize, usize) -> (usize, usize) = match orientation {
-            Orientation::NoTransforms => return self,
-            Orientation::FlipHorizontal => |x, y, w, _| (w - 1 - x, y),
-            Orientation::Rotate180 => |x, y, w, h| (w - 1 - x, h - 1 - y),
-            Orientation::FlipVertical => |x, y, _, h| (x, h - 1 - y),
-            Orientation::Rotate90FlipH => |x, y, _, _| (y, x),
-            Orientation::Rotate90 => |x, y, _, h| (y, h - 1 - x),
-            Orientation::Rotate270FlipH => |x, y, w, h| (w - 1 - y, h - 1 - x),
-            Orientation::Rotate270 => |x, y, w, _| (w - 1 - y, x),
-        };
-        let (turned_width, turned_height) = match orientation {
-            Orientation::Rotate90
-            | Orientation::Rotate270
-            | Orientation::Rotate90FlipH
-            | Orientation::Rotate270FlipH => (height, width),
-            _ => (width, height),
-        };
-        let step = self.channels.count();
-        let mut pixels = Vec::with_capacity(self.pixels.len());
-        for y in 0..turned_height {
-            for x in 0..turned_width {
-                let (from_x, from_y) = source(x, y, width, height);
-                let at = (from_y * width + from_x) * step;
-                pixels.extend_from_slice(&self.pixels[at..at + step]);
+        let (pixels, _) = self.pixels.as_chunks_mut::<CHANNELS>();
+        match orientation {
+            NoTransforms | Rotate90FlipH => {}
+            FlipHorizontal | Rotate270 => pixels.chunks_exact_mut(width).for_each(<[_]>::reverse),
+            FlipVertical | Rotate90 => swap_rows(pixels, width),
+            Rotate180 | Rotate270FlipH => pixels.reverse(),
+        }
+        if matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH) {
+            self.pixels = transposed(pixels, width, height).into_flattened();
+            (self.width, self.height) = (self.height, self.width);
+        }
+        self
+    }
+}
+
+/// Drops the last of `KEPT` + 1 bytes, in place. A constant, because a copy of so few bytes must not become a call.
+fn without_last<const KEPT: usize>(pixels: &mut Vec<u8>) {
+    let count = pixels.len() / (KEPT + 1);
+    for index in 1..count {
+        let from = index * (KEPT + 1);
+        let mut pixel = [0; KEPT];
+        pixel.copy_from_slice(&pixels[from..from + KEPT]);
+        pixels[index * KEPT..(index + 1) * KEPT].copy_from_slice(&pixel);
+    }
+    pixels.truncate(count * KEPT);
+}
+
+/// The last row first.
+fn swap_rows<P>(pixels: &mut [P], width: usize) {
+    let height = pixels.len() / width;
+    let (upper, lower) = pixels.split_at_mut(height / 2 * width);
+    for (above, below) in upper.chunks_exact_mut(width).zip(lower.chunks_exact_mut(width).rev()) {
+        above.swap_with_slice(below);
+    }
+}
+
+/// Columns become rows in squares of this side: read column by column, a large picture would miss the cache with every pixel.
+const TILE: usize = 32;
+
+fn transposed<const CHANNELS: usize>(
+    pixels: &[[u8; CHANNELS]],
+    width: usize,
+    height: usize,
+) -> Vec<[u8; CHANNELS]> {
+    let mut turned = vec![[0; CHANNELS]; pixels.len()];
+    for (band, rows) in turned.chunks_mut(height * TILE).enumerate() {
+        for start in (0..height).step_by(TILE) {
+            let end = height.min(start + TILE);
+            for (row, column) in rows.chunks_exact_mut(height).zip(band * TILE..) {
+                for (y, pixel) in (start..end).zip(&mut row[start..end]) {
+                    *pixel = pixels[y * width + column];
+                }
             }
         }
-        Self { width: turned_width as u32, height: turned_height as u32, pixels, ..self }
     }
+    turned
 }
