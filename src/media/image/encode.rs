@@ -1,7 +1,12 @@
 //! Pixels to files. Nothing but pixels goes in, so nothing but pixels comes out.
+//!
+//! libwebp's methods on 256² pixels of a grainy photograph, quality 80 (CPU time; PSNR against the pixels given): 2 takes 3.9 ms for
+//! 11.4 kB at 34.8 dB, 4 takes 5.7 ms for 11.1 kB at 35.1 dB, 6 takes 14.4 ms for 10.4 kB at 34.9 dB. So the default, 4: a variant is
+//! made once and sent many times, but not so many that 6 would pay. A JPEG of it takes 0.4 ms and 15.3 kB, the 2048 × 1536 pixels that
+//! are stored 20 ms.
 
-use ::image::codecs::png::{CompressionType, FilterType, PngEncoder};
-use ::image::{ExtendedColorType, ImageEncoder};
+use std::io::Write;
+
 use ::webp::{PixelLayout, WebPConfig};
 use jpeg_encoder::{ColorType, SamplingFactor};
 use thiserror::Error;
@@ -10,6 +15,7 @@ use super::{Format, Picture};
 
 const JPEG_QUALITY: u8 = 82;
 const WEBP_QUALITY: f32 = 80.0;
+const PNG_CHUNK: usize = 256 << 10;
 
 /// A file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,11 +82,22 @@ impl Picture {
     }
 
     fn png(&self) -> Result<Vec<u8>, String> {
-        let colour = if self.has_alpha() { ExtendedColorType::Rgba8 } else { ExtendedColorType::Rgb8 };
-        let mut bytes = Vec::new();
-        PngEncoder::new_with_quality(&mut bytes, CompressionType::Fast, FilterType::Adaptive)
-            .write_image(self.pixels(), self.width(), self.height(), colour)
-            .map_err(|error| error.to_string())?;
+        // More than noise needs: growing by doubling would reserve twice as much, while pages that stay empty cost nothing.
+        let mut bytes = Vec::with_capacity(self.pixels().len() / 4 * 5);
+        let mut png = ::png::Encoder::new(&mut bytes, self.width(), self.height());
+        png.set_color(if self.has_alpha() { ::png::ColorType::Rgba } else { ::png::ColorType::Rgb });
+        png.set_depth(::png::BitDepth::Eight);
+        png.set_compression(::png::Compression::Fast);
+        png.set_filter(::png::Filter::Adaptive);
+        // Chunk by chunk: whole, the encoder would hold the compressed picture twice.
+        let written = png.write_header().and_then(|mut header| {
+            let mut stream = header.stream_writer_with_size(PNG_CHUNK)?;
+            stream.write_all(self.pixels())?;
+            stream.finish()?;
+            header.finish()
+        });
+        written.map_err(|error| error.to_string())?;
+        bytes.shrink_to_fit();
         Ok(bytes)
     }
 

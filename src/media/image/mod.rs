@@ -171,7 +171,8 @@ impl Header {
     }
 }
 
-/// Room for the downscaled picture (2048² with alpha is 16 MiB), what turns or converts it, and what encodes it.
+/// Room for what turns, converts or encodes the downscaled picture (2048² with alpha is 16 MiB, and as much as a PNG again where it does
+/// not compress). The decoder's own share is free by then. `tests/memory.rs` holds every format to its price.
 const WORKING_SPACE: u64 = 24 << 20;
 
 /// The same for a picture of so many pixels that was encoded here: no progressive scans, eight bits a channel.

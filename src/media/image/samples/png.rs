@@ -9,6 +9,12 @@ pub fn png(picture: &RgbImage) -> Vec<u8> {
     saved(picture.clone(), ImageFormat::Png)
 }
 
+/// A PNG of any picture.
+#[must_use]
+pub fn lossless_png(picture: &DynamicImage) -> Vec<u8> {
+    saved(picture.clone(), ImageFormat::Png)
+}
+
 /// The quadrants, the right half half transparent.
 #[must_use]
 pub fn png_with_alpha(width: u32, height: u32) -> Vec<u8> {
@@ -140,7 +146,8 @@ fn adler32(bytes: &[u8]) -> u32 {
 }
 
 /// A zlib stream without compression.
-fn stored_zlib(bytes: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn stored_zlib(bytes: &[u8]) -> Vec<u8> {
     let mut stream = vec![0x78, 0x01];
     let last = bytes.chunks(0xFFFF).count() - 1;
     for (index, block) in bytes.chunks(0xFFFF).enumerate() {

@@ -3,6 +3,7 @@
 mod avatars;
 mod gifs;
 mod jpegs;
+mod memory;
 mod orientation;
 mod png_kinds;
 mod pngs;
