@@ -90,9 +90,10 @@ demo: ## Walk the tour on real pictures and check every answer
 	@demo/run $(PLAZA)
 
 .PHONY: bench
-bench: ## Measure against pgbench on the same statements; writes bench/results.md
+bench: ## Measure against pgbench, Pillow, easy-thumbnails and vipsthumbnail; writes bench/results.md
 	@scripts/need build postgres bench
 	$(BUILD)
+	$(BUILD) --example pictures
 	@scripts/python bench python bench/run $(PLAZA)
 
 .PHONY: fuzz
