@@ -47,9 +47,6 @@ pub async fn get_media(
     }
     let Some(parsed) = Key::parse(&key).filter(|_| serves.0) else { return Err(Error::not_found()) };
     let tag = tag_of(key.as_bytes());
-    if matches_any(request.headers(), &header::IF_NONE_MATCH, &tag) {
-        return Ok(not_modified(&tag, IMMUTABLE));
-    }
     if let Some(file) = stored(&request, &media, &key, &tag).await? {
         return Ok(file);
     }
@@ -68,6 +65,12 @@ pub struct ServesMedia(pub bool);
 
 /// A file of the store; `None` if it is not there.
 async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> Result<Option<HttpResponse>> {
+    // Whoever has it is told so only as long as it is there.
+    let is_known = matches_any(request.headers(), &header::IF_NONE_MATCH, tag);
+    if is_known {
+        let found = media.store().exists(key).await.map_err(|error| unavailable(&error))?;
+        return Ok(found.then(|| not_modified(tag, IMMUTABLE)));
+    }
     let range = range(request, tag);
     let options = GetOptions { range: range.clone(), ..GetOptions::default() };
     let found = match (media.store().get(key, options).await, &range) {

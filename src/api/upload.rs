@@ -24,8 +24,8 @@ const MAX_PARTS: usize = 32;
 /// Most bytes of the texts of a form, together: as much as a JSON body may have.
 const TEXTS: usize = 1 << 20;
 
-/// Room for boundaries, part headers and what stands outside of the parts.
-const OVERHEAD: usize = 1 << 20;
+/// Room for boundaries, part headers, what stands outside of the parts, and texts.
+const OVERHEAD: usize = 2 << 20;
 
 /// The parts of a `multipart/form-data` body.
 pub struct Upload {
@@ -89,7 +89,7 @@ impl Upload {
             } else {
                 total += part.content.len();
                 if total > TEXTS {
-                    return Err(too_large(&part.name, TEXTS));
+                    return Err(too_large(&part.name, "The texts together", TEXTS));
                 }
                 let bytes = part.content.read().map_err(Error::internal)?;
                 let text = std::str::from_utf8(&bytes).map_err(|_| {
@@ -113,18 +113,20 @@ pub enum Text {
     Plain,
     /// A whole number.
     Number,
-    /// `true` or `false`.
+    /// `true` or `false`, in any case.
     Truth,
 }
 
 impl Text {
     /// What is no number or truth stays a text, for whoever reads it to refuse.
     fn value(self, text: &str) -> Value {
-        match (self, text.trim()) {
-            (Self::Number, number) => number.parse::<i64>().map_or_else(|_| text.into(), Value::from),
-            (Self::Truth, "true") => true.into(),
-            (Self::Truth, "false") => false.into(),
-            _ => text.into(),
+        let trimmed = text.trim();
+        match self {
+            Self::Number => trimmed.parse::<i64>().map_or_else(|_| text.into(), Value::from),
+            // Some SDKs write them as their language does.
+            Self::Truth if trimmed.eq_ignore_ascii_case("true") => true.into(),
+            Self::Truth if trimmed.eq_ignore_ascii_case("false") => false.into(),
+            Self::Truth | Self::Plain => text.into(),
         }
     }
 }
@@ -213,7 +215,6 @@ async fn read_parts(
 
 async fn parse(mut multipart: Multipart, limits: BodyLimits, room: &Room<'_>) -> Result<Upload> {
     let mut parts = Vec::new();
-    let mut total = 0;
     while let Some(field) = multipart.next().await {
         let mut field = field.map_err(|error| refusal(&error))?;
         let name = field.name().unwrap_or_default().to_owned();
@@ -223,12 +224,13 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, room: &Room<'_>) ->
                 format!("The form has more than {MAX_PARTS} parts."),
             ));
         }
+        let before: usize =
+            parts.iter().filter(|part: &&Part| part.name == name).map(|part| part.content.len()).sum();
         let mut spool = room.spool();
         while let Some(chunk) = field.next().await {
             let chunk = chunk.map_err(|error| refusal(&error))?;
-            total += chunk.len();
-            if total > limits.file {
-                return Err(too_large(&name, limits.file));
+            if before + spool.len() + chunk.len() > limits.file {
+                return Err(too_large(&name, "A file", limits.file));
             }
             spool.push(&chunk).await.map_err(|error| no_room(&error))?;
         }
@@ -243,8 +245,8 @@ fn no_room(error: &std::io::Error) -> Error {
     Error::unavailable(Code::Busy, 5)
 }
 
-fn too_large(part: &str, max: usize) -> Error {
-    let detail = format!("A file may have {max} bytes at the most.");
+fn too_large(part: &str, what: &str, max: usize) -> Error {
+    let detail = format!("{what} may have {max} bytes at the most.");
     let violation = Violation::body(pointer(part), "payload_too_large", detail).with(json!({ "max": max }));
     Error::violation(Code::PayloadTooLarge, violation)
 }

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::db::{Db, migrations};
 use crate::events::mail::Mailer;
 use crate::media::store::Store;
+use crate::media::variants::{Use, Uses};
 
 /// Oldest and newest PostgreSQL that Plaza knows, as `server_version_num` counts.
 const VERSIONS: std::ops::Range<i32> = 150_000..190_000;
@@ -39,6 +40,7 @@ pub fn run(config: &Config) -> Result<ExitCode> {
         }
         Err(error) => report.line("database", Err(error)),
     }
+    report.line("pictures", pictures(config));
     report.line("store", store(config));
     report.line("mail", mail(config));
     Ok(if report.failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -127,6 +129,13 @@ fn mail(config: &Config) -> Result<String> {
     let probe = async { Mailer::open(&settings)?.probe().await };
     let answer = actix_web::rt::System::new().block_on(probe);
     Ok(answer.map_err(|error| format!("{error}. Are PLAZA_SMTP_URL and PLAZA_MAIL_FROM right?"))?)
+}
+
+fn pictures(config: &Config) -> Result<String> {
+    let uses = Uses::new(&config.pictures)?;
+    let names =
+        |of: &Use| of.variants.iter().map(|variant| variant.name.clone()).collect::<Vec<_>>().join(", ");
+    Ok(format!("avatars in {}; covers in {}", names(&uses.avatar), names(&uses.cover)))
 }
 
 fn store(config: &Config) -> Result<String> {

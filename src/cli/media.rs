@@ -14,9 +14,9 @@ use super::database::Database;
 use crate::config::Config;
 use crate::db::Db;
 use crate::media;
-use crate::media::cleanup::{Collected, collect};
+use crate::media::cleanup::{Collector, Found};
 use crate::media::store::Store;
-use crate::media::variants::Uses;
+use crate::media::variants::{Key, Uses};
 use crate::metrics::Metrics;
 use crate::models::picture::Picture;
 
@@ -41,33 +41,51 @@ struct Gc {
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
+    /// Remove every picture of the store, where the database knows none of them
+    #[arg(long)]
+    empty_database: bool,
 }
 
 impl Media {
-    /// Prints what was removed or made. Safe while nodes run.
+    /// Prints what was removed or made. Safe while nodes run. `gc` ends with 1 where the original of a picture is missing.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::migrated(config)?;
         let db = Db::new(database.url(), 1, config.statement_timeout);
         let system = actix_web::rt::System::new();
-        let done = match self.action {
-            Action::Gc(Gc { dry_run }) => system.block_on(collect_garbage(config, &db, dry_run)),
-            Action::Make => system.block_on(make_variants(config, &db)),
+        let done = match &self.action {
+            Action::Gc(gc) => system.block_on(collect_garbage(config, &db, gc)),
+            Action::Make => system.block_on(make_variants(config, &db)).map(|()| ExitCode::SUCCESS),
         };
         drop((system, db));
         database.stop()?;
-        done.map(|()| ExitCode::SUCCESS)
+        done
     }
 }
 
-async fn collect_garbage(config: &Config, db: &Db, dry_run: bool) -> Result<()> {
+async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> {
     let store = Store::open(&config.store, &config.aws, Counter::default())?;
+    let collector = Collector { store: &store, db };
     let bar = ProgressBar::new_spinner()
         .with_style(ProgressStyle::with_template("{spinner} {pos} files, {per_sec}")?);
     bar.enable_steady_tick(Duration::from_millis(100));
-    let collected = collect(&store, db, dry_run, |files| bar.inc(files as u64)).await;
+    let found = collector.look(|files| bar.inc(files as u64)).await;
     bar.finish_and_clear();
-    report(&collected?, dry_run);
-    Ok(())
+    let found = found?;
+    let is_strange = found.known == 0 && !found.orphans.is_empty();
+    if is_strange && !gc.dry_run && !gc.empty_database {
+        return Err(format!(
+            "the store has {} files of Plaza's, and this database knows none of them: it may be the database of another store. \
+             Nothing was removed. Say --empty-database if all of them are to go",
+            found.orphans.len()
+        )
+        .into());
+    }
+    if !gc.dry_run {
+        collector.remove(&found).await?;
+    }
+    report(&found, gc.dry_run);
+    let is_original = |key: &String| Key::parse(key).is_some_and(|key| key.variant.is_none());
+    Ok(if found.missing.iter().any(is_original) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 /// Pictures that are read at once.
@@ -99,21 +117,26 @@ async fn make_variants(config: &Config, db: &Db) -> Result<()> {
     Ok(())
 }
 
-fn report(collected: &Collected, dry_run: bool) {
+fn report(found: &Found, dry_run: bool) {
     let verb = if dry_run { "would remove" } else { "removed" };
-    for key in collected.orphans.iter().chain(&collected.unfinished) {
+    for key in found.orphans.iter().chain(&found.unfinished) {
         println!("{verb} {key}");
     }
-    for key in &collected.missing {
+    for key in &found.unused {
+        println!("{verb} {key}, a picture that nothing shows");
+    }
+    for key in &found.missing {
         println!("missing {key}");
     }
     println!(
-        "{verb} {} files ({} bytes) that no row names and {} that were never finished; {} are in use, {} are not Plaza's, {} are missing",
-        collected.orphans.len(),
-        collected.bytes,
-        collected.unfinished.len(),
-        collected.known,
-        collected.foreign,
-        collected.missing.len()
+        "{verb}: {} files ({} bytes) without a row, {} never finished, {} pictures that nothing shows; {} files are in use, \
+         {} are not Plaza's, {} are missing",
+        found.orphans.len(),
+        found.bytes,
+        found.unfinished.len(),
+        found.unused.len(),
+        found.known,
+        found.foreign,
+        found.missing.len()
     );
 }

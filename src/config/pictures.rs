@@ -46,9 +46,9 @@ pub struct Pictures {
     )]
     pub cover_variants: Vec<Variant>,
 
-    /// Variants that are made at upload, as USE/NAME, or nothing; the others are made when somebody asks for them
-    #[arg(long, env = "PLAZA_VARIANTS_AT_UPLOAD", default_value = "avatar/128", global = true)]
-    pub variants_at_upload: AtUpload,
+    /// Variants that are made at upload, as USE/NAME, or nothing; the others are made when somebody asks for them [default: the square avatar that is shown where a user is mentioned]
+    #[arg(long, env = "PLAZA_VARIANTS_AT_UPLOAD", global = true)]
+    pub variants_at_upload: Option<AtUpload>,
 
     /// Uploads that one node takes in at once; each takes up to 10 MiB of the data folder's disk while it comes
     #[arg(long, env = "PLAZA_UPLOADS_AT_ONCE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536), global = true)]

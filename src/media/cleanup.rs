@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::events::{Failure, Outcome};
 use crate::metrics::Metrics;
 use crate::models::file::File;
+use crate::models::picture::Picture;
 
 /// Files that are removed at once.
 const AT_ONCE: usize = 8;
@@ -57,12 +58,14 @@ async fn remove(
         .await
 }
 
-/// What [`collect`] found.
+/// What [`Collector::look`] found.
 #[derive(Debug, Default)]
-pub struct Collected {
+pub struct Found {
     /// Files that have a row.
     pub known: usize,
-    /// Keys that we made, without a row: nothing shows them.
+    /// Rows of pictures that nothing shows.
+    pub unused: Vec<String>,
+    /// Files under keys that we made, without a row.
     pub orphans: Vec<String>,
     /// Bytes of those.
     pub bytes: u64,
@@ -91,57 +94,77 @@ impl From<Error> for CollectError {
     }
 }
 
-/// Compare the store with the database, and remove what no row names unless it is a rehearsal. Safe beside running nodes: what
-/// they are about to write has its row already. `progress` is told how many files were looked at.
-pub async fn collect(
-    store: &Store,
-    db: &Db,
-    is_rehearsal: bool,
-    mut progress: impl FnMut(usize),
-) -> Result<Collected, CollectError> {
-    let mut found = Collected::default();
-    // A hash for each: a million keys take sixteen megabytes.
-    let mut seen: HashSet<u128> = HashSet::new();
-    let mut batches = store.list().ready_chunks(BATCH);
-    while let Some(batch) = batches.next().await {
-        let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
-        progress(batch.len());
-        let (ours, foreign): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|file| Key::parse(&file.key).is_some());
-        found.foreign += foreign.len();
-        let keys: Vec<String> = ours.iter().map(|file| file.key.clone()).collect();
-        let known = db.run(move |conn| Ok(File::known(conn, &keys)?)).await?;
-        for file in ours {
-            if known.contains(&file.key) {
-                found.known += 1;
-                seen.insert(xxh3_128(file.key.as_bytes()));
-                continue;
-            }
-            if !is_rehearsal {
-                store.delete(&file.key).await?;
-            }
-            found.bytes += file.size;
-            found.orphans.push(file.key);
-        }
-    }
-    found.unfinished = store.unfinished(is_rehearsal).await?;
-    found.missing = missing(store, db, &seen).await?;
-    Ok(found)
+/// Compares the store with the database. Safe beside running nodes: what they are about to write has its row already.
+pub struct Collector<'a> {
+    /// The store.
+    pub store: &'a Store,
+    /// The database.
+    pub db: &'a Db,
 }
 
-async fn missing(store: &Store, db: &Db, seen: &HashSet<u128>) -> Result<Vec<String>, CollectError> {
-    let mut missing = Vec::new();
-    let mut last = String::new();
-    loop {
-        let after = last.clone();
-        let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let keys = db.run(move |conn| Ok(File::stored_after(conn, &after, most)?)).await?;
-        let Some(key) = keys.last() else { return Ok(missing) };
-        last.clone_from(key);
-        for key in keys {
-            // One that came after its folder was listed is there now.
-            if !seen.contains(&xxh3_128(key.as_bytes())) && !store.exists(&key).await? {
-                missing.push(key);
+impl Collector<'_> {
+    /// What foreign hands left. `progress` is told how many files were looked at.
+    pub async fn look(&self, mut progress: impl FnMut(usize)) -> Result<Found, CollectError> {
+        let mut found =
+            Found { unused: self.db.run(|conn| Ok(Picture::unused(conn)?)).await?, ..Found::default() };
+        // A hash for each: a million keys take sixteen megabytes.
+        let mut seen: HashSet<u128> = HashSet::new();
+        let mut batches = self.store.list().ready_chunks(BATCH);
+        while let Some(batch) = batches.next().await {
+            let batch = batch.into_iter().collect::<Result<Vec<_>, _>>()?;
+            progress(batch.len());
+            let (ours, foreign): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|file| Key::parse(&file.key).is_some());
+            found.foreign += foreign.len();
+            let known = self.known(ours.iter().map(|file| file.key.clone()).collect()).await?;
+            for file in ours {
+                if known.contains(&file.key) {
+                    found.known += 1;
+                    seen.insert(xxh3_128(file.key.as_bytes()));
+                } else {
+                    found.bytes += file.size;
+                    found.orphans.push(file.key);
+                }
+            }
+        }
+        found.unfinished = self.store.unfinished(true).await?;
+        found.missing = self.missing(&seen).await?;
+        Ok(found)
+    }
+
+    /// Remove what was found. Files of pictures that nothing shows are removed by whichever node is alive.
+    pub async fn remove(&self, found: &Found) -> Result<(), CollectError> {
+        let unused = found.unused.clone();
+        self.db.transaction(move |conn| Ok(Picture::forget(conn, &unused)?)).await?;
+        for batch in found.orphans.chunks(BATCH) {
+            // What has a row by now was made meanwhile.
+            let known = self.known(batch.to_vec()).await?;
+            for key in batch.iter().filter(|key| !known.contains(*key)) {
+                self.store.delete(key).await?;
+            }
+        }
+        self.store.unfinished(false).await?;
+        Ok(())
+    }
+
+    async fn known(&self, keys: Vec<String>) -> Result<HashSet<String>, CollectError> {
+        Ok(self.db.run(move |conn| Ok(File::known(conn, &keys)?)).await?)
+    }
+
+    async fn missing(&self, seen: &HashSet<u128>) -> Result<Vec<String>, CollectError> {
+        let mut missing = Vec::new();
+        let mut last = String::new();
+        loop {
+            let after = last.clone();
+            let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
+            let keys = self.db.run(move |conn| Ok(File::stored_after(conn, &after, most)?)).await?;
+            let Some(key) = keys.last() else { return Ok(missing) };
+            last.clone_from(key);
+            for key in keys {
+                // One that came after its folder was listed is there now.
+                if !seen.contains(&xxh3_128(key.as_bytes())) && !self.store.exists(&key).await? {
+                    missing.push(key);
+                }
             }
         }
     }

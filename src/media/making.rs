@@ -101,7 +101,10 @@ impl Media {
             }
         };
         let outcome = landed.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
-        outcome.unwrap_or(Err(Code::Busy)).map_err(|code| Error::unavailable(code, 1))
+        outcome.unwrap_or(Err(Code::Busy)).map_err(|code| match code {
+            Code::StoreUnavailable => Error::unavailable(code, 5),
+            code => Error::unavailable(code, 1),
+        })
     }
 
     /// Every variant of a picture that the settings name, with those that are there already; how many were made. For the command

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use chrono::Utc;
 
 use super::image::{Format, Resize};
-use crate::config;
+use crate::config::{self, AtUpload};
 
 /// A size that pictures are made in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,33 +93,21 @@ pub struct Uses {
 impl Uses {
     /// As the settings say; an error names what is wrong with them together.
     pub fn new(settings: &config::Pictures) -> Result<Self, String> {
-        let of = |purpose: Purpose, folder: &Folder, variants: &[Variant]| {
-            let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-            names.sort_unstable();
-            if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
-                return Err(format!("there are two variants {name} of {}s", purpose.as_str()));
-            }
-            let wanted = settings.variants_at_upload.0.iter().filter(|named| named.purpose == purpose);
-            let wanted: Vec<String> = wanted.map(|named| named.name.clone()).collect();
-            if let Some(unknown) = wanted.iter().find(|name| !names.contains(&name.as_str())) {
-                return Err(format!(
-                    "PLAZA_VARIANTS_AT_UPLOAD: there is no variant {}/{unknown}",
-                    purpose.as_str()
-                ));
-            }
-            let at_upload = match settings.serve_media {
-                config::Switch::On => wanted,
-                // Nobody would notice that one is asked for.
-                config::Switch::Off => variants.iter().map(|variant| variant.name.clone()).collect(),
-            };
-            Ok(Use { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
-        };
         let square = square(&settings.avatar_variants)
-            .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?;
+            .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?
+            .name
+            .clone();
+        let at_upload = match &settings.variants_at_upload {
+            Some(AtUpload(names)) => names.clone(),
+            None => vec![Named { purpose: Purpose::Avatar, name: square.clone() }],
+        };
+        // Elsewhere nobody would notice that one is asked for.
+        let at_upload = (settings.serve_media == config::Switch::On).then_some(at_upload.as_slice());
+        let of = |purpose, folder, variants| Use::new(purpose, folder, variants, at_upload);
         Ok(Self {
-            square: square.name.clone(),
             avatar: of(Purpose::Avatar, &settings.avatar_folder, &settings.avatar_variants)?,
             cover: of(Purpose::Cover, &settings.cover_folder, &settings.cover_variants)?,
+            square,
         })
     }
 
@@ -133,6 +121,36 @@ impl Uses {
 }
 
 impl Use {
+    /// `at_upload` are the names that are made at once; `None` means all.
+    fn new(
+        purpose: Purpose,
+        folder: &Folder,
+        variants: &[Variant],
+        at_upload: Option<&[Named]>,
+    ) -> Result<Self, String> {
+        let setting = purpose.as_str().to_ascii_uppercase();
+        let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
+            return Err(format!("PLAZA_{setting}_VARIANTS: two are called {name}"));
+        }
+        let at_upload = match at_upload {
+            Some(named) => named
+                .iter()
+                .filter(|named| named.purpose == purpose)
+                .map(|named| named.name.clone())
+                .collect(),
+            None => variants.iter().map(|variant| variant.name.clone()).collect::<Vec<_>>(),
+        };
+        if let Some(unknown) = at_upload.iter().find(|name| !names.contains(&name.as_str())) {
+            return Err(format!(
+                "PLAZA_VARIANTS_AT_UPLOAD: there is no variant {}/{unknown}",
+                purpose.as_str()
+            ));
+        }
+        Ok(Self { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
+    }
+
     /// The variant of this name.
     pub fn variant(&self, name: &str) -> Option<&Variant> {
         self.variants.iter().find(|variant| variant.name == name)

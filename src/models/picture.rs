@@ -1,9 +1,11 @@
 //! Pictures: what the store holds, one row per original.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Text};
 
-use crate::schema::pictures;
+use crate::schema::{pictures, posts, profiles};
 
 /// A row of `pictures`.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -54,6 +56,18 @@ impl Picture {
             .limit(most)
             .select(Self::as_select())
             .load(conn)
+    }
+
+    /// Those that nothing shows: none, as long as the database's triggers worked.
+    pub fn unused(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
+        let avatars = profiles::table.filter(profiles::avatar_key.eq(pictures::key.nullable()));
+        let covers = posts::table.filter(posts::cover_key.eq(pictures::key.nullable()));
+        pictures::table.filter(not(exists(avatars)).and(not(exists(covers)))).select(pictures::key).load(conn)
+    }
+
+    /// Forget those of them that nothing shows; their files go too.
+    pub fn forget(conn: &mut PgConnection, keys: &[String]) -> QueryResult<()> {
+        diesel::sql_query("SELECT forget_pictures($1)").bind::<Array<Text>, _>(keys).execute(conn).map(drop)
     }
 
     /// How many there are.
