@@ -116,12 +116,16 @@ fn an_upload_whose_commit_is_not_known_leaves_no_row_without_its_file() {
         is_unavailable(&upload.join().expect("no panic"));
     });
 
+    // A variant is made when it is asked for, which is a commit too.
+    fs::write(&conf, stock).expect("writable");
+    kill(server, libc::SIGHUP);
+    eventually("it waits for nobody", || {
+        plaza.sql("show synchronous_standby_names").is_empty().then_some(())
+    });
     let profile = client.get("/api/v1/profiles/ana").expect(200).json();
     for url in urls_of(&profile["avatar"]) {
         client.get(&url).expect(200);
     }
-    fs::write(&conf, stock).expect("writable");
-    kill(server, libc::SIGHUP);
     plaza.stop();
 }
 
