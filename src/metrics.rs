@@ -2,8 +2,8 @@
 
 use std::fmt::Error;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -14,21 +14,10 @@ use crate::models::job::JobCount;
 /// The media type of [`Metrics::text`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What a job is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum JobState {
-    /// To be done, or to be tried again.
-    Pending,
-    /// Those of them that failed before.
-    Retrying,
-    /// Given up.
-    Failed,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct JobLabels {
     kind: String,
-    state: JobState,
+    state: &'static str,
 }
 
 /// Counters since the start of the program. Clones share them.
@@ -64,9 +53,12 @@ impl Metrics {
         self.jobs.clear();
         for count in jobs {
             let states = [
-                (JobState::Pending, count.pending),
-                (JobState::Retrying, count.retrying),
-                (JobState::Failed, count.failed),
+                // To be done, or to be tried again.
+                ("pending", count.pending),
+                // Those of them that failed before.
+                ("retrying", count.retrying),
+                // Given up.
+                ("failed", count.failed),
             ];
             for (state, number) in states {
                 self.jobs.get_or_create(&JobLabels { kind: count.kind.clone(), state }).set(number);
