@@ -7,6 +7,7 @@
 mod support;
 
 mod embedded;
+mod pictures;
 
 mod commands;
 mod crash;

@@ -9,7 +9,7 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Body, RequestBuilder};
 
 use crate::samples;
-use crate::support::{Client, Place, Plaza, text};
+use crate::support::{Client, Memory, Place, text};
 
 /// What refusing them may cost, in KiB. Any of these pictures decoded takes more.
 const ALLOWED: u64 = 120 << 10;
@@ -126,22 +126,4 @@ fn files(folder: &Path) -> BTreeMap<String, u64> {
         }
     }
     found
-}
-
-/// What the kernel says of the program, in KiB.
-#[derive(Debug)]
-struct Memory {
-    resident: u64,
-    peak: u64,
-}
-
-impl Memory {
-    fn of(plaza: &Plaza) -> Self {
-        let status = fs::read_to_string(format!("/proc/{}/status", plaza.pid())).expect("it is alive");
-        let value = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
-            line.trim().trim_end_matches(" kB").parse().expect("a number")
-        };
-        Self { resident: value("VmRSS:"), peak: value("VmHWM:") }
-    }
 }

@@ -9,7 +9,7 @@ use crate::samples;
 use crate::support::{Output, PUBLIC_URL, Place, Plaza, eventually, text, urls_of};
 
 /// `plaza serve` with its files in `s3://pictures/plaza`, signing with `secret`.
-fn serve(place: &Place, url: &str, secret: &str) -> Plaza {
+pub fn serve(place: &Place, url: &str, secret: &str) -> Plaza {
     let mut command = place.bare_command(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]);
     command.args(["--public-url", PUBLIC_URL, "--drain", "0ms", "--store", "s3://pictures/plaza"]);
     command.arg("--data-dir").arg(place.data());
@@ -19,7 +19,7 @@ fn serve(place: &Place, url: &str, secret: &str) -> Plaza {
 }
 
 /// A server with one bucket, `pictures`, and the folder of both.
-fn bucket() -> (TempDir, S3Server, Bucket) {
+pub fn bucket() -> (TempDir, S3Server, Bucket) {
     let root = tempfile::tempdir().expect("a folder");
     let server = S3Server::start(root.path());
     let bucket = server.bucket("pictures");

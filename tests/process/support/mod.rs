@@ -1,6 +1,7 @@
 //! What every test here stands on: a place for a program, the program, its PostgreSQL, and clients of it.
 
 mod client;
+mod looks;
 mod nodes;
 mod place;
 mod plaza;
@@ -12,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use client::{Answer, Client, PASSWORD, text, urls_of};
+pub use looks::{Memory, metric, settled, store_and_rows_agree};
 pub use nodes::{CHEAP, Member, Nodes, SECRET, at_once, kid, pair, published, within_a_second};
 pub use place::{PUBLIC_URL, Place};
 pub use plaza::{Output, Plaza, Refused};

@@ -16,7 +16,7 @@ pub const SECRET: &str = "one secret that all of these nodes have in common";
 /// Passwords that cost next to nothing to hash: what a test waits for is something else.
 pub const CHEAP: [&str; 4] = ["--argon2-memory", "8", "--argon2-passes", "1"];
 
-/// Two nodes. Each has its own data folder, the database is the first one's.
+/// Two nodes. Each has its own data folder; the database is the first one's, and so is the store.
 pub struct Nodes {
     pub a: Plaza,
     pub b: Plaza,
@@ -35,7 +35,9 @@ pub struct Member {
 impl Nodes {
     /// Both with these settings besides what nodes have in common.
     pub fn start(flags: &[&str]) -> Self {
-        let places = [Place::new(), Place::new()];
+        let first = Place::new();
+        let second = Place::beside(&first);
+        let places = [first, second];
         let common = || CHEAP.into_iter().chain(["--secret-key", SECRET]).chain(flags.iter().copied());
         let a = places[0].serve_with(common());
         let b = places[1].serve_with(common().chain(["--database-url", a.database_url()]));

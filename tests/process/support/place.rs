@@ -23,6 +23,7 @@ pub struct Place {
     folder: TempDir,
     home: PathBuf,
     data: PathBuf,
+    media: PathBuf,
     uid: u32,
 }
 
@@ -36,7 +37,14 @@ impl Place {
     pub fn named(data: &str) -> Self {
         let folder = TempDir::new().expect("a scratch folder");
         let home = folder.path().to_owned();
-        Self { data: home.join(data), home, folder, uid: me() }
+        Self { data: home.join(data), media: home.join("media"), home, folder, uid: me() }
+    }
+
+    /// With a data folder of its own, and the same store.
+    pub fn beside(other: &Self) -> Self {
+        let mut place = Self::new();
+        place.media.clone_from(&other.media);
+        place
     }
 
     /// A home of this user's with these permissions, in a folder that all may walk. Only root can make another's.
@@ -49,7 +57,7 @@ impl Place {
         if uid != me() {
             chown(&home, Some(uid), Some(uid)).expect("root may give away");
         }
-        Self { data: home.join("data"), home, folder, uid }
+        Self { data: home.join("data"), media: home.join("media"), home, folder, uid }
     }
 
     /// The data folder.
@@ -59,7 +67,7 @@ impl Place {
 
     /// The folder of the store.
     pub fn media(&self) -> PathBuf {
-        self.home.join("media")
+        self.media.clone()
     }
 
     /// The folder that the program stands in.

@@ -1,0 +1,195 @@
+//! `plaza media gc`: what foreign hands left is found, and nothing else is touched.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use super::{key_of, variant};
+use crate::buckets::{SECRET_KEY, files_below, variables};
+use crate::s3::{bucket, serve};
+use crate::samples;
+use crate::support::{
+    CHEAP, Client, Output, Over, Place, at_once, eventually, settled, store_and_rows_agree, text, urls_of,
+};
+
+const ORPHAN: &str = "avatars/2026/01/01/0123456789abcdef0123456789abcdef.jpg";
+const ITS_VARIANT: &str = "avatars/2026/01/01/0123456789abcdef0123456789abcdef_64.webp";
+const FOREIGN: [&str; 2] = ["readme.txt", "covers/nocover.png"];
+/// What the local store writes to until the file is whole, and how many minutes ago.
+const OLD: (&str, u64) = ("covers/2026/01/01/00000000000000000000000000000000.jpg#1", 61);
+const YOUNG: (&str, u64) = ("covers/2026/01/01/11111111111111111111111111111111.jpg#1", 50);
+
+#[test]
+fn garbage_in_a_folder_is_collected_beside_a_running_server_and_without_one() {
+    let place = Place::new();
+    let media = place.media();
+    for is_running in [true, false] {
+        let plaza = place.serve();
+        let ana = plaza.client();
+        let ana = if is_running { ana.registered("ana") } else { ana.logged_in("ana") };
+        let lost = lose_a_variant(&ana, &media);
+        settled(plaza.database_url());
+        litter(&media);
+        litter_unfinished(&media);
+        let plaza = if is_running {
+            Some(plaza)
+        } else {
+            plaza.stop();
+            None
+        };
+        let gone = [ORPHAN, ITS_VARIANT, OLD.0].map(ToOwned::to_owned).to_vec();
+        let kept = is_collected(|flags| gc(&place, flags), || files_below(&media), gone, &lost);
+        for stays in FOREIGN.into_iter().chain([YOUNG.0]) {
+            assert!(kept.iter().any(|key| key == stays), "{stays} stays: {kept:?}");
+        }
+        if let Some(plaza) = plaza {
+            plaza.stop();
+        }
+    }
+}
+
+#[test]
+fn garbage_in_a_bucket_is_collected_as_in_a_folder() {
+    let (root, server, bucket) = bucket();
+    let place = Place::new();
+    let plaza = serve(&place, &server.url(), SECRET_KEY);
+    let ana = plaza.client().registered("ana");
+    // As the bucket has it: below the prefix of the setting.
+    let media = root.path().join("pictures/plaza");
+    let lost = lose_a_variant(&ana, &media);
+    litter(&media);
+    let command = |flags: &[&str]| {
+        let mut command = place.bare_command(["media", "gc", "--store", "s3://pictures/plaza", "--data-dir"]);
+        command.arg(place.data()).args(flags).envs(variables(&server.url(), SECRET_KEY));
+        command
+    };
+    let gone = [ORPHAN, ITS_VARIANT].map(ToOwned::to_owned).to_vec();
+    let objects = || {
+        let objects = bucket.objects();
+        objects.iter().filter_map(|key| Some(key.strip_prefix("plaza/")?.to_owned())).collect()
+    };
+    let kept = is_collected(command, objects, gone, &lost);
+    for stays in FOREIGN {
+        assert!(kept.iter().any(|key| key == stays), "{stays} stays: {kept:?}");
+    }
+    plaza.stop();
+}
+
+/// Uploads beside which garbage is collected.
+const ENOUGH: usize = 400;
+
+#[test]
+fn garbage_is_collected_beside_uploads_without_touching_what_they_use() {
+    let place = Place::new();
+    let plaza = place.serve_with(CHEAP.into_iter().chain(["--throttle", "off"]));
+    let (is_over, uploads) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (people, collected) = thread::scope(|scope| {
+        let collecting = scope.spawn(|| {
+            let _over = Over(&is_over);
+            let mut collected = Vec::new();
+            eventually("enough was uploaded meanwhile", || {
+                collected.push(Output::of(gc(&place, &[])).succeeded());
+                (uploads.load(Ordering::Acquire) >= ENOUGH).then_some(())
+            });
+            collected
+        });
+        let people = at_once(4, |number| {
+            let client = plaza.client().registered(&format!("user{number}"));
+            while !is_over.load(Ordering::Acquire) {
+                upload_and_look(&client);
+                uploads.fetch_add(1, Ordering::AcqRel);
+            }
+            client
+        });
+        (people, collecting.join().expect("no panic"))
+    });
+    for said in collected {
+        assert!(!said.lines().any(|line| line.starts_with("missing")), "every row has its file: {said}");
+    }
+    for client in people {
+        let me = client.get("/api/v1/profiles/me").expect(200).json();
+        for url in urls_of(&me["avatar"]) {
+            client.get(&url).expect(200);
+        }
+    }
+    settled(plaza.database_url());
+    store_and_rows_agree(plaza.database_url(), &place.media(), "in the end");
+    plaza.stop();
+}
+
+fn upload_and_look(client: &Client) {
+    let me = client.send(client.upload(samples::jpeg(60, 40), "me.jpg")).expect(200).json();
+    for url in [text(&me["avatar"], "/url"), variant(&me["avatar"], "32")] {
+        client.get(&url).expect(200);
+    }
+}
+
+fn gc(place: &Place, flags: &[&str]) -> Command {
+    place.command(["media", "gc"].into_iter().chain(flags.iter().copied()))
+}
+
+/// A rehearsal says what is done then, and does nothing. What is left.
+fn is_collected(
+    command: impl Fn(&[&str]) -> Command,
+    files: impl Fn() -> Vec<String>,
+    gone: Vec<String>,
+    lost: &str,
+) -> Vec<String> {
+    let before = files();
+    let rehearsed = Output::of(command(&["--dry-run"])).succeeded();
+    assert_eq!(files(), before, "a rehearsal removes nothing");
+    let said = Output::of(command(&[])).succeeded();
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&rehearsed.replace("would remove", "removed")), sorted(&said), "it says the same");
+    for key in &gone {
+        assert!(said.contains(&format!("removed {key}\n")), "{key} is named: {said}");
+    }
+    assert!(said.contains(&format!("missing {lost}\n")), "{lost} is missing: {said}");
+    assert!(said.contains("2 are not Plaza's, 1 are missing"), "{said}");
+
+    let after = files();
+    let expected: Vec<String> = before.into_iter().filter(|key| !gone.contains(key)).collect();
+    assert_eq!(after, expected, "everything else stays");
+    let again = Output::of(command(&[])).succeeded();
+    assert!(again.contains("removed 0 files (0 bytes)"), "there is nothing more: {again}");
+    after
+}
+
+/// Foreign hands remove the file of a row; its key. It is told of, and made again when somebody asks for it.
+fn lose_a_variant(client: &Client, media: &Path) -> String {
+    let me = client.send(client.upload(samples::jpeg(60, 40), "me.jpg")).expect(200).json();
+    let url = variant(&me["avatar"], "64");
+    client.get(&url).expect(200);
+    let lost = key_of(&url).to_owned();
+    let file = media.join(&lost);
+    eventually("it is stored", || file.exists().then_some(()));
+    fs::remove_file(file).expect("it is there");
+    lost
+}
+
+fn litter(media: &Path) {
+    for key in [ORPHAN, ITS_VARIANT].into_iter().chain(FOREIGN) {
+        put(media, key);
+    }
+}
+
+fn litter_unfinished(media: &Path) {
+    for (key, minutes) in [OLD, YOUNG] {
+        let then = SystemTime::now() - Duration::from_mins(minutes);
+        put(media, key).set_modified(then).expect("our own file");
+    }
+}
+
+fn put(media: &Path, key: &str) -> File {
+    let path = media.join(key);
+    fs::create_dir_all(path.parent().expect("a folder")).expect("our own folder");
+    fs::write(&path, "litter").expect("our own folder");
+    File::options().write(true).open(path).expect("our own file")
+}

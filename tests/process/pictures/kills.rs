@@ -1,0 +1,264 @@
+//! `kill -9` two hundred times amid uploads: what was acknowledged is shown, and the store holds nothing else.
+
+use std::hash::{BuildHasher, RandomState};
+use std::mem;
+use std::thread;
+use std::time::Duration;
+
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+
+use super::cover;
+use crate::samples;
+use crate::support::{
+    CHEAP, Client, Frozen, Place, Plaza, SECRET, settled, store_and_rows_agree, text, urls_of,
+};
+
+const ROUNDS: usize = 200;
+/// Rounds between two looks at everything.
+const LOOK_EVERY: usize = 20;
+const CLIENTS: usize = 6;
+/// The latest moment of a kill, in milliseconds after the clients begin.
+const LATEST: u64 = 120;
+
+/// Few variants, and small ones: it is not their making that is tested here.
+const FLAGS: [&str; 8] = [
+    "--throttle",
+    "off",
+    "--upload-lease",
+    "1s",
+    "--avatar-variants",
+    "64=fill:64x64,128=fill:128x128",
+    "--cover-variants",
+    "40=fit:40x,card=fill:64x36",
+];
+
+/// Time passes for those who died: nobody alive holds any of these claims.
+const LATER: &str = "update files set claimed_until = now() where stored_at is null; \
+                     update jobs set due_at = now() where kind = 'remove_files'";
+
+/// What a profile or post shows, as far as a client was told.
+enum Shown {
+    Nothing,
+    This(Value),
+    /// A change was never answered: it may have happened or not.
+    Unknown,
+}
+
+/// Somebody who uploads, and what was acknowledged.
+struct Person {
+    name: String,
+    token: String,
+    avatar: Shown,
+    /// Slugs and covers.
+    posts: Vec<(String, Shown)>,
+    acknowledged: usize,
+}
+
+/// Numbers that a seed decides.
+struct Random(u64);
+
+impl Random {
+    /// `SplitMix64`.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    fn one_of<'a, T>(&mut self, some: &'a mut [T]) -> Option<&'a mut T> {
+        let number = self.next() % (some.len() as u64).max(1);
+        some.get_mut(usize::try_from(number).expect("an index"))
+    }
+}
+
+/// A node that comes again and again, on a database that stays.
+struct Service<'a> {
+    place: &'a Place,
+    database: &'a str,
+    seed: u64,
+}
+
+#[test]
+fn a_node_killed_two_hundred_times_amid_uploads_keeps_what_it_acknowledged_and_nothing_else() {
+    let places = [Place::new(), Place::new()];
+    let database = places[0].serve_with(CHEAP.into_iter().chain(["--secret-key", SECRET]));
+    // Only its database is wanted. So it is nobody but the killed node itself who cleans up.
+    let _frozen = Frozen::new(vec![database.pid()]);
+    let seed = RandomState::new().hash_one(());
+    let service = Service { place: &places[1], database: database.database_url(), seed };
+    let mut random = Random(seed);
+
+    let mut node = service.start();
+    let mut people: Vec<Person> =
+        (0..CLIENTS).map(|number| Person::new(&node, &format!("person{number}"))).collect();
+    for round in 1..=ROUNDS {
+        work_until_killed(node, &mut people, &mut random);
+        if round % LOOK_EVERY == 0 && round < ROUNDS {
+            database.sql(LATER);
+        }
+        node = service.start();
+        if round % LOOK_EVERY == 0 {
+            service.is_consistent(&node, &mut people, round);
+        }
+    }
+    let acknowledged: usize = people.iter().map(|person| person.acknowledged).sum();
+    assert!(acknowledged > ROUNDS, "something was done in these rounds: {acknowledged}");
+    node.stop();
+}
+
+/// One round.
+fn work_until_killed(node: Plaza, people: &mut [Person], random: &mut Random) {
+    thread::scope(|scope| {
+        for person in people {
+            let client = node.client().with_token(&person.token);
+            let mut random = Random(random.next());
+            scope.spawn(move || while person.act(&client, &mut random).is_some() {});
+        }
+        // Whatever they do by then.
+        thread::sleep(Duration::from_millis(random.below(LATEST)));
+        node.kill();
+    });
+}
+
+impl Service<'_> {
+    fn start(&self) -> Plaza {
+        let common = CHEAP.into_iter().chain(["--secret-key", SECRET, "--database-url", self.database]);
+        self.place.serve_with(common.chain(FLAGS))
+    }
+
+    fn is_consistent(&self, node: &Plaza, people: &mut [Person], round: usize) {
+        let what = format!("round {round}, seed {}", self.seed);
+        settled(self.database);
+        store_and_rows_agree(self.database, &self.place.media(), &what);
+        let client = node.client();
+        for person in people {
+            person.is_shown(&client, &what);
+        }
+        // Their variants were made.
+        settled(self.database);
+        store_and_rows_agree(self.database, &self.place.media(), &what);
+    }
+}
+
+impl Person {
+    fn new(node: &Plaza, name: &str) -> Self {
+        let client = node.client();
+        client.register(name).expect(201);
+        let token = text(&client.log_in(name, crate::support::PASSWORD).expect(200).json(), "/access_token");
+        Self { name: name.to_owned(), token, avatar: Shown::Nothing, posts: Vec::new(), acknowledged: 0 }
+    }
+
+    /// Do something; `None` when the node was gone before it answered.
+    fn act(&mut self, client: &Client, random: &mut Random) -> Option<()> {
+        let side = 40 + u32::try_from(random.below(60)).expect("a small number");
+        match random.below(12) {
+            0..=2 => change(client, client.upload(samples::jpeg(side, side), "me.jpg"), &mut self.avatar),
+            3 => {
+                let request = client.request(Method::DELETE, "/api/v1/profiles/me/avatar");
+                change(client, request, &mut self.avatar)
+            }
+            4 | 5 if self.posts.len() < 4 => self.publish(client, side),
+            4..=7 => {
+                let Some((slug, shown)) = random.one_of(&mut self.posts) else { return Some(()) };
+                let picture = samples::jpeg(side, side);
+                let length = picture.len();
+                change(client, cover(client, slug, picture, length), shown)
+            }
+            8 => {
+                let Some((slug, shown)) = random.one_of(&mut self.posts) else { return Some(()) };
+                let request = client.request(Method::DELETE, &format!("/api/v1/posts/{slug}/cover"));
+                change(client, request, shown)
+            }
+            9 => {
+                // Nothing is expected of it any more, whether that is answered or not.
+                let Some((slug, _)) = self.posts.pop() else { return Some(()) };
+                let request = client.request(Method::DELETE, &format!("/api/v1/posts/{slug}"));
+                change(client, request, &mut Shown::Unknown)
+            }
+            _ => self.look(client, random),
+        }?;
+        self.acknowledged += 1;
+        Some(())
+    }
+
+    /// A new post with its cover.
+    fn publish(&mut self, client: &Client, side: u32) -> Option<()> {
+        let part = Part::bytes(samples::jpeg(side, side)).file_name("cover.jpg");
+        let form = Form::new().text("title", self.name.clone()).text("published", "true").part("cover", part);
+        let answer =
+            client.try_send(client.request(Method::POST, "/api/v1/forms/posts").multipart(form)).ok()?;
+        if answer.status != 503 {
+            let post = answer.expect(201).json();
+            self.posts.push((text(&post, "/slug"), Shown::This(post["cover"].clone())));
+        }
+        Some(())
+    }
+
+    /// At a file of what is shown, which may have to be made.
+    fn look(&mut self, client: &Client, random: &mut Random) -> Option<()> {
+        let covers = self.posts.iter().map(|(_, cover)| cover);
+        let pictures = covers.chain([&self.avatar]).filter_map(|shown| match shown {
+            Shown::This(picture) => Some(picture),
+            Shown::Nothing | Shown::Unknown => None,
+        });
+        let mut urls: Vec<String> = pictures.flat_map(urls_of).collect();
+        let Some(url) = random.one_of(&mut urls) else { return Some(()) };
+        let answer = client.try_send(client.request(Method::GET, url)).ok()?;
+        assert!(matches!(answer.status, 200 | 503), "{url}: {} {}", answer.status, answer.text());
+        Some(())
+    }
+
+    /// What was acknowledged is shown, and all of its files are there.
+    fn is_shown(&mut self, client: &Client, what: &str) {
+        let profile = client.get(&format!("/api/v1/profiles/{}", self.name)).expect(200).json();
+        is_what_was_said(client, &mut self.avatar, &profile["avatar"], &format!("{what}, {}", self.name));
+        for (slug, shown) in &mut self.posts {
+            let post = client.get(&format!("/api/v1/posts/{slug}")).expect(200).json();
+            is_what_was_said(client, shown, &post["cover"], &format!("{what}, {slug}"));
+        }
+    }
+}
+
+/// Change what is shown.
+fn change(client: &Client, request: RequestBuilder, shown: &mut Shown) -> Option<()> {
+    let before = mem::replace(shown, Shown::Unknown);
+    let answer = client.try_send(request).ok()?;
+    *shown = match answer.status {
+        204 => Shown::Nothing,
+        // On a machine with other things to do it may have taken longer than its lease.
+        503 => before,
+        _ => {
+            let body = answer.expect(200).json();
+            // A profile's, a post's; or the post is deleted.
+            [body.get("avatar"), body.get("cover")]
+                .into_iter()
+                .flatten()
+                .next()
+                .map_or(Shown::Nothing, |picture| Shown::This(picture.clone()))
+        }
+    };
+    Some(())
+}
+
+fn is_what_was_said(client: &Client, said: &mut Shown, shown: &Value, what: &str) {
+    let is_default = shown["is_default"] == true;
+    match said {
+        Shown::Nothing => assert!(is_default, "{what}: it was removed, but there is {shown}"),
+        Shown::This(picture) => assert_eq!(picture, shown, "{what}: another one was acknowledged"),
+        Shown::Unknown if is_default => *said = Shown::Nothing,
+        Shown::Unknown => *said = Shown::This(shown.clone()),
+    }
+    if !is_default {
+        for url in urls_of(shown) {
+            let answer = client.get(&url);
+            assert_eq!(answer.status, 200, "{what}: {url}: {}", answer.text());
+        }
+    }
+}

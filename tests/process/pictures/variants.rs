@@ -1,0 +1,186 @@
+//! Variants that many want at once, on two nodes with one store, and that somebody else's end must not hold up.
+
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{file_of, key_of, variant};
+use crate::samples;
+use crate::support::{
+    Client, Frozen, Nodes, at_once, eventually, metric, settled, store_and_rows_agree, text,
+};
+
+const CROWD: usize = 100;
+/// How long a node has a variant to itself that it makes.
+const CLAIM: Duration = Duration::from_secs(30);
+/// What a busy machine may need besides.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// Two nodes, and the avatar of a member.
+struct Scene {
+    nodes: Nodes,
+    original: String,
+    variant: String,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let nodes = Nodes::start(&["--throttle", "off"]);
+        let ana = nodes.member("ana").on(&nodes.a);
+        let picture = samples::jpeg_with(&samples::noise(600, 400), |_| ());
+        let avatar = ana.send(ana.upload(picture, "me.jpg")).expect(200).json()["avatar"].clone();
+        Self { original: text(&avatar, "/url"), variant: variant(&avatar, "512"), nodes }
+    }
+
+    fn media(&self) -> PathBuf {
+        self.nodes.places[0].media()
+    }
+
+    /// Many at once ask for the variant, half of them each node. What they are all answered.
+    fn all_ask(&self, count: usize, status: u16) -> Vec<u8> {
+        let clients: Vec<Client> = (0..count).map(|number| self.nodes.turn(number).client()).collect();
+        let answers = at_once(count, |number| clients[number].get(&self.variant).expect(status));
+        let first = answers.first().expect("somebody asks").bytes.clone();
+        if status == 200 {
+            assert!(answers.iter().all(|answer| answer.bytes == first), "all have the same file");
+        } else {
+            assert!(
+                answers.iter().all(|answer| answer.json()["code"] == "source_missing"),
+                "all are told why"
+            );
+        }
+        first
+    }
+
+    /// How often both nodes have made a variant.
+    fn made(&self) -> u64 {
+        self.nodes.each().into_iter().map(|node| metric(node, "plaza_variants_made_total")).sum()
+    }
+
+    fn rows(&self) -> String {
+        self.nodes.sql("select count(*) from files where key like '%\\_512.webp'")
+    }
+
+    fn agrees(&self) {
+        settled(self.nodes.a.database_url());
+        store_and_rows_agree(self.nodes.a.database_url(), &self.media(), "in the end");
+    }
+}
+
+#[test]
+fn a_variant_that_a_hundred_ask_two_nodes_for_is_made_once() {
+    let scene = Scene::set();
+    let file = file_of(&scene.media(), &scene.variant);
+    let before = scene.made();
+    let first = scene.all_ask(CROWD, 200);
+    assert_eq!((scene.made(), scene.rows().as_str()), (before + 1, "1"), "it was made once");
+
+    fs::remove_file(&file).expect("it was stored");
+    let second = scene.all_ask(CROWD, 200);
+    assert_eq!((scene.made(), scene.rows().as_str()), (before + 2, "1"), "it was made anew, once");
+    assert_eq!(first, second, "it is the same again");
+    scene.agrees();
+    scene.nodes.stop();
+}
+
+#[test]
+fn a_variant_without_its_original_is_told_so_and_holds_nobody_up_who_puts_that_back() {
+    let scene = Scene::set();
+    let (original, aside) = (file_of(&scene.media(), &scene.original), scene.media().join("aside"));
+    fs::rename(&original, &aside).expect("it was stored");
+    scene.all_ask(20, 404);
+    let since = Instant::now();
+    fs::rename(&aside, &original).expect("it is put back");
+    let client = scene.nodes.b.client();
+    eventually("the variant is made", || (client.get(&scene.variant).status == 200).then_some(()));
+    assert!(since.elapsed() < MARGIN, "nobody waits for a claim to end: {:?}", since.elapsed());
+    scene.agrees();
+    scene.nodes.stop();
+}
+
+#[test]
+fn a_variant_that_a_killed_node_was_making_is_made_by_another() {
+    let Scene { nodes, original, variant } = Scene::set();
+    let Nodes { a, b, places } = nodes;
+    let stuck = Stuck::on(&file_of(&places[0].media(), &original));
+    thread::scope(|scope| {
+        let (client, url) = (b.client(), &variant);
+        let asked = scope.spawn(move || client.try_send(client.request(reqwest::Method::GET, url)).is_err());
+        is_claimed(&|sql| a.sql(sql), &variant);
+        b.kill();
+        assert!(asked.join().expect("no panic"), "whoever asked the killed node has no answer");
+    });
+    stuck.put_back();
+    is_served_when_the_claim_ends(&a.client(), &variant);
+    settled(a.database_url());
+    store_and_rows_agree(a.database_url(), &places[0].media(), "in the end");
+    a.stop();
+}
+
+#[test]
+fn a_variant_that_a_node_makes_which_stands_still_is_made_by_another_and_stays_when_that_goes_on() {
+    let scene = Scene::set();
+    let stuck = Stuck::on(&file_of(&scene.media(), &scene.original));
+    thread::scope(|scope| {
+        let (client, url) = (scene.nodes.b.client(), &scene.variant);
+        scope.spawn(move || drop(client.try_send(client.request(reqwest::Method::GET, url))));
+        is_claimed(&|sql| scene.nodes.sql(sql), &scene.variant);
+        let frozen = Frozen::new(vec![scene.nodes.b.pid()]);
+        stuck.put_back();
+        is_served_when_the_claim_ends(&scene.nodes.a.client(), &scene.variant);
+        // It finds the picture now, and must not spoil what the other has made.
+        drop(frozen);
+    });
+    for node in scene.nodes.each() {
+        node.client().get(&scene.variant).expect(200);
+    }
+    scene.agrees();
+    scene.nodes.stop();
+}
+
+/// An original that whoever reads it is never done with: a pipe stands in its place.
+struct Stuck {
+    original: PathBuf,
+    aside: PathBuf,
+}
+
+impl Stuck {
+    fn on(original: &Path) -> Self {
+        let aside = original.with_extension("aside");
+        fs::rename(original, &aside).expect("it was stored");
+        let path = CString::new(original.as_os_str().as_bytes()).expect("a path");
+        // SAFETY: takes a path that lives until it returns, and a plain number.
+        assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "a pipe can be made");
+        Self { original: original.to_owned(), aside }
+    }
+
+    /// The picture is there again for whoever comes later.
+    fn put_back(self) {
+        fs::rename(self.aside, self.original).expect("our own folder");
+    }
+}
+
+/// Wait until a node makes it.
+fn is_claimed(sql: &dyn Fn(&str) -> String, variant: &str) {
+    let claimed =
+        format!("select count(*) from files where key = '{}' and stored_at is null", key_of(variant));
+    eventually("a node makes it", || (sql(&claimed) == "1").then_some(()));
+}
+
+/// Until then, who asks is told to come again.
+fn is_served_when_the_claim_ends(client: &Client, variant: &str) {
+    let since = Instant::now();
+    eventually("the variant is made", || {
+        let answer = client.get(variant);
+        if answer.status == 503 {
+            assert!(answer.header("retry-after").parse::<u32>().is_ok(), "it says when to come again");
+            return None;
+        }
+        answer.expect(200);
+        Some(())
+    });
+    assert!(since.elapsed() < CLAIM + MARGIN, "a claim ends: {:?}", since.elapsed());
+}
