@@ -182,14 +182,18 @@ impl Store {
             let mut found = Vec::new();
             let mut folders = vec![folder.clone()];
             while let Some(next) = folders.pop() {
-                for entry in next.read_dir()? {
-                    let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+                // Nodes write and remove meanwhile: what is gone before it is looked at was not left behind.
+                let Some(entries) = unless_gone(next.read_dir())? else { continue };
+                for entry in entries {
+                    let Some(entry) = unless_gone(entry)? else { continue };
+                    let Some(kind) = unless_gone(entry.file_type())? else { continue };
+                    let path = entry.path();
                     if kind.is_dir() {
                         folders.push(path);
-                    } else if is_left_behind(&path)? {
+                    } else if is_aside(&path) && unless_gone(is_old(&path))?.unwrap_or(false) {
                         found.push(path.strip_prefix(&folder).unwrap_or(&path).display().to_string());
                         if !is_rehearsal {
-                            fs::remove_file(&path)?;
+                            unless_gone(fs::remove_file(&path))?;
                         }
                     }
                 }
@@ -240,14 +244,25 @@ fn remove_asides(file: &FsPath) -> io::Result<()> {
     }
 }
 
-/// Whether it is a file that the local store wrote to, long ago.
-fn is_left_behind(path: &FsPath) -> io::Result<bool> {
+/// `None` where there is no such file any more.
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the local store writes to it until it is whole.
+fn is_aside(path: &FsPath) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let is_aside = name
-        .rsplit_once('#')
-        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
-    let age = |path: &FsPath| Ok::<_, io::Error>(path.metadata()?.modified()?.elapsed().unwrap_or_default());
-    Ok(is_aside && age(path)? > LEFT_BEHIND)
+    name.rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether nobody can still be writing to it.
+fn is_old(path: &FsPath) -> io::Result<bool> {
+    Ok(path.metadata()?.modified()?.elapsed().unwrap_or_default() > LEFT_BEHIND)
 }
 
 /// What `AmazonS3Builder::from_env` makes of the same variables: those that it does not know are passed over.
