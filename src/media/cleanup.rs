@@ -160,12 +160,16 @@ impl Collector<'_> {
             let keys = self.db.run(move |conn| Ok(File::stored_after(conn, &after, most)?)).await?;
             let Some(key) = keys.last() else { return Ok(missing) };
             last.clone_from(key);
+            let mut absent = Vec::new();
             for key in keys {
                 // One that came after its folder was listed is there now.
                 if !seen.contains(&xxh3_128(key.as_bytes())) && !self.store.exists(&key).await? {
-                    missing.push(key);
+                    absent.push(key);
                 }
             }
+            // And one that was removed since then has no row any more.
+            let known = self.known(absent.clone()).await?;
+            missing.extend(absent.into_iter().filter(|key| known.contains(key)));
         }
     }
 }
