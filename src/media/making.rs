@@ -222,6 +222,8 @@ impl Media {
             return Ok(Made::SourceMissing);
         };
         self.store.put(key, encoded.bytes.into(), format).await.map_err(|error| unavailable(&error))?;
+        // Whoever had the claim before may have died over it.
+        self.store.tidy(key).await.map_err(|error| unavailable(&error))?;
         Ok(Made::Yes)
     }
 }

@@ -172,6 +172,18 @@ impl Store {
         }
         let Some(folder) = &self.folder else { return Ok(()) };
         let file = folder.join(key);
+        blocking(move || {
+            remove_asides(&file)?;
+            // Or a power cut could bring the file back that is done with.
+            sync_folder(file.parent().unwrap_or(&file))
+        })
+        .await
+    }
+
+    /// Remove what a crash in the middle of its writing left beside a file that was written since.
+    pub async fn tidy(&self, key: &str) -> Result<(), StoreError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let file = folder.join(key);
         blocking(move || remove_asides(&file)).await
     }
 
@@ -235,8 +247,11 @@ fn remove_asides(file: &FsPath) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    // Or a power cut could bring the file back that is done with.
-    match fs::File::open(file.parent().unwrap_or(file)) {
+    Ok(())
+}
+
+fn sync_folder(folder: &FsPath) -> io::Result<()> {
+    match fs::File::open(folder) {
         Ok(folder) => folder.sync_all(),
         // It was the last one, and its folder went with it.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),

@@ -102,6 +102,17 @@ fn a_variant_without_its_original_is_told_so_and_holds_nobody_up_who_puts_that_b
 }
 
 #[test]
+fn what_a_killed_node_left_beside_a_variant_goes_when_that_is_made() {
+    let scene = Scene::set();
+    let mut aside = file_of(&scene.media(), &scene.variant).into_os_string();
+    aside.push("#1");
+    fs::write(&aside, "half of it").expect("our own folder");
+    scene.nodes.a.client().get(&scene.variant).expect(200);
+    scene.agrees();
+    scene.nodes.stop();
+}
+
+#[test]
 fn a_variant_that_a_killed_node_was_making_is_made_by_another() {
     let Scene { nodes, original, variant } = Scene::set();
     let Nodes { a, b, places } = nodes;
