@@ -23,6 +23,6 @@ DROP TABLE files;
 DROP FUNCTION forget_files();
 DROP FUNCTION remove_all_files();
 DROP FUNCTION remove_gone_files();
-DELETE FROM jobs WHERE kind = 'remove_files';
+DELETE FROM jobs WHERE kind = 'media.remove';
 ALTER TABLE pictures DROP CONSTRAINT pictures_purpose_check;
 ALTER TABLE pictures DROP COLUMN purpose;

@@ -65,11 +65,11 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     INSERT INTO jobs (kind, payload)
-    SELECT 'remove_files', jsonb_build_object('keys', jsonb_agg(key))
+    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key))
     FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM gone) AS parts
     GROUP BY part;
     INSERT INTO jobs (kind, payload, due_at)
-    SELECT 'remove_files', jsonb_build_object('keys', jsonb_agg(key)), max(claimed_until)
+    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key)), max(claimed_until)
     FROM gone WHERE stored_at IS NULL AND claimed_until > now() HAVING count(*) > 0;
     RETURN NULL;
 END
@@ -86,7 +86,7 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     INSERT INTO jobs (kind, payload)
-    SELECT 'remove_files', jsonb_build_object('keys', jsonb_agg(key))
+    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key))
     FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM files) AS parts
     GROUP BY part;
     RETURN NULL;

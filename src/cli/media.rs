@@ -41,7 +41,7 @@ struct Gc {
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Remove every picture of the store, where the database knows none of them
+    /// Remove every picture of the store, where the database knows no picture at all
     #[arg(long)]
     empty_database: bool,
 }
@@ -71,10 +71,10 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
     let found = collector.look(|files| bar.inc(files as u64)).await;
     bar.finish_and_clear();
     let found = found?;
-    let is_strange = found.known == 0 && !found.orphans.is_empty();
-    if is_strange && !gc.dry_run && !gc.empty_database {
+    let pictures = db.run(|conn| Ok(Picture::count(conn)?)).await.map_err(|error| error.to_string())?;
+    if pictures == 0 && !found.orphans.is_empty() && !gc.dry_run && !gc.empty_database {
         return Err(format!(
-            "the store has {} files of Plaza's, and this database knows none of them: it may be the database of another store. \
+            "the store has {} files of Plaza's, and this database knows no picture: it may be the database of another store. \
              Nothing was removed. Say --empty-database if all of them are to go",
             found.orphans.len()
         )

@@ -80,7 +80,7 @@ impl Receiver {
 }
 
 /// The kind of the jobs that remove files from the store. The database makes them, whatever way a file's row went.
-pub const REMOVE_FILES: &str = "remove_files";
+pub const REMOVE_FILES: &str = "media.remove";
 
 /// Who does what. Twenty tries of a mail take about nine hours; files are removed until the store agrees.
 fn receivers(mails: &Arc<AccountMails>, media: &Data<Media>) -> Vec<Receiver> {

@@ -211,7 +211,7 @@ async fn nothing_is_removed_that_a_row_still_shows() {
     let refused = app.try_sql("DELETE FROM files WHERE key = picture_key").expect_err("a refusal");
     assert!(refused.contains("pictures_key_fkey"), "{refused}");
     // A job for a file that has a row again, or still: it is not done.
-    app.sql("INSERT INTO jobs (kind, payload) SELECT 'remove_files', jsonb_build_object('keys', jsonb_agg(key)) FROM files");
+    app.sql("INSERT INTO jobs (kind, payload) SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key)) FROM files");
     agrees(&app, 3).await;
     assert_snapshot!(ana.delete("/api/v1/posts/hello").await.status, @"200 OK");
     agrees(&app, 0).await;

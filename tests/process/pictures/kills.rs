@@ -36,7 +36,7 @@ const FLAGS: [&str; 8] = [
 
 /// Time passes for those who died: nobody alive holds any of these claims.
 const LATER: &str = "update files set claimed_until = now() where stored_at is null; \
-                     update jobs set due_at = now() where kind = 'remove_files'";
+                     update jobs set due_at = now() where kind = 'media.remove'";
 
 /// What a profile or post shows, as far as a client was told.
 enum Shown {

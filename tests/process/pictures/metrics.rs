@@ -7,9 +7,9 @@ use crate::s3::{bucket, serve};
 use crate::samples;
 use crate::support::{Place, eventually, metric};
 
-const PENDING: &str = "plaza_jobs{kind=\"remove_files\",state=\"pending\"}";
-const RETRYING: &str = "plaza_jobs{kind=\"remove_files\",state=\"retrying\"}";
-const FAILED: &str = "plaza_jobs{kind=\"remove_files\",state=\"failed\"}";
+const PENDING: &str = "plaza_jobs{kind=\"media.remove\",state=\"pending\"}";
+const RETRYING: &str = "plaza_jobs{kind=\"media.remove\",state=\"retrying\"}";
+const FAILED: &str = "plaza_jobs{kind=\"media.remove\",state=\"failed\"}";
 
 #[test]
 fn a_clean_up_that_waits_for_the_store_is_seen_in_the_metrics() {

@@ -40,7 +40,7 @@ pub fn metric(plaza: &Plaza, name: &str) -> u64 {
 /// Wait until no file is being written and none waits for its removal.
 pub fn settled(database: &str) {
     let sql = "select (select string_agg(key, ' ') from files where stored_at is null), \
-               (select string_agg(payload::text, ' ') from jobs where kind = 'remove_files')";
+               (select string_agg(payload::text, ' ') from jobs where kind = 'media.remove')";
     let deadline = Instant::now() + CLAIMS;
     loop {
         let left = try_psql(database, sql).expect("the database answers");
