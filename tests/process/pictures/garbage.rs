@@ -158,7 +158,7 @@ fn is_collected(
     let expected: Vec<String> = before.into_iter().filter(|key| !gone.contains(key)).collect();
     assert_eq!(after, expected, "everything else stays");
     let again = Output::of(command(&[])).succeeded();
-    assert!(again.contains("removed 0 files (0 bytes)"), "there is nothing more: {again}");
+    assert!(again.contains("removed: 0 files (0 bytes)"), "there is nothing more: {again}");
     after
 }
 
