@@ -13,7 +13,7 @@ use actix_web::rt::task::JoinHandle;
 use actix_web::web::{self, Data};
 use actix_web::{App as ActixApp, HttpServer};
 use futures_util::future::join_all;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use url::Url;
 use utoipa_actix_web::AppExt;
 
@@ -39,10 +39,10 @@ use crate::config::{Config, Switch};
 use crate::db::Db;
 use crate::db::listener::{Listener, News};
 use crate::error::{Error, Result};
-use crate::events::Dispatcher;
 use crate::events::accounts::AccountMails;
 use crate::events::housekeeping::Housekeeping;
 use crate::events::mail::{MailSettings, Mailer};
+use crate::events::{Dispatcher, Wake};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
 use crate::media::spool::Spools;
@@ -67,7 +67,7 @@ pub struct App {
     readiness: Data<Readiness>,
     mails: Arc<AccountMails>,
     /// Told of new jobs.
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
     metrics: Data<Metrics>,
     spools: Data<Spools>,
 }
@@ -97,7 +97,7 @@ impl App {
         let lifetime = delta(accounts.access_lifetime);
         let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
         let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
-        let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Notify::new()));
+        let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Wake::default()));
         let ears = ears(Arc::clone(&memory), keys, db.clone(), Arc::clone(&wake));
         let listener = Listener::start(database_url, ears).map_err(Error::internal)?;
         let (media, uses) = media(&config, &db, &metrics)?;
@@ -278,7 +278,7 @@ fn ears(
     memory: Arc<Memory>,
     keys: Arc<Keys>,
     db: Data<Db>,
-    wake: Arc<Notify>,
+    wake: Arc<Wake>,
 ) -> impl FnMut(&[News]) + Send + 'static {
     let mut is_stale = false;
     move |news| {
@@ -293,7 +293,7 @@ fn ears(
         // After the keys, or a token of one that has gone could be remembered in between.
         memory.hear(news);
         if is_new || news.contains(&News::Jobs) {
-            wake.notify_one();
+            wake.all();
         }
     }
 }

@@ -171,8 +171,10 @@ impl Class {
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
         }
+        // CORS may have joined names of its own to it.
+        let values = headers.get_all(header::VARY).filter_map(|value| value.to_str().ok());
         let by_accept =
-            headers.get_all(header::VARY).any(|value| value.as_bytes().eq_ignore_ascii_case(b"accept"));
+            values.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("accept"));
         let vary = if by_accept {
             "Accept, Authorization, Accept-Encoding, Origin"
         } else {

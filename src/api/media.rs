@@ -106,6 +106,10 @@ fn range(request: &HttpRequest, tag: &str) -> Option<GetRange> {
         return None;
     }
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+    // The parser would take a sign.
+    if !value.bytes().skip(6).all(|byte| byte.is_ascii_digit() || b"- ".contains(&byte)) {
+        return None;
+    }
     match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last => Some(GetRange::Bounded(first..last.saturating_add(1))),
         (Ok(first), Err(_)) if last.trim().is_empty() => Some(GetRange::Offset(first)),

@@ -15,6 +15,7 @@ use futures_util::{Future, StreamExt};
 use serde_json::{Map, Value, json};
 
 use super::body::{BodyLimits, Paced, drain};
+use crate::auth::Caller;
 use crate::error::{Code, Error, Result, Violation};
 use crate::media::spool::{Room, Spooled, Spools};
 
@@ -174,7 +175,8 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
     let spools = request
         .app_data::<Data<Spools>>()
         .ok_or_else(|| Error::internal("a part of the application is missing"))?;
-    let room = spools.room().await?;
+    let user = request.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref().map(|user| user.id));
+    let room = spools.room(user).await?;
     let upload = read_parts(request, payload, limits, &room).await?;
     // The parser is content with the last boundary. A body that breaks off behind it, by its length, is none all the same.
     let mut rest = Paced::new(payload, limits, OVERHEAD);

@@ -47,14 +47,15 @@ struct Gc {
 }
 
 impl Media {
-    /// Prints what was removed or made. Safe while nodes run. `gc` ends with 1 where the original of a picture is missing.
+    /// Prints what was removed or made. Safe while nodes run. `gc` ends with 1 where the original of a picture is
+    /// missing, `make` where a variant could not be made.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::migrated(config)?;
         let db = Db::new(database.url(), 1, config.statement_timeout);
         let system = actix_web::rt::System::new();
         let done = match &self.action {
             Action::Gc(gc) => system.block_on(collect_garbage(config, &db, gc)),
-            Action::Make => system.block_on(make_variants(config, &db)).map(|()| ExitCode::SUCCESS),
+            Action::Make => system.block_on(make_variants(config, &db)),
         };
         drop((system, db));
         database.stop()?;
@@ -91,16 +92,17 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
 /// Pictures that are read at once.
 const BATCH: i64 = 100;
 
-async fn make_variants(config: &Config, db: &Db) -> Result<()> {
+async fn make_variants(config: &Config, db: &Db) -> Result<ExitCode> {
+    let metrics = Metrics::default();
     let store = Store::open(&config.store, &config.aws, Counter::default())?;
     let uses = Arc::new(Uses::new(&config.pictures)?);
     let shared = Data::new(db.clone());
-    let media = media::Media::new(config, store, shared, uses, Metrics::default())
-        .map_err(|error| error.to_string())?;
+    let media =
+        media::Media::new(config, store, shared, uses, metrics.clone()).map_err(|error| error.to_string())?;
     let all = db.run(|conn| Ok(Picture::count(conn)?)).await.map_err(|error| error.to_string())?;
     let bar = ProgressBar::new(u64::try_from(all).unwrap_or_default())
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
-    let (mut made, mut last) = (0, String::new());
+    let (mut failed, mut last) = (Vec::new(), String::new());
     loop {
         let after = last.clone();
         let page = db.run(move |conn| Ok(Picture::after(conn, &after, BATCH)?)).await;
@@ -108,13 +110,21 @@ async fn make_variants(config: &Config, db: &Db) -> Result<()> {
         let Some(picture) = page.last() else { break };
         last.clone_from(&picture.key);
         for picture in &page {
-            made += media.make_all(picture).await.map_err(|error| error.to_string())?;
+            failed.extend(media.make_all(picture).await);
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    println!("made {made} variants of {} pictures", bar.position());
-    Ok(())
+    for key in &failed {
+        println!("failed {key}");
+    }
+    println!(
+        "made {} variants of {} pictures, {} failed",
+        metrics.variants_made.get(),
+        bar.position(),
+        failed.len()
+    );
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn report(found: &Found, dry_run: bool) {

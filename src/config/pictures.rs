@@ -4,10 +4,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::format::{Item, StrftimeItems};
+use chrono::{TimeZone, Utc};
 use clap::Args;
 use url::Url;
 
-use super::{Switch, base_url, some_time};
+use super::{Switch, base_url, duration};
 use crate::media::image::Resize;
 use crate::media::variants::{Folder, Named, Variant};
 
@@ -55,7 +56,7 @@ pub struct Pictures {
     pub uploads_at_once: u32,
 
     /// How long an upload may take between its first byte in the store and its commit; what is not committed by then is removed
-    #[arg(long, env = "PLAZA_UPLOAD_LEASE", default_value = "10m", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_UPLOAD_LEASE", default_value = "10m", value_parser = lease, global = true)]
     pub upload_lease: Duration,
 
     /// Base of the URLs of stored pictures, such as a CDN's [default: /media of the public URL]
@@ -65,6 +66,13 @@ pub struct Pictures {
     /// Whether Plaza serves the stored pictures; off, a web server or CDN does, and every variant is made at upload
     #[arg(long, env = "PLAZA_SERVE_MEDIA", value_enum, default_value = "on", global = true)]
     pub serve_media: Switch,
+}
+
+/// Long enough for a slow store, and short enough that a crash leaves nothing for longer than an hour.
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = duration(text)?;
+    let bounds = Duration::from_secs(1)..=Duration::from_mins(45);
+    if bounds.contains(&lease) { Ok(lease) } else { Err("must be from 1s to 45m".into()) }
 }
 
 /// Names of variants; may be empty.
@@ -88,16 +96,24 @@ impl FromStr for Folder {
             return Err("must be a strftime pattern such as avatars/%Y/%m/%d".into());
         }
         let folder = Self(text.to_owned());
-        let today = folder.today();
         let is_plain = |part: &str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
         };
-        let parts: Vec<&str> = today.split('/').collect();
-        if !parts.iter().copied().all(is_plain) || parts.len() > 8 || today.len() > 100 {
-            return Err("must give folders of letters, digits, `-` and `_`, eight deep at the most".into());
-        }
-        if parts.first() == Some(&"default-avatars") {
-            return Err("must not begin with default-avatars, where there are others already".into());
+        // Some specifiers pad with a space, and names differ in length: the first hour of a year, and the last of its longest month.
+        let dates = [(1, 1, 1), (9, 30, 23)]
+            .map(|(month, day, hour)| Utc.with_ymd_and_hms(2026, month, day, hour, 1, 1));
+        for at in dates.into_iter().filter_map(chrono::MappedLocalTime::single) {
+            let path = folder.at(at);
+            let parts: Vec<&str> = path.split('/').collect();
+            if !parts.iter().copied().all(is_plain) || parts.len() > 8 || path.len() > 100 {
+                return Err(
+                    "must give folders of letters, digits, `-` and `_`, eight deep at the most, on every day"
+                        .into(),
+                );
+            }
+            if parts.first() == Some(&"default-avatars") {
+                return Err("must not begin with default-avatars, where there are others already".into());
+            }
         }
         Ok(folder)
     }
@@ -187,7 +203,20 @@ mod tests {
         for right in ["avatars/%Y/%m/%d", "a", "my-files/%j"] {
             assert!(right.parse::<Folder>().is_ok(), "{right}");
         }
-        for wrong in ["", "/a", "a/", "a//b", "../a", "%Q", "%c", "a b", "default-avatars/x", "%D/../.."] {
+        for wrong in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "../a",
+            "%Q",
+            "%c",
+            "a b",
+            "default-avatars/x",
+            "%D/../..",
+            "a/%e",
+            "a/%_S",
+        ] {
             assert!(wrong.parse::<Folder>().is_err(), "{wrong}");
         }
     }

@@ -24,6 +24,8 @@ const POOL_WAIT: Duration = Duration::from_secs(3);
 /// How long a transaction may take. After that nobody waits for it any more; whether it stands is not known, as when the
 /// connection breaks during a commit.
 const TRANSACTION: Duration = Duration::from_mins(1);
+/// The same for those that may take long.
+const LONG_TRANSACTION: Duration = Duration::from_mins(10);
 
 /// The pool, and the only way from async code to it. Clones share it.
 ///
@@ -109,6 +111,25 @@ impl Db {
         F: FnOnce(&mut PgConnection) -> Result<T> + Send + 'static,
     {
         self.answer_within(TRANSACTION, move |db, deadline| db.transaction_until(deadline, work)).await
+    }
+
+    /// The same for what may take minutes, such as the deletion of somebody with everything: it has ten of them, and so have its
+    /// statements.
+    pub async fn long_transaction<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T> + Send + 'static,
+    {
+        self.answer_within(LONG_TRANSACTION, move |db, deadline| {
+            db.transaction_until(deadline, |conn| {
+                conn.batch_execute(&format!(
+                    "SET LOCAL statement_timeout = {}",
+                    LONG_TRANSACTION.as_millis()
+                ))?;
+                work(conn)
+            })
+        })
+        .await
     }
 
     /// [`Db::transaction`] for code that is not async: the command line.

@@ -3,7 +3,7 @@
 //! A job stands in the database once the transaction that causes it does. Whichever node is alive takes it, woken by a notice,
 //! and does it at least once: a receiver must not mind doing a job twice. What fails is tried again after a delay that grows.
 //!
-//! A receiver is one function, and one line in [`receivers`].
+//! A receiver is one function, and one line in [`lanes`].
 
 pub mod accounts;
 pub mod housekeeping;
@@ -25,11 +25,9 @@ use crate::auth::mail_tokens::{SEND_TOKEN, WANT_TOKEN};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::media::Media;
-use crate::models::job::Job;
+use crate::models::job::{Job, Order};
 use accounts::{AccountMails, NOTICE};
 
-/// Jobs that one node does at once.
-const AT_ONCE: usize = 4;
 /// After this time a job is taken to be abandoned. No receiver may work longer.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// The longest time between two looks, should a notice get lost.
@@ -82,16 +80,51 @@ impl Receiver {
 /// The kind of the jobs that remove files from the store. The database makes them, whatever way a file's row went.
 pub const REMOVE_FILES: &str = "media.remove";
 
+/// Receivers with workers of their own, so that the others need not wait for theirs.
+struct Lane {
+    receivers: Vec<Receiver>,
+    order: Order,
+    /// Jobs that a node does at once.
+    workers: usize,
+}
+
+/// How many lanes there are.
+const LANES: usize = 2;
+
+/// Wakes whoever waits for jobs.
+#[derive(Default)]
+pub struct Wake([Notify; LANES]);
+
+impl Wake {
+    /// There may be new jobs, of whatever kind.
+    pub fn all(&self) {
+        self.0.iter().for_each(Notify::notify_one);
+    }
+}
+
 /// Who does what. Twenty tries of a mail take about nine hours; files are removed until the store agrees.
-fn receivers(mails: &Arc<AccountMails>, media: &Data<Media>) -> Vec<Receiver> {
-    let media = media.clone();
+fn lanes(mails: &Arc<AccountMails>, media: &Data<Media>) -> [Lane; LANES] {
     let (wanted, token, notice) = (Arc::clone(mails), Arc::clone(mails), Arc::clone(mails));
-    vec![
+    let media = media.clone();
+    let mails = vec![
         Receiver::new(WANT_TOKEN, 20, move |payload| Arc::clone(&wanted).want(payload)),
         Receiver::new(SEND_TOKEN, 20, move |payload| Arc::clone(&token).send_token(payload)),
         Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
-        Receiver::new(REMOVE_FILES, i32::MAX, move |payload| media.as_ref().clone().remove_files(payload)),
+    ];
+    let removals = vec![Receiver::new(REMOVE_FILES, i32::MAX, move |payload| {
+        media.as_ref().clone().remove_files(payload)
+    })];
+    [
+        Lane { receivers: mails, order: Order::OldestFirst, workers: 4 },
+        // Who deletes ten thousand posts should not make others wait for the end of their one picture.
+        Lane { receivers: removals, order: Order::NewestFirst, workers: 2 },
     ]
+}
+
+impl Lane {
+    fn kinds(&self) -> Vec<&'static str> {
+        self.receivers.iter().map(|receiver| receiver.kind).collect()
+    }
 }
 
 /// Every kind of job that there is, for whoever counts them.
@@ -106,29 +139,31 @@ enum Taken {
 /// Works the jobs off, on the thread that runs it.
 pub struct Dispatcher {
     db: Data<Db>,
-    wake: Arc<Notify>,
-    receivers: Vec<Receiver>,
+    wake: Arc<Wake>,
+    lanes: [Lane; LANES],
 }
 
 impl Dispatcher {
     /// `wake` is told of new jobs.
-    pub fn new(db: Data<Db>, wake: Arc<Notify>, mails: &Arc<AccountMails>, media: &Data<Media>) -> Self {
-        Self { db, wake, receivers: receivers(mails, media) }
+    pub fn new(db: Data<Db>, wake: Arc<Wake>, mails: &Arc<AccountMails>, media: &Data<Media>) -> Self {
+        Self { db, wake, lanes: lanes(mails, media) }
     }
 
-    /// Until `stop` says so; a job that has begun is finished. A slow job holds up no more than itself.
+    /// Until `stop` says so; a job that has begun is finished. Slow jobs hold up those of their lane, and no others.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        join_all((0..AT_ONCE).map(|_| self.work(stop.clone()))).await;
+        let lanes = self.lanes.iter().zip(&self.wake.0);
+        let workers = lanes.flat_map(|(lane, wake)| (0..lane.workers).map(move |_| (lane, wake)));
+        join_all(workers.map(|(lane, wake)| self.work(lane, wake, stop.clone()))).await;
     }
 
     /// One job after another.
-    async fn work(&self, mut stop: watch::Receiver<bool>) {
+    async fn work(&self, lane: &Lane, wake: &Notify, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
-            let wait = match self.take().await {
+            let wait = match self.take(lane).await {
                 Ok(Taken::Job(job)) => {
                     // There may be more, for whoever waits.
-                    self.wake.notify_one();
-                    if self.attempt(job).await.is_ok() {
+                    wake.notify_one();
+                    if self.attempt(lane, job).await.is_ok() {
                         continue;
                     }
                     OUTAGE
@@ -138,7 +173,7 @@ impl Dispatcher {
                 Err(_) => OUTAGE,
             };
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
                 // Told to, or nobody is left who could tell.
                 _ = stop.changed() => return,
@@ -146,11 +181,12 @@ impl Dispatcher {
         }
     }
 
-    async fn take(&self) -> Result<Taken> {
-        let kinds = self.kinds();
+    async fn take(&self, lane: &Lane) -> Result<Taken> {
+        let kinds = lane.kinds();
+        let order = lane.order;
         self.db
             .run(move |conn| {
-                if let Some(job) = Job::take(conn, &kinds, LEASE)? {
+                if let Some(job) = Job::take(conn, &kinds, order, LEASE)? {
                     return Ok(Taken::Job(job));
                 }
                 let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
@@ -159,12 +195,8 @@ impl Dispatcher {
             .await
     }
 
-    fn kinds(&self) -> Vec<&'static str> {
-        self.receivers.iter().map(|receiver| receiver.kind).collect()
-    }
-
-    async fn attempt(&self, job: Job) -> Result<()> {
-        let Some(receiver) = self.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
+    async fn attempt(&self, lane: &Lane, job: Job) -> Result<()> {
+        let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
             return Ok(());
         };
         let outcome = if job.attempts > receiver.tries {

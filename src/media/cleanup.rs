@@ -1,8 +1,10 @@
 //! The clean-up: files whose rows are gone leave the store, and what foreign hands left is found.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
@@ -13,12 +15,13 @@ use super::variants::Key;
 use crate::db::Db;
 use crate::error::Error;
 use crate::events::{Failure, Outcome};
-use crate::metrics::Metrics;
 use crate::models::file::File;
 use crate::models::picture::Picture;
 
 /// Files that are removed at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 10;
+/// How long a job may take: less than somebody else waits before taking it over.
+const PATIENCE: Duration = Duration::from_secs(50);
 /// Files that are compared with the database at once.
 const BATCH: usize = 500;
 
@@ -33,29 +36,31 @@ impl Media {
     pub async fn remove_files(self, payload: Value) -> Outcome {
         let Removal { keys } =
             serde_json::from_value(payload).map_err(|error| Failure::Lasting(error.to_string()))?;
-        let asked = keys.clone();
-        // A variant may have been asked for and made again meanwhile.
-        let known = self.db.run(move |conn| Ok(File::known(conn, &asked)?)).await?;
-        let gone = keys.into_iter().filter(|key| !known.contains(key));
-        remove(&self.store, gone, &self.metrics).await.map_err(|error| {
+        let removed = tokio::time::timeout(PATIENCE, self.remove_all(&keys)).await;
+        removed.unwrap_or_else(|_| Err(Failure::Passing("the store is too slow".into()))).inspect_err(|_| {
             self.metrics.collections_failed.inc();
-            Failure::Passing(error.to_string())
         })
     }
-}
 
-async fn remove(
-    store: &Store,
-    keys: impl Iterator<Item = String>,
-    metrics: &Metrics,
-) -> Result<(), StoreError> {
-    stream::iter(keys.map(Ok))
-        .try_for_each_concurrent(AT_ONCE, |key: String| async move {
-            store.delete(&key).await?;
-            metrics.files_collected.inc();
-            Ok(())
-        })
-        .await
+    /// As many as can be removed are, whatever becomes of the others.
+    async fn remove_all(&self, keys: &[String]) -> Outcome {
+        let mut refusal = None;
+        // A variant may have been asked for and made again meanwhile, so little time should pass between look and removal.
+        for few in keys.chunks(AT_ONCE) {
+            let asked = few.to_vec();
+            let known = self.db.run(move |conn| Ok(File::known(conn, &asked)?)).await?;
+            let gone = few.iter().filter(|key| !known.contains(*key));
+            for removed in join_all(gone.map(|key| self.store.delete(key))).await {
+                match removed {
+                    Ok(()) => {
+                        self.metrics.files_collected.inc();
+                    }
+                    Err(error) => refusal = Some(error),
+                }
+            }
+        }
+        refusal.map_or(Ok(()), |error| Err(Failure::Passing(error.to_string())))
+    }
 }
 
 /// What [`Collector::look`] found.
@@ -136,7 +141,7 @@ impl Collector<'_> {
     pub async fn remove(&self, found: &Found) -> Result<(), CollectError> {
         let unused = found.unused.clone();
         self.db.transaction(move |conn| Ok(Picture::forget(conn, &unused)?)).await?;
-        for batch in found.orphans.chunks(BATCH) {
+        for batch in found.orphans.chunks(AT_ONCE) {
             // What has a row by now was made meanwhile.
             let known = self.known(batch.to_vec()).await?;
             for key in batch.iter().filter(|key| !known.contains(*key)) {

@@ -2,18 +2,24 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use lru::LruCache;
+use tokio::sync::Semaphore;
 
 use super::image::{self, Encoded, EncodingFailed, Format, Resize};
 use super::variants::Variant;
 use super::{LIMITS, MASTER_SIDE};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::workers::{Priority, Workers};
 
-/// How many files are kept ready, about 10 kB each.
+/// How many files are kept ready, most of them of some kilobytes.
 const KEPT: usize = 512;
+/// How many are queued to be drawn.
+const QUEUED: usize = 64;
+/// How long somebody waits for a place in that queue.
+const WAIT: Duration = Duration::from_secs(5);
 /// The side of a default avatar that variants are derived from, in pixels.
 const AVATAR_SIDE: u32 = 512;
 /// Of avatars.
@@ -32,6 +38,7 @@ pub const COVER_BLURHASH: &str = "LdO;6]xut6xu~pj[WBofIVfQWBWB";
 pub struct Defaults {
     /// They are drawn for anybody, so they have a queue of their own and never keep an upload waiting.
     painter: Workers,
+    places: Arc<Semaphore>,
     drawn: Arc<Mutex<LruCache<String, Bytes>>>,
 }
 
@@ -40,7 +47,8 @@ impl Defaults {
     pub fn start() -> Result<Self> {
         let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
-            painter: Workers::start("painter", 1, 64, Priority::Low).map_err(Error::internal)?,
+            painter: Workers::start("painter", 1, QUEUED, Priority::Low).map_err(Error::internal)?,
+            places: Arc::new(Semaphore::new(QUEUED)),
             drawn: Arc::new(Mutex::new(LruCache::new(kept))),
         })
     }
@@ -79,6 +87,9 @@ impl Defaults {
         if let Some(bytes) = kept {
             return Ok(bytes);
         }
+        // They wait in order of arrival, and a queue that is full refuses nobody at once.
+        let place = tokio::time::timeout(WAIT, self.places.acquire()).await;
+        let _place = place.map_err(|_| Error::unavailable(Code::Busy, 1))?.map_err(Error::internal)?;
         let bytes = Bytes::from(self.painter.run(draw).await?.map_err(Error::internal)?.bytes);
         drawn().put(key, bytes.clone());
         Ok(bytes)

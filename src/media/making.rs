@@ -4,16 +4,20 @@
 //! in `files` is claimed. Whoever finds it claimed waits for the other to end.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use diesel::PgConnection;
+use lru::LruCache;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
-use super::image::{self, Format, Limits};
+use super::image::{self, Encoded, Format, Limits};
+use super::store::StoreError;
 use super::variants::{self, Key, Purpose, Variant};
 use super::{MASTER_SIDE, Media, unavailable};
 use crate::error::{Code, Error, Result};
@@ -24,12 +28,14 @@ use crate::models::picture::Picture;
 
 /// How long whoever makes a variant has it to itself. A node that dies meanwhile holds it up for so long.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
-/// How long making it may take: less than that, or two could write it.
-const MAKING: Duration = Duration::from_secs(20);
+/// How long making it may take, and then writing it: together less than that, or two could write it.
+const MAKING: Duration = Duration::from_secs(15);
+const WRITING: Duration = Duration::from_secs(10);
 /// How long somebody waits for another to make it.
 const WAIT: Duration = Duration::from_secs(15);
-/// How often whoever waits for another node looks.
-const LOOK: Duration = Duration::from_millis(30);
+/// How long whoever waits for another node waits before looking again; it doubles with each look.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// Of pictures that we wrote ourselves.
 const KEPT: Limits = Limits { max_pixels: MASTER_SIDE as u64 * MASTER_SIDE as u64, max_side: MASTER_SIDE };
@@ -48,14 +54,38 @@ pub enum Made {
 /// A refusal, to be told to everybody who waited.
 type Outcome = Result<Made, Code>;
 
-/// The variants that are being made on this node. Clones share them.
-#[derive(Clone, Default)]
-pub(super) struct Flights(Arc<Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>>);
+/// The variants that are being made on this node, and those that just could not be. Clones share them.
+#[derive(Clone)]
+pub(super) struct Flights {
+    under_way: Arc<Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>>,
+    missing: Arc<Mutex<LruCache<String, Instant>>>,
+}
+
+/// How long it is remembered that a source is missing, so that asking again costs nothing.
+const REMEMBERED: Duration = Duration::from_secs(2);
+/// How many of them at the most.
+const MISSING: NonZeroUsize = NonZeroUsize::new(1024).expect("it is more than nothing");
+
+impl Default for Flights {
+    fn default() -> Self {
+        Self { under_way: Arc::default(), missing: Arc::new(Mutex::new(LruCache::new(MISSING))) }
+    }
+}
 
 impl Flights {
+    fn lacks_source(&self, key: &str) -> bool {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.get(key).is_some_and(|since| since.elapsed() < REMEMBERED)
+    }
+
+    fn remember_missing(&self, key: &str) {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.put(key.to_owned(), Instant::now());
+    }
+
     /// Who makes it; `Err` is where to hear what became of it, which somebody else makes.
     fn board(&self, key: &str) -> Result<watch::Sender<Option<Outcome>>, watch::Receiver<Option<Outcome>>> {
-        let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut flights = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(key) {
             return Err(flight.clone());
         }
@@ -65,7 +95,7 @@ impl Flights {
     }
 
     fn land(&self, key: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
@@ -85,6 +115,9 @@ impl Media {
     /// See to it that the variant of this key is in the store. 503 when memory stays short, or the store or the database is
     /// away.
     pub async fn make(&self, key: &str) -> Result<Made> {
+        if self.flights.lacks_source(key) {
+            return Ok(Made::SourceMissing);
+        }
         let mut landed = match self.flights.board(key) {
             Err(flight) => flight,
             Ok(flight) => {
@@ -94,6 +127,9 @@ impl Media {
                 let make = async move {
                     let _landing = Landing { flights: media.flights.clone(), key: key.clone() };
                     let outcome = media.make_once(&key).await.map_err(|error| told(&error));
+                    if outcome == Ok(Made::SourceMissing) {
+                        media.flights.remember_missing(&key);
+                    }
                     flight.send_replace(Some(outcome));
                 };
                 actix_web::rt::spawn(make.in_current_span());
@@ -107,26 +143,21 @@ impl Media {
         })
     }
 
-    /// Every variant of a picture that the settings name, with those that are there already; how many were made. For the command
-    /// line.
-    pub async fn make_all(&self, picture: &Picture) -> Result<usize> {
-        let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return Ok(0) };
-        let named = &self.uses.of(purpose).variants;
+    /// See to it that every variant of a picture that the settings name is in the store, for the command line; which of them
+    /// could not be made.
+    pub async fn make_all(&self, picture: &Picture) -> Vec<String> {
+        let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return Vec::new() };
         let formats = variants::formats(variants::format_of(&picture.key));
-        let keys: Vec<String> = named
-            .iter()
-            .flat_map(|variant| formats.map(|format| variants::key_of(&picture.key, &variant.name, format)))
-            .collect();
-        let asked = keys.clone();
-        let known = self.db.run(move |conn| Ok(File::known(conn, &asked)?)).await?;
-        let mut made = 0;
-        for key in keys.into_iter().filter(|key| !known.contains(key)) {
-            match self.make(&key).await? {
-                Made::Yes => made += 1,
-                Made::Unknown | Made::SourceMissing => {}
+        let mut failed = Vec::new();
+        for variant in &self.uses.of(purpose).variants {
+            for format in formats {
+                let key = variants::key_of(&picture.key, &variant.name, format);
+                if !matches!(self.make(&key).await, Ok(Made::Yes)) {
+                    failed.push(key);
+                }
             }
         }
-        Ok(made)
+        failed
     }
 
     async fn make_once(&self, key: &str) -> Result<Made> {
@@ -135,31 +166,34 @@ impl Media {
         let uses = [&self.uses.avatar, &self.uses.cover];
         let purposes: Vec<&'static str> =
             uses.iter().filter(|of| of.variant(name).is_some()).map(|of| of.purpose.as_str()).collect();
+        let originals = parsed.originals();
         if purposes.is_empty() {
             return Ok(Made::Unknown);
         }
-        let give_up_at = Instant::now() + WAIT;
-        let mut vanished = None;
+        let find = move |conn: &mut PgConnection| Ok(Picture::find(conn, &originals, &purposes)?);
+        let Some(source) = self.db.run(find).await? else { return Ok(Made::Unknown) };
+        let purpose: Option<Purpose> = source.purpose.parse().ok();
+        let Some(variant) = purpose.and_then(|purpose| self.uses.of(purpose).variant(name)) else {
+            return Ok(Made::Unknown);
+        };
+        let (give_up_at, mut look, mut vanished) = (Instant::now() + WAIT, FIRST_LOOK, None);
         while Instant::now() < give_up_at {
-            let (owned, originals, purposes) = (key.to_owned(), parsed.originals(), purposes.clone());
-            let claim = move |conn: &mut diesel::PgConnection| {
-                Ok(File::claim(conn, &owned, &originals, &purposes, vanished, LEASE)?)
-            };
+            let (owned, original) = (key.to_owned(), source.key.clone());
+            let claim =
+                move |conn: &mut PgConnection| Ok(File::claim(conn, &owned, &original, vanished, LEASE)?);
             match self.db.transaction(claim).await? {
                 Claim::NoPicture => return Ok(Made::Unknown),
-                Claim::Taken => sleep(LOOK).await,
+                Claim::Taken => {
+                    sleep(look).await;
+                    look = (look * 2).min(LAST_LOOK);
+                }
                 Claim::Stored(at) => {
                     if self.store.exists(key).await.map_err(|error| unavailable(&error))? {
                         return Ok(Made::Yes);
                     }
                     vanished = Some(at);
                 }
-                Claim::Mine(source) => {
-                    let purpose: Option<Purpose> = source.purpose.parse().ok();
-                    let variant = purpose.and_then(|purpose| self.uses.of(purpose).variant(name));
-                    let Some(variant) = variant else { return Ok(Made::Unknown) };
-                    return self.make_claimed(key, parsed.format, &source, variant).await;
-                }
+                Claim::Mine => return self.make_claimed(key, parsed.format, &source, variant).await,
             }
         }
         Err(Error::unavailable(Code::Busy, 1))
@@ -173,36 +207,49 @@ impl Media {
         source: &Picture,
         variant: &Variant,
     ) -> Result<Made> {
-        let made = timeout(MAKING, self.write_variant(key, format, source, variant)).await;
-        let made = made.unwrap_or_else(|_| Err(Error::unavailable(Code::Busy, 1)));
         let owned = key.to_owned();
-        if !matches!(made, Ok(Made::Yes)) {
-            self.db.transaction(move |conn| Ok(File::release(conn, &owned)?)).await?;
-            return made;
+        let encoded = match timeout(MAKING, self.encode_variant(format, source, variant)).await {
+            Ok(Ok(Some(encoded))) => encoded,
+            failed => {
+                self.db.transaction(move |conn| Ok(File::release(conn, &owned)?)).await?;
+                return match failed {
+                    Ok(Ok(_)) => Ok(Made::SourceMissing),
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(Error::unavailable(Code::Busy, 1)),
+                };
+            }
+        };
+        let written = timeout(WRITING, self.write_variant(key, encoded)).await;
+        if !matches!(written, Ok(Ok(()))) {
+            let had_row = self.db.transaction(move |conn| Ok(File::abandon(conn, &owned)?)).await?;
+            return match written {
+                // Its files are being removed: that is what was in the way.
+                _ if !had_row => Ok(Made::Unknown),
+                Ok(Err(error)) => Err(unavailable(&error)),
+                _ => Err(Error::unavailable(Code::StoreUnavailable, 5)),
+            };
         }
         self.metrics.variants_made.inc();
-        let is_kept = self
-            .db
-            .transaction(move |conn| {
-                let is_kept = File::stored(conn, &owned)?;
-                if !is_kept {
-                    // The picture was removed meanwhile, and its files with it, but this one came later.
-                    let payload = json!({ "keys": [owned] });
-                    NewJob { kind: REMOVE_FILES, payload, user_id: None }.insert(conn)?;
-                }
-                Ok(is_kept)
-            })
-            .await?;
+        let confirm = move |conn: &mut PgConnection| {
+            let is_kept = File::stored(conn, &owned)?;
+            if !is_kept {
+                // The picture was removed meanwhile, and its files with it, but this one came later.
+                let payload = json!({ "keys": [owned] });
+                NewJob { kind: REMOVE_FILES, payload, user_id: None }.insert(conn)?;
+            }
+            Ok(is_kept)
+        };
+        let is_kept = self.db.transaction(confirm).await?;
         Ok(if is_kept { Made::Yes } else { Made::Unknown })
     }
 
-    async fn write_variant(
+    /// `None` where the picture's own file is gone, or is no picture any more.
+    async fn encode_variant(
         &self,
-        key: &str,
         format: Format,
         source: &Picture,
         variant: &Variant,
-    ) -> Result<Made> {
+    ) -> Result<Option<Encoded>> {
         let side = |side: i32| u64::from(side.unsigned_abs());
         let (length, pixels) = (source.bytes.unsigned_abs(), side(source.width) * side(source.height));
         let share = self.budget.reserve(length + image::memory_of_kept(pixels)).await?;
@@ -214,17 +261,20 @@ impl Media {
             drop(share);
             encoded
         };
-        let Some(encoded) = self.workers.run(encode).await?.map_err(Error::internal)? else {
+        let encoded = self.workers.run(encode).await?.map_err(Error::internal)?;
+        if encoded.is_none() {
             tracing::error!(
                 key = source.key,
-                "a picture's file is gone from the store, or is no picture any more"
+                "a picture's file is gone from the store, or no picture any more"
             );
-            return Ok(Made::SourceMissing);
-        };
-        self.store.put(key, encoded.bytes.into(), format).await.map_err(|error| unavailable(&error))?;
+        }
+        Ok(encoded)
+    }
+
+    async fn write_variant(&self, key: &str, encoded: Encoded) -> Result<(), StoreError> {
+        self.store.put(key, encoded.bytes.into(), encoded.format).await?;
         // Whoever had the claim before may have died over it.
-        self.store.tidy(key).await.map_err(|error| unavailable(&error))?;
-        Ok(Made::Yes)
+        self.store.tidy(key).await
     }
 }
 

@@ -3,10 +3,12 @@
 //! A hundred clients who send ten megabytes each take a few megabytes of memory. The file is unlinked when it is made, so it goes
 //! with the program, however that ends.
 
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Result, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -16,56 +18,73 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{self, Code, Error};
 
-/// What is kept in memory, in bytes: the text parts of any form.
+/// What is kept in memory of an upload, in bytes: the texts of most forms.
 const IN_MEMORY: usize = 64 << 10;
 
 /// Where what comes is kept, and for how many at once: each may take as much of the disk as an upload may have.
 pub struct Spools {
     folder: PathBuf,
     free: Arc<Semaphore>,
+    /// A quarter for each user, so that nobody keeps all others from uploading.
+    each: usize,
+    users: Mutex<HashMap<i64, Weak<Semaphore>>>,
 }
+
+/// Of the user, and of all.
+type Permits = Arc<(OwnedSemaphorePermit, OwnedSemaphorePermit)>;
 
 /// How long somebody waits for others to have uploaded.
 const WAIT: Duration = Duration::from_secs(10);
 
 impl Spools {
-    /// For `at_once` uploads, in `folder`.
+    /// For `at_once` uploads, in `folder`; a quarter of them for one user.
     pub fn new(folder: PathBuf, at_once: u32) -> Self {
-        Self { folder, free: Arc::new(Semaphore::new(at_once as usize)) }
+        let at_once = at_once as usize;
+        let each = at_once.div_ceil(4);
+        Self { folder, free: Arc::new(Semaphore::new(at_once)), each, users: Mutex::default() }
     }
 
-    /// Room for an upload, as long as any of what it held is held; 503 `busy` where too many others have not ended.
-    pub async fn room(&self) -> error::Result<Room<'_>> {
-        let permit = tokio::time::timeout(WAIT, Arc::clone(&self.free).acquire_owned()).await;
-        let permit = permit.map_err(|_| Error::unavailable(Code::Busy, 5))?.map_err(Error::internal)?;
-        Ok(Room { folder: &self.folder, permit: Arc::new(permit) })
+    /// Room for an upload of a user, as long as any of what it held is held; 503 `busy` where too many others have not ended.
+    pub async fn room(&self, user: Option<i64>) -> error::Result<Room<'_>> {
+        let own = self.own(user.unwrap_or_default());
+        let free = Arc::clone(&self.free);
+        let both = async { own.acquire_owned().await.ok().zip(free.acquire_owned().await.ok()) };
+        let both = tokio::time::timeout(WAIT, both).await.map_err(|_| Error::unavailable(Code::Busy, 5))?;
+        let permits = Arc::new(both.ok_or_else(|| Error::internal("a semaphore is closed"))?);
+        Ok(Room { folder: &self.folder, permits, memory: Cell::new(IN_MEMORY) })
+    }
+
+    /// The user's share of the room, shared by all uploads of the user that are under way.
+    fn own(&self, user: i64) -> Arc<Semaphore> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = users.get(&user).and_then(Weak::upgrade) {
+            return own;
+        }
+        users.retain(|_, own| own.strong_count() > 0);
+        let own = Arc::new(Semaphore::new(self.each));
+        users.insert(user, Arc::downgrade(&own));
+        own
     }
 }
 
 /// Room for an upload.
 pub struct Room<'a> {
     folder: &'a Path,
-    permit: Arc<OwnedSemaphorePermit>,
+    permits: Permits,
+    /// Bytes that may still be kept in memory, for all of its parts together.
+    memory: Cell<usize>,
 }
 
 impl Room<'_> {
     /// For one part of it.
     pub fn spool(&self) -> Spool<'_> {
-        Spool {
-            folder: self.folder,
-            permit: Arc::clone(&self.permit),
-            start: BytesMut::new(),
-            file: None,
-            length: 0,
-            digest: Context::new(&SHA256),
-        }
+        Spool { room: self, start: BytesMut::new(), file: None, length: 0, digest: Context::new(&SHA256) }
     }
 }
 
 /// Takes bytes in.
 pub struct Spool<'a> {
-    folder: &'a Path,
-    permit: Arc<OwnedSemaphorePermit>,
+    room: &'a Room<'a>,
     start: BytesMut,
     file: Option<tokio::fs::File>,
     length: usize,
@@ -79,7 +98,7 @@ pub struct Spooled {
     length: usize,
     digest: [u8; 32],
     /// Held as long as the file is.
-    _permit: Arc<OwnedSemaphorePermit>,
+    _permits: Permits,
 }
 
 #[derive(Debug)]
@@ -102,13 +121,19 @@ impl Spool<'_> {
         if let Some(file) = &mut self.file {
             return file.write_all(chunk).await;
         }
-        self.start.extend_from_slice(chunk);
-        if self.start.len() > IN_MEMORY {
-            let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(self.folder)?);
-            file.set_max_buf_size(IN_MEMORY);
-            file.write_all(&std::mem::take(&mut self.start)).await?;
-            self.file = Some(file);
+        let memory = &self.room.memory;
+        if chunk.len() <= memory.get() {
+            memory.set(memory.get() - chunk.len());
+            self.start.extend_from_slice(chunk);
+            return Ok(());
         }
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(self.room.folder)?);
+        file.set_max_buf_size(IN_MEMORY);
+        let start = std::mem::take(&mut self.start);
+        memory.set(memory.get() + start.len());
+        file.write_all(&start).await?;
+        file.write_all(chunk).await?;
+        self.file = Some(file);
         Ok(())
     }
 
@@ -123,7 +148,7 @@ impl Spool<'_> {
         };
         let mut digest = [0; 32];
         digest.copy_from_slice(self.digest.finish().as_ref());
-        Ok(Spooled { content, length: self.length, digest, _permit: self.permit })
+        Ok(Spooled { content, length: self.length, digest, _permits: Arc::clone(&self.room.permits) })
     }
 }
 
@@ -164,11 +189,35 @@ mod tests {
     #[actix_web::test]
     async fn who_finds_no_room_waits_for_it() {
         let spools = Spools::new(PathBuf::new(), 1);
-        let spooled = spools.room().await.expect("room").spool().finish().await.expect("nothing");
+        let spooled = spools.room(Some(1)).await.expect("room").spool().finish().await.expect("nothing");
         let soon = Duration::from_millis(20);
-        assert!(tokio::time::timeout(soon, spools.room()).await.is_err());
+        assert!(tokio::time::timeout(soon, spools.room(Some(1))).await.is_err());
         drop(spooled);
-        assert!(tokio::time::timeout(WAIT, spools.room()).await.is_ok_and(|room| room.is_ok()));
+        assert!(tokio::time::timeout(WAIT, spools.room(Some(1))).await.is_ok_and(|room| room.is_ok()));
+    }
+
+    #[actix_web::test]
+    async fn nobody_takes_all_the_room() {
+        let spools = Spools::new(PathBuf::new(), 8);
+        let _own = (spools.room(Some(1)).await.expect("room"), spools.room(Some(1)).await.expect("room"));
+        let soon = Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, spools.room(Some(1))).await.is_err());
+        assert!(tokio::time::timeout(soon, spools.room(Some(2))).await.is_ok());
+    }
+
+    #[actix_web::test]
+    async fn the_parts_of_an_upload_share_its_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spools = Spools::new(folder.path().to_owned(), 1);
+        let room = spools.room(None).await.expect("room");
+        let mut kept = Vec::new();
+        for _ in 0..31 {
+            let mut spool = room.spool();
+            spool.push(&vec![7; IN_MEMORY - 1]).await.expect("a disk");
+            kept.push(spool.finish().await.expect("a disk"));
+        }
+        let in_memory = kept.iter().filter(|part| matches!(part.content, Content::Memory(_))).count();
+        assert_eq!(in_memory, 1);
     }
 
     #[actix_web::test]
@@ -177,13 +226,16 @@ mod tests {
         let spools = Spools::new(folder.path().to_owned(), 1);
         for length in [0, 1, IN_MEMORY, IN_MEMORY + 1, 1_000_000] {
             let bytes: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
-            let room = spools.room().await.expect("room");
+            let room = spools.room(Some(1)).await.expect("room");
             let mut spool = room.spool();
             for chunk in bytes.chunks(7777) {
                 spool.push(chunk).await.expect("a disk");
             }
             let mut spooled = spool.finish().await.expect("a disk");
-            assert_eq!(matches!(spooled.content, Content::Memory(_)), length <= IN_MEMORY);
+            assert_eq!(
+                matches!(spooled.content, Content::Memory(_)),
+                length <= 7777 * (IN_MEMORY / 7777) || length <= IN_MEMORY
+            );
             assert_eq!((spooled.len(), spooled.is_empty()), (length, length == 0));
             for _ in 0..2 {
                 assert_eq!(spooled.read().expect("a file"), bytes, "{length}");

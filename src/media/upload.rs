@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::PgConnection;
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::image::{self, Encoded, Rejected};
 use super::spool::Spooled;
@@ -45,6 +46,8 @@ struct Rendered {
     master: Encoded,
     blurhash: String,
     variants: Vec<(String, Encoded)>,
+    /// Of the memory, as much as the files take, until they are written.
+    share: OwnedSemaphorePermit,
 }
 
 impl Media {
@@ -69,7 +72,9 @@ impl Media {
         let stored = named(&rendered, self.uses.of(purpose))?;
         let (keys, lease) = (stored.keys.clone(), delta(self.upload_lease));
         self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
-        let done = match self.write(&stored, rendered).await {
+        let written = self.write(&stored, rendered).await;
+        let is_written = written.is_ok();
+        let done = match written {
             Ok(()) => {
                 let stored = stored.clone();
                 self.db.transaction(move |conn| work(conn, &stored)).await
@@ -77,7 +82,7 @@ impl Media {
             Err(error) => Err(error),
         };
         if done.is_err() || !stored.is_used.load(Ordering::Acquire) {
-            self.give_up(stored.keys).await;
+            self.give_up(stored.keys, is_written).await;
         }
         done
     }
@@ -98,14 +103,14 @@ impl Media {
         let share = self.budget.reserve(header.memory() + length).await?;
         let uses = Arc::clone(&self.uses);
         let rendered = self.workers.run(move || {
-            let rendered = read(&mut content).and_then(|bytes| render(&bytes, part, uses.of(purpose)));
-            drop(share);
-            rendered
+            let bytes = read(&mut content)?;
+            render(&bytes, part, uses.of(purpose), share)
         });
         rendered.await?
     }
 
     async fn write(&self, stored: &Stored, rendered: Rendered) -> Result<()> {
+        let _share = rendered.share;
         let files =
             std::iter::once(rendered.master).chain(rendered.variants.into_iter().map(|(_, file)| file));
         let write = async {
@@ -114,15 +119,16 @@ impl Media {
             }
             Ok::<(), StoreError>(())
         };
-        match tokio::time::timeout(self.upload_lease, write).await {
+        // Well before the lease is over, so that nothing is written that was swept away.
+        match tokio::time::timeout(self.upload_lease / 2, write).await {
             Ok(written) => written.map_err(|error| unavailable(&error)),
             Err(_) => Err(Error::unavailable(Code::StoreUnavailable, 5)),
         }
     }
 
     /// What does not work now, because the database is away, works when the files' time is up.
-    async fn give_up(&self, keys: Vec<String>) {
-        let given_up = self.db.transaction(move |conn| Ok(File::give_up(conn, &keys)?)).await;
+    async fn give_up(&self, keys: Vec<String>, is_written: bool) {
+        let given_up = self.db.transaction(move |conn| Ok(File::give_up(conn, &keys, is_written)?)).await;
         if let Err(error) = given_up {
             tracing::warn!(cause = %error, "an upload that failed is removed later");
         }
@@ -150,7 +156,7 @@ fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
     Ok(Stored { picture, keys, is_used: Arc::default() })
 }
 
-fn render(bytes: &[u8], part: &str, of: &Use) -> Result<Rendered> {
+fn render(bytes: &[u8], part: &str, of: &Use, mut share: OwnedSemaphorePermit) -> Result<Rendered> {
     let picture = image::decode(bytes, &LIMITS, MASTER_SIDE).map_err(|rejected| refusal(&rejected, part))?;
     let master = picture.encode(picture.plain_format()).map_err(Error::internal)?;
     let mut files = Vec::new();
@@ -160,7 +166,10 @@ fn render(bytes: &[u8], part: &str, of: &Use) -> Result<Rendered> {
             files.push((variant.name.clone(), resized.encode(format).map_err(Error::internal)?));
         }
     }
-    Ok(Rendered { blurhash: picture.blurhash(), master, variants: files })
+    let length = master.bytes.len() + files.iter().map(|(_, file)| file.bytes.len()).sum::<usize>();
+    let kept = share.split(length.div_ceil(1 << 20).min(share.num_permits()));
+    let share = kept.ok_or_else(|| Error::internal("a permit is smaller than itself"))?;
+    Ok(Rendered { blurhash: picture.blurhash(), master, variants: files, share })
 }
 
 fn refusal(rejected: &Rejected, part: &str) -> Error {

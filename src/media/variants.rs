@@ -5,7 +5,7 @@
 
 use std::str::FromStr;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 
 use super::image::{Format, Resize};
 use crate::config::{self, AtUpload};
@@ -51,9 +51,9 @@ impl FromStr for Purpose {
 pub struct Folder(pub(crate) String);
 
 impl Folder {
-    /// Today's.
-    pub fn today(&self) -> String {
-        Utc::now().format(&self.0).to_string()
+    /// Of this time.
+    pub fn at(&self, time: DateTime<Utc>) -> String {
+        time.format(&self.0).to_string()
     }
 }
 
@@ -158,7 +158,7 @@ impl Use {
 
     /// `avatars/2026/11/20/<128 random bits>.jpg`: never from the client's file name, never used twice.
     pub fn new_key(&self, format: Format) -> String {
-        format!("{}/{}.{}", self.folder.today(), uuid::Uuid::new_v4().simple(), format.extension())
+        format!("{}/{}.{}", self.folder.at(Utc::now()), uuid::Uuid::new_v4().simple(), format.extension())
     }
 }
 

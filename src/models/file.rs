@@ -8,14 +8,13 @@ use diesel::sql_types::{Array, Interval, Nullable, Text, Timestamptz};
 use std::collections::HashSet;
 
 use super::delete_some;
-use super::picture::Picture;
 use crate::schema::files;
 
 /// What becomes of somebody who wants to write a variant.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is the caller's to write, from this picture.
-    Mine(Picture),
+    /// It is the caller's to write.
+    Mine,
     /// Somebody else writes it.
     Taken,
     /// It is in the store since then.
@@ -50,11 +49,13 @@ impl File {
         Ok(confirmed == keys.len())
     }
 
-    /// What was announced is not wanted any more, and nobody writes it any more: remove it now. What was confirmed meanwhile
-    /// stays.
-    pub fn give_up(conn: &mut PgConnection, keys: &[String]) -> QueryResult<()> {
+    /// What was announced is not wanted any more: remove it now. What was confirmed meanwhile stays. Unless the writing has
+    /// ended for sure, a file may still come: it is removed once more when the lease is over.
+    pub fn give_up(conn: &mut PgConnection, keys: &[String], is_written: bool) -> QueryResult<()> {
         let announced = || files::table.filter(files::key.eq_any(keys).and(files::picture_key.is_null()));
-        diesel::update(announced()).set(files::claimed_until.eq(now)).execute(conn)?;
+        if is_written {
+            diesel::update(announced()).set(files::claimed_until.eq(now)).execute(conn)?;
+        }
         diesel::delete(announced()).execute(conn).map(drop)
     }
 
@@ -62,32 +63,23 @@ impl File {
     pub fn claim(
         conn: &mut PgConnection,
         key: &str,
-        originals: &[String],
-        purposes: &[&str],
+        picture: &str,
         vanished: Option<DateTime<Utc>>,
         lease: TimeDelta,
     ) -> QueryResult<Claim> {
-        #[derive(QueryableByName)]
-        struct Claimed {
-            #[diesel(sql_type = Text)]
-            picture_key: String,
-        }
-        let claimed: Option<Claimed> = diesel::sql_query(
+        let claimed = diesel::sql_query(
             "INSERT INTO files AS f (key, picture_key, claimed_until)
-             SELECT $1, p.key, now() + $2 FROM pictures p WHERE p.key = ANY ($3) AND p.purpose = ANY ($4)
+             SELECT $1, p.key, now() + $2 FROM pictures p WHERE p.key = $3 FOR KEY SHARE
              ON CONFLICT (key) DO UPDATE SET stored_at = NULL, claimed_until = excluded.claimed_until
-                 WHERE (f.stored_at IS NULL AND f.claimed_until <= now()) OR f.stored_at = $5
-             RETURNING f.picture_key",
+                 WHERE (f.stored_at IS NULL AND f.claimed_until <= now()) OR f.stored_at = $4",
         )
         .bind::<Text, _>(key)
         .bind::<Interval, _>(lease)
-        .bind::<Array<Text>, _>(originals)
-        .bind::<Array<Text>, _>(purposes)
+        .bind::<Text, _>(picture)
         .bind::<Nullable<Timestamptz>, _>(vanished)
-        .get_result(conn)
-        .optional()?;
-        if let Some(Claimed { picture_key }) = claimed {
-            return Picture::find(conn, &picture_key).map(Claim::Mine);
+        .execute(conn)?;
+        if claimed == 1 {
+            return Ok(Claim::Mine);
         }
         let stored = files::table.find(key).select(files::stored_at).first::<Option<DateTime<Utc>>>(conn);
         Ok(match stored.optional()? {
@@ -104,7 +96,14 @@ impl File {
         Ok(updated == 1)
     }
 
-    /// Whoever claimed it does not write it after all, so the next one may.
+    /// Writing it failed, so it may be there or still come: removed now, and when the claim is over. Whether its row was still
+    /// there: if not, its picture was removed meanwhile.
+    pub fn abandon(conn: &mut PgConnection, key: &str) -> QueryResult<bool> {
+        let unstored = files::table.find(key).filter(files::stored_at.is_null());
+        Ok(diesel::delete(unstored).execute(conn)? == 1)
+    }
+
+    /// Whoever claimed it has not begun to write it, so the next one may.
     pub fn release(conn: &mut PgConnection, key: &str) -> QueryResult<()> {
         diesel::update(files::table.find(key).filter(files::stored_at.is_null()))
             .set(files::claimed_until.eq(now))

@@ -37,6 +37,15 @@ pub struct JobCount {
     pub failed: i64,
 }
 
+/// Which of the jobs that are due comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// As they came.
+    OldestFirst,
+    /// The other way round: a backlog holds nobody up who came after it.
+    NewestFirst,
+}
+
 /// What it takes to have something done.
 #[derive(Insertable, Debug)]
 #[diesel(table_name = jobs)]
@@ -57,17 +66,28 @@ impl NewJob {
 }
 
 impl Job {
-    /// Take the job of these kinds that is due for the longest time. It is due again after `lease`, in case that this node dies;
-    /// nodes that take at once take different ones.
-    pub fn take(conn: &mut PgConnection, kinds: &[&str], lease: TimeDelta) -> QueryResult<Option<Self>> {
-        diesel::sql_query(
+    /// Take a job of these kinds that is due: the one that is for the longest time, or for the shortest. It is due again after
+    /// `lease`, in case that this node dies; nodes that take at once take different ones.
+    pub fn take(
+        conn: &mut PgConnection,
+        kinds: &[&str],
+        order: Order,
+        lease: TimeDelta,
+    ) -> QueryResult<Option<Self>> {
+        // `=`, so that the inner statement is run once, whatever the planner believes to know: within `IN`, on a table
+        // that it takes for empty, it runs it per row, and all of them are taken.
+        diesel::sql_query(format!(
             "UPDATE jobs SET attempts = attempts + 1, due_at = now() + $1
-             WHERE id IN (
+             WHERE id = (
                  SELECT id FROM jobs WHERE failed_at IS NULL AND due_at <= now() AND kind = ANY ($2)
-                 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+                 ORDER BY {} LIMIT 1 FOR UPDATE SKIP LOCKED
              )
              RETURNING id, kind, payload, attempts",
-        )
+            match order {
+                Order::OldestFirst => "due_at, id",
+                Order::NewestFirst => "due_at DESC, id DESC",
+            }
+        ))
         .bind::<Interval, _>(lease)
         .bind::<Array<Text>, _>(kinds)
         .get_result(conn)

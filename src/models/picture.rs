@@ -75,8 +75,12 @@ impl Picture {
         pictures::table.count().get_result(conn)
     }
 
-    /// By its key.
-    pub fn find(conn: &mut PgConnection, key: &str) -> QueryResult<Self> {
-        pictures::table.find(key).select(Self::as_select()).first(conn)
+    /// The one under any of these keys, if it is for one of these purposes.
+    pub fn find(conn: &mut PgConnection, keys: &[String], purposes: &[&str]) -> QueryResult<Option<Self>> {
+        pictures::table
+            .filter(pictures::key.eq_any(keys).and(pictures::purpose.eq_any(purposes)))
+            .select(Self::as_select())
+            .first(conn)
+            .optional()
     }
 }

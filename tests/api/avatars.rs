@@ -290,6 +290,9 @@ async fn an_img_tag_needs_no_json() {
         let default = app.guest().get(path).await;
         assert_eq!(default.status, "302 Found");
         assert_eq!(default.header("cache-control"), "max-age=60");
+        // Or a shared cache would send everybody to what one of them can show.
+        let varies = default.header("vary").to_lowercase();
+        assert!(varies.split(", ").any(|name| name == "accept"), "{varies}");
         assert!(default.header("location").ends_with("/media/default-avatars/ana/128.jpg"), "{default:?}");
         assert_eq!(app.guest().get(&format!("{path}?d=404")).await.refusal(), "404 not_found");
         ana.upload(AVATAR, "avatar", pictures::jpeg(40, 40)).await;

@@ -136,6 +136,8 @@ async fn a_variant_that_vanished_is_made_again_and_a_source_that_vanished_is_tol
         );
         assert_eq!(app.guest().get(&url).await.status, "200 OK", "what is there is served");
         std::fs::write(on_disk(&original), &kept).expect("a file");
+        // So long it is remembered.
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
     assert_snapshot!(app.guest().get(&missing).await.status, @"200 OK");
     agrees(&app, 5).await;
@@ -283,6 +285,26 @@ async fn a_store_that_does_not_delete_is_asked_until_it_does() {
     assert!(metrics.contains("plaza_file_collections_failed_total 1"), "{metrics}");
     app.bucket().answer(Answers::Well);
     app.sql("UPDATE jobs SET due_at = now()");
+    agrees(&app, 0).await;
+}
+
+#[actix_web::test]
+async fn a_file_that_cannot_be_removed_keeps_no_other() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    let url = ana.upload(AVATAR, "avatar", pictures::jpeg(40, 30)).await.text("/avatar/url");
+    let original = app.media().join(url.split_once("/media/").expect("a file").1);
+    // A folder of this name is no file that could be removed.
+    std::fs::remove_file(&original).expect("the original");
+    std::fs::create_dir_all(original.join("in/the/way")).expect("a folder");
+    std::fs::write(original.join("in/the/way/file"), "").expect("a file");
+    ana.delete(AVATAR).await;
+    app.eventually("the others are gone", || app.files().len() == 1).await;
+    app.eventually("it is tried again", || {
+        app.count("jobs WHERE last_error IS NOT NULL AND attempts > 0") == 1
+    })
+    .await;
+    std::fs::remove_dir_all(&original).expect("the folder");
     agrees(&app, 0).await;
 }
 

@@ -52,6 +52,23 @@ async fn what_is_rolled_back_sends_nothing_and_who_is_deleted_gets_nothing() {
 }
 
 #[actix_web::test]
+async fn a_job_is_taken_alone_whatever_the_planner_knows() {
+    let app = TestApp::new().await;
+    for number in 0..20 {
+        let picture = crate::pictures::jpeg(20, 20);
+        let client = app.member(&format!("user{number}"));
+        let answer = client.upload("/api/v1/profiles/me/avatar", "avatar", picture).await;
+        assert_eq!(answer.status, "200 OK");
+    }
+    // The usual state of an outbox; for an empty table other plans look good.
+    app.sql("ANALYZE jobs");
+    app.sql("UPDATE profiles SET avatar_key = NULL");
+    // One that is taken and not done comes up again after a minute.
+    app.idle().await;
+    assert_eq!((app.files(), app.count("files")), (Vec::new(), 0));
+}
+
+#[actix_web::test]
 async fn nodes_share_the_work_and_send_nothing_twice() {
     let smtp = SmtpServer::start();
     let url = smtp.url();

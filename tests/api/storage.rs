@@ -87,6 +87,8 @@ async fn a_store_that_is_away_costs_uploads_only_and_changes_nothing() {
         let part = app.guest().get_with(&url, "range", "bytes=0-9").await;
         assert_eq!(part.refusal(), "503 store_unavailable");
         assert_eq!(ana.get("/api/v1/profiles/me").await.at("/avatar"), before);
+        // The store may yet do what it was asked, so it is asked once more to remove it when that must have ended.
+        assert_eq!(app.count("jobs WHERE due_at > now() + interval '5 minutes'"), 1);
         app.bucket().answer(Answers::Well);
         // What was announced is taken back when the store answers again, and somebody tries.
         app.sql("UPDATE jobs SET due_at = now()");

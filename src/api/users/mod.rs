@@ -390,7 +390,7 @@ pub async fn delete_user(
     settings: Data<Accounts>,
 ) -> Result<Json<Deleted>> {
     let (id, deleted) = db
-        .transaction(move |conn| {
+        .long_transaction(move |conn| {
             let staff = user::User::lock_staff(conn)?;
             // Posts before their users, as whoever changes a post locks them.
             Post::lock_all_of(conn, &name.0)?;

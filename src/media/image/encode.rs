@@ -15,6 +15,8 @@ use super::{Format, Picture};
 
 const JPEG_QUALITY: u8 = 82;
 const WEBP_QUALITY: f32 = 80.0;
+/// Bytes above which a PNG is compressed harder.
+const LARGE_PNG: usize = 4 << 20;
 const PNG_CHUNK: usize = 256 << 10;
 
 /// A file's content.
@@ -81,13 +83,24 @@ impl Picture {
         Ok(bytes)
     }
 
+    /// Quickly; but what does not become much smaller so is given the time that it takes. A small file can be made to decode to
+    /// pixels that only look like noise, and everybody who shows it would pay.
     fn png(&self) -> Result<Vec<u8>, String> {
+        let bytes = self.png_at(::png::Compression::Fast)?;
+        if bytes.len() <= LARGE_PNG {
+            return Ok(bytes);
+        }
+        drop(bytes);
+        self.png_at(::png::Compression::Balanced)
+    }
+
+    fn png_at(&self, compression: ::png::Compression) -> Result<Vec<u8>, String> {
         // More than noise needs: growing by doubling would reserve twice as much, while pages that stay empty cost nothing.
         let mut bytes = Vec::with_capacity(self.pixels().len() / 4 * 5);
         let mut png = ::png::Encoder::new(&mut bytes, self.width(), self.height());
         png.set_color(if self.has_alpha() { ::png::ColorType::Rgba } else { ::png::ColorType::Rgb });
         png.set_depth(::png::BitDepth::Eight);
-        png.set_compression(::png::Compression::Fast);
+        png.set_compression(compression);
         png.set_filter(::png::Filter::Adaptive);
         // Chunk by chunk: whole, the encoder would hold the compressed picture twice.
         let written = png.write_header().and_then(|mut header| {

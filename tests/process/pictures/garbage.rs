@@ -78,6 +78,48 @@ fn garbage_in_a_bucket_is_collected_as_in_a_folder() {
     plaza.stop();
 }
 
+#[test]
+fn a_database_that_knows_no_picture_is_asked_about_before_a_store_is_emptied() {
+    let place = Place::new();
+    litter(&place.media());
+    let before = files_below(&place.media());
+    let rehearsed = Output::of(gc(&place, &["--dry-run"])).succeeded();
+    assert!(rehearsed.contains(&format!("would remove {ORPHAN}\n")), "{rehearsed}");
+    let refused = Output::of(gc(&place, &[]));
+    assert!(refused.code == Some(1) && refused.err.contains("--empty-database"), "{refused:?}");
+    assert_eq!(files_below(&place.media()), before, "nothing is removed");
+    Output::of(gc(&place, &["--empty-database"])).succeeded();
+    assert_eq!(files_below(&place.media()), ["covers/nocover.png", "readme.txt"]);
+}
+
+#[test]
+fn every_variant_that_is_missing_is_made_at_the_word_of_command() {
+    let place = Place::new();
+    let plaza = place.serve();
+    let ana = plaza.client().registered("ana");
+    lose_a_variant(&ana, &place.media());
+    let make = || Output::of(place.command(["media", "make"]));
+    assert!(make().succeeded().contains("made 8 variants of 1 pictures, 0 failed"));
+    assert!(make().succeeded().contains("made 0 variants of 1 pictures, 0 failed"));
+    assert!(
+        Output::of(gc(&place, &[]))
+            .succeeded()
+            .contains("11 files are in use, 0 are not Plaza's, 0 are missing")
+    );
+    let original =
+        files_below(&place.media()).into_iter().find(|key| !key.contains('_')).expect("an original");
+    fs::remove_file(place.media().join(&original)).expect("it is there");
+    fs::remove_file(place.media().join(original.replace(".jpg", "_32.webp"))).expect("it is there");
+    let failed = make();
+    assert!(
+        failed.code == Some(1) && failed.out.contains("0 variants of 1 pictures, 1 failed"),
+        "{failed:?}"
+    );
+    let told = Output::of(gc(&place, &[]));
+    assert!(told.code == Some(1) && told.out.contains(&format!("missing {original}\n")), "{told:?}");
+    plaza.stop();
+}
+
 /// Uploads beside which garbage is collected.
 const ENOUGH: usize = 400;
 
