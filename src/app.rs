@@ -265,7 +265,7 @@ impl App {
 
 /// The pictures, and what they are like. Blocks: it makes the folders that are written to.
 fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Media>, Arc<Uses>)> {
-    let uses = Arc::new(Uses::new(&config.pictures).map_err(Error::internal)?);
+    let uses = Arc::new(config.pictures.uses().map_err(Error::internal)?);
     std::fs::create_dir_all(&config.data_dir).map_err(Error::internal)?;
     let store =
         Store::open(&config.store, &config.aws, metrics.store_requests.clone()).map_err(Error::internal)?;

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::db::{Db, migrations};
 use crate::events::mail::Mailer;
 use crate::media::store::Store;
-use crate::media::variants::{Use, Uses};
+use crate::media::variants::Use;
 
 /// Oldest and newest PostgreSQL that Plaza knows, as `server_version_num` counts.
 const VERSIONS: std::ops::Range<i32> = 150_000..190_000;
@@ -132,7 +132,7 @@ fn mail(config: &Config) -> Result<String> {
 }
 
 fn pictures(config: &Config) -> Result<String> {
-    let uses = Uses::new(&config.pictures)?;
+    let uses = config.pictures.uses()?;
     let names =
         |of: &Use| of.variants.iter().map(|variant| variant.name.clone()).collect::<Vec<_>>().join(", ");
     Ok(format!("avatars in {}; covers in {}", names(&uses.avatar), names(&uses.cover)))

@@ -16,7 +16,7 @@ use crate::db::Db;
 use crate::media;
 use crate::media::cleanup::{Collector, Found};
 use crate::media::store::Store;
-use crate::media::variants::{Key, Uses};
+use crate::media::variants::Key;
 use crate::metrics::Metrics;
 use crate::models::picture::Picture;
 
@@ -95,7 +95,7 @@ const BATCH: i64 = 100;
 async fn make_variants(config: &Config, db: &Db) -> Result<ExitCode> {
     let metrics = Metrics::default();
     let store = Store::open(&config.store, &config.aws, Counter::default())?;
-    let uses = Arc::new(Uses::new(&config.pictures)?);
+    let uses = Arc::new(config.pictures.uses()?);
     let shared = Data::new(db.clone());
     let media =
         media::Media::new(config, store, shared, uses, metrics.clone()).map_err(|error| error.to_string())?;

@@ -13,7 +13,6 @@ use crate::app::App;
 use crate::auth::secret::Secret;
 use crate::config::Config;
 use crate::db::migrations;
-use crate::media::variants::Uses;
 
 /// How long a stop waits for jobs that have begun, such as a mail to a slow server.
 const JOBS_PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +30,7 @@ impl Serve {
     pub fn run(&self, config: Config) -> Result<ExitCode> {
         yield_to_the_database();
         // What the settings alone tell, before anything is made.
-        Uses::new(&config.pictures)?;
+        config.pictures.uses()?;
         // Ports before the database: whoever starts a second server by mistake learns it at once.
         let (api, ops) = (bind(config.listen, "PLAZA_LISTEN")?, bind(config.ops_listen, "PLAZA_OPS_LISTEN")?);
         let database = Database::for_serving(&config)?;

@@ -16,7 +16,7 @@ use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
 pub use accounts::{Accounts, Switch};
-pub use pictures::{AtUpload, Pictures};
+pub use pictures::Pictures;
 
 /// The settings of one node. All of them are safe to leave alone.
 #[derive(Args, Clone)]

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{Switch, base_url, duration};
 use crate::media::image::Resize;
-use crate::media::variants::{Folder, Named, Variant};
+use crate::media::variants::{Folder, Named, Purpose, Use, Uses, Variant};
 
 /// Longest side of a variant, in pixels.
 const LONGEST: u32 = 2048;
@@ -66,6 +66,64 @@ pub struct Pictures {
     /// Whether Plaza serves the stored pictures; off, a web server or CDN does, and every variant is made at upload
     #[arg(long, env = "PLAZA_SERVE_MEDIA", value_enum, default_value = "on", global = true)]
     pub serve_media: Switch,
+}
+
+impl Pictures {
+    /// What pictures are like by these settings; an error names what is wrong with them together.
+    pub fn uses(&self) -> Result<Uses, String> {
+        let square = square(&self.avatar_variants)
+            .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?
+            .name
+            .clone();
+        let at_upload = match &self.variants_at_upload {
+            Some(AtUpload(names)) => names.clone(),
+            None => vec![Named { purpose: Purpose::Avatar, name: square.clone() }],
+        };
+        // Elsewhere nobody would notice that one is asked for.
+        let at_upload = (self.serve_media == Switch::On).then_some(at_upload.as_slice());
+        Ok(Uses {
+            avatar: of(Purpose::Avatar, &self.avatar_folder, &self.avatar_variants, at_upload)?,
+            cover: of(Purpose::Cover, &self.cover_folder, &self.cover_variants, at_upload)?,
+            square,
+        })
+    }
+}
+
+/// `at_upload` are the names that are made at once; `None` means all.
+fn of(
+    purpose: Purpose,
+    folder: &Folder,
+    variants: &[Variant],
+    at_upload: Option<&[Named]>,
+) -> Result<Use, String> {
+    let setting = purpose.as_str().to_ascii_uppercase();
+    let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
+        return Err(format!("PLAZA_{setting}_VARIANTS: two are called {name}"));
+    }
+    let at_upload = match at_upload {
+        Some(named) => {
+            named.iter().filter(|named| named.purpose == purpose).map(|named| named.name.clone()).collect()
+        }
+        None => variants.iter().map(|variant| variant.name.clone()).collect::<Vec<_>>(),
+    };
+    if let Some(unknown) = at_upload.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!("PLAZA_VARIANTS_AT_UPLOAD: there is no variant {}/{unknown}", purpose.as_str()));
+    }
+    Ok(Use { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
+}
+
+/// The square that stands for a picture where little is shown of it: the smallest of at least 128 pixels, else the largest.
+fn square(variants: &[Variant]) -> Option<&Variant> {
+    let squares = || {
+        variants.iter().filter_map(|variant| match variant.resize {
+            Resize::Fill { width, height } if width == height => Some((width, variant)),
+            _ => None,
+        })
+    };
+    let large = squares().filter(|(side, _)| *side >= 128).min_by_key(|(side, _)| *side);
+    large.or_else(|| squares().max_by_key(|(side, _)| *side)).map(|(_, variant)| variant)
 }
 
 /// Long enough for a slow store, and short enough that a crash leaves nothing for longer than an hour.

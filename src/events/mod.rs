@@ -6,6 +6,7 @@
 //! A receiver is one function, and one line in [`lanes`].
 
 pub mod accounts;
+mod cleanup;
 pub mod housekeeping;
 pub mod mail;
 
@@ -25,6 +26,7 @@ use crate::auth::mail_tokens::{SEND_TOKEN, WANT_TOKEN};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::media::Media;
+use crate::media::cleanup::REMOVE_FILES;
 use crate::models::job::{Job, Order};
 use accounts::{AccountMails, NOTICE};
 
@@ -77,9 +79,6 @@ impl Receiver {
     }
 }
 
-/// The kind of the jobs that remove files from the store. The database makes them, whatever way a file's row went.
-pub const REMOVE_FILES: &str = "media.remove";
-
 /// Receivers with workers of their own, so that the others need not wait for theirs.
 struct Lane {
     receivers: Vec<Receiver>,
@@ -112,7 +111,7 @@ fn lanes(mails: &Arc<AccountMails>, media: &Data<Media>) -> [Lane; LANES] {
         Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
     ];
     let removals = vec![Receiver::new(REMOVE_FILES, i32::MAX, move |payload| {
-        media.as_ref().clone().remove_files(payload)
+        cleanup::remove_files(media.as_ref().clone(), payload)
     })];
     [
         Lane { receivers: mails, order: Order::OldestFirst, workers: 4 },

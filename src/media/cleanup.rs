@@ -1,12 +1,9 @@
 //! The clean-up: files whose rows are gone leave the store, and what foreign hands left is found.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use serde::Deserialize;
-use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Media;
@@ -14,36 +11,21 @@ use super::store::{Store, StoreError};
 use super::variants::Key;
 use crate::db::Db;
 use crate::error::Error;
-use crate::events::{Failure, Outcome};
 use crate::models::file::File;
 use crate::models::picture::Picture;
 
 /// Files that are removed at once.
 const AT_ONCE: usize = 10;
-/// How long a job may take: less than somebody else waits before taking it over.
-const PATIENCE: Duration = Duration::from_secs(50);
 /// Files that are compared with the database at once.
 const BATCH: usize = 500;
 
-/// The payload of a job, as the database writes it.
-#[derive(Deserialize)]
-struct Removal {
-    keys: Vec<String>,
-}
+/// The kind of the jobs that remove files from the store. The database makes them, whatever way a file's row went.
+pub const REMOVE_FILES: &str = "media.remove";
 
 impl Media {
-    /// Do a job of the database's: remove files that have no row any more. No error if they are gone already.
-    pub async fn remove_files(self, payload: Value) -> Outcome {
-        let Removal { keys } =
-            serde_json::from_value(payload).map_err(|error| Failure::Lasting(error.to_string()))?;
-        let removed = tokio::time::timeout(PATIENCE, self.remove_all(&keys)).await;
-        removed.unwrap_or_else(|_| Err(Failure::Passing("the store is too slow".into()))).inspect_err(|_| {
-            self.metrics.collections_failed.inc();
-        })
-    }
-
-    /// As many as can be removed are, whatever becomes of the others.
-    async fn remove_all(&self, keys: &[String]) -> Outcome {
+    /// Remove those of the files that have no row any more: as many as can be, whatever becomes of the others. No error if one is
+    /// gone already.
+    pub async fn remove_files(&self, keys: &[String]) -> Result<(), CollectError> {
         let mut refusal = None;
         // A variant may have been asked for and made again meanwhile, so little time should pass between look and removal.
         for few in keys.chunks(AT_ONCE) {
@@ -59,7 +41,10 @@ impl Media {
                 }
             }
         }
-        refusal.map_or(Ok(()), |error| Err(Failure::Passing(error.to_string())))
+        refusal.map_or(Ok(()), |error| {
+            self.metrics.collections_failed.inc();
+            Err(error.into())
+        })
     }
 }
 

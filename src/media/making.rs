@@ -16,12 +16,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
+use super::cleanup::REMOVE_FILES;
 use super::image::{self, Encoded, Format, Limits};
 use super::store::StoreError;
 use super::variants::{self, Key, Purpose, Variant};
 use super::{MASTER_SIDE, Media, unavailable};
 use crate::error::{Code, Error, Result};
-use crate::events::REMOVE_FILES;
 use crate::models::file::{Claim, File};
 use crate::models::job::NewJob;
 use crate::models::picture::Picture;

@@ -8,7 +8,6 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 
 use super::image::{Format, Resize};
-use crate::config::{self, AtUpload};
 
 /// A size that pictures are made in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,26 +90,6 @@ pub struct Uses {
 }
 
 impl Uses {
-    /// As the settings say; an error names what is wrong with them together.
-    pub fn new(settings: &config::Pictures) -> Result<Self, String> {
-        let square = square(&settings.avatar_variants)
-            .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?
-            .name
-            .clone();
-        let at_upload = match &settings.variants_at_upload {
-            Some(AtUpload(names)) => names.clone(),
-            None => vec![Named { purpose: Purpose::Avatar, name: square.clone() }],
-        };
-        // Elsewhere nobody would notice that one is asked for.
-        let at_upload = (settings.serve_media == config::Switch::On).then_some(at_upload.as_slice());
-        let of = |purpose, folder, variants| Use::new(purpose, folder, variants, at_upload);
-        Ok(Self {
-            avatar: of(Purpose::Avatar, &settings.avatar_folder, &settings.avatar_variants)?,
-            cover: of(Purpose::Cover, &settings.cover_folder, &settings.cover_variants)?,
-            square,
-        })
-    }
-
     /// Of one purpose.
     pub fn of(&self, purpose: Purpose) -> &Use {
         match purpose {
@@ -121,36 +100,6 @@ impl Uses {
 }
 
 impl Use {
-    /// `at_upload` are the names that are made at once; `None` means all.
-    fn new(
-        purpose: Purpose,
-        folder: &Folder,
-        variants: &[Variant],
-        at_upload: Option<&[Named]>,
-    ) -> Result<Self, String> {
-        let setting = purpose.as_str().to_ascii_uppercase();
-        let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
-            return Err(format!("PLAZA_{setting}_VARIANTS: two are called {name}"));
-        }
-        let at_upload = match at_upload {
-            Some(named) => named
-                .iter()
-                .filter(|named| named.purpose == purpose)
-                .map(|named| named.name.clone())
-                .collect(),
-            None => variants.iter().map(|variant| variant.name.clone()).collect::<Vec<_>>(),
-        };
-        if let Some(unknown) = at_upload.iter().find(|name| !names.contains(&name.as_str())) {
-            return Err(format!(
-                "PLAZA_VARIANTS_AT_UPLOAD: there is no variant {}/{unknown}",
-                purpose.as_str()
-            ));
-        }
-        Ok(Self { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
-    }
-
     /// The variant of this name.
     pub fn variant(&self, name: &str) -> Option<&Variant> {
         self.variants.iter().find(|variant| variant.name == name)
@@ -160,18 +109,6 @@ impl Use {
     pub fn new_key(&self, format: Format) -> String {
         format!("{}/{}.{}", self.folder.at(Utc::now()), uuid::Uuid::new_v4().simple(), format.extension())
     }
-}
-
-/// The square that stands for a picture where little is shown of it: the smallest of at least 128 pixels, else the largest.
-fn square(variants: &[Variant]) -> Option<&Variant> {
-    let squares = || {
-        variants.iter().filter_map(|variant| match variant.resize {
-            Resize::Fill { width, height } if width == height => Some((width, variant)),
-            _ => None,
-        })
-    };
-    let large = squares().filter(|(side, _)| *side >= 128).min_by_key(|(side, _)| *side);
-    large.or_else(|| squares().max_by_key(|(side, _)| *side)).map(|(_, variant)| variant)
 }
 
 /// The formats that a variant of this original comes in, WebP first. What has an alpha channel is PNG, and stays so.
