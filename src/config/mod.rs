@@ -214,9 +214,10 @@ impl Config {
         self.database_pool.unwrap_or_else(|| 2 * u32::try_from(cores()).unwrap_or(2))
     }
 
-    /// Threads that decode and encode pictures.
+    /// Threads that decode and encode pictures: they leave a core to everything else, for the reasons of
+    /// [`Config::argon2_threads`].
     pub fn picture_threads(&self) -> usize {
-        cores()
+        self.pictures.picture_threads.map_or_else(|| (cores() - 1).max(1), usize::from)
     }
 
     /// Threads that answer requests.

@@ -51,6 +51,10 @@ pub struct Pictures {
     #[arg(long, env = "PLAZA_VARIANTS_AT_UPLOAD", global = true)]
     pub variants_at_upload: Option<AtUpload>,
 
+    /// Threads that decode and encode pictures [default: one less than there are cores, so that one is left for everything else]
+    #[arg(long, env = "PLAZA_PICTURE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024), global = true)]
+    pub picture_threads: Option<u16>,
+
     /// Uploads that one node takes in at once; each takes up to 10 MiB of the data folder's disk while it comes
     #[arg(long, env = "PLAZA_UPLOADS_AT_ONCE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536), global = true)]
     pub uploads_at_once: u32,

@@ -70,7 +70,7 @@ impl Media {
             store,
             db,
             uses,
-            workers: Workers::start("picture", config.picture_threads(), queued, Priority::Low)
+            workers: Workers::start("picture", config.picture_threads(), queued, Priority::Idle)
                 .map_err(Error::internal)?,
             budget,
             defaults: Defaults::start()?,
