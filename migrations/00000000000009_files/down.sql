@@ -23,6 +23,7 @@ DROP TABLE files;
 DROP FUNCTION forget_files();
 DROP FUNCTION remove_all_files();
 DROP FUNCTION remove_gone_files();
+DROP FUNCTION queue_removal(text[]);
 DELETE FROM jobs WHERE kind = 'media.remove';
 ALTER TABLE pictures DROP CONSTRAINT pictures_purpose_check;
 ALTER TABLE pictures DROP COLUMN purpose;

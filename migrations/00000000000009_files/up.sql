@@ -57,17 +57,24 @@ CREATE TRIGGER pictures_forget_files AFTER DELETE ON pictures
     REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION forget_files();
 
--- Files whose rows are gone, as jobs of at most a hundred. One that somebody may still be writing is removed again when that
--- must have ended.
+-- Jobs that remove files, of at most a hundred each.
+CREATE FUNCTION queue_removal(keys text[]) RETURNS void
+LANGUAGE sql
+SET search_path FROM CURRENT
+AS $$
+    INSERT INTO jobs (kind, payload)
+    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key))
+    FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM unnest(keys) AS listed (key)) AS parts
+    GROUP BY part
+$$;
+
+-- Files whose rows are gone. One that somebody may still be writing is removed again when that must have ended.
 CREATE FUNCTION remove_gone_files() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    INSERT INTO jobs (kind, payload)
-    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key))
-    FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM gone) AS parts
-    GROUP BY part;
+    PERFORM queue_removal(ARRAY(SELECT key FROM gone));
     INSERT INTO jobs (kind, payload, due_at)
     SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key)), max(claimed_until)
     FROM gone WHERE stored_at IS NULL AND claimed_until > now() HAVING count(*) > 0;
@@ -85,10 +92,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    INSERT INTO jobs (kind, payload)
-    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key))
-    FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM files) AS parts
-    GROUP BY part;
+    PERFORM queue_removal(ARRAY(SELECT key FROM files));
     RETURN NULL;
 END
 $$;

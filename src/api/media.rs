@@ -66,8 +66,7 @@ pub struct ServesMedia(pub bool);
 /// A file of the store; `None` if it is not there.
 async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> Result<Option<HttpResponse>> {
     // Whoever has it is told so only as long as it is there.
-    let is_known = matches_any(request.headers(), &header::IF_NONE_MATCH, tag);
-    if is_known {
+    if matches_any(request.headers(), &header::IF_NONE_MATCH, tag) {
         let found = media.store().exists(key).await.map_err(|error| unavailable(&error))?;
         return Ok(found.then(|| not_modified(tag, IMMUTABLE)));
     }

@@ -226,12 +226,13 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, room: &Room<'_>) ->
                 format!("The form has more than {MAX_PARTS} parts."),
             ));
         }
-        let before: usize =
+        let mut length: usize =
             parts.iter().filter(|part: &&Part| part.name == name).map(|part| part.content.len()).sum();
         let mut spool = room.spool();
         while let Some(chunk) = field.next().await {
             let chunk = chunk.map_err(|error| refusal(&error))?;
-            if before + spool.len() + chunk.len() > limits.file {
+            length += chunk.len();
+            if length > limits.file {
                 return Err(too_large(&name, "A file", limits.file));
             }
             spool.push(&chunk).await.map_err(|error| no_room(&error))?;

@@ -108,12 +108,6 @@ enum Content {
 }
 
 impl Spool<'_> {
-    /// Bytes so far.
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
-    pub fn len(&self) -> usize {
-        self.length
-    }
-
     /// Take in what came next. Fails where the disk does.
     pub async fn push(&mut self, chunk: &[u8]) -> Result<()> {
         self.length += chunk.len();
