@@ -22,6 +22,7 @@ use crate::api::client::TrustedProxies;
 use crate::api::document::Operations;
 use crate::api::idempotency::Idempotency;
 use crate::api::media::ServesMedia;
+use crate::api::posts::rules::Rules;
 use crate::api::reference::Documents;
 use crate::api::service::Readiness;
 use crate::api::urls::Urls;
@@ -35,7 +36,7 @@ use crate::auth::secret::Secret;
 use crate::auth::sessions::{Sessions, delta};
 use crate::auth::throttle::Throttle;
 use crate::auth::tokens::{AccessTokens, OpaqueTokens};
-use crate::config::{Config, Switch};
+use crate::config::Config;
 use crate::db::Db;
 use crate::db::listener::{Listener, News};
 use crate::error::{Error, Result};
@@ -251,13 +252,14 @@ impl App {
             .app_data(Data::new(self.config.accounts.clone()))
             .app_data(self.media.clone())
             .app_data(self.metrics.clone())
-            .app_data(Data::new(ServesMedia(self.config.pictures.serve_media == Switch::On)))
+            .app_data(Data::new(ServesMedia(self.config.pictures.serve_media.is_on())))
             .app_data(self.spools.clone())
             .app_data(self.cursors.clone())
             .app_data(self.urls.clone())
             .app_data(self.operations.clone())
             .app_data(self.documents.clone())
             .app_data(self.readiness.clone())
+            .app_data(Data::new(Rules::new(&self.config.posts)))
             .app_data(Data::new(BodyLimits::new(self.config.body_grace)))
             .app_data(Data::new(TrustedProxies(self.config.trusted_proxies.clone())));
     }

@@ -14,6 +14,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    comments (id) {
+        id -> Int8,
+        post_id -> Nullable<Int8>,
+        user_id -> Int8,
+        alias -> Text,
+        content -> Text,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     files (key) {
         key -> Text,
         picture_key -> Nullable<Text>,
@@ -53,6 +66,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    labels (id) {
+        id -> Int8,
+        slug -> Text,
+        name -> Text,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     login_names (key) {
         key -> Text,
         user_id -> Int8,
@@ -76,6 +100,15 @@ diesel::table! {
         blurhash -> Text,
         created_at -> Timestamptz,
         purpose -> Text,
+    }
+}
+
+diesel::table! {
+    post_labels (post_id, label_id) {
+        post_id -> Int8,
+        label_id -> Int8,
+        reason -> Nullable<Text>,
+        labeled_at -> Timestamptz,
     }
 }
 
@@ -175,10 +208,14 @@ diesel::table! {
 }
 
 diesel::joinable!(account_tokens -> users (user_id));
+diesel::joinable!(comments -> posts (post_id));
+diesel::joinable!(comments -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (owner_id));
 diesel::joinable!(jobs -> users (user_id));
 diesel::joinable!(login_names -> users (user_id));
 diesel::joinable!(login_prefixes -> users (user_id));
+diesel::joinable!(post_labels -> labels (label_id));
+diesel::joinable!(post_labels -> posts (post_id));
 diesel::joinable!(post_slugs -> posts (post_id));
 diesel::joinable!(posts -> pictures (cover_key));
 diesel::joinable!(profiles -> pictures (avatar_key));
@@ -187,12 +224,15 @@ diesel::joinable!(sessions -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     account_tokens,
+    comments,
     files,
     idempotency_keys,
     jobs,
+    labels,
     login_names,
     login_prefixes,
     pictures,
+    post_labels,
     post_slugs,
     posts,
     profiles,

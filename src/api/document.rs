@@ -15,7 +15,7 @@ use crate::error::{Problem, Violation};
 #[openapi(
     info(
         title = "Plaza",
-        description = "Users, profiles, avatars and posts. Every refusal is an RFC 9457 problem whose `code` is stable; \
+        description = "Users, profiles, avatars, posts, labels and comments. Every refusal is an RFC 9457 problem whose `code` is stable; \
                        /docs/errors lists them all.",
         license(name = "MIT", identifier = "MIT"),
         contact(name = "The Plaza authors")
@@ -26,6 +26,8 @@ use crate::error::{Problem, Violation};
         (name = "auth", description = "Sessions and tokens"),
         (name = "profiles", description = "What users show of themselves, avatars included"),
         (name = "posts", description = "What users write"),
+        (name = "labels", description = "What posts are sorted by"),
+        (name = "comments", description = "What users say about posts"),
         (name = "media", description = "The files themselves"),
         (name = "service", description = "For clients' start-up and operators")
     ),

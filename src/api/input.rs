@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
 use crate::error::{Code, Error, Result, Violation};
+use crate::models::names::Slug;
 
 /// A member of a body: absent, `null` or given. With `#[serde(default)]`, since serde calls a deserialiser only for what
 /// is there.
@@ -41,6 +42,11 @@ impl Check {
     /// Note several.
     pub fn faults(&mut self, violations: impl IntoIterator<Item = Violation>) {
         self.violations.extend(violations);
+    }
+
+    /// How many faults there are so far.
+    pub fn count(&self) -> usize {
+        self.violations.len()
     }
 
     /// A member that must be there and not `null`.
@@ -104,6 +110,21 @@ impl Check {
             Member::Null => Some(None),
             Member::Given(text) => Some(Some(self.text(name, &text, 0, max)).filter(|text| !text.is_empty())),
         }
+    }
+
+    /// A slug that may be left to the program: `None` keeps, `Some(None)` has it made.
+    pub fn slug(&mut self, name: &str, member: Member<String>, max: usize) -> Option<Option<Slug>> {
+        let text = match self.clearable(name, member, max)? {
+            Some(text) if text.chars().count() <= max => text,
+            Some(_) => return None,
+            None => return Some(None),
+        };
+        let slug = Slug::parse(&text, max);
+        if slug.is_none() {
+            let detail = "A slug is made of letters, digits, `-` and `_`.";
+            self.fault(Violation::body(pointer(name), "invalid_slug", detail));
+        }
+        slug.map(Some)
     }
 
     /// A whole number within bounds.

@@ -23,6 +23,8 @@ pub mod urls;
 pub mod auth;
 pub mod avatars;
 pub mod choices;
+pub mod comments;
+pub mod labels;
 pub mod media;
 pub mod pictures;
 pub mod posts;
@@ -41,6 +43,7 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::error::{Error, Result};
+use crate::models::post::Losses;
 
 /// Every documented route. The stroke that registers one documents it.
 pub fn routes(config: &mut ServiceConfig) {
@@ -79,6 +82,29 @@ pub fn routes(config: &mut ServiceConfig) {
                 .service(posts::covers::upload_cover)
                 .service(posts::covers::delete_cover)
                 .service(posts::form::create_post_with_cover)
+                .service(posts::labels::list_post_labels)
+                .service(posts::labels::add_post_labels)
+                .service(posts::labels::replace_post_labels)
+                .service(posts::labels::clear_post_labels)
+                .service(posts::labels::set_post_label)
+                .service(posts::labels::remove_post_label)
+                .service(posts::comments::list_post_comments)
+                .service(posts::comments::create_post_comment)
+                .service(posts::comments::delete_post_comments)
+                .service(labels::list_labels)
+                .service(labels::create_label)
+                .service(labels::get_label)
+                .service(labels::update_label)
+                .service(labels::delete_label)
+                .service(labels::posts::list_label_posts)
+                .service(labels::posts::add_label_posts)
+                .service(labels::posts::replace_label_posts)
+                .service(labels::posts::clear_label_posts)
+                .service(comments::list_comments)
+                .service(comments::create_comment)
+                .service(comments::get_comment)
+                .service(comments::update_comment)
+                .service(comments::delete_comment)
                 .service(choices::list_choices),
         )
         .service(media::get_default_avatar)
@@ -108,13 +134,30 @@ pub struct Deleted {
 impl Deleted {
     /// Of counts by resource; those of none are left out.
     pub fn new(counts: impl IntoIterator<Item = (&'static str, i64)>) -> Self {
-        let by_type: BTreeMap<String, i64> = counts
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(name, count)| (name.to_owned(), count))
-            .collect();
-        Self { deleted: by_type.values().sum(), by_type }
+        Self { deleted: 0, by_type: BTreeMap::new() }.and(counts)
     }
+
+    /// Of posts, with what hung on them.
+    pub fn of(losses: Losses) -> Self {
+        Self::new([
+            ("posts", count(losses.posts)),
+            ("comments", count(losses.comments)),
+            ("post_labels", losses.post_labels),
+        ])
+    }
+
+    /// With more of other resources.
+    #[must_use]
+    pub fn and(mut self, counts: impl IntoIterator<Item = (&'static str, i64)>) -> Self {
+        let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+        self.by_type.extend(counts.map(|(name, count)| (name.to_owned(), count)));
+        Self { deleted: self.by_type.values().sum(), ..self }
+    }
+}
+
+/// How many rows, as JSON has it.
+pub fn count(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// RFC 3339 in UTC with six decimals.

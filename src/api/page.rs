@@ -9,7 +9,7 @@ use utoipa::openapi::{Object, Ref, RefOr, Schema, SchemaFormat, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::conditional::Listed;
-use super::urls::Urls;
+use super::urls::{self, Urls};
 use crate::error::{Code, Error, Result, Violation};
 use crate::lookups::cursor::{Cursor, Cursors};
 use crate::lookups::page::{DEFAULT_LIMIT, Keyset, MAX_LIMIT, Slice};
@@ -29,7 +29,7 @@ pub struct PageQuery {
 /// A list: where it is, and what places its rows. Everything that a cursor must belong to.
 #[derive(Debug)]
 pub struct List {
-    path: &'static str,
+    path: Cow<'static, str>,
     ordering: &'static str,
     filter: String,
 }
@@ -121,7 +121,13 @@ impl PageQuery {
 impl List {
     /// The list at this path, whole, in this ordering.
     pub const fn new(path: &'static str, ordering: &'static str) -> Self {
-        Self { path, ordering, filter: String::new() }
+        Self { path: Cow::Borrowed(path), ordering, filter: String::new() }
+    }
+
+    /// The list below a resource, such as a post's comments: `parent` and `name` are segments of its path.
+    pub fn below(collection: &str, parent: &str, name: &str, ordering: &'static str) -> Self {
+        let path = format!("/api/v1/{collection}/{}/{name}", urls::segment(parent));
+        Self { path: Cow::Owned(path), ordering, filter: String::new() }
     }
 
     /// Only the rows that these query parameters leave; a page's links go on with them, and its cursors are good for them alone.

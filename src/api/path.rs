@@ -17,6 +17,14 @@ pub struct NamedUser(pub String);
 #[derive(Clone, Debug)]
 pub struct NamedSlug(pub String);
 
+/// The `{label}` of a path: a label's slug.
+#[derive(Clone, Debug)]
+pub struct NamedLabel(pub String);
+
+/// The `{id}` of a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Id(pub i64);
+
 /// Decoded segment of the path. 404 for what is no text, or could not be kept in the database.
 pub fn segment(request: &HttpRequest, name: &str) -> Result<String> {
     let raw = request.match_info().get(name).unwrap_or_default();
@@ -52,5 +60,27 @@ impl FromRequest for NamedSlug {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(segment(request, "slug").map(Self))
+    }
+}
+
+impl FromRequest for NamedLabel {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(segment(request, "label").map(Self))
+    }
+}
+
+impl FromRequest for Id {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(segment(request, "id").and_then(|text| {
+            // One id has one path: not `+7`, not `007`.
+            let id = text.parse::<i64>().ok().filter(|id| id.to_string() == text);
+            id.map(Self).ok_or_else(Error::not_found)
+        }))
     }
 }

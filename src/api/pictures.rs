@@ -8,7 +8,7 @@ use crate::media::defaults::{self, AVATAR_FORMATS, COVER_KEY};
 use crate::media::image::Format;
 use crate::media::variants::{self, Use, Variant};
 use crate::models::picture;
-use crate::models::post::Person;
+use crate::models::profile::Person;
 
 /// A picture in all its sizes, enough to build a `srcset` from.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,7 +12,7 @@ use super::urls::Urls;
 use crate::auth::MaybeUser;
 use crate::db::Db;
 use crate::error::{Code, Result};
-use crate::models::names::Slug;
+use crate::models::names::{SLUG_MAX, Slug};
 use crate::models::post::Post;
 
 const POSTS: &str = "/api/v1/posts/";
@@ -51,7 +51,7 @@ async fn present_url(request: &HttpRequest) -> Result<Option<String>> {
     let rest = path.strip_prefix(POSTS).unwrap_or_default();
     let (former, sub_path) = rest.split_once('/').map_or((rest, None), |(slug, rest)| (slug, Some(rest)));
     let (Some(former), Some(db), Some(urls)) =
-        (Slug::parse(former), request.app_data::<Data<Db>>(), request.app_data::<Data<Urls>>())
+        (Slug::parse(former, SLUG_MAX), request.app_data::<Data<Db>>(), request.app_data::<Data<Urls>>())
     else {
         return Ok(None);
     };

@@ -52,6 +52,16 @@ impl Urls {
         format!("{}/api/v1/posts/{}", self.root, segment(slug))
     }
 
+    /// A label's canonical URL.
+    pub fn label(&self, slug: &str) -> String {
+        format!("{}/api/v1/labels/{}", self.root, segment(slug))
+    }
+
+    /// A comment's canonical URL.
+    pub fn comment(&self, id: i64) -> String {
+        format!("{}/api/v1/comments/{id}", self.root)
+    }
+
     /// A file of the store.
     pub fn media(&self, key: &str) -> String {
         format!("{}/{key}", self.media)
@@ -68,6 +78,7 @@ impl Urls {
     }
 }
 
-fn segment(text: &str) -> String {
+/// A segment of a path.
+pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, SEGMENT).to_string()
 }

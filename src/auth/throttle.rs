@@ -12,7 +12,7 @@ use diesel::PgConnection;
 
 use super::secret::Secret;
 use super::sessions::delta;
-use crate::config::{Accounts, Switch};
+use crate::config::Accounts;
 use crate::error::{Code, Error, Result};
 use crate::models::account_token::Purpose;
 use crate::models::names::{Email, fold};
@@ -75,7 +75,7 @@ impl Throttle {
     pub fn new(secret: &Secret, settings: &Accounts) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("throttle")),
-            is_on: settings.throttle == Switch::On,
+            is_on: settings.throttle.is_on(),
             longest: delta(settings.throttle_delay),
             known_network: delta(settings.known_network),
         }

@@ -17,6 +17,13 @@ pub enum Switch {
     Off,
 }
 
+impl Switch {
+    /// Whether it is done.
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
 /// Sessions, mails and throttling.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Accounts")]

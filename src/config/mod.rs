@@ -4,6 +4,7 @@
 
 mod accounts;
 mod pictures;
+mod posts;
 
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
@@ -17,6 +18,7 @@ use url::Url;
 
 pub use accounts::{Accounts, Switch};
 pub use pictures::Pictures;
+pub use posts::Posts;
 
 /// The settings of one node. All of them are safe to leave alone.
 #[derive(Args, Clone)]
@@ -124,6 +126,10 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its type says it")]
     pub pictures: Pictures,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its type says it")]
+    pub posts: Posts,
 }
 
 /// How a log line looks.

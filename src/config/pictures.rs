@@ -84,7 +84,7 @@ impl Pictures {
             None => vec![Named { purpose: Purpose::Avatar, name: square.clone() }],
         };
         // Elsewhere nobody would notice that one is asked for.
-        let at_upload = (self.serve_media == Switch::On).then_some(at_upload.as_slice());
+        let at_upload = self.serve_media.is_on().then_some(at_upload.as_slice());
         Ok(Uses {
             avatar: of(Purpose::Avatar, &self.avatar_folder, &self.avatar_variants, at_upload)?,
             cover: of(Purpose::Cover, &self.cover_folder, &self.cover_variants, at_upload)?,

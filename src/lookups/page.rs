@@ -71,6 +71,34 @@ impl<V> Keyset<V> {
     }
 }
 
+/// Order a boxed query by a column and then by id, and begin where the keyset says. A macro, since the type of a boxed query over
+/// whatever tables cannot be written down.
+macro_rules! paged {
+    ($query:expr, $keyset:expr, $column:expr, $id:expr, ascending) => {
+        $crate::lookups::page::paged!(@ $query, $keyset, $column, $id, $keyset.backward)
+    };
+    ($query:expr, $keyset:expr, $column:expr, $id:expr, descending) => {
+        $crate::lookups::page::paged!(@ $query, $keyset, $column, $id, !$keyset.backward)
+    };
+    (@ $query:expr, $keyset:expr, $column:expr, $id:expr, $goes_down:expr) => {{
+        let (mut query, goes_down) = ($query, $goes_down);
+        // The plain comparison of the column is implied, and is what lets an index begin at the right place.
+        if let Some((value, id)) = $keyset.from.clone() {
+            query = if goes_down {
+                query.filter($column.le(value.clone())).filter($column.lt(value).or($id.lt(id)))
+            } else {
+                query.filter($column.ge(value.clone())).filter($column.gt(value).or($id.gt(id)))
+            };
+        }
+        if goes_down {
+            query.order(($column.desc(), $id.desc()))
+        } else {
+            query.order(($column.asc(), $id.asc()))
+        }
+    }};
+}
+pub(crate) use paged;
+
 impl<Q: Query> Query for Limited<Q> {
     type SqlType = Q::SqlType;
 }

@@ -5,12 +5,16 @@
 
 pub mod account_token;
 pub mod choices;
+pub mod comment;
 pub mod file;
 pub mod idempotency_key;
 pub mod job;
+pub mod label;
 pub mod names;
+pub mod numbered;
 pub mod picture;
 pub mod post;
+pub mod post_label;
 pub mod post_slug;
 pub mod profile;
 pub mod session;

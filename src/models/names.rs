@@ -9,6 +9,8 @@ pub const USERNAME_MAX: usize = 150;
 pub const EMAIL_MAX: usize = 254;
 /// Most characters of a post's slug.
 pub const SLUG_MAX: usize = 256;
+/// Most characters of a label's slug.
+pub const LABEL_SLUG_MAX: usize = 128;
 
 /// A username in NFKC, with the key that makes it unique whatever the case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,23 +104,33 @@ pub fn fold(text: &str) -> String {
     text.nfkc().collect::<String>().to_uppercase().to_lowercase().nfkc().collect()
 }
 
-/// A post's slug: 1 to 256 ASCII letters, digits, `-` and `_`.
+/// The slug of a post or a label: ASCII letters, digits, `-` and `_`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slug(String);
 
 impl Slug {
-    /// A slug as given, unchanged.
-    pub fn parse(text: &str) -> Option<Self> {
-        let valid = (1..=SLUG_MAX).contains(&text.len())
+    /// A slug of 1 to `max` characters as given, unchanged.
+    pub fn parse(text: &str, max: usize) -> Option<Self> {
+        let valid = (1..=max).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// Made from a title: transliterated to Latin, lower case, everything else a single `-`; `post` where nothing is left.
+    /// Made from a post's title; `post` where nothing is left of it.
     pub fn from_title(title: &str) -> Self {
-        let mut slug = String::with_capacity(title.len());
-        for c in deunicode::deunicode(title).chars() {
-            if slug.len() >= SLUG_MAX {
+        Self::made_from(title, SLUG_MAX, "post")
+    }
+
+    /// Made from a label's name; `label` where nothing is left of it.
+    pub fn from_name(name: &str) -> Self {
+        Self::made_from(name, LABEL_SLUG_MAX, "label")
+    }
+
+    /// Transliterated to Latin, lower case, everything else a single `-`.
+    fn made_from(text: &str, max: usize, otherwise: &str) -> Self {
+        let mut slug = String::with_capacity(text.len());
+        for c in deunicode::deunicode(text).chars() {
+            if slug.len() >= max {
                 break;
             }
             if c.is_ascii_alphanumeric() {
@@ -128,7 +140,7 @@ impl Slug {
             }
         }
         let slug = slug.trim_end_matches('-');
-        Self(if slug.is_empty() { "post".to_owned() } else { slug.to_owned() })
+        Self(if slug.is_empty() { otherwise.to_owned() } else { slug.to_owned() })
     }
 
     /// The slug itself.
@@ -191,6 +203,8 @@ mod tests {
         assert_eq!(slug("!!!"), "post");
         assert_eq!(slug("  --Hello,   World--  "), "hello-world");
         assert_eq!(slug(&"x".repeat(300)).len(), 256);
-        assert!(Slug::parse(&slug("émoji 🎉")).is_some());
+        assert!(Slug::parse(&slug("émoji 🎉"), SLUG_MAX).is_some());
+        assert_eq!(Slug::from_name("???").as_str(), "label");
+        assert_eq!(Slug::from_name(&"x".repeat(300)).as_str().len(), 128);
     }
 }

@@ -3,11 +3,24 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
+use super::comment::Comment;
 use super::names::{Slug, fold};
 use super::picture::Picture;
-use super::{Viewer, post_slug};
-use crate::lookups::page::{Keyset, Slice};
-use crate::schema::{pictures, posts, profiles, users};
+use super::post_label::{LabelRow, LabelsOfPost, PostLabel};
+use super::profile::Person;
+use super::{Viewer, post_label, post_slug};
+use crate::lookups::page::{Keyset, Slice, paged};
+use crate::schema::{comments, labels, pictures, post_labels, posts, profiles, users};
+
+/// Characters of a content that a list shows.
+pub const EXCERPT: i32 = 300;
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The first characters of a text.
+    fn left(text: diesel::sql_types::Text, characters: diesel::sql_types::Integer)
+    -> diesel::sql_types::Text;
+}
 
 diesel::alias! {
     const WRITER: Alias<WriterAlias> = users as writer;
@@ -16,7 +29,7 @@ diesel::alias! {
     const EDITOR_PROFILE: Alias<EditorProfileAlias> = profiles as editor_profile;
 }
 
-/// A row of `posts`.
+/// A row of `posts` without its content, which only readers need.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 #[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
@@ -24,7 +37,6 @@ pub struct Post {
     pub id: i64,
     pub slug: String,
     pub title: String,
-    pub content: String,
     pub category: String,
     pub rating: i16,
     pub rank: i16,
@@ -38,28 +50,41 @@ pub struct Post {
     pub cover_key: Option<String>,
 }
 
-/// Somebody whom a resource mentions: as much as a `UserRef` shows.
-#[derive(Clone, Debug, Queryable)]
-pub struct Person {
-    /// The user's name.
-    pub username: String,
-    /// What the user is called.
-    pub display_name: String,
-    /// The key of the uploaded avatar, if there is one.
-    pub avatar_key: Option<String>,
-}
-
 /// A post with what its representation needs: one statement.
 #[derive(Clone, Debug, Queryable)]
 pub struct FullPost {
     /// The row.
     pub post: Post,
+    /// All of the content, or as much as was asked for.
+    pub content: String,
     /// Who wrote it.
     pub writer: Person,
     /// Who may change it too.
     pub editor: Option<Person>,
     /// The uploaded cover, if there is one.
     pub cover: Option<Picture>,
+    /// What it is sorted by, by name.
+    pub labels: Vec<PostLabel>,
+    /// How many comments are about it.
+    pub comment_count: i64,
+}
+
+/// Which posts of a list.
+#[derive(Clone, Debug)]
+pub enum Posts {
+    /// All that the viewer may see.
+    VisibleTo(Viewer),
+    /// With the label of this slug, as far as the viewer may see them.
+    Labeled(String, Viewer),
+}
+
+/// How many of what a deletion took along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Losses {
+    pub posts: usize,
+    pub comments: usize,
+    pub post_labels: i64,
 }
 
 /// What it takes to write a post.
@@ -105,10 +130,17 @@ pub enum SlugChange {
     Remake,
 }
 
-/// The one statement that reads posts. A macro, because the type of a query over four aliased tables cannot be written
+impl From<Option<Slug>> for SlugChange {
+    /// `None` has it made.
+    fn from(slug: Option<Slug>) -> Self {
+        slug.map_or(Self::Remake, Self::Set)
+    }
+}
+
+/// The one statement that reads posts, with all of their content or some of it. A macro, because the type of a query over four aliased tables cannot be written
 /// down, and diesel's `auto_type` does not know aliases.
 macro_rules! full_posts {
-    () => {
+    ($content:expr) => {
         posts::table
             .inner_join(WRITER.on(WRITER.field(users::id).eq(posts::writer_id)))
             .inner_join(WRITER_PROFILE.on(WRITER_PROFILE.field(profiles::user_id).eq(posts::writer_id)))
@@ -119,21 +151,40 @@ macro_rules! full_posts {
             .left_join(pictures::table)
             .select((
                 Post::as_select(),
+                $content,
                 WRITER.fields((users::username,)),
                 WRITER_PROFILE.fields((profiles::display_name, profiles::avatar_key)),
                 EDITOR.fields((users::username,)).nullable(),
                 EDITOR_PROFILE.fields((profiles::display_name, profiles::avatar_key)).nullable(),
                 Option::<Picture>::as_select(),
+                LabelsOfPost,
+                comments::table.filter(comments::post_id.eq(posts::id.nullable())).count().single_value(),
             ))
     };
 }
 
+/// Only the posts of a boxed query that the viewer may know of, as [`Post::is_visible_to`] says.
+macro_rules! visible_posts {
+    ($query:expr, $viewer:expr) => {
+        match $viewer {
+            $crate::models::Viewer::Staff(_) => $query,
+            $crate::models::Viewer::Anonymous => $query.filter(posts::published),
+            $crate::models::Viewer::Member(id) => $query.filter(
+                posts::published.or(posts::writer_id.eq(id)).or(posts::editor_id.is_not_distinct_from(id)),
+            ),
+        }
+    };
+}
+pub(super) use visible_posts;
+
 type Names = (String,);
 type Looks = (String, Option<String>);
-type FullRow = (Post, Names, Looks, Option<Names>, Option<Looks>, Option<Picture>);
+type FullRow =
+    (Post, String, Names, Looks, Option<Names>, Option<Looks>, Option<Picture>, Vec<LabelRow>, Option<i64>);
 
 impl From<FullRow> for FullPost {
-    fn from((post, writer, writer_looks, editor, editor_looks, cover): FullRow) -> Self {
+    fn from(row: FullRow) -> Self {
+        let (post, content, writer, writer_looks, editor, editor_looks, cover, labels, comment_count) = row;
         let person = |(username,): Names, (display_name, avatar_key): Looks| Person {
             username,
             display_name,
@@ -141,9 +192,12 @@ impl From<FullRow> for FullPost {
         };
         Self {
             post,
+            content,
             writer: person(writer, writer_looks),
             editor: editor.zip(editor_looks).map(|(names, looks)| person(names, looks)),
             cover,
+            labels: labels.into_iter().map(PostLabel::from).collect(),
+            comment_count: comment_count.unwrap_or_default(),
         }
     }
 }
@@ -151,67 +205,68 @@ impl From<FullRow> for FullPost {
 impl Post {
     /// By slug. Drafts only for their writer, editor and staff.
     pub fn find(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<FullPost> {
-        let full: FullPost = full_posts!().filter(posts::slug.eq(slug)).first::<FullRow>(conn)?.into();
+        let full: FullPost =
+            full_posts!(posts::content).filter(posts::slug.eq(slug)).first::<FullRow>(conn)?.into();
         if full.post.is_visible_to(viewer) { Ok(full) } else { Err(diesel::NotFound) }
     }
 
-    /// The bare row under a lock, for a change. Drafts as in [`Post::find`].
+    /// The bare row. Drafts as in [`Post::find`].
+    pub fn look_up(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
+        let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
+        row.first::<Self>(conn)?.shown_to(viewer)
+    }
+
+    /// The same under a lock, for a change.
     pub fn lock(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
-        let post: Self =
-            posts::table.filter(posts::slug.eq(slug)).select(Self::as_select()).for_update().first(conn)?;
-        if post.is_visible_to(viewer) { Ok(post) } else { Err(diesel::NotFound) }
+        let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
+        row.for_update().first::<Self>(conn)?.shown_to(viewer)
+    }
+
+    /// The same, which stays until the transaction ends, for whoever refers to it.
+    pub fn hold(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
+        let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
+        row.for_key_share().first::<Self>(conn)?.shown_to(viewer)
+    }
+
+    fn shown_to(self, viewer: Viewer) -> QueryResult<Self> {
+        if self.is_visible_to(viewer) { Ok(self) } else { Err(diesel::NotFound) }
     }
 
     /// The present slug of a post that was once called `former`, if the viewer may see it.
     pub fn renamed(conn: &mut PgConnection, former: &str, viewer: Viewer) -> QueryResult<String> {
         let slug = post_slug::current(conn, former)?;
-        let post: Self = posts::table.filter(posts::slug.eq(&slug)).select(Self::as_select()).first(conn)?;
-        if slug != former && post.is_visible_to(viewer) { Ok(slug) } else { Err(diesel::NotFound) }
+        let post = Self::look_up(conn, &slug, viewer)?;
+        if post.slug == former { Err(diesel::NotFound) } else { Ok(post.slug) }
     }
 
-    /// A page, the newest first.
+    /// A page, the newest first, with the first [`EXCERPT`] characters of each content.
     pub fn page(
         conn: &mut PgConnection,
-        viewer: Viewer,
+        which: &Posts,
         keyset: &Keyset<DateTime<Utc>>,
     ) -> QueryResult<Slice<FullPost>> {
-        let mut query = full_posts!().into_boxed();
-        query = match viewer {
-            Viewer::Staff(_) => query,
-            Viewer::Anonymous => query.filter(posts::published),
-            Viewer::Member(id) => query.filter(
-                posts::published.or(posts::writer_id.eq(id)).or(posts::editor_id.is_not_distinct_from(id)),
-            ),
+        let query = full_posts!(left(posts::content, EXCERPT)).into_boxed();
+        let query = match which {
+            Posts::VisibleTo(viewer) => visible_posts!(query, *viewer),
+            Posts::Labeled(slug, viewer) => {
+                let labeled = post_labels::table.inner_join(labels::table).filter(labels::slug.eq(slug));
+                let query = query.filter(posts::id.eq_any(labeled.select(post_labels::post_id)));
+                visible_posts!(query, *viewer)
+            }
         };
-        // The plain comparison of the first column is implied, and is what lets the index begin at the right place.
-        if let Some((at, id)) = keyset.from {
-            query = if keyset.backward {
-                query.filter(posts::created_at.ge(at)).filter(posts::created_at.gt(at).or(posts::id.gt(id)))
-            } else {
-                query.filter(posts::created_at.le(at)).filter(posts::created_at.lt(at).or(posts::id.lt(id)))
-            };
-        }
-        query = if keyset.backward {
-            query.order((posts::created_at.asc(), posts::id.asc()))
-        } else {
-            query.order((posts::created_at.desc(), posts::id.desc()))
-        };
+        let query = paged!(query, keyset, posts::created_at, posts::id, descending);
         let rows: Vec<FullRow> = keyset.limit(query).load(conn)?;
         Ok(keyset.slice(rows.into_iter().map(FullPost::from).collect()))
     }
 
-    /// Everything that a user has written, drafts included, the newest first.
+    /// Everything that a user has written, drafts included, the newest first, with all of their contents.
     pub fn written_by(
         conn: &mut PgConnection,
         user_id: i64,
         keyset: &Keyset<DateTime<Utc>>,
     ) -> QueryResult<Slice<FullPost>> {
-        let mut query = full_posts!().filter(posts::writer_id.eq(user_id)).into_boxed();
-        if let Some((at, id)) = keyset.from {
-            query =
-                query.filter(posts::created_at.le(at)).filter(posts::created_at.lt(at).or(posts::id.lt(id)));
-        }
-        query = query.order((posts::created_at.desc(), posts::id.desc()));
+        let query = full_posts!(posts::content).filter(posts::writer_id.eq(user_id)).into_boxed();
+        let query = paged!(query, keyset, posts::created_at, posts::id, descending);
         let rows: Vec<FullRow> = keyset.limit(query).load(conn)?;
         Ok(keyset.slice(rows.into_iter().map(FullPost::from).collect()))
     }
@@ -263,9 +318,21 @@ impl Post {
         diesel::update(self).set(posts::cover_key.eq(key)).execute(conn).map(drop)
     }
 
-    /// Delete the row; what hangs on it goes by cascade, the cover too.
-    pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<()> {
-        diesel::delete(self).execute(conn).map(drop)
+    /// Delete the locked row; what hangs on it goes by cascade, the cover too. Comments are deleted by name, since only who
+    /// deletes them knows how many they were; of a locked post nobody else changes the labels.
+    pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<Losses> {
+        let comments = Comment::delete_about(conn, self)?;
+        let post_labels = post_label::count_of_post(conn, self.id)?;
+        let posts = diesel::delete(self).execute(conn)?;
+        Ok(Losses { posts, comments, post_labels })
+    }
+
+    /// The same of every post of a user, all of them locked, with every comment of the user's anywhere.
+    pub fn delete_all_by(conn: &mut PgConnection, writer_id: i64) -> QueryResult<Losses> {
+        let comments = Comment::delete_around(conn, writer_id)?;
+        let post_labels = post_label::count_of_writer(conn, writer_id)?;
+        let posts = diesel::delete(posts::table.filter(posts::writer_id.eq(writer_id))).execute(conn)?;
+        Ok(Losses { posts, comments, post_labels })
     }
 
     /// Lock every post that names a user as writer or editor, in one order, before the user's own row is.
@@ -281,21 +348,48 @@ impl Post {
             .map(drop)
     }
 
-    /// How many a user has written.
-    pub fn count_by(conn: &mut PgConnection, writer_id: i64) -> QueryResult<i64> {
-        posts::table.filter(posts::writer_id.eq(writer_id)).count().get_result(conn)
+    /// Lock those of these slugs, in one order.
+    pub fn lock_named(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<Vec<Self>> {
+        posts::table
+            .filter(posts::slug.eq_any(slugs))
+            .order(posts::id)
+            .select(Self::as_select())
+            .for_update()
+            .load(conn)
+    }
+
+    /// Lock those that have a label and that the viewer may change, and those of these slugs, in one order.
+    pub fn lock_labeled(
+        conn: &mut PgConnection,
+        label_id: i64,
+        viewer: Viewer,
+        slugs: &[&str],
+    ) -> QueryResult<Vec<Self>> {
+        let labeled =
+            post_labels::table.filter(post_labels::label_id.eq(label_id)).select(post_labels::post_id);
+        let labeled = posts::id.eq_any(labeled);
+        let named = posts::slug.eq_any(slugs);
+        let query = posts::table.select(Self::as_select()).order(posts::id).for_update();
+        match viewer {
+            Viewer::Anonymous => query.filter(named).load(conn),
+            Viewer::Staff(_) => query.filter(named.or(labeled)).load(conn),
+            Viewer::Member(id) => {
+                let changeable = posts::writer_id.eq(id).or(posts::editor_id.is_not_distinct_from(id));
+                query.filter(named.or(labeled.and(changeable))).load(conn)
+            }
+        }
     }
 }
 
 impl NewPost {
-    /// Write it, and tell its slug. `Ok(None)` where the wished slug is another post's, or was.
+    /// Write it, and tell its id and slug. `Ok(None)` where the wished slug is another post's, or was.
     pub fn insert(
         &self,
         conn: &mut PgConnection,
         writer_id: i64,
         editor_id: Option<i64>,
         cover_key: Option<&str>,
-    ) -> QueryResult<Option<String>> {
+    ) -> QueryResult<Option<(i64, String)>> {
         let id = post_slug::next_post_id(conn)?;
         let slug = match &self.slug {
             Some(slug) if post_slug::take(conn, slug.as_str(), id)? => slug.as_str().to_owned(),
@@ -317,6 +411,6 @@ impl NewPost {
                 posts::cover_key.eq(cover_key),
             ))
             .execute(conn)?;
-        Ok(Some(slug))
+        Ok(Some((id, slug)))
     }
 }

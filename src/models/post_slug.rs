@@ -1,9 +1,10 @@
 //! Slugs: every name that a post has or had. A former one stays its post's.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::BigInt;
 
 use super::names::{SLUG_MAX, Slug};
+use super::numbered;
 use crate::schema::{post_slugs, posts};
 
 /// Take a slug for a post that is about to be written: `wanted`, or the first free of `wanted-2`, `wanted-3`, ….
@@ -13,7 +14,7 @@ use crate::schema::{post_slugs, posts};
 pub fn reserve(conn: &mut PgConnection, wanted: &Slug, post_id: i64) -> QueryResult<String> {
     let mut slug = wanted.as_str().to_owned();
     while !take(conn, &slug, post_id)? {
-        slug = first_free(conn, wanted, post_id)?;
+        slug = numbered::first_free(conn, "post_slugs", "post_id", post_id, wanted, SLUG_MAX)?;
     }
     Ok(slug)
 }
@@ -39,31 +40,6 @@ pub fn current(conn: &mut PgConnection, former: &str) -> QueryResult<String> {
         .filter(post_slugs::slug.eq(former))
         .select(posts::slug)
         .first(conn)
-}
-
-#[derive(QueryableByName)]
-struct Candidate {
-    #[diesel(sql_type = Text)]
-    slug: String,
-}
-
-/// Counts lazily: `generate_series` in a select list yields a row at a time, and `LIMIT` stops it.
-fn first_free(conn: &mut PgConnection, wanted: &Slug, post_id: i64) -> QueryResult<String> {
-    let candidate: Candidate = diesel::sql_query(
-        "SELECT slug FROM (
-             SELECT left($1, $2 - 1 - length(n::text)) || '-' || n AS slug
-             FROM (SELECT generate_series(2::bigint, 1000000000) AS n) AS numbers
-         ) AS candidates
-         WHERE NOT EXISTS (
-             SELECT FROM post_slugs WHERE post_slugs.slug = candidates.slug COLLATE \"C\" AND post_slugs.post_id <> $3
-         )
-         LIMIT 1",
-    )
-    .bind::<Text, _>(wanted.as_str())
-    .bind::<diesel::sql_types::Integer, _>(i32::try_from(SLUG_MAX).unwrap_or(i32::MAX))
-    .bind::<BigInt, _>(post_id)
-    .get_result(conn)?;
-    Ok(candidate.slug)
 }
 
 /// The id that the next post will have.

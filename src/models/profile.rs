@@ -39,6 +39,17 @@ pub struct FullProfile {
     pub avatar: Option<Picture>,
 }
 
+/// Somebody whom a resource mentions: as much as a `UserRef` shows.
+#[derive(Clone, Debug, Queryable)]
+pub struct Person {
+    /// The user's name.
+    pub username: String,
+    /// What the user is called.
+    pub display_name: String,
+    /// The key of the uploaded avatar, if there is one.
+    pub avatar_key: Option<String>,
+}
+
 /// What may change; `None` keeps, `Some(None)` clears.
 #[derive(AsChangeset, Debug, Default, PartialEq, Eq)]
 #[diesel(table_name = profiles)]

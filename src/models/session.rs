@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Interval, Nullable, Timestamptz};
 
 use super::delete_some;
-use crate::lookups::page::{Keyset, Slice};
+use crate::lookups::page::{Keyset, Slice, paged};
 use crate::schema::{sessions, users};
 
 /// A row of `sessions`.
@@ -162,23 +162,11 @@ impl Session {
         user_id: i64,
         keyset: &Keyset<DateTime<Utc>>,
     ) -> QueryResult<Slice<Self>> {
-        let mut query = sessions::table
+        let query = sessions::table
             .filter(sessions::user_id.eq(user_id).and(sessions::expires_at.gt(now)))
             .select(Self::as_select())
             .into_boxed();
-        if let Some((at, id)) = keyset.from {
-            let ties = sessions::created_at.eq(at);
-            query = if keyset.backward {
-                query.filter(sessions::created_at.gt(at).or(ties.and(sessions::id.gt(id))))
-            } else {
-                query.filter(sessions::created_at.lt(at).or(ties.and(sessions::id.lt(id))))
-            };
-        }
-        query = if keyset.backward {
-            query.order((sessions::created_at.asc(), sessions::id.asc()))
-        } else {
-            query.order((sessions::created_at.desc(), sessions::id.desc()))
-        };
+        let query = paged!(query, keyset, sessions::created_at, sessions::id, descending);
         Ok(keyset.slice(keyset.limit(query).load(conn)?))
     }
 

@@ -1,7 +1,7 @@
 //! Sessions: where a user is logged in.
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Path};
+use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::api::conditional::Listed;
 use crate::api::document::Refusals;
 use crate::api::page::{self, List, Page, PageQuery, Paged};
+use crate::api::path::Id;
 use crate::api::query::Query;
 use crate::api::timestamp;
 use crate::api::urls::Urls;
@@ -95,12 +96,11 @@ pub async fn list_sessions(
 #[delete("/auth/sessions/{id}")]
 pub async fn revoke_session(
     user: CurrentUser,
-    id: Path<String>,
+    id: Id,
     db: Data<Db>,
     callers: Data<Callers>,
 ) -> Result<HttpResponse> {
-    let id: i64 = id.parse().map_err(|_| Error::not_found())?;
-    let user_id = user.id;
+    let (id, user_id) = (id.0, user.id);
     if !db.run(move |conn| Ok(session::Session::end_of(conn, id, user_id)?)).await? {
         return Err(Error::not_found());
     }

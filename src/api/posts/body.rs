@@ -1,16 +1,19 @@
 //! What clients send of posts, and how it becomes values that cannot be invalid.
 
+use diesel::PgConnection;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use super::choice::{self, Chosen, ChosenLabel};
+use super::rules::Rules;
 use crate::api::input::{Check, Member};
 use crate::auth::CurrentUser;
 use crate::error::{Result, Violation};
 use crate::models::Viewer;
 use crate::models::choices::{CATEGORIES, DEFAULT_CATEGORY, MIDDLE};
-use crate::models::names::{SLUG_MAX, Slug};
-use crate::models::post::{NewPost, PostChanges, SlugChange};
+use crate::models::names::SLUG_MAX;
+use crate::models::post::{NewPost, Post, PostChanges, SlugChange};
 use crate::models::user::User;
 
 /// Most characters of a content.
@@ -63,6 +66,10 @@ pub struct CreatePost {
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 150, examples(json!(null)))]
     editor: Member<String>,
+    /// What to sort it by: labels that are there, or to be made.
+    #[serde(default)]
+    #[schema(value_type = Vec<ChosenLabel>, required = false, max_items = 100)]
+    labels: Member<Vec<ChosenLabel>>,
 }
 
 /// What to change. What is left out stays.
@@ -106,11 +113,28 @@ pub struct UpdatePost {
 /// Who shall be the editor: `None` keeps, `Some(None)` is nobody.
 pub(super) type EditorChange = Option<Option<String>>;
 
+/// A post to write, valid as far as that can be told without the database.
+#[derive(Clone)]
+pub(super) struct Draft {
+    new: Option<NewPost>,
+    editor: EditorChange,
+    labels: Vec<Chosen>,
+}
+
+/// A post to write, whose editor and labels are there.
+pub(super) struct Approved {
+    pub(super) new: NewPost,
+    pub(super) editor_id: Option<i64>,
+    pub(super) labels: Vec<Chosen>,
+}
+
 impl CreatePost {
-    pub(super) fn validate(self, check: &mut Check) -> (Option<NewPost>, EditorChange) {
-        let title = check.required("title", self.title).map(|text| check.text("title", &text, 1, 256));
-        let slug =
-            check.clearable("slug", self.slug, SLUG_MAX).flatten().and_then(|text| parse_slug(check, &text));
+    pub(super) fn validate(self, rules: Rules, check: &mut Check) -> Draft {
+        let title = check.required("title", self.title).map(|text| rules.title(check, &text));
+        let slug = check.slug("slug", self.slug, SLUG_MAX).flatten();
+        if let (Some(title), Some(slug)) = (&title, &slug) {
+            rules.slug(check, title, slug.as_str());
+        }
         let content = check.optional("content", self.content);
         let content = content.map(|text| check.text("content", &text, 0, CONTENT_MAX)).unwrap_or_default();
         let category = parse_category(check, self.category).unwrap_or(DEFAULT_CATEGORY);
@@ -118,19 +142,57 @@ impl CreatePost {
         let rank = parse_number(check, "rank", self.rank).unwrap_or(MIDDLE);
         let published = check.optional("published", self.published).unwrap_or(false);
         let editor = check.clearable("editor", self.editor, 150);
+        let labels = check.optional("labels", self.labels).unwrap_or_default();
+        let labels = choice::validate(labels, check);
         let new = title.map(|title| NewPost { title, slug, content, category, rating, rank, published });
-        (new, editor)
+        Draft { new, editor, labels }
+    }
+}
+
+impl Draft {
+    /// Note who and what is named and not there; the editor's id.
+    pub(super) fn look_up(
+        &self,
+        conn: &mut PgConnection,
+        check: &mut Check,
+        user: &CurrentUser,
+    ) -> Result<Option<i64>> {
+        choice::check_labels(conn, check, &self.labels)?;
+        Ok(resolve_editor(conn, check, self.editor.clone(), user, None)?.flatten())
+    }
+
+    /// The post, if nothing is wrong with it; 422 with every fault otherwise.
+    pub(super) fn approve(
+        self,
+        conn: &mut PgConnection,
+        mut check: Check,
+        user: &CurrentUser,
+    ) -> Result<Approved> {
+        let editor_id = self.look_up(conn, &mut check, user)?;
+        let new = check.finish(|| self.new)?;
+        Ok(Approved { new, editor_id, labels: self.labels })
     }
 }
 
 impl UpdatePost {
-    pub(super) fn validate(self, check: &mut Check) -> (PostChanges, Option<SlugChange>, EditorChange) {
-        let slug = match check.clearable("slug", self.slug, SLUG_MAX) {
-            None => None,
-            Some(None) => Some(SlugChange::Remake),
-            Some(Some(text)) => parse_slug(check, &text).map(SlugChange::Set),
+    /// What it changes about the post of before.
+    pub(super) fn validate(
+        self,
+        rules: Rules,
+        before: &Post,
+        check: &mut Check,
+    ) -> (PostChanges, Option<SlugChange>, EditorChange) {
+        let slug = check.slug("slug", self.slug, SLUG_MAX).map(SlugChange::from);
+        let title = check.optional("title", self.title).map(|text| rules.title(check, &text));
+        let kept = title.as_ref().map(|_| before.slug.as_str());
+        let wanted = match &slug {
+            Some(SlugChange::Set(slug)) => Some(slug.as_str()),
+            Some(SlugChange::Remake) => None,
+            None => kept,
         };
-        let title = check.optional("title", self.title).map(|text| check.text("title", &text, 1, 256));
+        if let Some(slug) = wanted {
+            rules.slug(check, title.as_ref().unwrap_or(&before.title), slug);
+        }
         let content = check.optional("content", self.content);
         let changes = PostChanges {
             title,
@@ -144,18 +206,6 @@ impl UpdatePost {
         };
         (changes, slug, check.clearable("editor", self.editor, 150))
     }
-}
-
-fn parse_slug(check: &mut Check, text: &str) -> Option<Slug> {
-    let slug = Slug::parse(text);
-    if slug.is_none() && text.chars().count() <= SLUG_MAX {
-        check.fault(Violation::body(
-            "/slug",
-            "invalid_slug",
-            "A slug is made of letters, digits, `-` and `_`.",
-        ));
-    }
-    slug
 }
 
 fn parse_category(check: &mut Check, member: Member<String>) -> Option<&'static str> {
@@ -175,7 +225,7 @@ fn parse_number(check: &mut Check, name: &str, member: Member<i64>) -> Option<i1
 
 /// The id of the user who is named, as one more fault of the body where there is none.
 pub(super) fn resolve_editor(
-    conn: &mut diesel::PgConnection,
+    conn: &mut PgConnection,
     check: &mut Check,
     editor: EditorChange,
     user: &CurrentUser,

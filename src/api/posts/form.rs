@@ -2,9 +2,11 @@
 
 use actix_web::post;
 use actix_web::web::Data;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::body::{Category, CreatePost, resolve_editor};
+use super::body::{Category, CreatePost};
+use super::rules::Rules;
 use super::{Post, write};
 use crate::api::body;
 use crate::api::conditional::Versioned;
@@ -51,6 +53,9 @@ pub struct CreatePostForm {
     /// Username of somebody who may change it too; nobody where it is empty.
     #[schema(required = false, max_length = 150)]
     editor: String,
+    /// Slugs of labels, separated by commas; or the JSON that `createPost` takes.
+    #[schema(required = false, examples("ai,tech"))]
+    labels: String,
 }
 
 fn type_of(part: &str) -> Text {
@@ -59,6 +64,16 @@ fn type_of(part: &str) -> Text {
         "published" => Text::Truth,
         _ => Text::Plain,
     }
+}
+
+/// Labels as `createPost` has them. What is neither JSON nor a list of slugs stays a text, for whoever reads it to refuse.
+fn listed(text: &Value) -> Value {
+    let text = text.as_str().unwrap_or_default().trim();
+    if text.starts_with('[') {
+        return serde_json::from_str(text).unwrap_or_else(|_| text.into());
+    }
+    let slugs = text.split(',').map(str::trim).filter(|slug| !slug.is_empty());
+    slugs.map(|slug| json!({ "slug": slug })).collect()
 }
 
 /// Write a post with a cover.
@@ -82,6 +97,7 @@ pub async fn create_post_with_cover(
     user: CurrentUser,
     once: Once,
     upload: Upload,
+    rules: Data<Rules>,
     db: Data<Db>,
     media: Data<Media>,
     urls: Data<Urls>,
@@ -90,32 +106,33 @@ pub async fn create_post_with_cover(
     if let Some(answer) = request.answer(&db).await? {
         return Ok(answer);
     }
-    let form = upload.form("cover", type_of)?;
+    let mut form = upload.form("cover", type_of)?;
     let mut check = Check::default();
+    if let Some(labels) = form.texts.get_mut("labels") {
+        *labels = listed(labels);
+    }
     let texts = serde_json::to_vec(&form.texts).map_err(Error::internal)?;
-    let (new, editor) = body::parse::<CreatePost>(&texts)?.validate(&mut check);
+    let draft = body::parse::<CreatePost>(&texts)?.validate(**rules, &mut check);
     if form.file.is_none() {
         check.fault(missing("cover"));
     }
-    let (named, caller) = (editor.clone(), user.clone());
+    let (seen, caller) = (draft.clone(), user.clone());
     let check = db
         .run(move |conn| {
             let mut check = check.clone();
-            resolve_editor(conn, &mut check, named.clone(), &caller, None)?;
+            seen.look_up(conn, &mut check, &caller)?;
             Ok(check)
         })
         .await?;
-    let (new, file) = check.finish(|| new.zip(form.file))?;
+    let file = check.finish(|| form.file)?;
     to_its_end(async move {
         media
             .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
                 request.once(conn, |conn| {
                     // Whoever was there a moment ago may be gone.
-                    let mut check = Check::default();
-                    let editor = resolve_editor(conn, &mut check, editor, &user, None)?;
-                    check.finish(|| Some(()))?;
+                    let approved = draft.approve(conn, Check::default(), &user)?;
                     let key = stored.insert(conn)?;
-                    write(conn, &user, &new, editor.flatten(), Some(key), &urls)
+                    write(conn, &user, &approved, Some(key), &urls)
                 })
             })
             .await

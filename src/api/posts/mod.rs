@@ -1,9 +1,13 @@
 //! Posts: what users write.
 
 mod body;
+pub mod choice;
+pub mod comments;
 pub mod covers;
 pub mod form;
+pub mod labels;
 mod representation;
+pub mod rules;
 
 use actix_web::web::{Data, Json};
 use actix_web::{delete, get, patch, post};
@@ -24,10 +28,11 @@ use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::lookups::cursor::Cursors;
 use crate::models::Viewer;
-use crate::models::post::{self, FullPost, NewPost};
+use crate::models::post::{self, FullPost, Posts};
+use body::{Approved, resolve_editor, unknown_editor};
 pub use body::{Category, CreatePost, UpdatePost};
-use body::{resolve_editor, unknown_editor};
 pub use representation::{Post, PostCommon, PostPage, PostSummary};
+use rules::Rules;
 
 fn respond(full: FullPost, urls: &Urls) -> Result<Versioned> {
     Versioned::new(full.post.version, &Post::of(full, urls))
@@ -68,6 +73,7 @@ pub async fn create_post(
     user: CurrentUser,
     once: Once,
     body: Body<CreatePost>,
+    rules: Data<Rules>,
     db: Data<Db>,
     urls: Data<Urls>,
 ) -> Result<Versioned> {
@@ -75,10 +81,8 @@ pub async fn create_post(
     db.transaction(move |conn| {
         request.once(conn, |conn| {
             let mut check = Check::default();
-            let (new, editor) = body.get()?.validate(&mut check);
-            let editor = resolve_editor(conn, &mut check, editor, &user, None)?;
-            let new = check.finish(|| new)?;
-            write(conn, &user, &new, editor.flatten(), None, &urls)
+            let approved = body.get()?.validate(**rules, &mut check).approve(conn, check, &user)?;
+            write(conn, &user, &approved, None, &urls)
         })
     })
     .await
@@ -88,12 +92,13 @@ pub async fn create_post(
 fn write(
     conn: &mut PgConnection,
     user: &CurrentUser,
-    new: &NewPost,
-    editor_id: Option<i64>,
+    approved: &Approved,
     cover_key: Option<&str>,
     urls: &Urls,
 ) -> Result<(Versioned, i64)> {
-    let slug = named_users_exist(new.insert(conn, user.id, editor_id, cover_key))?.ok_or_else(slug_taken)?;
+    let inserted = approved.new.insert(conn, user.id, approved.editor_id, cover_key);
+    let (id, slug) = named_users_exist(inserted)?.ok_or_else(slug_taken)?;
+    choice::put_labels(conn, id, &approved.labels)?;
     let full = post::Post::find(conn, &slug, user.viewer())?;
     let url = urls.post(&full.post.slug);
     Ok((respond(full, urls)?.created(url), user.id))
@@ -117,7 +122,7 @@ pub async fn list_posts(
     const LIST: List = List::new("/api/v1/posts", "-created_at");
     let viewer = caller.viewer();
     let keyset = query.0.keyset(&cursors, &LIST, page::time)?;
-    let slice = db.run(move |conn| Ok(post::Post::page(conn, viewer, &keyset)?)).await?;
+    let slice = db.run(move |conn| Ok(post::Post::page(conn, &Posts::VisibleTo(viewer), &keyset)?)).await?;
     let key = |full: &FullPost| (full.post.created_at.timestamp_micros().into(), full.post.id);
     query.0.page(&cursors, &urls, &LIST, slice, key, |full| PostSummary::of(full, &urls))
 }
@@ -168,6 +173,7 @@ pub async fn update_post(
     slug: NamedSlug,
     if_match: IfMatch,
     body: Body<UpdatePost>,
+    rules: Data<Rules>,
     db: Data<Db>,
     urls: Data<Urls>,
 ) -> Result<Versioned> {
@@ -180,7 +186,7 @@ pub async fn update_post(
             }
             if_match.check(before.version)?;
             let mut check = Check::default();
-            let (mut changes, slug, editor) = body.get()?.validate(&mut check);
+            let (mut changes, slug, editor) = body.get()?.validate(**rules, &before, &mut check);
             changes.editor_id = resolve_editor(conn, &mut check, editor, &user, before.editor_id)?;
             let changes = check.finish(|| Some(changes))?;
             let slug =
@@ -193,7 +199,7 @@ pub async fn update_post(
 
 /// Delete a post.
 ///
-/// Its writer, staff. Its slugs are free again.
+/// Its writer, staff. Its comments go along, and its slugs are free again.
 #[utoipa::path(
     operation_id = "deletePost", tag = "posts", security(("bearer" = [])),
     params(
@@ -213,15 +219,14 @@ pub async fn delete_post(
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    db.transaction(move |conn| {
+    db.long_transaction(move |conn| {
         let viewer = user.viewer();
         let post = post::Post::lock(conn, &slug.0, viewer)?;
         if !post.is_owned_by(viewer) {
             return Err(Error::forbidden());
         }
         if_match.check(post.version)?;
-        post.delete(conn)?;
-        Ok(Json(Deleted::new([("posts", 1)])))
+        Ok(Json(Deleted::of(post.delete(conn)?)))
     })
     .await
 }

@@ -4,15 +4,13 @@ use serde::Serialize;
 use utoipa::openapi::{Object, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::labels::PostLabel;
 use crate::api::page::{Page, Paged};
 use crate::api::pictures::{Picture, UserRef};
 use crate::api::timestamp;
 use crate::api::urls::Urls;
 use crate::models::choices::{category_label, rating_label};
 use crate::models::post::FullPost;
-
-/// Characters of a content that a list shows.
-const EXCERPT: usize = 300;
 
 /// A post.
 #[derive(Debug, Serialize)]
@@ -75,6 +73,11 @@ pub struct PostCommon {
     pub editor: Option<UserRef>,
     /// What is shown with it.
     pub cover: Picture,
+    /// What it is sorted by, by name.
+    pub labels: Vec<PostLabel>,
+    /// How many comments are about it.
+    #[schema(minimum = 0)]
+    pub comment_count: i64,
     /// When it was written.
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -145,6 +148,8 @@ impl PostCommon {
             writer: UserRef::of(&full.writer, urls),
             editor: full.editor.as_ref().map(|editor| UserRef::of(editor, urls)),
             cover: Picture::cover(urls, full.cover.as_ref()),
+            labels: full.labels.iter().cloned().map(PostLabel::from).collect(),
+            comment_count: full.comment_count,
             created_at: timestamp(row.created_at),
             updated_at: timestamp(row.updated_at),
         }
@@ -154,16 +159,13 @@ impl PostCommon {
 impl Post {
     /// The whole of it.
     pub fn of(full: FullPost, urls: &Urls) -> Self {
-        Self { common: PostCommon::of(&full, urls), content: full.post.content }
+        Self { common: PostCommon::of(&full, urls), content: full.content }
     }
 }
 
 impl PostSummary {
     /// As much as a list shows.
     pub fn of(full: &FullPost, urls: &Urls) -> Self {
-        Self {
-            common: PostCommon::of(full, urls),
-            excerpt: full.post.content.chars().take(EXCERPT).collect(),
-        }
+        Self { common: PostCommon::of(full, urls), excerpt: full.content.clone() }
     }
 }

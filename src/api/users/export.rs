@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::{User, may_change};
 use crate::api::auth::sessions::Session;
+use crate::api::comments::Comment;
 use crate::api::document::Refusals;
 use crate::api::path::NamedUser;
 use crate::api::posts::Post;
@@ -24,6 +25,7 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lookups::page::{Keyset, Slice};
 use crate::models::account_token::AccountToken;
+use crate::models::comment::{self, Comments};
 use crate::models::{Viewer, post, profile, session, throttle, user};
 
 /// Rows that are read at once: a post may have a megabyte, and a slow client keeps what was read waiting.
@@ -50,6 +52,8 @@ pub struct UserExport {
     pending_emails: Vec<String>,
     /// What the user has written, drafts included.
     posts: Vec<Post>,
+    /// What the user has said. `post` is `null` where that is somebody else's draft by now.
+    comments: Vec<Comment>,
 }
 
 /// A network that a user logged in from.
@@ -140,6 +144,14 @@ impl Writer {
             move |conn, keyset| post::Post::written_by(conn, user_id, keyset),
             |row| (row.post.created_at, row.post.id),
             |row| json(&Post::of(row, urls)),
+        )
+        .await?;
+        let author = Viewer::Member(user_id);
+        self.list(
+            "comments",
+            move |conn, keyset| comment::Comment::page(conn, &Comments::By(user_id), keyset),
+            |row| (row.comment.created_at, row.comment.id),
+            |row| json(&Comment::of(&row, author, urls)),
         )
         .await?;
         self.send("}".into()).await

@@ -370,7 +370,7 @@ fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
 
 /// Delete a user.
 ///
-/// With profile, avatar, posts and sessions. Oneself, with a login at most ten minutes old (else 403
+/// With profile, avatar, posts, comments and sessions. Oneself, with a login at most ten minutes old (else 403
 /// `reauthentication_required`); staff anyone, but never the last of them (409 `last_staff`).
 #[utoipa::path(
     operation_id = "deleteUser", tag = "users", security(("bearer" = [])),
@@ -402,9 +402,9 @@ pub async fn delete_user(
             }
             if_match.check(row.version)?;
             keep_one_staff(&staff, &row)?;
-            let posts = Post::count_by(conn, row.id)?;
+            let losses = Post::delete_all_by(conn, row.id)?;
             row.delete(conn)?;
-            Ok((row.id, Deleted::new([("users", 1), ("profiles", 1), ("posts", posts)])))
+            Ok((row.id, Deleted::of(losses).and([("users", 1), ("profiles", 1)])))
         })
         .await?;
     callers.forget(id);

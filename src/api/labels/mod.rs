@@ -1,0 +1,261 @@
+//! Labels: what posts are sorted by. Anybody who is logged in makes them, staff change them.
+
+pub mod posts;
+
+use actix_web::web::{Data, Json};
+use actix_web::{delete, get, patch, post};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::conditional::{IfMatch, Listed, Versioned};
+use super::document::Refusals;
+use super::idempotency::Once;
+use super::input::{Check, Member};
+use super::page::{self, List, Page, PageQuery, Paged};
+use super::path::NamedSlug;
+use super::query::Query;
+use super::urls::Urls;
+use super::{Deleted, count, timestamp};
+use crate::auth::CurrentUser;
+use crate::db::Db;
+use crate::error::{Code, Error, Result};
+use crate::lookups::cursor::Cursors;
+use crate::models::label::{self, FullLabel, LabelChanges, NAME_MAX, NewLabel};
+use crate::models::names::LABEL_SLUG_MAX;
+use crate::models::post::{Post, SlugChange};
+
+/// A label.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Label {
+    /// Never used twice.
+    pub id: i64,
+    /// Canonical URL.
+    #[schema(format = "uri")]
+    pub url: String,
+    /// What it is called.
+    #[schema(examples("Artificial Intelligence"))]
+    pub name: String,
+    /// Names it in URLs.
+    #[schema(examples("ai"))]
+    pub slug: String,
+    /// How many published posts have it.
+    #[schema(minimum = 0)]
+    pub post_count: i64,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+}
+
+/// A page of them.
+pub type LabelPage = Page<Label>;
+
+impl Paged for Label {
+    const PAGE: &'static str = "LabelPage";
+}
+
+impl Label {
+    fn of(full: &FullLabel, urls: &Urls) -> Self {
+        let row = &full.label;
+        Self {
+            id: row.id,
+            url: urls.label(&row.slug),
+            name: row.name.clone(),
+            slug: row.slug.clone(),
+            post_count: full.post_count,
+            created_at: timestamp(row.created_at),
+        }
+    }
+}
+
+/// What to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateLabel {
+    /// What it is called.
+    #[serde(default)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 128, examples("Artificial Intelligence"))]
+    name: Member<String>,
+    /// Names it in URLs; made from the name where it is left out or `null`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 128, pattern = "^[A-Za-z0-9_-]*$", examples("ai"))]
+    slug: Member<String>,
+}
+
+/// What to change. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateLabel {
+    /// The slug stays as it is.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 128)]
+    name: Member<String>,
+    /// `null` makes it anew from the name. Nothing leads on from the former one.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 128, pattern = "^[A-Za-z0-9_-]*$", examples("ai"))]
+    slug: Member<String>,
+}
+
+impl CreateLabel {
+    fn validate(self) -> Result<NewLabel> {
+        let mut check = Check::default();
+        let name = check.required("name", self.name).map(|name| check.text("name", &name, 1, NAME_MAX));
+        let slug = check.slug("slug", self.slug, LABEL_SLUG_MAX).flatten();
+        check.finish(|| name.map(|name| NewLabel { name, slug }))
+    }
+}
+
+impl UpdateLabel {
+    fn validate(self) -> Result<(LabelChanges, Option<SlugChange>)> {
+        let mut check = Check::default();
+        let name = check.optional("name", self.name).map(|name| check.text("name", &name, 1, NAME_MAX));
+        let slug = check.slug("slug", self.slug, LABEL_SLUG_MAX).map(SlugChange::from);
+        check.finish(|| Some((LabelChanges { name, slug: None }, slug)))
+    }
+}
+
+fn slug_taken() -> Error {
+    Error::refused(Code::SlugTaken, Code::SlugTaken.entry().meaning)
+}
+
+fn respond(full: &FullLabel, urls: &Urls) -> Result<Versioned> {
+    Versioned::new(full.label.version, &Label::of(full, urls))
+}
+
+/// List labels.
+///
+/// By name.
+#[utoipa::path(
+    operation_id = "listLabels", tag = "labels", params(PageQuery), security((), ("bearer" = [])),
+    responses((status = 200, description = "A page of labels", body = LabelPage), Refusals)
+)]
+#[get("/labels")]
+pub async fn list_labels(
+    query: Query<PageQuery>,
+    db: Data<Db>,
+    cursors: Data<Cursors>,
+    urls: Data<Urls>,
+) -> Result<Listed> {
+    const LIST: List = List::new("/api/v1/labels", "name");
+    let keyset = query.0.keyset(&cursors, &LIST, page::text)?;
+    let slice = db.run(move |conn| Ok(label::Label::page(conn, &keyset)?)).await?;
+    let key = |full: &FullLabel| (full.label.name.clone().into(), full.label.id);
+    query.0.page(&cursors, &urls, &LIST, slice, key, |full| Label::of(full, &urls))
+}
+
+/// Make a label.
+///
+/// The slug is made from the name, with a number where that is taken; one that is given is taken as it is, or refused with
+/// 409 `slug_taken`. Several labels may be called alike.
+#[utoipa::path(
+    operation_id = "createLabel", tag = "labels", security(("bearer" = [])), request_body = CreateLabel,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+        description = "Sent again with the same key, it is done once")),
+    responses(
+        (status = 201, description = "The label", body = Label, headers(
+            ("Location" = String, description = "The label's canonical URL"), ("ETag" = String, description = "The version"),
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+        Refusals
+    )
+)]
+#[post("/labels")]
+pub async fn create_label(
+    user: CurrentUser,
+    once: Once,
+    body: Body<CreateLabel>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let request = once.of(|| body.canonical());
+    db.transaction(move |conn| {
+        request.once(conn, |conn| {
+            let new = body.get()?.validate()?;
+            label::Label::lock_slugs(conn)?;
+            let row = new.insert(conn)?.ok_or_else(slug_taken)?;
+            let url = urls.label(&row.slug);
+            Ok((respond(&FullLabel { label: row, post_count: 0 }, &urls)?.created(url), user.id))
+        })
+    })
+    .await
+}
+
+/// Read a label.
+#[utoipa::path(
+    operation_id = "getLabel", tag = "labels", security((), ("bearer" = [])),
+    params(("slug" = String, Path, description = "The label's slug")),
+    responses((status = 200, description = "The label", body = Label), Refusals)
+)]
+#[get("/labels/{slug}")]
+pub async fn get_label(slug: NamedSlug, db: Data<Db>, urls: Data<Urls>) -> Result<Versioned> {
+    let full = db.run(move |conn| Ok(label::Label::find(conn, &slug.0)?)).await?;
+    respond(&full, &urls)
+}
+
+fn must_be_staff(user: &CurrentUser) -> Result<()> {
+    if user.is_staff { Ok(()) } else { Err(Error::forbidden()) }
+}
+
+/// Change a label.
+///
+/// Staff. The posts that have it show the new name.
+#[utoipa::path(
+    operation_id = "updateLabel", tag = "labels", security(("bearer" = [])), request_body = UpdateLabel,
+    params(
+        ("slug" = String, Path, description = "The label's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses((status = 200, description = "The label", body = Label), Refusals)
+)]
+#[patch("/labels/{slug}")]
+pub async fn update_label(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    body: Body<UpdateLabel>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let full = db
+        .transaction(move |conn| {
+            label::Label::lock_slugs(conn)?;
+            let before = label::Label::lock(conn, &slug.0)?;
+            must_be_staff(&user)?;
+            if_match.check(before.version)?;
+            let (changes, slug) = body.get()?.validate()?;
+            let slug = before.update(conn, changes, slug.as_ref())?.ok_or_else(slug_taken)?;
+            Ok(label::Label::find(conn, &slug)?)
+        })
+        .await?;
+    respond(&full, &urls)
+}
+
+/// Delete a label.
+///
+/// Staff. Its posts stay, without it.
+#[utoipa::path(
+    operation_id = "deleteLabel", tag = "labels", security(("bearer" = [])),
+    params(
+        ("slug" = String, Path, description = "The label's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses((status = 200, description = "What was deleted, by type", body = Deleted), Refusals)
+)]
+#[delete("/labels/{slug}")]
+pub async fn delete_label(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    db: Data<Db>,
+) -> Result<Json<Deleted>> {
+    db.long_transaction(move |conn| {
+        let known = label::Label::find(conn, &slug.0)?.label;
+        must_be_staff(&user)?;
+        // Posts before labels, as whoever labels a post locks them.
+        Post::lock_labeled(conn, known.id, user.viewer(), &[])?;
+        let row = label::Label::lock(conn, &slug.0)?;
+        if_match.check(row.version)?;
+        let post_labels = row.delete(conn)?;
+        Ok(Json(Deleted::new([("labels", 1), ("post_labels", count(post_labels))])))
+    })
+    .await
+}

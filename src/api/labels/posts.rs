@@ -1,0 +1,324 @@
+//! The posts of a label: the same relation from its other side.
+
+use std::collections::{HashMap, HashSet};
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, delete, get, post, put};
+use diesel::PgConnection;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::api::body::Body;
+use crate::api::conditional::{IfMatch, Listed, Versioned};
+use crate::api::document::Refusals;
+use crate::api::idempotency::Once;
+use crate::api::input::{Check, Member};
+use crate::api::page::{self, List, PageQuery};
+use crate::api::path::NamedSlug;
+use crate::api::posts::choice::{REASON_MAX, duplicate, refuse_overfull};
+use crate::api::posts::{PostPage, PostSummary};
+use crate::api::query::Query;
+use crate::api::timestamp;
+use crate::api::urls::Urls;
+use crate::auth::{CurrentUser, MaybeUser};
+use crate::db::Db;
+use crate::error::{Error, Result, Violation};
+use crate::lookups::cursor::Cursors;
+use crate::models::label::Label;
+use crate::models::names::SLUG_MAX;
+use crate::models::post::{FullPost, Post, Posts};
+use crate::models::post_label::{self, Detail, Labeling};
+
+/// Most posts of one request.
+const MOST: usize = 1000;
+
+/// A post for a label.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChosenPost {
+    /// Of a post that one may change.
+    #[serde(default)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$", examples("hello-world"))]
+    slug: Member<String>,
+    /// Why it has the label; left out, it stays as it was.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 256, examples("It is about Ada"))]
+    reason: Member<String>,
+}
+
+/// Posts for a label.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChosenPosts {
+    /// Different ones.
+    #[serde(default)]
+    #[schema(value_type = Vec<ChosenPost>, required, max_items = 1000)]
+    posts: Member<Vec<ChosenPost>>,
+}
+
+/// A post as a label has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LabeledPost {
+    /// Names it in URLs.
+    #[schema(examples("hello-world"))]
+    pub slug: String,
+    /// What it is called.
+    #[schema(examples("Hello, world"))]
+    pub title: String,
+    /// Canonical URL.
+    #[schema(format = "uri")]
+    pub url: String,
+    /// Why it has the label.
+    #[schema(required, examples("It is about Ada"))]
+    pub reason: Option<String>,
+    /// Since when.
+    #[schema(format = DateTime)]
+    pub labeled_at: String,
+}
+
+/// The posts that were named.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LabeledPosts {
+    /// In the order in which they were named.
+    pub posts: Vec<LabeledPost>,
+}
+
+/// A chosen post that is valid by itself.
+struct Chosen {
+    place: usize,
+    slug: String,
+    reason: Option<Option<String>>,
+}
+
+impl ChosenPosts {
+    /// Those that are valid by themselves.
+    fn validate(self, check: &mut Check) -> Vec<Chosen> {
+        let posts = check.required("posts", self.posts).unwrap_or_default();
+        if posts.len() > MOST {
+            let detail = format!("At most {MOST} posts at once.");
+            check.fault(Violation::body("/posts", "too_many", detail).with(json!({ "max": MOST })));
+            return Vec::new();
+        }
+        let mut chosen: Vec<Chosen> = Vec::with_capacity(posts.len());
+        for (place, post) in posts.into_iter().enumerate() {
+            let pointer = format!("posts/{place}/slug");
+            let reason = check.clearable(&format!("posts/{place}/reason"), post.reason, REASON_MAX);
+            let Some(slug) = check.required(&pointer, post.slug) else { continue };
+            let slug = check.text(&pointer, &slug, 1, SLUG_MAX);
+            if chosen.iter().any(|other| other.slug == slug) {
+                check.fault(duplicate(format!("/posts/{place}"), "This post is in the list already."));
+            }
+            chosen.push(Chosen { place, slug, reason });
+        }
+        chosen
+    }
+}
+
+/// The chosen posts among those that are locked, in the order in which they were chosen. 403 where the user may see one but not
+/// change it, before anything else that is wrong with them.
+fn find<'a>(
+    mut check: Check,
+    chosen: &[Chosen],
+    locked: &'a [Post],
+    user: &CurrentUser,
+) -> Result<Vec<&'a Post>> {
+    let by_slug: HashMap<&str, &Post> = locked.iter().map(|post| (post.slug.as_str(), post)).collect();
+    let mut found = Vec::with_capacity(chosen.len());
+    for chosen in chosen {
+        match by_slug.get(chosen.slug.as_str()).filter(|post| post.is_visible_to(user.viewer())) {
+            Some(post) if post.is_changed_by(user.viewer()) => found.push(*post),
+            Some(_) => return Err(Error::forbidden()),
+            None => check.fault(Violation::body(
+                format!("/posts/{}/slug", chosen.place),
+                "unknown_post",
+                "There is no such post, or none that you may see.",
+            )),
+        }
+    }
+    check.finish(|| Some(found))
+}
+
+/// Put the label on locked posts, and tell of them.
+fn put(
+    conn: &mut PgConnection,
+    label: &Label,
+    chosen: &[Chosen],
+    posts: &[&Post],
+    urls: &Urls,
+) -> Result<Versioned> {
+    let labelings: Vec<Labeling> = posts
+        .iter()
+        .zip(chosen)
+        .map(|(post, chosen)| Labeling {
+            post_id: post.id,
+            label_id: label.id,
+            reason: chosen.reason.clone(),
+        })
+        .collect();
+    post_label::add(conn, &labelings)?;
+    let ids: Vec<i64> = posts.iter().map(|post| post.id).collect();
+    refuse_overfull(conn, &ids, |id| {
+        let place = posts.iter().position(|post| post.id == id).and_then(|index| chosen.get(index));
+        format!("/posts/{}", place.map_or(0, |chosen| chosen.place))
+    })?;
+    let details = post_label::details(conn, label.id, &ids)?;
+    let details: HashMap<i64, &Detail> = details.iter().map(|detail| (detail.post_id, detail)).collect();
+    let shown = posts.iter().filter_map(|post| {
+        let detail = details.get(&post.id)?;
+        Some(LabeledPost {
+            slug: post.slug.clone(),
+            title: post.title.clone(),
+            url: urls.post(&post.slug),
+            reason: detail.reason.clone(),
+            labeled_at: timestamp(detail.labeled_at),
+        })
+    });
+    Versioned::new(label.version, &LabeledPosts { posts: shown.collect() })
+}
+
+/// List a label's posts.
+///
+/// The newest first: published ones, and drafts that one may change.
+#[utoipa::path(
+    operation_id = "listLabelPosts", tag = "labels", security((), ("bearer" = [])),
+    params(("slug" = String, Path, description = "The label's slug"), PageQuery),
+    responses((status = 200, description = "A page of the label's posts", body = PostPage), Refusals)
+)]
+#[get("/labels/{slug}/posts")]
+pub async fn list_label_posts(
+    caller: MaybeUser,
+    slug: NamedSlug,
+    query: Query<PageQuery>,
+    db: Data<Db>,
+    cursors: Data<Cursors>,
+    urls: Data<Urls>,
+) -> Result<Listed> {
+    let list = List::below("labels", &slug.0, "posts", "-created_at");
+    let viewer = caller.viewer();
+    let keyset = query.0.keyset(&cursors, &list, page::time)?;
+    let slice = db
+        .run(move |conn| {
+            let slice = Post::page(conn, &Posts::Labeled(slug.0.clone(), viewer), &keyset)?;
+            if slice.rows.is_empty() {
+                Label::find(conn, &slug.0)?;
+            }
+            Ok(slice)
+        })
+        .await?;
+    let key = |full: &FullPost| (full.post.created_at.timestamp_micros().into(), full.post.id);
+    query.0.page(&cursors, &urls, &list, slice, key, |full| PostSummary::of(full, &urls))
+}
+
+/// Put a label on posts.
+///
+/// On posts that one may change: as writer, as editor, as staff. One that has it already takes the new reason, where one is
+/// given, and keeps its time.
+#[utoipa::path(
+    operation_id = "addLabelPosts", tag = "labels", security(("bearer" = [])), request_body = ChosenPosts,
+    params(
+        ("slug" = String, Path, description = "The label's slug"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+            description = "Sent again with the same key, it is done once")
+    ),
+    responses(
+        (status = 200, description = "The posts that were named", body = LabeledPosts, headers(
+            ("ETag" = String, description = "The label's version"),
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+        Refusals
+    )
+)]
+#[post("/labels/{slug}/posts")]
+pub async fn add_label_posts(
+    user: CurrentUser,
+    slug: NamedSlug,
+    once: Once,
+    body: Body<ChosenPosts>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    let request = once.of(|| body.canonical());
+    db.transaction(move |conn| {
+        request.once(conn, |conn| {
+            Label::find(conn, &slug.0)?;
+            let mut check = Check::default();
+            let chosen = body.get()?.validate(&mut check);
+            let slugs: Vec<&str> = chosen.iter().map(|chosen| chosen.slug.as_str()).collect();
+            let locked = Post::lock_named(conn, &slugs)?;
+            let posts = find(check, &chosen, &locked, &user)?;
+            let label = Label::hold(conn, &slug.0)?;
+            Ok((put(conn, &label, &chosen, &posts, &urls)?, user.id))
+        })
+    })
+    .await
+}
+
+/// Replace a label's posts.
+///
+/// As `addLabelPosts`; from every other post that one may change the label is taken off.
+#[utoipa::path(
+    operation_id = "replaceLabelPosts", tag = "labels", security(("bearer" = [])), request_body = ChosenPosts,
+    params(
+        ("slug" = String, Path, description = "The label's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the label's version")
+    ),
+    responses((status = 200, description = "The posts that were named", body = LabeledPosts), Refusals)
+)]
+#[put("/labels/{slug}/posts")]
+pub async fn replace_label_posts(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    body: Body<ChosenPosts>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<Versioned> {
+    db.long_transaction(move |conn| {
+        let known = Label::find(conn, &slug.0)?.label;
+        if_match.check(known.version)?;
+        let mut check = Check::default();
+        let chosen = body.get()?.validate(&mut check);
+        let slugs: Vec<&str> = chosen.iter().map(|chosen| chosen.slug.as_str()).collect();
+        let locked = Post::lock_labeled(conn, known.id, user.viewer(), &slugs)?;
+        let posts = find(check, &chosen, &locked, &user)?;
+        let label = Label::hold(conn, &slug.0)?;
+        if_match.check(label.version)?;
+        let kept: HashSet<i64> = posts.iter().map(|post| post.id).collect();
+        let others: Vec<i64> = locked.iter().map(|post| post.id).filter(|id| !kept.contains(id)).collect();
+        post_label::remove(conn, label.id, &others)?;
+        put(conn, &label, &chosen, &posts, &urls)
+    })
+    .await
+}
+
+/// Take a label off posts.
+///
+/// Off all that one may change. Taking it off none is no error.
+#[utoipa::path(
+    operation_id = "clearLabelPosts", tag = "labels", security(("bearer" = [])),
+    params(
+        ("slug" = String, Path, description = "The label's slug"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the label's version")
+    ),
+    responses((status = 204, description = "No post that one may change has it any more"), Refusals)
+)]
+#[delete("/labels/{slug}/posts")]
+pub async fn clear_label_posts(
+    user: CurrentUser,
+    slug: NamedSlug,
+    if_match: IfMatch,
+    db: Data<Db>,
+) -> Result<HttpResponse> {
+    db.long_transaction(move |conn| {
+        let known = Label::find(conn, &slug.0)?.label;
+        let locked = Post::lock_labeled(conn, known.id, user.viewer(), &[])?;
+        let label = Label::hold(conn, &slug.0)?;
+        if_match.check(label.version)?;
+        let ids: Vec<i64> = locked.iter().map(|post| post.id).collect();
+        post_label::remove(conn, label.id, &ids)?;
+        Ok(())
+    })
+    .await?;
+    Ok(HttpResponse::new(StatusCode::NO_CONTENT))
+}

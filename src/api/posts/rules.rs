@@ -1,0 +1,112 @@
+//! Rules about posts that a setting asks for.
+
+use serde_json::json;
+
+use crate::api::input::Check;
+use crate::config;
+use crate::error::Violation;
+use crate::models::names::Slug;
+
+/// Most characters of a title.
+const TITLE_MAX: usize = 256;
+
+/// The optional rules, off by default.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    title_case: bool,
+    slug_of_title: bool,
+}
+
+impl Rules {
+    /// Those that the settings ask for.
+    pub fn new(settings: &config::Posts) -> Self {
+        Self { title_case: settings.title_case.is_on(), slug_of_title: settings.slug_of_title.is_on() }
+    }
+
+    /// A title of 1 to 256 characters, in title case where that is asked for.
+    pub(super) fn title(self, check: &mut Check, text: &str) -> String {
+        let title = check.text("title", text, 1, TITLE_MAX);
+        if self.title_case && !is_title_case(&title) {
+            let detail = "Every word of a title begins with a capital letter, which is the only one in it.";
+            check.fault(Violation::body("/title", "not_title_case", detail));
+        }
+        title
+    }
+
+    /// Whether a slug may name a post of this title: the one that is made from it, or that with a number.
+    pub(super) fn slug(self, check: &mut Check, title: &str, slug: &str) {
+        let expected = Slug::from_title(title);
+        if self.slug_of_title && !is_numbered(slug, expected.as_str()) {
+            let detail = "The slug is not the one of the title; send `null` to have it made.";
+            let params = json!({ "expected": expected.as_str() });
+            check.fault(Violation::body("/slug", "slug_mismatch", detail).with(params));
+        }
+    }
+}
+
+/// Whether cased letters are upper case where a word begins and lower case elsewhere, as Python's `str.istitle` has it. Titles in
+/// scripts without case pass, which there they do not.
+fn is_title_case(title: &str) -> bool {
+    let mut is_in_word = false;
+    for c in title.chars() {
+        // The digraphs that have a title case of their own, such as `ǅ`, are neither.
+        let is_capital =
+            c.is_uppercase() || (!c.is_lowercase() && !c.to_lowercase().eq([c]) && !c.to_uppercase().eq([c]));
+        if (is_capital && is_in_word) || (c.is_lowercase() && !is_in_word) {
+            return false;
+        }
+        is_in_word = is_capital || c.is_lowercase();
+    }
+    true
+}
+
+/// Whether `slug` is `expected`, or that with the number that keeps it unique; which cuts it where there is no room.
+fn is_numbered(slug: &str, expected: &str) -> bool {
+    if slug == expected {
+        return true;
+    }
+    slug.rsplit_once('-').is_some_and(|(stem, number)| {
+        let is_number = number.parse::<u32>().is_ok_and(|n| n >= 2 && n.to_string() == number);
+        let is_cut = slug.len() == crate::models::names::SLUG_MAX && expected.starts_with(stem);
+        is_number && (stem == expected || is_cut)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn title_case_is_pythons() {
+        for right in [
+            "Hello",
+            "Hello World",
+            "Hello, World 2",
+            "L'Été",
+            "It'S",
+            "X1Y",
+            "日本語",
+            "123",
+            "ǅungla",
+            "Ünï Cödé",
+        ] {
+            assert!(is_title_case(right), "{right}");
+        }
+        for wrong in ["hello", "Hello world", "HELLO", "HeLlo", "It's", "ÜNï", "2nd Try", "iPhone"] {
+            assert!(!is_title_case(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_slug_may_carry_the_number_that_keeps_it_unique() {
+        for right in ["hello", "hello-2", "hello-31"] {
+            assert!(is_numbered(right, "hello"), "{right}");
+        }
+        for wrong in ["hello-1", "hello-0", "hello-02", "hello-", "hello-x", "hell-2", "hello-2-2", "Hello"] {
+            assert!(!is_numbered(wrong, "hello"), "{wrong}");
+        }
+        let long = "x".repeat(256);
+        assert!(is_numbered(&format!("{}-2", "x".repeat(254)), &long));
+        assert!(!is_numbered(&format!("{}-2", "x".repeat(250)), &long));
+    }
+}

@@ -1,0 +1,184 @@
+//! Comments: what users say about posts.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::Viewer;
+use super::post::{Post, visible_posts};
+use super::profile::Person;
+use crate::lookups::page::{Keyset, Slice, paged};
+use crate::schema::{comments, posts, profiles, users};
+
+/// A row of `comments`.
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(check_for_backend(diesel::pg::Pg))]
+#[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
+pub struct Comment {
+    pub id: i64,
+    pub post_id: Option<i64>,
+    pub user_id: i64,
+    pub alias: String,
+    pub content: String,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A comment with what its representation needs: one statement.
+#[derive(Clone, Debug, Queryable)]
+pub struct FullComment {
+    /// The row.
+    pub comment: Comment,
+    /// Who wrote it.
+    pub user: Person,
+    /// What it is about, unless it is detached.
+    pub post: Option<Post>,
+}
+
+/// What it takes to write a comment.
+#[derive(Clone, Debug)]
+pub struct NewComment {
+    /// What the author wants to be called, in 1 to 128 characters; `None` is the display name of now.
+    pub alias: Option<String>,
+    /// 1 to 10,000 characters.
+    pub content: String,
+}
+
+/// What may change; `None` keeps.
+#[derive(AsChangeset, Clone, Debug, Default, PartialEq, Eq)]
+#[diesel(table_name = comments)]
+#[expect(missing_docs, reason = "the columns speak for themselves")]
+pub struct CommentChanges {
+    pub post_id: Option<Option<i64>>,
+    pub alias: Option<String>,
+    pub content: Option<String>,
+}
+
+/// Which comments of a list.
+#[derive(Clone, Debug)]
+pub enum Comments {
+    /// All that the viewer may see.
+    VisibleTo(Viewer),
+    /// About the post of this slug, if the viewer may see that.
+    About(String, Viewer),
+    /// By the user of this id, whatever they are about.
+    By(i64),
+}
+
+/// The one statement that reads comments. A macro, as [`super::post`]'s is.
+macro_rules! full_comments {
+    () => {
+        comments::table.inner_join(users::table.inner_join(profiles::table)).left_join(posts::table).select((
+            Comment::as_select(),
+            (users::username, profiles::display_name, profiles::avatar_key),
+            Option::<Post>::as_select(),
+        ))
+    };
+}
+
+impl FullComment {
+    /// Whether the viewer may know of it: who may see its post; of a detached one, its author and staff.
+    pub fn is_visible_to(&self, viewer: Viewer) -> bool {
+        match &self.post {
+            Some(post) => post.is_visible_to(viewer),
+            None => self.is_edited_by(viewer),
+        }
+    }
+
+    /// Whether the viewer may change it: author, staff.
+    pub fn is_edited_by(&self, viewer: Viewer) -> bool {
+        viewer.is_staff() || viewer.id() == Some(self.comment.user_id)
+    }
+
+    /// Whether the viewer may take it off its post: author, staff, the post's writer.
+    pub fn is_moderated_by(&self, viewer: Viewer) -> bool {
+        self.is_edited_by(viewer) || self.post.as_ref().is_some_and(|post| post.is_owned_by(viewer))
+    }
+}
+
+impl Comment {
+    /// By id, for whoever may know of it.
+    pub fn find(conn: &mut PgConnection, id: i64, viewer: Viewer) -> QueryResult<FullComment> {
+        let full = Self::read(conn, id)?;
+        if full.is_visible_to(viewer) { Ok(full) } else { Err(diesel::NotFound) }
+    }
+
+    /// By id, whoever asks.
+    pub fn read(conn: &mut PgConnection, id: i64) -> QueryResult<FullComment> {
+        full_comments!().filter(comments::id.eq(id)).first(conn)
+    }
+
+    /// As [`Comment::find`], under a lock of the comment's row, for a change. After the lock of a post that it is to refer to.
+    pub fn lock(conn: &mut PgConnection, id: i64, viewer: Viewer) -> QueryResult<FullComment> {
+        comments::table.find(id).select(comments::id).for_update().first::<i64>(conn)?;
+        Self::find(conn, id, viewer)
+    }
+
+    /// A page, the oldest first.
+    pub fn page(
+        conn: &mut PgConnection,
+        which: &Comments,
+        keyset: &Keyset<DateTime<Utc>>,
+    ) -> QueryResult<Slice<FullComment>> {
+        let query = full_comments!().into_boxed();
+        let query = match which {
+            Comments::About(slug, viewer) => visible_posts!(query.filter(posts::slug.eq(slug)), *viewer),
+            Comments::By(user_id) => query.filter(comments::user_id.eq(user_id)),
+            // Those of a post that the viewer may see, and the viewer's own that have none.
+            Comments::VisibleTo(Viewer::Member(id)) => query.filter(
+                posts::published
+                    .or(posts::writer_id.eq(id))
+                    .or(posts::editor_id.is_not_distinct_from(id))
+                    .or(comments::post_id.is_null().and(comments::user_id.eq(id))),
+            ),
+            Comments::VisibleTo(viewer) => visible_posts!(query, *viewer),
+        };
+        let query = paged!(query, keyset, comments::created_at, comments::id, ascending);
+        Ok(keyset.slice(keyset.limit(query).load(conn)?))
+    }
+
+    /// Change the row; the version moves, unless nothing was asked for.
+    pub fn update(&self, conn: &mut PgConnection, changes: &CommentChanges) -> QueryResult<()> {
+        if *changes == CommentChanges::default() {
+            return Ok(());
+        }
+        diesel::update(self).set(changes).execute(conn).map(drop)
+    }
+
+    /// Delete the row.
+    pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::delete(self).execute(conn).map(drop)
+    }
+
+    /// Delete every comment on a post; how many it were.
+    pub fn delete_about(conn: &mut PgConnection, post: &Post) -> QueryResult<usize> {
+        diesel::delete(comments::table.filter(comments::post_id.eq(post.id))).execute(conn)
+    }
+
+    /// Delete every comment of a user and on the user's posts; how many it were.
+    pub fn delete_around(conn: &mut PgConnection, user_id: i64) -> QueryResult<usize> {
+        let posts = posts::table.filter(posts::writer_id.eq(user_id)).select(posts::id.nullable());
+        let theirs =
+            comments::table.filter(comments::user_id.eq(user_id).or(comments::post_id.eq_any(posts)));
+        diesel::delete(theirs).execute(conn)
+    }
+}
+
+impl NewComment {
+    /// Write it; its id. Breaks `comments_user_id_fkey` where the author is gone; the post is held.
+    pub fn insert(&self, conn: &mut PgConnection, user_id: i64, post_id: Option<i64>) -> QueryResult<i64> {
+        let alias = match &self.alias {
+            Some(alias) => alias.clone(),
+            None => profiles::table.find(user_id).select(profiles::display_name).first(conn)?,
+        };
+        diesel::insert_into(comments::table)
+            .values((
+                comments::post_id.eq(post_id),
+                comments::user_id.eq(user_id),
+                comments::alias.eq(alias),
+                comments::content.eq(&self.content),
+            ))
+            .returning(comments::id)
+            .get_result(conn)
+    }
+}

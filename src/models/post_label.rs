@@ -1,0 +1,192 @@
+//! That a post has a label, since when and why.
+
+use chrono::{DateTime, Utc};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
+use diesel::sql_types::{Array, Nullable, Record, Text, Timestamptz};
+use diesel::upsert::excluded;
+
+use super::Viewer;
+use super::post::visible_posts;
+use crate::lookups::page::{Keyset, Slice, paged};
+use crate::schema::{labels, post_labels, posts};
+
+/// Most labels of a post: every representation of it shows all of them.
+pub const MOST: usize = 100;
+
+/// A label as a post has it.
+#[derive(Clone, Debug, Queryable)]
+pub struct PostLabel {
+    /// The label's.
+    pub slug: String,
+    /// The label's.
+    pub name: String,
+    /// Why the post has it, in 1 to 256 characters.
+    pub reason: Option<String>,
+    /// Since when.
+    pub labeled_at: DateTime<Utc>,
+}
+
+/// What is known of a post that has a label.
+#[derive(Clone, Debug, Queryable)]
+pub struct Detail {
+    /// The post.
+    pub post_id: i64,
+    /// Why it has the label.
+    pub reason: Option<String>,
+    /// Since when.
+    pub labeled_at: DateTime<Utc>,
+}
+
+/// A post that shall have a label.
+#[derive(Clone, Debug)]
+pub struct Labeling {
+    /// The post.
+    pub post_id: i64,
+    /// The label.
+    pub label_id: i64,
+    /// Why; `None` keeps what was said before.
+    pub reason: Option<Option<String>>,
+}
+
+/// Label posts. What is labeled already takes the new reason and keeps its time. The pairs are different ones, and the posts are
+/// locked.
+pub fn add(conn: &mut PgConnection, labelings: &[Labeling]) -> QueryResult<()> {
+    let row = |labeling: &Labeling| {
+        (
+            post_labels::post_id.eq(labeling.post_id),
+            post_labels::label_id.eq(labeling.label_id),
+            post_labels::reason.eq(labeling.reason.clone().flatten()),
+        )
+    };
+    let (reasoned, plain): (Vec<_>, Vec<_>) =
+        labelings.iter().partition(|labeling| labeling.reason.is_some());
+    let plain: Vec<_> = plain.into_iter().map(row).collect();
+    diesel::insert_into(post_labels::table).values(plain).on_conflict_do_nothing().execute(conn)?;
+    let reasoned: Vec<_> = reasoned.into_iter().map(row).collect();
+    let upsert = diesel::insert_into(post_labels::table)
+        .values(reasoned)
+        .on_conflict((post_labels::post_id, post_labels::label_id))
+        .do_update()
+        .set(post_labels::reason.eq(excluded(post_labels::reason)));
+    let is_new = post_labels::reason.is_distinct_from(excluded(post_labels::reason));
+    diesel::query_dsl::methods::FilterDsl::filter(upsert, is_new).execute(conn).map(drop)
+}
+
+/// Take every label off a post but these.
+pub fn keep_labels(conn: &mut PgConnection, post_id: i64, label_ids: &[i64]) -> QueryResult<()> {
+    let others = post_labels::table
+        .filter(post_labels::post_id.eq(post_id).and(post_labels::label_id.ne_all(label_ids)));
+    diesel::delete(others).execute(conn).map(drop)
+}
+
+/// Take the label of this slug off a post.
+pub fn remove_named(conn: &mut PgConnection, post_id: i64, label: &str) -> QueryResult<()> {
+    let id = labels::table.filter(labels::slug.eq(label)).select(labels::id);
+    let this =
+        post_labels::table.filter(post_labels::post_id.eq(post_id).and(post_labels::label_id.eq_any(id)));
+    diesel::delete(this).execute(conn).map(drop)
+}
+
+/// Take a label off these posts; off how many.
+pub fn remove(conn: &mut PgConnection, label_id: i64, post_ids: &[i64]) -> QueryResult<usize> {
+    let these = post_labels::table
+        .filter(post_labels::label_id.eq(label_id).and(post_labels::post_id.eq_any(post_ids)));
+    diesel::delete(these).execute(conn)
+}
+
+/// Since when and why these posts have a label.
+pub fn details(conn: &mut PgConnection, label_id: i64, post_ids: &[i64]) -> QueryResult<Vec<Detail>> {
+    post_labels::table
+        .filter(post_labels::label_id.eq(label_id).and(post_labels::post_id.eq_any(post_ids)))
+        .select((post_labels::post_id, post_labels::reason, post_labels::labeled_at))
+        .load(conn)
+}
+
+/// One of these posts that has more than [`MOST`] labels.
+pub fn find_overfull(conn: &mut PgConnection, post_ids: &[i64]) -> QueryResult<Option<i64>> {
+    use diesel::dsl::count_star;
+    post_labels::table
+        .filter(post_labels::post_id.eq_any(post_ids))
+        .group_by(post_labels::post_id)
+        .having(count_star().gt(i64::try_from(MOST).unwrap_or(i64::MAX)))
+        .select(post_labels::post_id)
+        .first(conn)
+        .optional()
+}
+
+/// A page of the labels of a post that the viewer may see, by name; each with the label's id.
+pub fn page(
+    conn: &mut PgConnection,
+    post: &str,
+    viewer: Viewer,
+    keyset: &Keyset<String>,
+) -> QueryResult<Slice<(i64, PostLabel)>> {
+    let query = post_labels::table
+        .inner_join(labels::table)
+        .inner_join(posts::table)
+        .filter(posts::slug.eq(post))
+        .select((labels::id, (labels::slug, labels::name, post_labels::reason, post_labels::labeled_at)))
+        .into_boxed();
+    let query = visible_posts!(query, viewer);
+    let query = paged!(query, keyset, labels::name, labels::id, ascending);
+    Ok(keyset.slice(keyset.limit(query).load(conn)?))
+}
+
+/// All labels of a post, by name.
+pub fn of_post(conn: &mut PgConnection, post_id: i64) -> QueryResult<Vec<PostLabel>> {
+    let rows: Vec<LabelRow> = posts::table.find(post_id).select(LabelsOfPost).first(conn)?;
+    Ok(rows.into_iter().map(PostLabel::from).collect())
+}
+
+/// How many labels the posts of a user have, together.
+pub fn count_of_writer(conn: &mut PgConnection, writer_id: i64) -> QueryResult<i64> {
+    post_labels::table
+        .inner_join(posts::table)
+        .filter(posts::writer_id.eq(writer_id))
+        .count()
+        .get_result(conn)
+}
+
+/// How many labels a post has.
+pub fn count_of_post(conn: &mut PgConnection, post_id: i64) -> QueryResult<i64> {
+    post_labels::table.filter(post_labels::post_id.eq(post_id)).count().get_result(conn)
+}
+
+/// All labels of a post by name, as one value in a query over `posts`: so a page of posts is one statement, and none repeats for
+/// each of its labels. diesel knows no arrays of rows, hence by hand; the type is still checked against the query.
+#[derive(Clone, Copy, Debug, QueryId)]
+pub struct LabelsOfPost;
+
+/// A [`PostLabel`] as PostgreSQL sends it.
+pub type LabelRow = (String, String, Option<String>, DateTime<Utc>);
+
+impl Expression for LabelsOfPost {
+    type SqlType = Array<Record<(Text, Text, Nullable<Text>, Timestamptz)>>;
+}
+
+impl<G> diesel::expression::ValidGrouping<G> for LabelsOfPost {
+    type IsAggregate = diesel::expression::is_aggregate::No;
+}
+
+impl<Q> AppearsOnTable<Q> for LabelsOfPost where posts::id: AppearsOnTable<Q> {}
+
+impl<Q> SelectableExpression<Q> for LabelsOfPost where posts::id: SelectableExpression<Q> {}
+
+impl QueryFragment<Pg> for LabelsOfPost {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql(
+            "ARRAY(SELECT ROW(labels.slug, labels.name, post_labels.reason, post_labels.labeled_at) \
+             FROM post_labels JOIN labels ON labels.id = post_labels.label_id \
+             WHERE post_labels.post_id = posts.id ORDER BY labels.name, labels.id)",
+        );
+        Ok(())
+    }
+}
+
+impl From<LabelRow> for PostLabel {
+    fn from((slug, name, reason, labeled_at): LabelRow) -> Self {
+        Self { slug, name, reason, labeled_at }
+    }
+}
