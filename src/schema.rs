@@ -66,6 +66,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    label_post_counts (id) {
+        id -> Int8,
+        label_id -> Int8,
+        change -> Int4,
+        is_sum -> Bool,
+    }
+}
+
+diesel::table! {
     labels (id) {
         id -> Int8,
         slug -> Text,
@@ -212,6 +221,7 @@ diesel::joinable!(comments -> posts (post_id));
 diesel::joinable!(comments -> users (user_id));
 diesel::joinable!(idempotency_keys -> users (owner_id));
 diesel::joinable!(jobs -> users (user_id));
+diesel::joinable!(label_post_counts -> labels (label_id));
 diesel::joinable!(login_names -> users (user_id));
 diesel::joinable!(login_prefixes -> users (user_id));
 diesel::joinable!(post_labels -> labels (label_id));
@@ -228,6 +238,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     files,
     idempotency_keys,
     jobs,
+    label_post_counts,
     labels,
     login_names,
     login_prefixes,

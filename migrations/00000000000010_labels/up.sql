@@ -30,24 +30,95 @@ CREATE TABLE post_labels (
 );
 CREATE INDEX post_labels_label_id_post_id_idx ON post_labels (label_id, post_id);
 
+-- How many published posts a label has, as gains and losses whose sum it is. A number in the label's own row would make everybody
+-- who labels posts wait for each other, and in circles; counting them takes as long as there are posts.
+CREATE TABLE label_post_counts (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    label_id bigint NOT NULL,
+    change integer NOT NULL,
+    -- Of rows that were summed up there is one for each label, and it stays until there are others.
+    is_sum boolean NOT NULL DEFAULT false,
+    CONSTRAINT label_post_counts_pkey PRIMARY KEY (id),
+    CONSTRAINT label_post_counts_label_id_fkey FOREIGN KEY (label_id) REFERENCES labels (id) ON DELETE CASCADE
+);
+CREATE INDEX label_post_counts_label_id_idx ON label_post_counts (label_id) INCLUDE (change);
+CREATE INDEX label_post_counts_unsummed_idx ON label_post_counts (label_id) WHERE NOT is_sum;
+
 -- A post's labels are part of it: whoever changes them changes the post, and an If-Match of before is stale. Statements that change
--- nothing, such as an upsert of what is there, bring no rows.
+-- nothing, such as an upsert of what is there, bring no rows. The post is changed first: so whoever publishes it at the same
+-- time waits, or is waited for, and its labels are counted once.
 CREATE FUNCTION touch_labeled_posts() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    UPDATE posts SET updated_at = now() WHERE id IN (SELECT post_id FROM changed);
+    IF TG_OP = 'INSERT' THEN
+        WITH touched AS (
+            UPDATE posts SET updated_at = now() WHERE id IN (SELECT post_id FROM gained) RETURNING id, published
+        )
+        INSERT INTO label_post_counts (label_id, change)
+        SELECT label_id, count(*)::integer FROM gained JOIN touched ON touched.id = post_id AND published GROUP BY label_id;
+    ELSIF TG_OP = 'DELETE' THEN
+        -- Labels and posts that have gone themselves need no count.
+        WITH touched AS (
+            UPDATE posts SET updated_at = now() WHERE id IN (SELECT post_id FROM lost) RETURNING id, published
+        )
+        INSERT INTO label_post_counts (label_id, change)
+        SELECT label_id, -count(*)::integer
+        FROM lost JOIN touched ON touched.id = post_id AND published JOIN labels ON labels.id = label_id
+        GROUP BY label_id;
+    ELSE
+        WITH pairs AS (
+            SELECT post_id, label_id, 1 AS change FROM gained UNION ALL SELECT post_id, label_id, -1 FROM lost
+        ), touched AS (
+            UPDATE posts SET updated_at = now() WHERE id IN (SELECT post_id FROM pairs) RETURNING id, published
+        )
+        INSERT INTO label_post_counts (label_id, change)
+        SELECT label_id, sum(change)::integer FROM pairs JOIN touched ON touched.id = post_id AND published
+        GROUP BY label_id HAVING sum(change) <> 0;
+    END IF;
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER post_labels_touch_added AFTER INSERT ON post_labels
-    REFERENCING NEW TABLE AS changed
+CREATE TRIGGER post_labels_touch_gained AFTER INSERT ON post_labels
+    REFERENCING NEW TABLE AS gained
     FOR EACH STATEMENT EXECUTE FUNCTION touch_labeled_posts();
 CREATE TRIGGER post_labels_touch_changed AFTER UPDATE ON post_labels
-    REFERENCING NEW TABLE AS changed
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained
     FOR EACH STATEMENT EXECUTE FUNCTION touch_labeled_posts();
-CREATE TRIGGER post_labels_touch_removed AFTER DELETE ON post_labels
-    REFERENCING OLD TABLE AS changed
+CREATE TRIGGER post_labels_touch_lost AFTER DELETE ON post_labels
+    REFERENCING OLD TABLE AS lost
     FOR EACH STATEMENT EXECUTE FUNCTION touch_labeled_posts();
+
+-- TRUNCATE tells of no rows, and leaves none to count.
+CREATE FUNCTION count_no_label_posts() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    DELETE FROM label_post_counts;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER post_labels_count_none AFTER TRUNCATE ON post_labels
+    FOR EACH STATEMENT EXECUTE FUNCTION count_no_label_posts();
+
+-- A post that is published or taken back counts for its labels or does not; so does one that goes, as long as they are known.
+CREATE FUNCTION count_labels_of_post() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    INSERT INTO label_post_counts (label_id, change)
+    SELECT label_id, CASE WHEN TG_OP = 'UPDATE' AND NEW.published THEN 1 ELSE -1 END
+    FROM post_labels WHERE post_id = OLD.id;
+    RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD END;
+END
+$$;
+
+CREATE TRIGGER posts_count_labels_of_published AFTER UPDATE OF published ON posts
+    FOR EACH ROW WHEN (OLD.published <> NEW.published) EXECUTE FUNCTION count_labels_of_post();
+CREATE TRIGGER posts_count_labels_of_gone BEFORE DELETE ON posts
+    FOR EACH ROW WHEN (OLD.published) EXECUTE FUNCTION count_labels_of_post();

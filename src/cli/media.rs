@@ -89,16 +89,20 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
     Ok(if found.missing.iter().any(is_original) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+/// The store, with all that it takes to put pictures into it.
+pub fn open(config: &Config, db: &Db, metrics: Metrics) -> Result<media::Media> {
+    let store = Store::open(&config.store, &config.aws, Counter::default())?;
+    let uses = Arc::new(config.pictures.uses()?);
+    let media = media::Media::new(config, store, Data::new(db.clone()), uses, metrics);
+    media.map_err(|error| error.to_string().into())
+}
+
 /// Pictures that are read at once.
 const BATCH: i64 = 100;
 
 async fn make_variants(config: &Config, db: &Db) -> Result<ExitCode> {
     let metrics = Metrics::default();
-    let store = Store::open(&config.store, &config.aws, Counter::default())?;
-    let uses = Arc::new(config.pictures.uses()?);
-    let shared = Data::new(db.clone());
-    let media =
-        media::Media::new(config, store, shared, uses, metrics.clone()).map_err(|error| error.to_string())?;
+    let media = open(config, db, metrics.clone())?;
     let all = db.run(|conn| Ok(Picture::count(conn)?)).await.map_err(|error| error.to_string())?;
     let bar = ProgressBar::new(u64::try_from(all).unwrap_or_default())
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);

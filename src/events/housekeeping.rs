@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::models::account_token::AccountToken;
 use crate::models::file::File;
 use crate::models::job::Job;
+use crate::models::label::Label;
 use crate::models::session::Session;
 use crate::models::{idempotency_key, throttle as buckets};
 
@@ -67,6 +68,7 @@ impl Housekeeping {
         rows += self.batches(move |conn| buckets::purge(conn, now - throttle::FORGETS_AFTER, BATCH)).await?;
         rows += self.batches(move |conn| buckets::purge_homes(conn, now - known, BATCH)).await?;
         rows += self.batches(move |conn| Job::purge(conn, now - FAILED_JOBS, BATCH)).await?;
+        rows += self.batches(|conn| Label::sum_up_counts(conn, BATCH)).await?;
         Ok(rows)
     }
 

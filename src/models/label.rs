@@ -1,6 +1,7 @@
 //! Labels: what posts are sorted by.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sum;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
@@ -8,7 +9,7 @@ use super::names::{LABEL_SLUG_MAX, Slug};
 use super::numbered;
 use super::post::SlugChange;
 use crate::lookups::page::{Keyset, Slice, paged};
-use crate::schema::{labels, post_labels, posts};
+use crate::schema::{label_post_counts, labels, post_labels};
 
 /// Most characters of a name.
 pub const NAME_MAX: usize = 128;
@@ -66,10 +67,9 @@ pub struct LabelChanges {
 /// How many published posts have the label, in a query over `labels`.
 macro_rules! post_count {
     () => {
-        post_labels::table
-            .inner_join(posts::table)
-            .filter(post_labels::label_id.eq(labels::id).and(posts::published))
-            .count()
+        label_post_counts::table
+            .filter(label_post_counts::label_id.eq(labels::id))
+            .select(sum(label_post_counts::change))
             .single_value()
     };
 }
@@ -80,6 +80,12 @@ impl From<FullRow> for FullLabel {
     fn from((label, post_count): FullRow) -> Self {
         Self { label, post_count: post_count.unwrap_or_default() }
     }
+}
+
+#[derive(QueryableByName)]
+struct Summed {
+    #[diesel(sql_type = BigInt)]
+    number: i64,
 }
 
 #[derive(QueryableByName)]
@@ -208,6 +214,28 @@ impl Label {
             return Ok(Some(self.slug.clone()));
         }
         diesel::update(self).set(&changes).returning(labels::slug).get_result(conn).map(Some)
+    }
+
+    /// Make one of the gains and losses of every label that has new ones, up to `most` of those; of how many. What somebody
+    /// else sums up is left alone.
+    pub fn sum_up_counts(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
+        let summed: Summed = diesel::sql_query(
+            "WITH some AS (
+                 SELECT id FROM label_post_counts
+                 WHERE label_id IN (SELECT label_id FROM label_post_counts WHERE NOT is_sum LIMIT $1)
+                 FOR UPDATE SKIP LOCKED
+             ), gone AS (
+                 DELETE FROM label_post_counts WHERE id = ANY (ARRAY(SELECT id FROM some))
+                 RETURNING label_id, change, is_sum
+             ), made AS (
+                 INSERT INTO label_post_counts (label_id, change, is_sum)
+                 SELECT label_id, sum(change)::integer, true FROM gone GROUP BY label_id
+             )
+             SELECT count(*) FILTER (WHERE NOT is_sum) AS number FROM gone",
+        )
+        .bind::<BigInt, _>(most)
+        .get_result(conn)?;
+        Ok(usize::try_from(summed.number).unwrap_or_default())
     }
 
     /// Delete it; from how many posts it is taken. They are locked first, as by whoever labels them, in one order; a post that

@@ -314,8 +314,8 @@ impl Post {
     }
 
     /// Show another cover, or none. The one before is forgotten, and its files are removed after the commit.
-    pub fn set_cover(&self, conn: &mut PgConnection, key: Option<&str>) -> QueryResult<()> {
-        diesel::update(self).set(posts::cover_key.eq(key)).execute(conn).map(drop)
+    pub fn set_cover(conn: &mut PgConnection, id: i64, key: Option<&str>) -> QueryResult<()> {
+        diesel::update(posts::table.find(id)).set(posts::cover_key.eq(key)).execute(conn).map(drop)
     }
 
     /// Delete the locked row; what hangs on it goes by cascade, the cover too. Comments are deleted by name, since only who

@@ -71,7 +71,7 @@ pub async fn upload_cover(
                 let before = post::Post::lock(conn, &slug.0, user.viewer())?;
                 may_change(&before, &user, &if_match)?;
                 let key = stored.insert(conn)?;
-                before.set_cover(conn, Some(key))?;
+                post::Post::set_cover(conn, before.id, Some(key))?;
                 Ok(post::Post::find(conn, &slug.0, user.viewer())?)
             })
             .await
@@ -106,7 +106,7 @@ pub async fn delete_cover(
         let before = post::Post::lock(conn, &slug.0, user.viewer())?;
         may_change(&before, &user, &if_match)?;
         if before.cover_key.is_some() {
-            before.set_cover(conn, None)?;
+            post::Post::set_cover(conn, before.id, None)?;
         }
         Ok(())
     })

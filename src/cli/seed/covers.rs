@@ -1,0 +1,92 @@
+//! Drawn covers.
+
+use actix_web::rt::System;
+use fake::rand::RngExt;
+use fake::rand::rngs::StdRng;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jpeg_encoder::{ColorType, Encoder};
+
+use super::progress;
+use super::writings::Written;
+use crate::cli::database::Database;
+use crate::cli::{Result, media};
+use crate::config::Config;
+use crate::db::Db;
+use crate::error::Error;
+use crate::media::spool::Spools;
+use crate::media::variants::Purpose;
+use crate::metrics::Metrics;
+use crate::models::post::Post;
+
+/// Pixels.
+const WIDTH: u16 = 800;
+/// Pixels.
+const HEIGHT: u16 = 450;
+/// Different ones; each is several posts' cover, in files of their own.
+const KINDS: usize = 12;
+/// Covers that are on their way to the store.
+const AT_ONCE: usize = 4;
+
+/// Give each of these posts a cover, the way that an upload takes.
+pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[Written]) -> Result<()> {
+    let bar = progress("covers", posts.len() as u64);
+    let pictures = (0..KINDS).map(|_| draw(random)).collect::<Result<Vec<_>>>()?;
+    System::new().block_on(async {
+        let connections = u32::try_from(AT_ONCE)?;
+        let db = Db::new(database.url(), connections, config.statement_timeout);
+        let media = media::open(config, &db, Metrics::default())?;
+        let spools = Spools::new(config.data_dir.clone(), connections);
+        let (media, spools, pictures, bar) = (&media, &spools, &pictures, &bar);
+        let put = |(number, post): (usize, &Written)| {
+            let id = post.id;
+            async move {
+                let room = spools.room(None).await?;
+                let mut spool = room.spool();
+                spool.push(&pictures[number % KINDS]).await.map_err(Error::internal)?;
+                let file = spool.finish().await.map_err(Error::internal)?;
+                let keep = media.keep(file, "/cover", Purpose::Cover, move |conn, stored| {
+                    let key = stored.insert(conn)?;
+                    Ok(Post::set_cover(conn, id, Some(key))?)
+                });
+                keep.await?;
+                bar.inc(1);
+                Ok::<(), Error>(())
+            }
+        };
+        let all = stream::iter(posts.iter().enumerate()).map(put).buffer_unordered(AT_ONCE);
+        all.try_collect::<Vec<()>>().await.map_err(|error| error.to_string())?;
+        Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+    })?;
+    bar.finish();
+    Ok(())
+}
+
+/// A sky, a sun and some hills, as a JPEG.
+fn draw(random: &mut StdRng) -> Result<Vec<u8>> {
+    let mut colour = || [(); 3].map(|()| random.random_range(40..220_u8));
+    let (top, bottom, sun, hill) = (colour(), colour(), colour(), colour());
+    let centre =
+        (random.random_range(0.2..0.8) * f64::from(WIDTH), random.random_range(0.2..0.5) * f64::from(HEIGHT));
+    let (radius, waves) = (random.random_range(30.0..80.0), random.random_range(1.5..4.0));
+    let mut pixels = Vec::with_capacity(usize::from(WIDTH) * usize::from(HEIGHT) * 3);
+    for y in 0..HEIGHT {
+        for x in 0..WIDTH {
+            let (x, y) = (f64::from(x), f64::from(y));
+            let horizon = (0.7 + 0.12 * (x / f64::from(WIDTH) * waves * std::f64::consts::PI).sin())
+                * f64::from(HEIGHT);
+            let is_sun = (x - centre.0).hypot(y - centre.1) < radius;
+            let down = y / f64::from(HEIGHT);
+            for channel in 0..3 {
+                let sky = f64::from(top[channel]) * (1.0 - down) + f64::from(bottom[channel]) * down;
+                pixels.push(match (y > horizon, is_sun) {
+                    (true, _) => hill[channel],
+                    (false, true) => sun[channel],
+                    (false, false) => sky as u8,
+                });
+            }
+        }
+    }
+    let mut jpeg = Vec::new();
+    Encoder::new(&mut jpeg, 85).encode(&pixels, WIDTH, HEIGHT, ColorType::Rgb)?;
+    Ok(jpeg)
+}

@@ -1,0 +1,91 @@
+//! `plaza seed`.
+
+mod covers;
+mod people;
+mod writings;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use diesel::prelude::*;
+use fake::rand::SeedableRng;
+use fake::rand::rngs::StdRng;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Result;
+use super::database::Database;
+use crate::config::Config;
+
+/// What every made-up user logs in with.
+const PASSWORD: &str = "plaza-demo-password";
+/// Posts for each user.
+const POSTS_OF_USER: u32 = 10;
+/// Comments for each post, unless another number of them is asked for.
+const COMMENTS_OF_POST: u32 = 5;
+/// One post of so many has a cover, unless another number of them is asked for.
+const POSTS_OF_COVER: u32 = 10;
+/// Most covers that are made unasked: each is files in the store.
+const MOST_COVERS: u32 = 1000;
+/// Rows that one transaction writes.
+const BATCH: usize = 500;
+
+/// Fill the database with made-up users, posts, labels, comments and covers.
+#[derive(Args)]
+pub struct Seed {
+    /// How many posts; there is a user for every ten of them, and each has three labels
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    posts: u32,
+    /// How many comments [default: five for every post]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
+    comments: Option<u32>,
+    /// How many covers; the newest posts have them [default: one for every ten posts, 1000 at the most]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    covers: Option<u32>,
+    /// Which of the possible contents
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Seed {
+    /// Prints how to log in as one of the users.
+    pub fn run(&self, config: &Config) -> Result<ExitCode> {
+        let database = Database::migrated(config)?;
+        let mut conn = database.connect()?;
+        let mut random = StdRng::seed_from_u64(self.seed);
+        let people =
+            people::make(&mut conn, &mut random, self.posts.div_ceil(POSTS_OF_USER), config.argon2())?;
+        let labels = writings::make_labels(&mut conn)?;
+        let mut posts = writings::make_posts(&mut conn, &mut random, self.posts, &people, &labels)?;
+        let comments = self.comments.unwrap_or(self.posts.saturating_mul(COMMENTS_OF_POST));
+        writings::make_comments(&mut conn, &mut random, comments, &people, &posts)?;
+        let covers =
+            self.covers.unwrap_or_else(|| (self.posts / POSTS_OF_COVER).min(MOST_COVERS)).min(self.posts);
+        posts.sort_by_key(|post| std::cmp::Reverse(post.created_at));
+        posts.truncate(covers as usize);
+        covers::make(config, &database, &mut random, &posts)?;
+        // The planner should know of the new rows before the first request does.
+        diesel::sql_query("VACUUM ANALYZE").execute(&mut conn)?;
+        drop(conn);
+        database.stop()?;
+        println!(
+            "Made {} users, {} posts with {} covers, and {comments} comments. Log in as {} with the password {PASSWORD}.",
+            people.len(),
+            self.posts,
+            covers,
+            people.last().map(|person| person.username.as_str()).unwrap_or_default(),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn progress(what: &'static str, length: u64) -> ProgressBar {
+    let bar = ProgressBar::new(length).with_message(what);
+    if let Ok(style) =
+        ProgressStyle::with_template("{msg:>8} {wide_bar} {human_pos}/{human_len} {per_sec}, {eta} left")
+    {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
