@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
-use super::Viewer;
 use super::post::{Post, visible_posts};
 use super::profile::Person;
+use super::{Viewer, computed};
 use crate::lookups::page::{Keyset, Slice, paged};
 use crate::schema::{comments, posts, profiles, users};
 
@@ -64,6 +65,14 @@ pub enum Comments {
     /// By the user of this id, whatever they are about.
     By(i64),
 }
+
+computed!(
+    /// How many comments are about a post, in a query over `posts`.
+    CommentCount,
+    posts::id,
+    BigInt,
+    "(SELECT count(*) FROM comments WHERE comments.post_id = posts.id)"
+);
 
 /// The one statement that reads comments. A macro, as [`super::post`]'s is.
 macro_rules! full_comments {

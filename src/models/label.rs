@@ -1,15 +1,14 @@
 //! Labels: what posts are sorted by.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::sum;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use super::names::{LABEL_SLUG_MAX, Slug};
-use super::numbered;
 use super::post::SlugChange;
+use super::{computed, numbered};
 use crate::lookups::page::{Keyset, Slice, paged};
-use crate::schema::{label_post_counts, labels, post_labels};
+use crate::schema::{labels, post_labels};
 
 /// Most characters of a name.
 pub const NAME_MAX: usize = 128;
@@ -64,23 +63,13 @@ pub struct LabelChanges {
     pub slug: Option<String>,
 }
 
-/// How many published posts have the label, in a query over `labels`.
-macro_rules! post_count {
-    () => {
-        label_post_counts::table
-            .filter(label_post_counts::label_id.eq(labels::id))
-            .select(sum(label_post_counts::change))
-            .single_value()
-    };
-}
-
-type FullRow = (Label, Option<i64>);
-
-impl From<FullRow> for FullLabel {
-    fn from((label, post_count): FullRow) -> Self {
-        Self { label, post_count: post_count.unwrap_or_default() }
-    }
-}
+computed!(
+    /// How many published posts have a label, in a query over `labels`.
+    PostCount,
+    labels::id,
+    BigInt,
+    "(SELECT coalesce(sum(change), 0) FROM label_post_counts WHERE label_post_counts.label_id = labels.id)"
+);
 
 #[derive(QueryableByName)]
 struct Summed {
@@ -99,11 +88,7 @@ struct Found {
 impl Label {
     /// By slug.
     pub fn find(conn: &mut PgConnection, slug: &str) -> QueryResult<FullLabel> {
-        labels::table
-            .filter(labels::slug.eq(slug))
-            .select((Self::as_select(), post_count!()))
-            .first::<FullRow>(conn)
-            .map(FullLabel::from)
+        labels::table.filter(labels::slug.eq(slug)).select((Self::as_select(), PostCount)).first(conn)
     }
 
     /// The bare row under a lock, for a change.
@@ -118,10 +103,9 @@ impl Label {
 
     /// A page by name.
     pub fn page(conn: &mut PgConnection, keyset: &Keyset<String>) -> QueryResult<Slice<FullLabel>> {
-        let query = labels::table.select((Self::as_select(), post_count!())).into_boxed();
+        let query = labels::table.select((Self::as_select(), PostCount)).into_boxed();
         let query = paged!(query, keyset, labels::name, labels::id, ascending);
-        let rows: Vec<FullRow> = keyset.limit(query).load(conn)?;
-        Ok(keyset.slice(rows.into_iter().map(FullLabel::from).collect()))
+        Ok(keyset.slice(keyset.limit(query).load(conn)?))
     }
 
     /// Nobody else makes or renames labels until the transaction ends. After posts are locked and before labels are: several who

@@ -48,6 +48,39 @@ impl Viewer {
     }
 }
 
+/// A value that SQL computes for a row of a table, such as how many rows of another one refer to it. For what diesel cannot say,
+/// or says with a `LIMIT` that it binds. The type is still checked against the query, and the statement is found prepared.
+macro_rules! computed {
+    ($(#[$doc:meta])* $name:ident, $column:path, $kind:ty, $sql:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, diesel::query_builder::QueryId)]
+        pub struct $name;
+
+        impl diesel::Expression for $name {
+            type SqlType = $kind;
+        }
+
+        impl<G> diesel::expression::ValidGrouping<G> for $name {
+            type IsAggregate = diesel::expression::is_aggregate::No;
+        }
+
+        impl<Q> diesel::AppearsOnTable<Q> for $name where $column: diesel::AppearsOnTable<Q> {}
+
+        impl<Q> diesel::SelectableExpression<Q> for $name where $column: diesel::SelectableExpression<Q> {}
+
+        impl diesel::query_builder::QueryFragment<diesel::pg::Pg> for $name {
+            fn walk_ast<'b>(
+                &'b self,
+                mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
+            ) -> diesel::QueryResult<()> {
+                out.push_sql($sql);
+                Ok(())
+            }
+        }
+    };
+}
+pub(crate) use computed;
+
 /// Delete up to `$most` rows of a table that fulfil a condition in SQL, with parameters from `$2` on; how many it were. Rows that
 /// somebody else works on are left to the next time, so nodes that purge at once share the work.
 macro_rules! delete_some {

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::comment::Comment;
+use super::comment::{Comment, CommentCount};
 use super::names::{Slug, fold};
 use super::picture::Picture;
 use super::post_label::{LabelRow, LabelsOfPost, PostLabel};
 use super::profile::Person;
 use super::{Viewer, post_label, post_slug};
 use crate::lookups::page::{Keyset, Slice, paged};
-use crate::schema::{comments, labels, pictures, post_labels, posts, profiles, users};
+use crate::schema::{labels, pictures, post_labels, posts, profiles, users};
 
 /// Characters of a content that a list shows.
 pub const EXCERPT: i32 = 300;
@@ -158,7 +158,7 @@ macro_rules! full_posts {
                 EDITOR_PROFILE.fields((profiles::display_name, profiles::avatar_key)).nullable(),
                 Option::<Picture>::as_select(),
                 LabelsOfPost,
-                comments::table.filter(comments::post_id.eq(posts::id.nullable())).count().single_value(),
+                CommentCount,
             ))
     };
 }
@@ -180,7 +180,7 @@ pub(super) use visible_posts;
 type Names = (String,);
 type Looks = (String, Option<String>);
 type FullRow =
-    (Post, String, Names, Looks, Option<Names>, Option<Looks>, Option<Picture>, Vec<LabelRow>, Option<i64>);
+    (Post, String, Names, Looks, Option<Names>, Option<Looks>, Option<Picture>, Vec<LabelRow>, i64);
 
 impl From<FullRow> for FullPost {
     fn from(row: FullRow) -> Self {
@@ -197,7 +197,7 @@ impl From<FullRow> for FullPost {
             editor: editor.zip(editor_looks).map(|(names, looks)| person(names, looks)),
             cover,
             labels: labels.into_iter().map(PostLabel::from).collect(),
-            comment_count: comment_count.unwrap_or_default(),
+            comment_count,
         }
     }
 }

@@ -1,14 +1,12 @@
 //! That a post has a label, since when and why.
 
 use chrono::{DateTime, Utc};
-use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, Nullable, Record, Text, Timestamptz};
 use diesel::upsert::excluded;
 
-use super::Viewer;
 use super::post::visible_posts;
+use super::{Viewer, computed};
 use crate::lookups::page::{Keyset, Slice, paged};
 use crate::schema::{labels, post_labels, posts};
 
@@ -154,36 +152,19 @@ pub fn count_of_post(conn: &mut PgConnection, post_id: i64) -> QueryResult<i64> 
     post_labels::table.filter(post_labels::post_id.eq(post_id)).count().get_result(conn)
 }
 
-/// All labels of a post by name, as one value in a query over `posts`: so a page of posts is one statement, and none repeats for
-/// each of its labels. diesel knows no arrays of rows, hence by hand; the type is still checked against the query.
-#[derive(Clone, Copy, Debug, QueryId)]
-pub struct LabelsOfPost;
+computed!(
+    /// All labels of a post by name, as one value in a query over `posts`: so a page of posts is one statement, and none repeats
+    /// for each of its labels.
+    LabelsOfPost,
+    posts::id,
+    Array<Record<(Text, Text, Nullable<Text>, Timestamptz)>>,
+    "ARRAY(SELECT ROW(labels.slug, labels.name, post_labels.reason, post_labels.labeled_at) \
+     FROM post_labels JOIN labels ON labels.id = post_labels.label_id \
+     WHERE post_labels.post_id = posts.id ORDER BY labels.name, labels.id)"
+);
 
 /// A [`PostLabel`] as PostgreSQL sends it.
 pub type LabelRow = (String, String, Option<String>, DateTime<Utc>);
-
-impl Expression for LabelsOfPost {
-    type SqlType = Array<Record<(Text, Text, Nullable<Text>, Timestamptz)>>;
-}
-
-impl<G> diesel::expression::ValidGrouping<G> for LabelsOfPost {
-    type IsAggregate = diesel::expression::is_aggregate::No;
-}
-
-impl<Q> AppearsOnTable<Q> for LabelsOfPost where posts::id: AppearsOnTable<Q> {}
-
-impl<Q> SelectableExpression<Q> for LabelsOfPost where posts::id: SelectableExpression<Q> {}
-
-impl QueryFragment<Pg> for LabelsOfPost {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql(
-            "ARRAY(SELECT ROW(labels.slug, labels.name, post_labels.reason, post_labels.labeled_at) \
-             FROM post_labels JOIN labels ON labels.id = post_labels.label_id \
-             WHERE post_labels.post_id = posts.id ORDER BY labels.name, labels.id)",
-        );
-        Ok(())
-    }
-}
 
 impl From<LabelRow> for PostLabel {
     fn from((slug, name, reason, labeled_at): LabelRow) -> Self {
