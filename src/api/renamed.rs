@@ -6,6 +6,7 @@ use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::conditional::header_value;
 use super::urls::Urls;
@@ -47,9 +48,10 @@ fn is_of_a_post(request: &HttpRequest) -> bool {
 }
 
 async fn present_url(request: &HttpRequest) -> Result<Option<String>> {
-    let path = request.match_info().as_str();
-    let rest = path.strip_prefix(POSTS).unwrap_or_default();
-    let (former, sub_path) = rest.split_once('/').map_or((rest, None), |(slug, rest)| (slug, Some(rest)));
+    let rest = request.match_info().as_str().strip_prefix(POSTS).unwrap_or_default();
+    let former = rest.split('/').next().unwrap_or_default();
+    // As it was sent, after the five slashes of `/api/v1/posts/{slug}/`: decoded, it would be another path, or none at all.
+    let sub_path = request.uri().path().splitn(6, '/').nth(5);
     let (Some(former), Some(db), Some(urls)) =
         (Slug::parse(former, SLUG_MAX), request.app_data::<Data<Db>>(), request.app_data::<Data<Urls>>())
     else {
@@ -62,11 +64,11 @@ async fn present_url(request: &HttpRequest) -> Result<Option<String>> {
             let mut url = urls.post(&slug);
             if let Some(sub_path) = sub_path {
                 url.push('/');
-                url.push_str(sub_path);
+                url.extend(utf8_percent_encode(sub_path, CONTROLS));
             }
             if !request.query_string().is_empty() {
                 url.push('?');
-                url.push_str(request.query_string());
+                url.extend(utf8_percent_encode(request.query_string(), CONTROLS));
             }
             Ok(Some(url))
         }
