@@ -106,7 +106,12 @@ impl ChosenPosts {
             let pointer = format!("posts/{place}/slug");
             let reason = check.clearable(&format!("posts/{place}/reason"), post.reason, REASON_MAX);
             let Some(slug) = check.required(&pointer, post.slug) else { continue };
+            let faults = check.count();
             let slug = check.text(&pointer, &slug, 1, SLUG_MAX);
+            // What cannot be a slug is not looked for: U+0000 would break the query.
+            if check.count() > faults {
+                continue;
+            }
             if chosen.iter().any(|other| other.slug == slug) {
                 check.fault(duplicate(format!("/posts/{place}"), "This post is in the list already."));
             }

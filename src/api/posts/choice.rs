@@ -89,15 +89,17 @@ pub fn validate(labels: Vec<ChosenLabel>, check: &mut Check) -> Vec<Chosen> {
         let faults = check.count();
         let slug = check.slug(&member("slug"), label.slug, LABEL_SLUG_MAX).flatten();
         let name = check.clearable(&member("name"), label.name, NAME_MAX).flatten();
+        // What cannot be a name is not looked for: U+0000 would break the query.
+        if check.count() > faults {
+            return None;
+        }
         let named = match (slug, name) {
             (Some(slug), Some(name)) => Named::Both(slug, name),
             (Some(slug), None) => Named::Slug(slug),
             (None, Some(name)) => Named::Name(name),
             (None, None) => {
-                if check.count() == faults {
-                    let detail = "A label is named by `slug`, by `name`, or by both.";
-                    check.fault(Violation::body(format!("/labels/{place}"), "required", detail));
-                }
+                let detail = "A label is named by `slug`, by `name`, or by both.";
+                check.fault(Violation::body(format!("/labels/{place}"), "required", detail));
                 return None;
             }
         };
