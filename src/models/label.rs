@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use super::names::{LABEL_SLUG_MAX, Slug};
-use super::post::SlugChange;
-use super::{computed, numbered};
+use super::post::{Post, SlugChange};
+use super::{Viewer, computed, numbered};
 use crate::lookups::page::{Keyset, Slice, paged};
 use crate::schema::{labels, post_labels};
 
@@ -94,6 +94,30 @@ impl Label {
     /// The bare row under a lock, for a change.
     pub fn lock(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).for_update().first(conn)
+    }
+
+    /// The same with every post that has it, for its deletion by staff. Posts before labels, as whoever labels a post locks them. A
+    /// post that takes the label between the two locks would be waited for in a circle later on: then both are let go, and taken
+    /// anew.
+    pub fn lock_with_posts(conn: &mut PgConnection, slug: &str, staff: Viewer) -> QueryResult<Self> {
+        loop {
+            let locked = conn.transaction(|conn| {
+                let known: i64 =
+                    labels::table.filter(labels::slug.eq(slug)).select(labels::id).first(conn)?;
+                let locked = Post::lock_labeled(conn, known, staff, &[])?;
+                let label = Self::lock(conn, slug)?;
+                let ids = locked.iter().map(|post| post.id);
+                let others = post_labels::table
+                    .filter(post_labels::label_id.eq(label.id))
+                    .filter(post_labels::post_id.ne_all(ids));
+                let is_whole = !diesel::select(diesel::dsl::exists(others)).get_result::<bool>(conn)?;
+                if is_whole { Ok(label) } else { Err(diesel::result::Error::RollbackTransaction) }
+            });
+            match locked {
+                Err(diesel::result::Error::RollbackTransaction) => {}
+                locked => return locked,
+            }
+        }
     }
 
     /// The bare row, which stays until the transaction ends, for whoever refers to it.
@@ -222,8 +246,7 @@ impl Label {
         Ok(usize::try_from(summed.number).unwrap_or_default())
     }
 
-    /// Delete it; from how many posts it is taken. They are locked first, as by whoever labels them, in one order; a post that
-    /// is labeled meanwhile keeps this waiting, or finds no label.
+    /// Delete it, as [`Label::lock_with_posts`] gave it; from how many posts it is taken.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<usize> {
         let taken =
             diesel::delete(post_labels::table.filter(post_labels::label_id.eq(self.id))).execute(conn)?;

@@ -23,7 +23,7 @@ use crate::error::{Code, Error, Result};
 use crate::lookups::cursor::Cursors;
 use crate::models::label::{self, FullLabel, LabelChanges, NAME_MAX, NewLabel};
 use crate::models::names::LABEL_SLUG_MAX;
-use crate::models::post::{Post, SlugChange};
+use crate::models::post::SlugChange;
 
 /// A label.
 #[derive(Debug, Serialize, ToSchema)]
@@ -248,11 +248,9 @@ pub async fn delete_label(
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
     db.long_transaction(move |conn| {
-        let known = label::Label::find(conn, &slug.0)?.label;
+        label::Label::find(conn, &slug.0)?;
         must_be_staff(&user)?;
-        // Posts before labels, as whoever labels a post locks them.
-        Post::lock_labeled(conn, known.id, user.viewer(), &[])?;
-        let row = label::Label::lock(conn, &slug.0)?;
+        let row = label::Label::lock_with_posts(conn, &slug.0, user.viewer())?;
         if_match.check(row.version)?;
         let post_labels = row.delete(conn)?;
         Ok(Json(Deleted::new([("labels", 1), ("post_labels", count(post_labels))])))
