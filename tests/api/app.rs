@@ -234,6 +234,18 @@ impl TestApp {
         ));
     }
 
+    /// What a query gives: one column of text, a line for each row.
+    pub fn lines(&self, query: &str) -> String {
+        #[derive(QueryableByName)]
+        struct Line {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            line: String,
+        }
+        let query = diesel::sql_query(format!("SELECT line FROM ({query}) AS found (line)"));
+        let lines: Vec<Line> = query.load(&mut self.schema.connect()).expect("lines");
+        lines.into_iter().map(|Line { line }| line).collect::<Vec<_>>().join("\n")
+    }
+
     /// How many rows a query counts.
     pub fn count(&self, from: &str) -> i64 {
         #[derive(QueryableByName)]

@@ -78,8 +78,24 @@ impl Client {
         send(self.request(Method::PATCH, path).header("If-Match", tag).json(&body)).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub async fn put_if(&self, path: &str, tag: &str, body: Value) -> Answer {
+        send(self.request(Method::PUT, path).header("If-Match", tag).json(&body)).await
+    }
+
+    pub async fn post_once(&self, path: &str, key: &str, body: Value) -> Answer {
+        send(self.request(Method::POST, path).header("Idempotency-Key", key).json(&body)).await
+    }
+
     pub async fn delete(&self, path: &str) -> Answer {
         send(self.request(Method::DELETE, path)).await
+    }
+
+    pub async fn delete_if(&self, path: &str, tag: &str) -> Answer {
+        send(self.request(Method::DELETE, path).header("If-Match", tag)).await
     }
 
     /// One file in one part of a form.
@@ -137,6 +153,13 @@ impl Answer {
     /// A member that is text.
     pub fn text(&self, pointer: &str) -> String {
         self.at(pointer).as_str().unwrap_or_else(|| panic!("{pointer} is no text in {self:?}")).to_owned()
+    }
+
+    /// `ai, tech`: one member of every item of a list.
+    pub fn each(&self, list: &str, member: &str) -> String {
+        let list = self.at(list);
+        let items = list.as_array().unwrap_or_else(|| panic!("no list in {self:?}")).iter();
+        items.map(|item| item[member].to_string().replace('"', "")).collect::<Vec<_>>().join(", ")
     }
 
     /// `422 validation_failed /title too_long, /slug invalid_slug`: status, code and faults of a refusal in one line, after

@@ -11,12 +11,14 @@ mod pictures;
 mod smtp;
 mod stores;
 
+mod access;
 mod attacks;
 mod avatars;
 mod covers;
 mod document;
 mod ground_rules;
 mod idempotency;
+mod labels;
 mod lifecycle;
 mod limits;
 mod mail;
