@@ -161,7 +161,9 @@ impl Comment {
 
     /// Delete every comment on a post; how many it were.
     pub fn delete_about(conn: &mut PgConnection, post: &Post) -> QueryResult<usize> {
-        diesel::delete(comments::table.filter(comments::post_id.eq(post.id))).execute(conn)
+        let about = comments::table.filter(comments::post_id.eq(post.id)).order(comments::id);
+        let ids = about.select(comments::id).for_update().load(conn)?;
+        Self::delete_locked(conn, &ids)
     }
 
     /// Delete every comment of a user and on the user's posts; how many it were.
@@ -169,7 +171,14 @@ impl Comment {
         let posts = posts::table.filter(posts::writer_id.eq(user_id)).select(posts::id.nullable());
         let theirs =
             comments::table.filter(comments::user_id.eq(user_id).or(comments::post_id.eq_any(posts)));
-        diesel::delete(theirs).execute(conn)
+        let ids = theirs.order(comments::id).select(comments::id).for_update().load(conn)?;
+        Self::delete_locked(conn, &ids)
+    }
+
+    /// Delete rows that were locked in the order of their ids: two who delete the same ones by post and by author would wait for
+    /// each other's in circles, since each finds them in an order of its own.
+    fn delete_locked(conn: &mut PgConnection, ids: &[i64]) -> QueryResult<usize> {
+        diesel::delete(comments::table.filter(comments::id.eq_any(ids))).execute(conn)
     }
 }
 
