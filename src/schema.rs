@@ -48,6 +48,7 @@ diesel::table! {
         location -> Nullable<Text>,
         body -> Bytea,
         expires_at -> Timestamptz,
+        about -> Array<Nullable<Int8>>,
     }
 }
 
@@ -118,6 +119,7 @@ diesel::table! {
         label_id -> Int8,
         reason -> Nullable<Text>,
         labeled_at -> Timestamptz,
+        post_created_at -> Timestamptz,
     }
 }
 

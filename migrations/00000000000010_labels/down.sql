@@ -1,7 +1,10 @@
 DROP TRIGGER posts_count_labels_of_gone ON posts;
 DROP TRIGGER posts_count_labels_of_published ON posts;
 DROP FUNCTION count_labels_of_post();
+DROP TRIGGER posts_pass_on_created_at ON posts;
+DROP FUNCTION pass_on_created_at();
 DROP TABLE post_labels;
+DROP FUNCTION copy_post_created_at();
 DROP FUNCTION count_no_label_posts();
 DROP FUNCTION touch_labeled_posts();
 DROP TABLE label_post_counts;

@@ -23,12 +23,42 @@ CREATE TABLE post_labels (
     label_id bigint NOT NULL,
     reason text COLLATE "und-x-icu",
     labeled_at timestamptz NOT NULL DEFAULT now(),
+    -- The post's created_at, by which a label's posts are listed: so that a page is found in the index, whether two posts have
+    -- the label or a million.
+    post_created_at timestamptz NOT NULL,
     CONSTRAINT post_labels_pkey PRIMARY KEY (post_id, label_id),
     CONSTRAINT post_labels_post_id_fkey FOREIGN KEY (post_id) REFERENCES posts (id) ON DELETE CASCADE,
     CONSTRAINT post_labels_label_id_fkey FOREIGN KEY (label_id) REFERENCES labels (id) ON DELETE CASCADE,
     CONSTRAINT post_labels_reason_check CHECK (char_length(reason) BETWEEN 1 AND 256)
 );
-CREATE INDEX post_labels_label_id_post_id_idx ON post_labels (label_id, post_id);
+CREATE INDEX post_labels_label_id_post_created_at_post_id_idx ON post_labels (label_id, post_created_at, post_id);
+
+CREATE FUNCTION copy_post_created_at() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    -- Where there is no such post, the foreign key says so.
+    NEW.post_created_at := coalesce((SELECT created_at FROM posts WHERE id = NEW.post_id), now());
+    RETURN NEW;
+END
+$$;
+
+CREATE TRIGGER post_labels_copy_post_created_at BEFORE INSERT OR UPDATE OF post_id, post_created_at ON post_labels
+    FOR EACH ROW EXECUTE FUNCTION copy_post_created_at();
+
+CREATE FUNCTION pass_on_created_at() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    UPDATE post_labels SET post_created_at = NEW.created_at WHERE post_id = NEW.id;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER posts_pass_on_created_at AFTER UPDATE OF created_at ON posts
+    FOR EACH ROW WHEN (OLD.created_at <> NEW.created_at) EXECUTE FUNCTION pass_on_created_at();
 
 -- How many published posts a label has, as gains and losses whose sum it is. A number in the label's own row would make everybody
 -- who labels posts wait for each other, and in circles; counting them takes as long as there are posts.

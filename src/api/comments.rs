@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::body::Body;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
-use super::idempotency::Once;
+use super::idempotency::{Once, Shown};
 use super::input::{Check, Member};
 use super::page::{self, List, Page, PageQuery, Paged};
 use super::path::Id;
@@ -40,7 +40,7 @@ pub struct Comment {
     /// Canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// What it is about; `null` once it is detached.
+    /// What it is about; `null` once it is detached, or as long as one may not see the post.
     #[schema(required)]
     pub post: Option<PostRef>,
     /// Who wrote it.
@@ -208,18 +208,19 @@ fn hold(
     Ok(found.map(|post| post.id))
 }
 
-/// Write it, and answer with it; the id is the author's.
+/// Write it, and answer with it, which shows its author and its post.
 pub(super) fn write(
     conn: &mut PgConnection,
     user: &CurrentUser,
     new: &NewComment,
     post_id: Option<i64>,
     urls: &Urls,
-) -> Result<(Versioned, i64)> {
+) -> Result<(Versioned, Shown)> {
     let id =
         new.insert(conn, user.id, post_id).on_constraint("comments_user_id_fkey", Code::SessionRevoked)?;
     let full = comment::Comment::find(conn, id, user.viewer())?;
-    Ok((respond(&full, user.viewer(), urls)?.created(urls.comment(id)), user.id))
+    let shown = Shown::from(user.id).and(full.post.as_ref().map(|post| post.writer_id));
+    Ok((respond(&full, user.viewer(), urls)?.created(urls.comment(id)), shown))
 }
 
 fn respond(full: &FullComment, viewer: Viewer, urls: &Urls) -> Result<Versioned> {
@@ -233,7 +234,7 @@ pub(super) fn place(full: &FullComment) -> (serde_json::Value, i64) {
 
 /// List comments.
 ///
-/// The oldest first: those on posts that one may see, and one's own detached ones; staff see all.
+/// The oldest first: those on posts that one may see, and one's own; staff see all.
 #[utoipa::path(
     operation_id = "listComments", tag = "comments", params(PageQuery), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of comments", body = CommentPage), Refusals)
@@ -291,7 +292,8 @@ pub async fn create_comment(
 
 /// Read a comment.
 ///
-/// One on a post that one may not see is 404, and so is a detached one to all but its author and staff.
+/// One on a post that one may not see is 404, and so is a detached one, but to its author and staff. To its author, `post` is `null`
+/// then.
 #[utoipa::path(
     operation_id = "getComment", tag = "comments", security((), ("bearer" = [])),
     params(("id" = i64, Path, description = "The comment's id")),

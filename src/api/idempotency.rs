@@ -61,6 +61,28 @@ impl Once {
     }
 }
 
+/// Whose data an answer shows: when one of them is deleted, it is no longer kept.
+pub struct Shown {
+    owner: i64,
+    others: Vec<i64>,
+}
+
+impl From<i64> for Shown {
+    /// The data of one user.
+    fn from(owner: i64) -> Self {
+        Self { owner, others: Vec::new() }
+    }
+}
+
+impl Shown {
+    /// And of others.
+    #[must_use]
+    pub fn and(mut self, others: impl IntoIterator<Item = i64>) -> Self {
+        self.others.extend(others.into_iter().filter(|other| *other != self.owner));
+        self
+    }
+}
+
 /// A request that may have been made before.
 #[derive(Clone)]
 pub struct Request {
@@ -69,13 +91,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// Do `work`, which gives the answer and the id of the user whose data it shows, unless it was done before: then the answer
+    /// Do `work`, which gives the answer and the ids of the users whose data it shows, unless it was done before: then the answer
     /// of then. The last thing in a transaction. 409 `idempotency_key_in_use` while it is being done, 422
     /// `idempotency_key_reused` where the key came with another body.
-    pub fn once(
+    pub fn once<S: Into<Shown>>(
         &self,
         conn: &mut PgConnection,
-        work: impl FnOnce(&mut PgConnection) -> Result<(Versioned, i64)>,
+        work: impl FnOnce(&mut PgConnection) -> Result<(Versioned, S)>,
     ) -> Result<Versioned> {
         let Some((name, digest)) = &self.named else { return work(conn).map(|(answer, _)| answer) };
         if !name.try_lock(conn)? {
@@ -85,8 +107,9 @@ impl Request {
         if let Some(answer) = self.replay(conn)? {
             return Ok(answer);
         }
-        let (answer, owner) = work(conn)?;
-        name.keep(conn, &answer.keep(digest.clone()), owner, self.lifetime)?;
+        let (answer, shown) = work(conn)?;
+        let Shown { owner, others } = shown.into();
+        name.keep(conn, &answer.keep(digest.clone()), owner, &others, self.lifetime)?;
         Ok(answer)
     }
 

@@ -189,7 +189,7 @@ pub static REGISTRY: [Entry; 38] = {
             "slug_taken",
             409,
             "The slug is taken",
-            "It is or was another post's. Choose another, or send `null` to have one made.",
+            "Another one has it, or a post had it once. Choose another, or send `null` to have one made.",
         ),
         entry(
             C::LastStaff,
@@ -294,7 +294,7 @@ pub static REGISTRY: [Entry; 38] = {
             "busy",
             503,
             "Too much to do at the moment",
-            "A bounded queue is full. Try again in a moment.",
+            "A bounded queue is full, or two changes stood in each other's way. Nothing was changed; try again in a moment.",
         ),
         entry(
             C::QueryTimeout,

@@ -36,6 +36,10 @@ pub struct FullComment {
     pub post: Option<Post>,
 }
 
+diesel::alias! {
+    const NAMED: Alias<NamedAlias> = posts as named;
+}
+
 /// What it takes to write a comment.
 #[derive(Clone, Debug)]
 pub struct NewComment {
@@ -60,7 +64,7 @@ pub struct CommentChanges {
 pub enum Comments {
     /// All that the viewer may see.
     VisibleTo(Viewer),
-    /// About the post of this slug, if the viewer may see that.
+    /// About the post of this slug, if the viewer may see that post.
     About(String, Viewer),
     /// By the user of this id, whatever they are about.
     By(i64),
@@ -86,12 +90,9 @@ macro_rules! full_comments {
 }
 
 impl FullComment {
-    /// Whether the viewer may know of it: who may see its post; of a detached one, its author and staff.
+    /// Whether the viewer may know of it: author and staff, and who may see its post.
     pub fn is_visible_to(&self, viewer: Viewer) -> bool {
-        match &self.post {
-            Some(post) => post.is_visible_to(viewer),
-            None => self.is_edited_by(viewer),
-        }
+        self.is_edited_by(viewer) || self.post.as_ref().is_some_and(|post| post.is_visible_to(viewer))
     }
 
     /// Whether the viewer may change it: author, staff.
@@ -131,14 +132,20 @@ impl Comment {
     ) -> QueryResult<Slice<FullComment>> {
         let query = full_comments!().into_boxed();
         let query = match which {
-            Comments::About(slug, viewer) => visible_posts!(query.filter(posts::slug.eq(slug)), *viewer),
+            // By the post's id, so that the index gives a page in order: joined by slug, the planner expects anything.
+            Comments::About(slug, viewer) => {
+                let id =
+                    NAMED.filter(NAMED.field(posts::slug).eq(slug)).select(NAMED.field(posts::id).nullable());
+                let query = query.filter(comments::post_id.nullable().eq(id.single_value()));
+                visible_posts!(query, *viewer)
+            }
             Comments::By(user_id) => query.filter(comments::user_id.eq(user_id)),
-            // Those of a post that the viewer may see, and the viewer's own that have none.
+            // Those on a post that the viewer may see, and the viewer's own.
             Comments::VisibleTo(Viewer::Member(id)) => query.filter(
                 posts::published
                     .or(posts::writer_id.eq(id))
                     .or(posts::editor_id.is_not_distinct_from(id))
-                    .or(comments::post_id.is_null().and(comments::user_id.eq(id))),
+                    .or(comments::user_id.eq(id)),
             ),
             Comments::VisibleTo(viewer) => visible_posts!(query, *viewer),
         };
@@ -168,10 +175,16 @@ impl Comment {
 
     /// Delete every comment of a user and on the user's posts; how many it were.
     pub fn delete_around(conn: &mut PgConnection, user_id: i64) -> QueryResult<usize> {
-        let posts = posts::table.filter(posts::writer_id.eq(user_id)).select(posts::id.nullable());
-        let theirs =
-            comments::table.filter(comments::user_id.eq(user_id).or(comments::post_id.eq_any(posts)));
-        let ids = theirs.order(comments::id).select(comments::id).for_update().load(conn)?;
+        // Each by its own index, which an OR of both would not use.
+        let own = comments::table.filter(comments::user_id.eq(user_id)).select(comments::id);
+        let received = comments::table
+            .inner_join(posts::table)
+            .filter(posts::writer_id.eq(user_id))
+            .select(comments::id);
+        let mut ids: Vec<i64> = own.load(conn)?;
+        ids.extend(received.load::<i64>(conn)?);
+        let these = comments::table.filter(comments::id.eq_any(ids)).order(comments::id);
+        let ids = these.select(comments::id).for_update().load(conn)?;
         Self::delete_locked(conn, &ids)
     }
 

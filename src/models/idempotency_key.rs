@@ -60,12 +60,13 @@ impl Name {
             .optional()
     }
 
-    /// Keep an answer that shows data of `owner`. An expired one under the name makes room.
+    /// Keep an answer that shows data of `owner`, and of others. An expired one under the name makes room.
     pub fn keep(
         &self,
         conn: &mut PgConnection,
         answer: &KeptAnswer,
         owner: i64,
+        about: &[i64],
         lifetime: TimeDelta,
     ) -> QueryResult<()> {
         diesel::delete(idempotency_keys::table.find((self.caller, &self.route, &self.key))).execute(conn)?;
@@ -75,6 +76,7 @@ impl Name {
                 idempotency_keys::route.eq(&self.route),
                 idempotency_keys::key.eq(&self.key),
                 idempotency_keys::owner_id.eq(owner),
+                idempotency_keys::about.eq(about),
                 idempotency_keys::digest.eq(&answer.digest),
                 idempotency_keys::status.eq(answer.status),
                 idempotency_keys::version.eq(answer.version),

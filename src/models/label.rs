@@ -5,13 +5,17 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use super::names::{LABEL_SLUG_MAX, Slug};
+use super::numbered::Slugs;
 use super::post::{Post, SlugChange};
-use super::{Viewer, computed, numbered};
+use super::{Viewer, computed};
 use crate::lookups::page::{Keyset, Slice, paged};
 use crate::schema::{labels, post_labels};
 
 /// Most characters of a name.
 pub const NAME_MAX: usize = 128;
+
+/// The slugs of labels.
+const SLUGS: Slugs = Slugs { table: "labels", owner: "id", max: LABEL_SLUG_MAX };
 
 /// A row of `labels`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -91,7 +95,12 @@ impl Label {
         labels::table.filter(labels::slug.eq(slug)).select((Self::as_select(), PostCount)).first(conn)
     }
 
-    /// The bare row under a lock, for a change.
+    /// The bare row.
+    pub fn look_up(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
+        labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).first(conn)
+    }
+
+    /// The same under a lock, for a change.
     pub fn lock(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).for_update().first(conn)
     }
@@ -104,9 +113,9 @@ impl Label {
             let locked = conn.transaction(|conn| {
                 let known: i64 =
                     labels::table.filter(labels::slug.eq(slug)).select(labels::id).first(conn)?;
-                let locked = Post::lock_labeled(conn, known, staff, &[])?;
+                let ids = Post::labeled(conn, known, staff)?;
+                Post::lock_all(conn, &ids)?;
                 let label = Self::lock(conn, slug)?;
-                let ids = locked.iter().map(|post| post.id);
                 let others = post_labels::table
                     .filter(post_labels::label_id.eq(label.id))
                     .filter(post_labels::post_id.ne_all(ids));
@@ -120,7 +129,7 @@ impl Label {
         }
     }
 
-    /// The bare row, which stays until the transaction ends, for whoever refers to it.
+    /// The same, which stays until the transaction ends, for whoever refers to it.
     pub fn hold(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).for_key_share().first(conn)
     }
@@ -132,31 +141,42 @@ impl Label {
         Ok(keyset.slice(keyset.limit(query).load(conn)?))
     }
 
-    /// Nobody else makes or renames labels until the transaction ends. After posts are locked and before labels are: several who
-    /// make several at once would wait for each other's slugs in circles.
-    pub fn lock_slugs(conn: &mut PgConnection) -> QueryResult<()> {
+    /// Nobody else makes labels that want these slugs until the transaction ends. In one order, after posts are locked.
+    fn lock_wanted(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<()> {
         diesel::sql_query(
-            "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || ' label slugs', 0))",
+            "SELECT pg_advisory_xact_lock(key) FROM (
+                 SELECT DISTINCT hashtextextended(concat_ws(E'\\x01', current_schema(), 'label', slug), 0) AS key
+                 FROM unnest($1) AS wanted (slug) ORDER BY key
+             ) AS keys",
         )
+        .bind::<Array<Text>, _>(slugs)
         .execute(conn)
         .map(drop)
     }
 
     /// The labels that are spoken of, in that order, which stay until the transaction ends; those that are to be had by their
-    /// name and are not there yet are made. `None` where there is none.
+    /// name and are not there yet are made, once by however many ask for them. `None` where there is none.
     pub fn resolve(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
         let mut ids = Self::find_named(conn, named)?;
-        let is_to_be_made =
-            |(id, named): (&Option<i64>, &Named)| id.is_none() && !matches!(named, Named::Slug(_));
-        if ids.iter().zip(named).any(is_to_be_made) {
-            Self::lock_slugs(conn)?;
-            for (id, named) in ids.iter_mut().zip(named).filter(|(id, named)| is_to_be_made((id, named))) {
+        let mut missing = Vec::new();
+        for (place, named) in named.iter().enumerate().filter(|(place, _)| ids[*place].is_none()) {
+            missing.extend(NewLabel::of(named).map(|new| (place, named, new)));
+        }
+        if !missing.is_empty() {
+            let wanted: Vec<Slug> = missing.iter().map(|(_, _, new)| new.wanted()).collect();
+            Self::lock_wanted(conn, &wanted.iter().map(Slug::as_str).collect::<Vec<_>>())?;
+        }
+        for (place, named, new) in missing {
+            ids[place] = loop {
                 // Somebody else, or an item before this one, may have made it meanwhile.
-                *id = match Self::find_named(conn, std::slice::from_ref(named))?.pop().flatten() {
-                    None => NewLabel::of(named).insert(conn)?.map(|label| label.id),
-                    found => found,
-                };
-            }
+                if let found @ Some(_) = Self::find_named(conn, std::slice::from_ref(named))?.pop().flatten()
+                {
+                    break found;
+                }
+                if let Some(label) = new.insert(conn)? {
+                    break Some(label.id);
+                }
+            };
         }
         let held: Vec<i64> = labels::table
             .filter(labels::id.eq_any(ids.iter().flatten()))
@@ -169,7 +189,7 @@ impl Label {
 
     /// Those of them that are there, in that order.
     pub fn find_named(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
-        // One of both is empty: `slug` is never, and so is no name.
+        // Each is looked for by its slug or by its name; the other one is empty here, which neither ever is.
         let text = |slug: bool| -> Vec<&str> {
             let text = |named| match named {
                 &Named::Slug(ref text) | &Named::Both(ref text, _) if slug => text.as_str(),
@@ -200,40 +220,42 @@ impl Label {
         Ok(ids)
     }
 
-    /// Change the row; the version moves, unless nothing was asked for. `Ok(None)` where the wished slug is another label's.
+    /// Change the row, and tell its slug; the version moves, unless nothing was asked for. Breaks `labels_slug_key` where the
+    /// wished slug is another label's.
     pub fn update(
         &self,
         conn: &mut PgConnection,
         mut changes: LabelChanges,
         slug: Option<&SlugChange>,
-    ) -> QueryResult<Option<String>> {
+    ) -> QueryResult<String> {
         changes.slug = match slug {
-            Some(SlugChange::Set(slug)) if is_free(conn, slug.as_str(), self.id)? => {
-                Some(slug.as_str().to_owned())
-            }
-            Some(SlugChange::Set(_)) => return Ok(None),
+            Some(SlugChange::Set(slug)) => Some(slug.as_str().to_owned()),
             Some(SlugChange::Remake) => {
                 let wanted = Slug::from_name(changes.name.as_ref().unwrap_or(&self.name));
-                Some(free_slug(conn, &wanted, self.id)?)
+                Some(if SLUGS.is_taken(conn, self.id, wanted.as_str())? {
+                    SLUGS.first_free(conn, self.id, &wanted)?
+                } else {
+                    wanted.as_str().to_owned()
+                })
             }
             None => None,
         };
         if changes == LabelChanges::default() {
-            return Ok(Some(self.slug.clone()));
+            return Ok(self.slug.clone());
         }
-        diesel::update(self).set(&changes).returning(labels::slug).get_result(conn).map(Some)
+        diesel::update(self).set(&changes).returning(labels::slug).get_result(conn)
     }
 
     /// Make one of the gains and losses of every label that has new ones, up to `most` of those; of how many. What somebody
     /// else sums up is left alone.
     pub fn sum_up_counts(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
         let summed: Summed = diesel::sql_query(
-            "WITH some AS (
+            "WITH chosen AS (
                  SELECT id FROM label_post_counts
                  WHERE label_id IN (SELECT label_id FROM label_post_counts WHERE NOT is_sum LIMIT $1)
                  FOR UPDATE SKIP LOCKED
              ), gone AS (
-                 DELETE FROM label_post_counts WHERE id = ANY (ARRAY(SELECT id FROM some))
+                 DELETE FROM label_post_counts WHERE id = ANY (ARRAY(SELECT id FROM chosen))
                  RETURNING label_id, change, is_sum
              ), made AS (
                  INSERT INTO label_post_counts (label_id, change, is_sum)
@@ -256,20 +278,32 @@ impl Label {
 }
 
 impl NewLabel {
-    fn of(named: &Named) -> Self {
+    /// What is made where there is none; nothing for one that is named by its slug alone.
+    fn of(named: &Named) -> Option<Self> {
         match named.clone() {
-            Named::Slug(slug) => Self { name: slug.as_str().to_owned(), slug: Some(slug) },
-            Named::Name(name) => Self { name, slug: None },
-            Named::Both(slug, name) => Self { name, slug: Some(slug) },
+            Named::Slug(_) => None,
+            Named::Name(name) => Some(Self { name, slug: None }),
+            Named::Both(slug, name) => Some(Self { name, slug: Some(slug) }),
         }
     }
 
-    /// Write it, under [`Label::lock_slugs`]. `Ok(None)` where the wished slug is another label's.
+    fn wanted(&self) -> Slug {
+        self.slug.clone().unwrap_or_else(|| Slug::from_name(&self.name))
+    }
+
+    /// Write it. `Ok(None)` where the wished slug is another label's; one that is made from the name gets a number then.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<Option<Label>> {
-        let slug = match &self.slug {
-            Some(slug) => slug.as_str().to_owned(),
-            None => free_slug(conn, &Slug::from_name(&self.name), 0)?,
-        };
+        let wanted = self.wanted();
+        let mut made = self.insert_as(conn, wanted.as_str())?;
+        while made.is_none() && self.slug.is_none() {
+            let free = SLUGS.first_free(conn, 0, &wanted)?;
+            made = self.insert_as(conn, &free)?;
+        }
+        Ok(made)
+    }
+
+    /// An insert that meets another transaction's waits for it to end.
+    fn insert_as(&self, conn: &mut PgConnection, slug: &str) -> QueryResult<Option<Label>> {
         diesel::insert_into(labels::table)
             .values((labels::slug.eq(slug), labels::name.eq(&self.name)))
             .on_conflict(labels::slug)
@@ -278,16 +312,4 @@ impl NewLabel {
             .get_result(conn)
             .optional()
     }
-}
-
-fn is_free(conn: &mut PgConnection, slug: &str, id: i64) -> QueryResult<bool> {
-    let other = labels::table.filter(labels::slug.eq(slug).and(labels::id.ne(id)));
-    diesel::select(diesel::dsl::not(diesel::dsl::exists(other))).get_result(conn)
-}
-
-fn free_slug(conn: &mut PgConnection, wanted: &Slug, id: i64) -> QueryResult<String> {
-    if is_free(conn, wanted.as_str(), id)? {
-        return Ok(wanted.as_str().to_owned());
-    }
-    numbered::first_free(conn, "labels", "id", id, wanted, LABEL_SLUG_MAX)
 }

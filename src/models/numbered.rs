@@ -1,41 +1,69 @@
 //! Numbers that make a slug unique.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::names::Slug;
 
-#[derive(QueryableByName)]
-struct Candidate {
-    #[diesel(sql_type = Text)]
-    slug: String,
+/// Numbers that are tried one by one.
+const FEW: i64 = 32;
+
+/// The slugs of a table, and whose they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Slugs {
+    /// The table; its column of slugs is `slug`.
+    pub table: &'static str,
+    /// The column that tells whose a slug is.
+    pub owner: &'static str,
+    /// Most characters of a slug.
+    pub max: usize,
 }
 
-/// The first of `wanted-2`, `wanted-3`, … that no row of `table` has but those whose column `owner` is `id`. At most `max`
-/// characters, so the wanted one is cut where the number needs room.
-///
-/// Counts lazily: `generate_series` in a select list yields a row at a time, and `LIMIT` stops it.
-pub fn first_free(
-    conn: &mut PgConnection,
-    table: &'static str,
-    owner: &'static str,
-    id: i64,
-    wanted: &Slug,
-    max: usize,
-) -> QueryResult<String> {
-    let candidate: Candidate = diesel::sql_query(format!(
-        "SELECT slug FROM (
-             SELECT left($1, $2 - 1 - length(n::text)) || '-' || n AS slug
-             FROM (SELECT generate_series(2::bigint, 1000000000) AS n) AS numbers
-         ) AS candidates
-         WHERE NOT EXISTS (
-             SELECT FROM {table} WHERE {table}.slug = candidates.slug COLLATE \"C\" AND {table}.{owner} <> $3
-         )
-         LIMIT 1"
-    ))
-    .bind::<Text, _>(wanted.as_str())
-    .bind::<Integer, _>(i32::try_from(max).unwrap_or(i32::MAX))
-    .bind::<BigInt, _>(id)
-    .get_result(conn)?;
-    Ok(candidate.slug)
+#[derive(QueryableByName)]
+struct Taken {
+    #[diesel(sql_type = Bool)]
+    is_taken: bool,
+}
+
+impl Slugs {
+    /// The first of `wanted-2`, `wanted-3`, … that nobody has but `id`; where many are taken, one of those whose predecessor is,
+    /// so that it takes no longer the more there are. The wanted one is cut where the number needs room.
+    pub fn first_free(self, conn: &mut PgConnection, id: i64, wanted: &Slug) -> QueryResult<String> {
+        let mut taken = 1;
+        while taken < FEW {
+            if !self.is_taken(conn, id, &self.numbered(wanted, taken + 1))? {
+                return Ok(self.numbered(wanted, taken + 1));
+            }
+            taken += 1;
+        }
+        let mut free = 2 * taken;
+        while self.is_taken(conn, id, &self.numbered(wanted, free))? {
+            (taken, free) = (free, 2 * free);
+        }
+        while free - taken > 1 {
+            let middle = taken.midpoint(free);
+            if self.is_taken(conn, id, &self.numbered(wanted, middle))? {
+                taken = middle;
+            } else {
+                free = middle;
+            }
+        }
+        Ok(self.numbered(wanted, free))
+    }
+
+    /// Whether anybody but `id` has it.
+    pub fn is_taken(self, conn: &mut PgConnection, id: i64, slug: &str) -> QueryResult<bool> {
+        let Self { table, owner, .. } = self;
+        let query =
+            format!("SELECT EXISTS (SELECT FROM {table} WHERE slug = $1 AND {owner} <> $2) AS is_taken");
+        let query = diesel::sql_query(query).bind::<Text, _>(slug).bind::<BigInt, _>(id);
+        Ok(query.get_result::<Taken>(conn)?.is_taken)
+    }
+
+    fn numbered(self, wanted: &Slug, number: i64) -> String {
+        let number = format!("-{number}");
+        // Slugs are ASCII.
+        let stem: String = wanted.as_str().chars().take(self.max - number.len()).collect();
+        stem + &number
+    }
 }

@@ -248,10 +248,18 @@ impl Post {
         let query = full_posts!(left(posts::content, EXCERPT)).into_boxed();
         let query = match which {
             Posts::VisibleTo(viewer) => visible_posts!(query, *viewer),
+            // Which posts is found in the index of the label; all that belongs to them is joined to those alone.
             Posts::Labeled(slug, viewer) => {
-                let labeled = post_labels::table.inner_join(labels::table).filter(labels::slug.eq(slug));
-                let query = query.filter(posts::id.eq_any(labeled.select(post_labels::post_id)));
-                visible_posts!(query, *viewer)
+                let label = labels::table.filter(labels::slug.eq(slug)).select(labels::id).single_value();
+                let labeled = post_labels::table
+                    .inner_join(posts::table)
+                    .filter(post_labels::label_id.nullable().eq(label))
+                    .select(post_labels::post_id)
+                    .into_boxed();
+                let labeled = visible_posts!(labeled, *viewer);
+                let labeled =
+                    paged!(labeled, keyset, post_labels::post_created_at, post_labels::post_id, descending);
+                query.filter(posts::id.eq_any(labeled.limit(keyset.fetch())))
             }
         };
         let query = paged!(query, keyset, posts::created_at, posts::id, descending);
@@ -348,34 +356,34 @@ impl Post {
             .map(drop)
     }
 
-    /// Lock those of these slugs, in one order.
-    pub fn lock_named(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<Vec<Self>> {
+    /// Those of these slugs.
+    pub fn named(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<Vec<Self>> {
+        posts::table.filter(posts::slug.eq_any(slugs)).select(Self::as_select()).load(conn)
+    }
+
+    /// Lock these, in one order.
+    pub fn lock_all(conn: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
         posts::table
-            .filter(posts::slug.eq_any(slugs))
+            .filter(posts::id.eq_any(ids))
             .order(posts::id)
             .select(Self::as_select())
             .for_update()
             .load(conn)
     }
 
-    /// Lock those that have a label and that the viewer may change, and those of these slugs, in one order.
-    pub fn lock_labeled(
-        conn: &mut PgConnection,
-        label_id: i64,
-        viewer: Viewer,
-        slugs: &[&str],
-    ) -> QueryResult<Vec<Self>> {
-        let labeled =
-            post_labels::table.filter(post_labels::label_id.eq(label_id)).select(post_labels::post_id);
-        let labeled = posts::id.eq_any(labeled);
-        let named = posts::slug.eq_any(slugs);
-        let query = posts::table.select(Self::as_select()).order(posts::id).for_update();
+    /// The ids of those that have a label and that the viewer may change.
+    pub fn labeled(conn: &mut PgConnection, label_id: i64, viewer: Viewer) -> QueryResult<Vec<i64>> {
+        let labeled = post_labels::table
+            .inner_join(posts::table)
+            .filter(post_labels::label_id.eq(label_id))
+            .select(post_labels::post_id)
+            .into_boxed();
         match viewer {
-            Viewer::Anonymous => query.filter(named).load(conn),
-            Viewer::Staff(_) => query.filter(named.or(labeled)).load(conn),
+            Viewer::Anonymous => Ok(Vec::new()),
+            Viewer::Staff(_) => labeled.load(conn),
             Viewer::Member(id) => {
-                let changeable = posts::writer_id.eq(id).or(posts::editor_id.is_not_distinct_from(id));
-                query.filter(named.or(labeled.and(changeable))).load(conn)
+                let is_changeable = posts::writer_id.eq(id).or(posts::editor_id.is_not_distinct_from(id));
+                labeled.filter(is_changeable).load(conn)
             }
         }
     }

@@ -87,11 +87,11 @@ pub fn remove_named(conn: &mut PgConnection, post_id: i64, label: &str) -> Query
     diesel::delete(this).execute(conn).map(drop)
 }
 
-/// Take a label off these posts; off how many.
-pub fn remove(conn: &mut PgConnection, label_id: i64, post_ids: &[i64]) -> QueryResult<usize> {
+/// Take a label off these posts.
+pub fn remove(conn: &mut PgConnection, label_id: i64, post_ids: &[i64]) -> QueryResult<()> {
     let these = post_labels::table
         .filter(post_labels::label_id.eq(label_id).and(post_labels::post_id.eq_any(post_ids)));
-    diesel::delete(these).execute(conn)
+    diesel::delete(these).execute(conn).map(drop)
 }
 
 /// Since when and why these posts have a label.

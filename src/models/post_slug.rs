@@ -4,8 +4,11 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
 use super::names::{SLUG_MAX, Slug};
-use super::numbered;
+use super::numbered::Slugs;
 use crate::schema::{post_slugs, posts};
+
+/// Those of posts, former ones too.
+const SLUGS: Slugs = Slugs { table: "post_slugs", owner: "post_id", max: SLUG_MAX };
 
 /// Take a slug for a post that is about to be written: `wanted`, or the first free of `wanted-2`, `wanted-3`, ….
 ///
@@ -14,7 +17,7 @@ use crate::schema::{post_slugs, posts};
 pub fn reserve(conn: &mut PgConnection, wanted: &Slug, post_id: i64) -> QueryResult<String> {
     let mut slug = wanted.as_str().to_owned();
     while !take(conn, &slug, post_id)? {
-        slug = numbered::first_free(conn, "post_slugs", "post_id", post_id, wanted, SLUG_MAX)?;
+        slug = SLUGS.first_free(conn, post_id, wanted)?;
     }
     Ok(slug)
 }

@@ -19,7 +19,7 @@ use super::urls::Urls;
 use super::{Deleted, count, timestamp};
 use crate::auth::CurrentUser;
 use crate::db::Db;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, OnConstraint, Result};
 use crate::lookups::cursor::Cursors;
 use crate::models::label::{self, FullLabel, LabelChanges, NAME_MAX, NewLabel};
 use crate::models::names::LABEL_SLUG_MAX;
@@ -170,7 +170,6 @@ pub async fn create_label(
     db.transaction(move |conn| {
         request.once(conn, |conn| {
             let new = body.get()?.validate()?;
-            label::Label::lock_slugs(conn)?;
             let row = new.insert(conn)?.ok_or_else(slug_taken)?;
             let url = urls.label(&row.slug);
             Ok((respond(&FullLabel { label: row, post_count: 0 }, &urls)?.created(url), user.id))
@@ -217,12 +216,13 @@ pub async fn update_label(
 ) -> Result<Versioned> {
     let full = db
         .transaction(move |conn| {
-            label::Label::lock_slugs(conn)?;
             let before = label::Label::lock(conn, &slug.0)?;
             must_be_staff(&user)?;
             if_match.check(before.version)?;
             let (changes, slug) = body.get()?.validate()?;
-            let slug = before.update(conn, changes, slug.as_ref())?.ok_or_else(slug_taken)?;
+            let slug = before
+                .update(conn, changes, slug.as_ref())
+                .on_constraint("labels_slug_key", Code::SlugTaken)?;
             Ok(label::Label::find(conn, &slug)?)
         })
         .await?;

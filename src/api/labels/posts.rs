@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use crate::api::body::Body;
 use crate::api::conditional::{IfMatch, Listed, Versioned};
 use crate::api::document::Refusals;
-use crate::api::idempotency::Once;
-use crate::api::input::{Check, Member};
+use crate::api::idempotency::{Once, Shown};
+use crate::api::input::{Check, Member, Object};
 use crate::api::page::{self, List, PageQuery};
 use crate::api::path::NamedSlug;
 use crate::api::posts::choice::{REASON_MAX, duplicate, refuse_overfull};
@@ -55,7 +55,7 @@ pub struct ChosenPosts {
     /// Different ones.
     #[serde(default)]
     #[schema(value_type = Vec<ChosenPost>, required, max_items = 1000)]
-    posts: Member<Vec<ChosenPost>>,
+    posts: Member<Vec<Object<ChosenPost>>>,
 }
 
 /// A post as a label has it.
@@ -102,7 +102,7 @@ impl ChosenPosts {
             return Vec::new();
         }
         let mut chosen: Vec<Chosen> = Vec::with_capacity(posts.len());
-        for (place, post) in posts.into_iter().enumerate() {
+        for (place, Object(post)) in posts.into_iter().enumerate() {
             let pointer = format!("posts/{place}/slug");
             let reason = check.clearable(&format!("posts/{place}/reason"), post.reason, REASON_MAX);
             let Some(slug) = check.required(&pointer, post.slug) else { continue };
@@ -121,15 +121,15 @@ impl ChosenPosts {
     }
 }
 
-/// The chosen posts among those that are locked, in the order in which they were chosen. 403 where the user may see one but not
-/// change it, before anything else that is wrong with them.
+/// The chosen posts among those that were read, in the order in which they were chosen, and what is wrong with the others. 403
+/// where the user may see one but not change it.
 fn find<'a>(
     mut check: Check,
     chosen: &[Chosen],
-    locked: &'a [Post],
+    read: &'a [Post],
     user: &CurrentUser,
-) -> Result<Vec<&'a Post>> {
-    let by_slug: HashMap<&str, &Post> = locked.iter().map(|post| (post.slug.as_str(), post)).collect();
+) -> Result<(Vec<&'a Post>, Check)> {
+    let by_slug: HashMap<&str, &Post> = read.iter().map(|post| (post.slug.as_str(), post)).collect();
     let mut found = Vec::with_capacity(chosen.len());
     for chosen in chosen {
         match by_slug.get(chosen.slug.as_str()).filter(|post| post.is_visible_to(user.viewer())) {
@@ -142,7 +142,36 @@ fn find<'a>(
             )),
         }
     }
-    check.finish(|| Some(found))
+    Ok((found, check))
+}
+
+/// The chosen posts, and `others`, locked once it is sure that nothing is wrong with them: nobody waits for who is refused.
+fn lock(
+    conn: &mut PgConnection,
+    body: Body<ChosenPosts>,
+    user: &CurrentUser,
+    others: Vec<i64>,
+    stale: impl Fn() -> Result<()>,
+) -> Result<(Vec<Chosen>, Vec<Post>)> {
+    let mut check = Check::default();
+    let chosen = match body.get() {
+        Ok(posts) => posts.validate(&mut check),
+        Err(error) => return Err(stale().err().unwrap_or(error)),
+    };
+    let slugs: Vec<&str> = chosen.iter().map(|chosen| chosen.slug.as_str()).collect();
+    let read = Post::named(conn, &slugs)?;
+    let (posts, check) = find(check, &chosen, &read, user)?;
+    stale()?;
+    check.finish(|| Some(()))?;
+    let mut ids = others;
+    ids.extend(posts.iter().map(|post| post.id));
+    Ok((chosen, Post::lock_all(conn, &ids)?))
+}
+
+/// The chosen posts among the locked ones: by then they may have gone, or be another's.
+fn found<'a>(chosen: &[Chosen], locked: &'a [Post], user: &CurrentUser) -> Result<Vec<&'a Post>> {
+    let (posts, check) = find(Check::default(), chosen, locked, user)?;
+    check.finish(|| Some(posts))
 }
 
 /// Put the label on locked posts, and tell of them.
@@ -207,7 +236,7 @@ pub async fn list_label_posts(
         .run(move |conn| {
             let slice = Post::page(conn, &Posts::Labeled(slug.0.clone(), viewer), &keyset)?;
             if slice.rows.is_empty() {
-                Label::find(conn, &slug.0)?;
+                Label::look_up(conn, &slug.0)?;
             }
             Ok(slice)
         })
@@ -246,14 +275,12 @@ pub async fn add_label_posts(
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         request.once(conn, |conn| {
-            Label::find(conn, &slug.0)?;
-            let mut check = Check::default();
-            let chosen = body.get()?.validate(&mut check);
-            let slugs: Vec<&str> = chosen.iter().map(|chosen| chosen.slug.as_str()).collect();
-            let locked = Post::lock_named(conn, &slugs)?;
-            let posts = find(check, &chosen, &locked, &user)?;
+            Label::look_up(conn, &slug.0)?;
+            let (chosen, locked) = lock(conn, body, &user, Vec::new(), || Ok(()))?;
+            let posts = found(&chosen, &locked, &user)?;
             let label = Label::hold(conn, &slug.0)?;
-            Ok((put(conn, &label, &chosen, &posts, &urls)?, user.id))
+            let shown = Shown::from(user.id).and(posts.iter().map(|post| post.writer_id));
+            Ok((put(conn, &label, &chosen, &posts, &urls)?, shown))
         })
     })
     .await
@@ -280,18 +307,16 @@ pub async fn replace_label_posts(
     urls: Data<Urls>,
 ) -> Result<Versioned> {
     db.long_transaction(move |conn| {
-        let known = Label::find(conn, &slug.0)?.label;
-        if_match.check(known.version)?;
-        let mut check = Check::default();
-        let chosen = body.get()?.validate(&mut check);
-        let slugs: Vec<&str> = chosen.iter().map(|chosen| chosen.slug.as_str()).collect();
-        let locked = Post::lock_labeled(conn, known.id, user.viewer(), &slugs)?;
-        let posts = find(check, &chosen, &locked, &user)?;
+        let known = Label::look_up(conn, &slug.0)?;
+        let labeled = Post::labeled(conn, known.id, user.viewer())?;
+        let (chosen, locked) = lock(conn, body, &user, labeled, || if_match.check(known.version))?;
+        let posts = found(&chosen, &locked, &user)?;
         let label = Label::hold(conn, &slug.0)?;
         if_match.check(label.version)?;
         let kept: HashSet<i64> = posts.iter().map(|post| post.id).collect();
-        let others: Vec<i64> = locked.iter().map(|post| post.id).filter(|id| !kept.contains(id)).collect();
-        post_label::remove(conn, label.id, &others)?;
+        let others =
+            locked.iter().filter(|post| !kept.contains(&post.id) && post.is_changed_by(user.viewer()));
+        post_label::remove(conn, label.id, &others.map(|post| post.id).collect::<Vec<_>>())?;
         put(conn, &label, &chosen, &posts, &urls)
     })
     .await
@@ -316,12 +341,13 @@ pub async fn clear_label_posts(
     db: Data<Db>,
 ) -> Result<HttpResponse> {
     db.long_transaction(move |conn| {
-        let known = Label::find(conn, &slug.0)?.label;
-        let locked = Post::lock_labeled(conn, known.id, user.viewer(), &[])?;
+        let known = Label::look_up(conn, &slug.0)?;
+        let labeled = Post::labeled(conn, known.id, user.viewer())?;
+        let locked = Post::lock_all(conn, &labeled)?;
         let label = Label::hold(conn, &slug.0)?;
         if_match.check(label.version)?;
-        let ids: Vec<i64> = locked.iter().map(|post| post.id).collect();
-        post_label::remove(conn, label.id, &ids)?;
+        let changed = locked.iter().filter(|post| post.is_changed_by(user.viewer()));
+        post_label::remove(conn, label.id, &changed.map(|post| post.id).collect::<Vec<_>>())?;
         Ok(())
     })
     .await?;

@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 
 use super::choice::{self, Chosen, ChosenLabel};
 use super::rules::Rules;
-use crate::api::input::{Check, Member};
+use crate::api::input::{Check, Member, Object};
 use crate::auth::CurrentUser;
 use crate::error::{Result, Violation};
 use crate::models::Viewer;
 use crate::models::choices::{CATEGORIES, DEFAULT_CATEGORY, MIDDLE};
-use crate::models::names::SLUG_MAX;
+use crate::models::names::{SLUG_MAX, USERNAME_MAX};
 use crate::models::post::{NewPost, Post, PostChanges, SlugChange};
 use crate::models::user::User;
 
@@ -69,7 +69,7 @@ pub struct CreatePost {
     /// What to sort it by: labels that are there, or to be made.
     #[serde(default)]
     #[schema(value_type = Vec<ChosenLabel>, required = false, max_items = 100)]
-    labels: Member<Vec<ChosenLabel>>,
+    labels: Member<Vec<Object<ChosenLabel>>>,
 }
 
 /// What to change. What is left out stays.
@@ -141,7 +141,7 @@ impl CreatePost {
         let rating = parse_number(check, "rating", self.rating).unwrap_or(MIDDLE);
         let rank = parse_number(check, "rank", self.rank).unwrap_or(MIDDLE);
         let published = check.optional("published", self.published).unwrap_or(false);
-        let editor = check.clearable("editor", self.editor, 150);
+        let editor = check.clearable("editor", self.editor, USERNAME_MAX);
         let labels = check.optional("labels", self.labels).unwrap_or_default();
         let labels = choice::validate(labels, check);
         let new = title.map(|title| NewPost { title, slug, content, category, rating, rank, published });
@@ -204,7 +204,7 @@ impl UpdatePost {
             slug: None,
             editor_id: None,
         };
-        (changes, slug, check.clearable("editor", self.editor, 150))
+        (changes, slug, check.clearable("editor", self.editor, USERNAME_MAX))
     }
 }
 

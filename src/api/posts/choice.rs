@@ -5,11 +5,10 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::api::input::{Check, Member};
+use crate::api::input::{Check, Member, Object};
 use crate::error::{Error, Result, Violation};
-use crate::models::label::NAME_MAX;
-use crate::models::label::{Label, Named};
-use crate::models::names::LABEL_SLUG_MAX;
+use crate::models::label::{Label, NAME_MAX, Named};
+use crate::models::names::{LABEL_SLUG_MAX, Slug, fold};
 use crate::models::post_label::{self, Labeling, MOST};
 
 /// Most characters of a reason.
@@ -40,7 +39,7 @@ pub struct ChosenLabels {
     /// Different ones.
     #[serde(default)]
     #[schema(value_type = Vec<ChosenLabel>, required, max_items = 100)]
-    labels: Member<Vec<ChosenLabel>>,
+    labels: Member<Vec<Object<ChosenLabel>>>,
 }
 
 /// Why a post has a label.
@@ -78,12 +77,12 @@ impl Reasoned {
 }
 
 /// Those of a list at `/labels` that are valid by themselves.
-pub fn validate(labels: Vec<ChosenLabel>, check: &mut Check) -> Vec<Chosen> {
+pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Chosen> {
     if labels.len() > MOST {
         check.fault(too_many("/labels"));
         return Vec::new();
     }
-    let choose = |(place, label): (usize, ChosenLabel)| {
+    let choose = |(place, Object(label)): (usize, Object<ChosenLabel>)| {
         let member = |name| format!("labels/{place}/{name}");
         let reason = check.clearable(&member("reason"), label.reason, REASON_MAX);
         let faults = check.count();
@@ -135,23 +134,34 @@ pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[Chosen]) -> R
 
 fn faults(chosen: &[Chosen], ids: &[Option<i64>], must_be: impl Fn(&Named) -> bool) -> Vec<Violation> {
     let mut faults = Vec::new();
-    for (index, (chosen, id)) in chosen.iter().zip(ids).enumerate() {
-        let place = chosen.place;
-        match id {
-            None if must_be(&chosen.named) => {
-                faults.push(Violation::body(
-                    format!("/labels/{place}/slug"),
-                    "unknown_label",
-                    "There is no label with this slug.",
-                ));
-            }
-            Some(_) if ids[..index].contains(id) => {
-                faults.push(duplicate(format!("/labels/{place}"), "This label is in the list already."));
-            }
-            _ => {}
+    for (index, (chosen_one, id)) in chosen.iter().zip(ids).enumerate() {
+        let place = chosen_one.place;
+        // Of labels that are still to be made, two are the same if they are called alike.
+        let is_twice = match id {
+            Some(_) => ids[..index].contains(id),
+            None => chosen[..index]
+                .iter()
+                .zip(ids)
+                .any(|(other, id)| id.is_none() && is_same(&other.named, &chosen_one.named)),
+        };
+        if id.is_none() && must_be(&chosen_one.named) {
+            let detail = "There is no label with this slug.";
+            faults.push(Violation::body(format!("/labels/{place}/slug"), "unknown_label", detail));
+        } else if is_twice {
+            faults.push(duplicate(format!("/labels/{place}"), "This label is in the list already."));
         }
     }
     faults
+}
+
+/// Whether making the one would make the other.
+fn is_same(one: &Named, other: &Named) -> bool {
+    match (one, other) {
+        (Named::Slug(one) | Named::Both(one, _), Named::Slug(other) | Named::Both(other, _)) => one == other,
+        (Named::Name(one) | Named::Both(_, one), Named::Name(other)) => fold(one) == fold(other),
+        (Named::Name(one), Named::Both(other, _)) => Slug::from_name(one) == *other,
+        (Named::Slug(_), Named::Name(_)) | (Named::Name(_), Named::Slug(_)) => false,
+    }
 }
 
 /// The fault of an item that says again what one before it said.

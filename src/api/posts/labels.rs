@@ -11,7 +11,7 @@ use super::choice::{Chosen, ChosenLabels, Reasoned, check_labels, put_labels, re
 use crate::api::body::Body;
 use crate::api::conditional::{IfMatch, Listed, Versioned};
 use crate::api::document::Refusals;
-use crate::api::idempotency::Once;
+use crate::api::idempotency::{Once, Shown};
 use crate::api::input::Check;
 use crate::api::page::{self, List, Page, PageQuery, Paged};
 use crate::api::path::{NamedLabel, NamedSlug};
@@ -154,7 +154,7 @@ pub async fn add_post_labels(
             let post = lock(conn, &slug.0, &user)?;
             let (chosen, _) = read(conn, body)?;
             put_labels(conn, post.id, &chosen)?;
-            Ok((answer(conn, &post, &user)?, user.id))
+            Ok((answer(conn, &post, &user)?, Shown::from(user.id).and([post.writer_id])))
         })
     })
     .await

@@ -17,7 +17,7 @@ use super::Deleted;
 use super::body::Body;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
-use super::idempotency::Once;
+use super::idempotency::{Once, Shown};
 use super::input::Check;
 use super::page::{self, List, PageQuery};
 use super::path::NamedSlug;
@@ -88,20 +88,20 @@ pub async fn create_post(
     .await
 }
 
-/// Write it, and answer with it; the id is the writer's.
+/// Write it, and answer with it, which shows its writer. The editor too, but without the answer a repeat would post it again.
 fn write(
     conn: &mut PgConnection,
     user: &CurrentUser,
     approved: &Approved,
     cover_key: Option<&str>,
     urls: &Urls,
-) -> Result<(Versioned, i64)> {
+) -> Result<(Versioned, Shown)> {
     let inserted = approved.new.insert(conn, user.id, approved.editor_id, cover_key);
     let (id, slug) = named_users_exist(inserted)?.ok_or_else(slug_taken)?;
     choice::put_labels(conn, id, &approved.labels)?;
     let full = post::Post::find(conn, &slug, user.viewer())?;
     let url = urls.post(&full.post.slug);
-    Ok((respond(full, urls)?.created(url), user.id))
+    Ok((respond(full, urls)?.created(url), Shown::from(user.id)))
 }
 
 /// List posts.

@@ -54,17 +54,17 @@ clearLabelPosts     DELETE /labels/ai/posts                            | 401 204
 listPostComments    GET /posts/p/comments                              | =1  =1  =1  =1  =1  =1  | 404 404 404 =1  =1  =1  | =0  =0  =0  =0  =0  =0
 createPostComment   POST /posts/p/comments {"content":"x"}             | 401 201 201 201 201 201 | 401 404 404 201 201 201
 deletePostComments  DELETE /posts/p/comments                           | 401 403 403 403 200 200 | 401 404 404 403 200 200 | 401 403 403 403 200 200
-listComments        GET /comments                                      | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1  | =0  =0  =1  =0  =0  =1
+listComments        GET /comments                                      | =1  =1  =1  =1  =1  =1  | =0  =0  =1  =1  =1  =1  | =0  =0  =1  =0  =0  =1
 createComment       POST /comments {"content":"x"}                     | 401 201 201 201 201 201 | 401 201 201 201 201 201
 createComment       POST /comments {"content":"x","post":"p"}          | 401 201 201 201 201 201 | 401 422 422 201 201 201
-getComment          GET /comments/900001                               | 200 200 200 200 200 200 | 404 404 404 200 200 200 | 404 404 200 404 404 200
-updateComment       PATCH /comments/900001 {"content":"x"}             | 401 403 200 403 403 200 | 401 404 404 403 403 200 | 401 404 200 404 404 200
-updateComment       PATCH /comments/900001 {"alias":null}              | 401 403 200 403 403 200 | 401 404 404 403 403 200 | 401 404 200 404 404 200
-updateComment       PATCH /comments/900001 {}                          | 401 403 200 403 403 200 | 401 404 404 403 403 200 | 401 404 200 404 404 200
-updateComment       PATCH /comments/900001 {"post":null}               | 401 403 200 403 200 200 | 401 404 404 403 200 200 | 401 404 200 404 404 200
-updateComment       PATCH /comments/900001 {"post":null,"alias":"x"}   | 401 403 200 403 403 200 | 401 404 404 403 403 200 | 401 404 200 404 404 200
-updateComment       PATCH /comments/900001 {"post":"p"}                | 401 403 200 403 403 200 | 401 404 404 403 403 200 | 401 404 200 404 404 200
-deleteComment       DELETE /comments/900001                            | 401 403 204 403 204 204 | 401 404 404 403 204 204 | 401 404 204 404 404 204
+getComment          GET /comments/900001                               | 200 200 200 200 200 200 | 404 404 200 200 200 200 | 404 404 200 404 404 200
+updateComment       PATCH /comments/900001 {"content":"x"}             | 401 403 200 403 403 200 | 401 404 200 403 403 200 | 401 404 200 404 404 200
+updateComment       PATCH /comments/900001 {"alias":null}              | 401 403 200 403 403 200 | 401 404 200 403 403 200 | 401 404 200 404 404 200
+updateComment       PATCH /comments/900001 {}                          | 401 403 200 403 403 200 | 401 404 200 403 403 200 | 401 404 200 404 404 200
+updateComment       PATCH /comments/900001 {"post":null}               | 401 403 200 403 200 200 | 401 404 200 403 200 200 | 401 404 200 404 404 200
+updateComment       PATCH /comments/900001 {"post":null,"alias":"x"}   | 401 403 200 403 403 200 | 401 404 200 403 403 200 | 401 404 200 404 404 200
+updateComment       PATCH /comments/900001 {"post":"p"}                | 401 403 200 403 403 200 | 401 404 422 403 403 200 | 401 404 200 404 404 200
+deleteComment       DELETE /comments/900001                            | 401 403 204 403 204 204 | 401 404 204 403 204 204 | 401 404 204 404 404 204
 "#;
 
 /// The rows that every request meets anew.
@@ -76,7 +76,7 @@ const ROWS: &str = "
         WHERE w.username = 'ana' AND e.username = 'bob';
     INSERT INTO post_labels (post_id, label_id) VALUES (900001, 900001);
     INSERT INTO comments (id, post_id, user_id, alias, content)
-        SELECT 900001, 900001, id, 'Carl', 'Hidden words' FROM users WHERE username = 'carl';";
+        SELECT 900001, 900001, id, 'Carl', 'Carls remark' FROM users WHERE username = 'carl';";
 
 /// Everything that a request could change.
 const STATE: &str = "
@@ -168,10 +168,11 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
                 if outcome != **expected {
                     wrong.push(format!("{place}: {outcome}, not {expected}"));
                 }
-                if String::from_utf8_lossy(&answer.bytes).contains("Hidden words")
-                    && *world == "draft"
-                    && CALLERS[..3].contains(caller)
-                {
+                let tells = |words: &str, strangers: &[&str]| {
+                    String::from_utf8_lossy(&answer.bytes).contains(words) && strangers.contains(caller)
+                };
+                let tells = tells("Hidden words", &CALLERS[..3]) || tells("Carls remark", &CALLERS[..2]);
+                if *world == "draft" && tells {
                     wrong.push(format!("{place}: told what is in the draft"));
                 }
                 if after != before {

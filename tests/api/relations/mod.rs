@@ -16,6 +16,7 @@ comments.user_id -> users: cascade
 files.picture_key -> pictures: nothing
 idempotency_keys.owner_id -> users: cascade
 jobs.user_id -> users: cascade
+label_post_counts.label_id -> labels: cascade
 login_names.user_id -> users: cascade
 login_prefixes.user_id -> users: cascade
 pictures.key -> files: nothing
@@ -96,7 +97,7 @@ async fn plain_sql_takes_along_what_it_should() {
         ),
         (
             "users WHERE username = 'carl'",
-            "key, label ai, labelled p, picture avatar, picture cover, post p by 3, profile, profile, slug old, slug p, user ana, user bob",
+            "label ai, labelled p, picture avatar, picture cover, post p by 3, profile, profile, slug old, slug p, user ana, user bob",
         ),
         (
             "posts WHERE slug = 'p'",
