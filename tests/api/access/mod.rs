@@ -135,10 +135,11 @@ fn outcome(answer: &Answer) -> String {
     {
         return format!("={}", results.len());
     }
-    if !answer.status.starts_with('2') {
-        answer.refusal();
+    if answer.status.starts_with('2') {
+        return answer.status[..3].to_owned();
     }
-    answer.status[..3].to_owned()
+    let refusal = answer.refusal();
+    if refusal.starts_with('5') { refusal } else { refusal[..3].to_owned() }
 }
 
 #[actix_web::test]
