@@ -65,6 +65,17 @@ pub enum StoreError {
     Files(io::Error),
 }
 
+/// How often a file is written anew whose folder went meanwhile.
+const TRIES: u32 = 10;
+
+/// Whether something was not there, however deep that is told.
+fn is_not_found(error: &object_store::Error) -> bool {
+    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    chain
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == ErrorKind::NotFound)
+}
+
 impl Store {
     /// Open the store. A local folder is made if it is absent; a bucket must be there, and is asked for when it is used: as
     /// the `AWS_…` variables in `aws` say. `requests` counts what it is asked.
@@ -124,9 +135,14 @@ impl Store {
             ]);
         }
         self.requests.inc();
-        match self.inner.put_opts(&path(key)?, bytes.into(), options).await {
-            Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
+        let (path, mut tries) = (path(key)?, 0);
+        loop {
+            match self.inner.put_opts(&path, bytes.clone().into(), options.clone()).await {
+                Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
+                // Whoever removes the last file of a local folder takes the folder along, even from under this one.
+                Err(error) if self.folder.is_some() && tries < TRIES && is_not_found(&error) => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
