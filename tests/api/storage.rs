@@ -117,3 +117,20 @@ async fn two_nodes_share_one_store() {
         assert_eq!(app.guest().get(path).await.status, "404 Not Found");
     }
 }
+
+#[actix_web::test]
+async fn a_folder_that_is_emptied_refuses_nobody_who_writes_into_it() {
+    let app = TestApp::new().await;
+    let clients: Vec<_> = (0..3).map(|n| app.member(&format!("user{n}"))).collect();
+    // The last file of a day's folder takes the folder along, just while others write into it.
+    let rounds = clients.iter().map(|client| async {
+        for round in 0..60 {
+            let answer = client.upload(AVATAR, "avatar", pictures::jpeg(8, 6)).await;
+            assert_eq!(answer.status, "200 OK", "round {round}: {answer:?}");
+            assert_eq!(client.delete(AVATAR).await.status, "204 No Content");
+        }
+    });
+    futures_util::future::join_all(rounds).await;
+    app.idle().await;
+    assert_eq!(app.files(), Vec::<String>::new());
+}
