@@ -1,4 +1,4 @@
-//! Plaza: users, profiles, avatars and posts as a JSON REST API, in one program.
+//! Plaza: users, profiles, posts, labels and comments as a JSON REST API, in one program.
 //!
 //! Where things live:
 //!

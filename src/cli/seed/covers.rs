@@ -61,27 +61,25 @@ pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[
     Ok(())
 }
 
-/// A sky, a sun and some hills, as a JPEG.
+/// A sky, a sun and a hill, as a JPEG.
 fn draw(random: &mut StdRng) -> Result<Vec<u8>> {
     let mut colour = || [(); 3].map(|()| random.random_range(40..220_u8));
     let (top, bottom, sun, hill) = (colour(), colour(), colour(), colour());
-    let centre =
-        (random.random_range(0.2..0.8) * f64::from(WIDTH), random.random_range(0.2..0.5) * f64::from(HEIGHT));
-    let (radius, waves) = (random.random_range(30.0..80.0), random.random_range(1.5..4.0));
+    let (width, height) = (i32::from(WIDTH), i32::from(HEIGHT));
+    let (sun_x, sun_y) =
+        (random.random_range(width / 5..width * 4 / 5), random.random_range(height / 5..height / 2));
+    let (radius, summit) = (random.random_range(30..80), random.random_range(0..width));
     let mut pixels = Vec::with_capacity(usize::from(WIDTH) * usize::from(HEIGHT) * 3);
-    for y in 0..HEIGHT {
-        for x in 0..WIDTH {
-            let (x, y) = (f64::from(x), f64::from(y));
-            let horizon = (0.7 + 0.12 * (x / f64::from(WIDTH) * waves * std::f64::consts::PI).sin())
-                * f64::from(HEIGHT);
-            let is_sun = (x - centre.0).hypot(y - centre.1) < radius;
-            let down = y / f64::from(HEIGHT);
+    for y in 0..height {
+        for x in 0..width {
+            let horizon = height * 3 / 5 + (x - summit).pow(2) / (3 * width);
+            let is_sun = (x - sun_x).pow(2) + (y - sun_y).pow(2) < radius * radius;
             for channel in 0..3 {
-                let sky = f64::from(top[channel]) * (1.0 - down) + f64::from(bottom[channel]) * down;
+                let sky = (i32::from(top[channel]) * (height - y) + i32::from(bottom[channel]) * y) / height;
                 pixels.push(match (y > horizon, is_sun) {
                     (true, _) => hill[channel],
                     (false, true) => sun[channel],
-                    (false, false) => sky as u8,
+                    (false, false) => u8::try_from(sky)?,
                 });
             }
         }

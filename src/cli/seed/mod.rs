@@ -43,8 +43,8 @@ pub struct Seed {
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     covers: Option<u32>,
     /// Which of the possible contents
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[arg(long = "seed", default_value_t = 1)]
+    variety: u64,
 }
 
 impl Seed {
@@ -52,7 +52,7 @@ impl Seed {
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::migrated(config)?;
         let mut conn = database.connect()?;
-        let mut random = StdRng::seed_from_u64(self.seed);
+        let mut random = StdRng::seed_from_u64(self.variety);
         let people =
             people::make(&mut conn, &mut random, self.posts.div_ceil(POSTS_OF_USER), config.argon2())?;
         let labels = writings::make_labels(&mut conn)?;

@@ -191,8 +191,7 @@ fn labels_of(random: &mut StdRng, post: &Written, labels: &[i64]) -> Vec<LabelRo
     let mut chosen = Vec::with_capacity(LABELS_OF_POST);
     while chosen.len() < LABELS_OF_POST.min(labels.len()) {
         // The first ones are more common than the last, as among real labels.
-        let share: f64 = random.random();
-        let label = labels[((share * share) * labels.len() as f64) as usize];
+        let label = labels[random.random_range(0..labels.len()).min(random.random_range(0..labels.len()))];
         if !chosen.contains(&label) {
             chosen.push(label);
         }
@@ -207,8 +206,7 @@ fn labels_of(random: &mut StdRng, post: &Written, labels: &[i64]) -> Vec<LabelRo
 }
 
 fn comment<'a>(random: &mut StdRng, people: &'a [Someone], posts: &[Written]) -> CommentRow<'a> {
-    let share: f64 = random.random();
-    let post = &posts[((share * share) * posts.len() as f64) as usize];
+    let post = &posts[random.random_range(0..posts.len()).min(random.random_range(0..posts.len()))];
     let author = &people[random.random_range(0..people.len())];
     let age = (Utc::now() - post.created_at).num_seconds().max(1);
     CommentRow {
