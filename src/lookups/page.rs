@@ -1,9 +1,11 @@
 //! Pages by keyset: where a page begins is said by the sort values of a row, so that rows which come and go between two
 //! pages neither repeat nor skip another.
 
+use diesel::expression::ValidGrouping;
 use diesel::pg::{Pg, PgConnection};
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::sql_types::Bool;
+use diesel::{AppearsOnTable, Expression, QueryResult, RunQueryDsl, SelectableExpression};
 
 /// Rows of a page when none is asked for.
 pub const DEFAULT_LIMIT: i64 = 20;
@@ -119,6 +121,47 @@ impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Limited<Q> {
 }
 
 impl<Q> RunQueryDsl<PgConnection> for Limited<Q> {}
+
+/// Whether a column is among what a limited query gives: diesel's `eq_any` takes queries of its own alone.
+#[derive(Clone, Copy, Debug)]
+pub struct IsAmong<C, Q>(C, Limited<Q>);
+
+impl<Q> Limited<Q> {
+    /// Whether it gives this column's value.
+    pub fn has<C: Expression>(self, column: C) -> IsAmong<C, Q>
+    where
+        Q: Query<SqlType = C::SqlType>,
+    {
+        IsAmong(column, self)
+    }
+}
+
+impl<C, Q> Expression for IsAmong<C, Q> {
+    type SqlType = Bool;
+}
+
+// The query refers to no table but its own.
+impl<C: AppearsOnTable<T>, Q, T> AppearsOnTable<T> for IsAmong<C, Q> {}
+impl<C: SelectableExpression<T>, Q, T> SelectableExpression<T> for IsAmong<C, Q> {}
+
+impl<C: ValidGrouping<G>, Q, G> ValidGrouping<G> for IsAmong<C, Q> {
+    type IsAggregate = C::IsAggregate;
+}
+
+impl<C, Q> QueryId for IsAmong<C, Q> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<C: QueryFragment<Pg>, Q: QueryFragment<Pg>> QueryFragment<Pg> for IsAmong<C, Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        out.push_sql(" IN (");
+        self.1.walk_ast(out.reborrow())?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -259,7 +259,7 @@ impl Post {
                 let labeled = visible_posts!(labeled, *viewer);
                 let labeled =
                     paged!(labeled, keyset, post_labels::post_created_at, post_labels::post_id, descending);
-                query.filter(posts::id.eq_any(labeled.limit(keyset.fetch())))
+                query.filter(keyset.limit(labeled).has(posts::id))
             }
         };
         let query = paged!(query, keyset, posts::created_at, posts::id, descending);

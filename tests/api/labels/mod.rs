@@ -1,5 +1,6 @@
 //! Labels by themselves: names, slugs, counts.
 
+mod counts;
 mod of_posts;
 mod races;
 mod sides;
