@@ -34,7 +34,7 @@ pub mod users;
 
 use std::future::Future;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tracing::Instrument;
@@ -162,5 +162,5 @@ pub fn count(rows: usize) -> i64 {
 
 /// RFC 3339 in UTC with six decimals.
 pub fn timestamp(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

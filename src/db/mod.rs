@@ -3,8 +3,8 @@
 pub mod embedded;
 pub mod listener;
 pub mod migrations;
+mod queue;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::Connection;
@@ -14,10 +14,9 @@ use diesel::connection::{
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::Semaphore;
-use tracing::Span;
 
 use crate::error::{Code, Error, Result, is_connection_lost};
+use queue::Queue;
 
 /// How long a request waits for a connection before it is told 503.
 const POOL_WAIT: Duration = Duration::from_secs(3);
@@ -28,13 +27,10 @@ const TRANSACTION: Duration = Duration::from_mins(1);
 const LONG_TRANSACTION: Duration = Duration::from_mins(10);
 
 /// The pool, and the only way from async code to it. Clones share it.
-///
-/// A permit per connection is taken before a blocking thread is: so there are never more blocked threads than
-/// connections, and waiting is in order of arrival, which r2d2's own is not (measured: p99 of 3 ms against 85 ms).
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
-    permits: Arc<Semaphore>,
+    queue: Queue,
     /// How long a read waits for a server that takes statements and does not answer, not even with a time-out of its own.
     patience: Duration,
 }
@@ -58,11 +54,7 @@ impl Db {
             .error_handler(Box::new(LogErrors))
             .connection_customizer(Box::new(Customize { statement_timeout, statements }))
             .build_unchecked(ConnectionManager::new(url));
-        Self {
-            pool,
-            permits: Arc::new(Semaphore::new(size as usize)),
-            patience: POOL_WAIT + statement_timeout,
-        }
+        Self { pool, queue: Queue::new(size), patience: POOL_WAIT + statement_timeout }
     }
 
     /// Read, or do one statement that may be repeated: it is, on a fresh connection, where the first one turns out to
@@ -177,22 +169,8 @@ impl Db {
         work: impl FnOnce(&Self, Instant) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let deadline = Instant::now() + POOL_WAIT;
-        let permit = tokio::time::timeout(POOL_WAIT, Arc::clone(&self.permits).acquire_owned())
-            .await
-            .map_err(|_| Error::unavailable(Code::DatabaseUnavailable, 1))?
-            .map_err(Error::internal)?;
         let db = self.clone();
-        let span = Span::current();
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the one bridge; the permit bounds its threads"
-        )]
-        actix_web::rt::task::spawn_blocking(move || {
-            let _permit = permit;
-            span.in_scope(|| work(&db, deadline))
-        })
-        .await
-        .map_err(Error::internal)?
+        self.queue.run(POOL_WAIT, move || work(&db, deadline)).await
     }
 
     /// Try on one connection after another until one is alive: after a restart of the database every pooled one is dead.
