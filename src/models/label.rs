@@ -157,6 +157,23 @@ impl Label {
     /// The labels that are spoken of, in that order, which stay until the transaction ends; those that are to be had by their
     /// name and are not there yet are made, once by however many ask for them. `None` where there is none.
     pub fn resolve(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
+        loop {
+            let ids = Self::find_or_make(conn, named)?;
+            let found: Vec<i64> = ids.iter().copied().flatten().collect();
+            let held: Vec<i64> = labels::table
+                .filter(labels::id.eq_any(&found))
+                .order(labels::id)
+                .select(labels::id)
+                .for_key_share()
+                .load(conn)?;
+            // One that was being deleted is gone now, and may be made anew.
+            if found.iter().all(|id| held.contains(id)) {
+                return Ok(ids);
+            }
+        }
+    }
+
+    fn find_or_make(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
         let mut ids = Self::find_named(conn, named)?;
         let mut missing = Vec::new();
         for (place, named) in named.iter().enumerate().filter(|(place, _)| ids[*place].is_none()) {
@@ -178,13 +195,7 @@ impl Label {
                 }
             };
         }
-        let held: Vec<i64> = labels::table
-            .filter(labels::id.eq_any(ids.iter().flatten()))
-            .order(labels::id)
-            .select(labels::id)
-            .for_key_share()
-            .load(conn)?;
-        Ok(ids.into_iter().map(|id| id.filter(|id| held.contains(id))).collect())
+        Ok(ids)
     }
 
     /// Those of them that are there, in that order.

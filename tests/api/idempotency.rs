@@ -177,3 +177,17 @@ async fn keys_are_short_and_visible() {
     assert_ne!(tokens[0], tokens[1]);
     assert_eq!(app.count("idempotency_keys"), 1);
 }
+
+#[actix_web::test]
+async fn an_answer_goes_with_everybody_whose_data_it_shows() {
+    let app = TestApp::new().await;
+    let (ana, bob) = (app.member("ana"), app.member("bob"));
+    ana.post("/api/v1/posts", json!({ "title": "Hello", "published": true })).await;
+    let comment = json!({ "content": "Indeed" });
+    let path = "/api/v1/posts/hello/comments";
+    assert_snapshot!(bob.post_once(path, "k", comment.clone()).await.status, @"201 Created");
+    assert_eq!(bob.post_once(path, "k", comment.clone()).await.header("idempotency-replayed"), "true");
+    assert_snapshot!(ana.delete("/api/v1/users/ana").await.status, @"200 OK");
+    assert_eq!(app.count("idempotency_keys"), 0);
+    assert_snapshot!(bob.post_once(path, "k", comment).await.refusal(), @"404 not_found");
+}

@@ -134,17 +134,17 @@ pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[Chosen]) -> R
 
 fn faults(chosen: &[Chosen], ids: &[Option<i64>], must_be: impl Fn(&Named) -> bool) -> Vec<Violation> {
     let mut faults = Vec::new();
-    for (index, (chosen_one, id)) in chosen.iter().zip(ids).enumerate() {
-        let place = chosen_one.place;
+    for (index, (item, id)) in chosen.iter().zip(ids).enumerate() {
+        let place = item.place;
         // Of labels that are still to be made, two are the same if they are called alike.
         let is_twice = match id {
             Some(_) => ids[..index].contains(id),
             None => chosen[..index]
                 .iter()
                 .zip(ids)
-                .any(|(other, id)| id.is_none() && is_same(&other.named, &chosen_one.named)),
+                .any(|(other, id)| id.is_none() && is_same(&other.named, &item.named)),
         };
-        if id.is_none() && must_be(&chosen_one.named) {
+        if id.is_none() && must_be(&item.named) {
             let detail = "There is no label with this slug.";
             faults.push(Violation::body(format!("/labels/{place}/slug"), "unknown_label", detail));
         } else if is_twice {

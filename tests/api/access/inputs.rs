@@ -51,6 +51,7 @@ async fn labels_of_posts_are_checked_before_anything_is_written() {
         (json!([]), "422 validation_failed  invalid_type"),
         (one(json!("ai")), "422 validation_failed /labels/0 invalid_type"),
         (one(json!(null)), "422 validation_failed /labels/0 invalid_type"),
+        (one(json!(["ai"])), "422 validation_failed /labels/0 invalid_type"),
         (one(json!({})), "422 validation_failed /labels/0 required"),
         (one(json!({ "slug": null, "name": "" })), "422 validation_failed /labels/0 required"),
         (one(json!({ "slug": " ", "name": "\t" })), "422 validation_failed /labels/0 required"),

@@ -155,3 +155,19 @@ async fn a_thousand_posts_take_a_label_at_once() {
     assert_snapshot!(ana.delete(POSTS).await.status, @"204 No Content");
     assert_eq!((app.count("post_labels"), app.count("posts WHERE version = 3")), (0, 1000));
 }
+
+#[actix_web::test]
+async fn who_may_not_is_told_so_before_who_is_late() {
+    let app = TestApp::new().await;
+    let (ana, bob) = (app.member("ana"), app.member("bob"));
+    ana.post("/api/v1/posts", json!({ "title": "p", "published": true, "labels": [{ "name": "ai" }] })).await;
+    bob.post("/api/v1/posts", json!({ "title": "q" })).await;
+    let put = async |posts: Value| bob.put_if("/api/v1/labels/ai/posts", "\"7-x\"", posts).await.refusal();
+    assert_snapshot!(put(json!({ "posts": [{ "slug": "p" }] })).await, @"403 forbidden");
+    assert_snapshot!(put(json!({ "posts": [{ "slug": "q" }] })).await, @"412 precondition_failed");
+    assert_snapshot!(put(json!({ "posts": [{ "slug": "no" }] })).await, @"412 precondition_failed");
+    assert_snapshot!(put(json!({ "posts": 7 })).await, @"412 precondition_failed");
+    // What is wrong by itself comes before what clashes with what is there.
+    let twice = json!({ "title": "x", "slug": "p", "labels": [{ "name": "New" }, { "name": "new" }] });
+    assert_snapshot!(bob.post("/api/v1/posts", twice).await.refusal(), @"422 validation_failed /labels/1 duplicate");
+}
