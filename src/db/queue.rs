@@ -164,8 +164,11 @@ mod tests {
         let (served, was_served) = mpsc::channel();
         let late = async {
             beginning.await.expect("a beginning");
-            let late =
-                queue.run(Duration::from_millis(20), move || Ok(served.send(()).expect("a reader"))).await;
+            let late = queue.run(Duration::from_millis(20), move || {
+                served.send(()).expect("a reader");
+                Ok(())
+            });
+            let late = late.await;
             assert_eq!(late.expect_err("a refusal").code(), Code::DatabaseUnavailable);
             release.send(()).expect("somebody waits");
         };

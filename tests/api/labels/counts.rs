@@ -87,7 +87,7 @@ async fn labels_count_right_when_many_publish_and_label_at_once() {
                 json!({ "labels": [{ "name": format!("l{}", (n + round) % 3) }, { "name": "all" }] });
             let answers = [
                 ana.put(&labels, wanted).await,
-                ana.patch(&post, json!({ "published": (n + round) % 2 == 0 })).await,
+                ana.patch(&post, json!({ "published": (n + round).is_multiple_of(2) })).await,
                 ana.delete(&format!("{labels}/all")).await,
                 ana.post(&labels, json!({ "labels": [{ "name": "all" }] })).await,
             ];
