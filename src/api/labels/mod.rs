@@ -179,6 +179,8 @@ pub async fn create_label(
 }
 
 /// Read a label.
+///
+/// With the number of published posts that have it.
 #[utoipa::path(
     operation_id = "getLabel", tag = "labels", security((), ("bearer" = [])),
     params(("slug" = String, Path, description = "The label's slug")),
