@@ -88,7 +88,7 @@ impl Db {
         patience: Duration,
         work: impl FnOnce(&Self, Instant) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // The thread, its connection and their permit are lost until the connection breaks or answers after all.
+        // The thread and its connection are lost until that breaks or answers after all.
         tokio::time::timeout(patience, self.blocking(work)).await.unwrap_or_else(|_| {
             tracing::warn!(?patience, "the database does not answer");
             Err(Error::unavailable(Code::DatabaseUnavailable, 1))
