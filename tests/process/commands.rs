@@ -60,7 +60,8 @@ fn a_user_with_faults_is_refused_with_every_one_of_them() {
 fn seeded_posts_are_listed_and_a_seeded_user_logs_in() {
     let place = Place::new();
     let said = place.run(["seed", "--posts", "50"]).succeeded();
-    assert!(said.contains("Made 5 users and 50 posts."), "it tells what it did: {said}");
+    let made = "Made 5 users, 50 posts with 5 covers, and 250 comments.";
+    assert!(said.contains(made), "it tells what it did: {said}");
     let words: Vec<&str> = said.split_whitespace().collect();
     let after = |word: &str| {
         let at = words.iter().rposition(|it| *it == word).expect("it tells how to log in");
@@ -79,9 +80,16 @@ fn seeded_posts_are_listed_and_a_seeded_user_logs_in() {
     for post in posts.iter().take(3) {
         client.get(&text(post, "/url")).expect(200);
     }
+    assert!(posts.iter().all(|post| post["labels"].as_array().is_some_and(|labels| labels.len() == 3)));
+    assert_eq!(plaza.sql("select count(*) from comments"), "250", "five for every post");
+    let newest = "select count(cover_key) from (select cover_key from posts order by created_at desc limit 5) as newest";
+    assert_eq!(plaza.sql(newest), "5", "the newest have covers");
+    client.get(&text(&posts[0], "/cover/url")).expect(200);
     // Again, on the running server: other posts beside these.
-    place.run(["seed", "--posts", "20", "--seed", "2"]).succeeded();
+    place.run(["seed", "--posts", "20", "--comments", "7", "--covers", "0", "--seed", "2"]).succeeded();
     assert_eq!(plaza.sql("select count(*) from posts"), "70", "the others are still there");
+    assert_eq!(plaza.sql("select count(*) from comments"), "257", "as many as were asked for");
+    assert_eq!(plaza.sql("select count(*) from labels"), "40", "the labels are the same");
     plaza.stop();
 }
 
