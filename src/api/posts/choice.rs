@@ -20,11 +20,11 @@ pub const REASON_MAX: usize = 256;
 pub struct ChosenLabel {
     /// Of a label that is there; with a `name`, of one to make otherwise.
     #[serde(default)]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9_-]+$", examples("ai"))]
+    #[schema(value_type = Option<String>, max_length = 128, pattern = "^[A-Za-z0-9_-]*$", examples("ai"))]
     slug: Member<String>,
     /// Of a label that is there, in any case, or of one to make.
     #[serde(default)]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 128, examples("Artificial Intelligence"))]
+    #[schema(value_type = Option<String>, max_length = 128, examples("Artificial Intelligence"))]
     name: Member<String>,
     /// Why the post has it; left out, it stays as it was.
     #[serde(default)]
