@@ -61,8 +61,13 @@ pub fn add(conn: &mut PgConnection, labelings: &[Labeling]) -> QueryResult<()> {
     let (reasoned, plain): (Vec<_>, Vec<_>) =
         labelings.iter().partition(|labeling| labeling.reason.is_some());
     let plain: Vec<_> = plain.into_iter().map(row).collect();
-    diesel::insert_into(post_labels::table).values(plain).on_conflict_do_nothing().execute(conn)?;
+    if !plain.is_empty() {
+        diesel::insert_into(post_labels::table).values(plain).on_conflict_do_nothing().execute(conn)?;
+    }
     let reasoned: Vec<_> = reasoned.into_iter().map(row).collect();
+    if reasoned.is_empty() {
+        return Ok(());
+    }
     let upsert = diesel::insert_into(post_labels::table)
         .values(reasoned)
         .on_conflict((post_labels::post_id, post_labels::label_id))

@@ -109,6 +109,9 @@ pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Chos
 
 /// Note which of them are not there and cannot be made, and which come twice; the ids of those that are there.
 pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[Chosen]) -> Result<Vec<i64>> {
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
     let named: Vec<Named> = chosen.iter().map(|chosen| chosen.named.clone()).collect();
     let ids = Label::find_named(conn, &named)?;
     check.faults(faults(chosen, &ids, |named| matches!(named, Named::Slug(_))));
@@ -117,6 +120,10 @@ pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[Chosen
 
 /// Put them on a locked post; labels that are not there yet are made. They have been checked, but by now they may have gone.
 pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[Chosen]) -> Result<()> {
+    // Most posts are written without any.
+    if chosen.is_empty() {
+        return Ok(());
+    }
     let named: Vec<Named> = chosen.iter().map(|chosen| chosen.named.clone()).collect();
     let ids = Label::resolve(conn, &named)?;
     let mut check = Check::default();
