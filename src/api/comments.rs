@@ -12,20 +12,21 @@ use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
 use super::idempotency::{Once, Shown};
 use super::input::{Check, Member};
-use super::page::{self, List, Page, PageQuery, Paged};
+use super::list::List;
+use super::page::{Page, Paged};
 use super::path::Id;
 use super::pictures::UserRef;
-use super::query::Query;
 use super::timestamp;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
-use crate::lookups::cursor::Cursors;
+use crate::lookups::table::Resource;
 use crate::models::Viewer;
-use crate::models::comment::{self, CommentChanges, Comments, FullComment, NewComment};
+use crate::models::comment::{self, CommentChanges, FullComment, NewComment};
 use crate::models::names::SLUG_MAX;
 use crate::models::post::Post;
+use crate::models::resources::COMMENTS;
 
 /// Most characters of an alias, which are those of a display name.
 const ALIAS_MAX: usize = 128;
@@ -78,6 +79,7 @@ pub type CommentPage = Page<Comment>;
 
 impl Paged for Comment {
     const PAGE: &'static str = "CommentPage";
+    const RESOURCE: &'static Resource = &COMMENTS;
 }
 
 impl Comment {
@@ -227,32 +229,23 @@ fn respond(full: &FullComment, viewer: Viewer, urls: &Urls) -> Result<Versioned>
     Versioned::new(full.comment.version, &Comment::of(full, viewer, urls))
 }
 
-/// What places a comment in a list.
-pub(super) fn place(full: &FullComment) -> (serde_json::Value, i64) {
-    (full.comment.created_at.timestamp_micros().into(), full.comment.id)
-}
-
 /// List comments.
 ///
 /// The oldest first: those on posts that one may see, and one's own; staff see all.
 #[utoipa::path(
-    operation_id = "listComments", tag = "comments", params(PageQuery), security((), ("bearer" = [])),
+    operation_id = "listComments", tag = "comments", params(List<Comment>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of comments", body = CommentPage), Refusals)
 )]
 #[get("/comments")]
 pub async fn list_comments(
     caller: MaybeUser,
-    query: Query<PageQuery>,
+    list: List<Comment>,
     db: Data<Db>,
-    cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: List = List::new("/api/v1/comments", "created_at");
     let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, &LIST, page::time)?;
-    let which = Comments::VisibleTo(viewer);
-    let slice = db.run(move |conn| Ok(comment::Comment::page(conn, &which, &keyset)?)).await?;
-    query.0.page(&cursors, &urls, &LIST, slice, place, |full| Comment::of(full, viewer, &urls))
+    let slice = list.read(&db, |conn, selection| Ok(comment::Comment::page(conn, selection)?)).await?;
+    list.answer(slice, |full| Comment::of(full, viewer, &urls))
 }
 
 /// Write a comment.

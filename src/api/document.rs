@@ -182,6 +182,9 @@ impl IntoResponses for Refusals {
     }
 }
 
+/// The parameter of every operation that takes conditions.
+const FILTER: &str = "filter";
+
 /// What the gate needs to know of an operation.
 #[derive(Clone, Debug)]
 pub struct Operation {
@@ -189,6 +192,8 @@ pub struct Operation {
     pub needs_token: bool,
     /// Names of its query parameters.
     pub parameters: Vec<String>,
+    /// Whether it takes conditions, of which the document names the commonest only: then it judges the names itself.
+    pub takes_conditions: bool,
 }
 
 /// Every operation of the document, by path template and method.
@@ -237,12 +242,14 @@ impl Operation {
     fn of(operation: &Value) -> Self {
         let parameters = operation["parameters"].as_array().into_iter().flatten();
         let requirements = operation["security"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let parameters: Vec<String> = parameters
+            .filter(|parameter| parameter["in"] == "query")
+            .filter_map(|parameter| parameter["name"].as_str().map(str::to_owned))
+            .collect();
         Self {
             needs_token: !requirements.is_empty() && requirements.iter().all(|one| one != &json!({})),
-            parameters: parameters
-                .filter(|parameter| parameter["in"] == "query")
-                .filter_map(|parameter| parameter["name"].as_str().map(str::to_owned))
-                .collect(),
+            takes_conditions: parameters.iter().any(|name| name == FILTER),
+            parameters,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::frame::Route;
 use crate::auth::callers::Callers;
 use crate::auth::{Caller, CurrentUser};
 use crate::error::{Code, Error, Result, Violation};
+use crate::lookups::name::nearest;
 
 /// Let a request pass, or answer it.
 pub async fn gate<B: MessageBody + 'static>(
@@ -64,7 +65,8 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
     Ok(caller)
 }
 
-fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>> {
+/// A part of the application.
+pub fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>> {
     request
         .app_data::<Data<T>>()
         .cloned()
@@ -105,6 +107,8 @@ fn check_query(query: &str, operation: &Operation) -> Result<()> {
         };
         if value.contains('\0') || name.contains('\0') {
             violations.push(Violation::parameter(name, "null_character", "Text may not hold U+0000."));
+        } else if operation.takes_conditions {
+            // Any field may be named, and more than once.
         } else if !operation.parameters.contains(&name) {
             violations.push(unknown(&name, &operation.parameters));
         } else if seen.contains(&name) {
@@ -134,12 +138,7 @@ fn decode(text: &str) -> Option<String> {
 }
 
 fn unknown(name: &str, known: &[String]) -> Violation {
-    let nearest = known
-        .iter()
-        .map(|known| (strsim::jaro_winkler(known, name), known))
-        .filter(|(likeness, _)| *likeness > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, known)| known);
+    let nearest = nearest(name, known.iter().map(String::as_str));
     let detail = match (nearest, known) {
         (Some(nearest), _) => format!("There is no parameter `{name}` here. Did you mean `{nearest}`?"),
         (None, []) => format!("There is no parameter `{name}` here; this operation takes none."),
@@ -171,7 +170,11 @@ mod tests {
     use super::*;
 
     fn faults(query: &str) -> Vec<(String, String)> {
-        let operation = Operation { needs_token: false, parameters: vec!["limit".into(), "cursor".into()] };
+        let operation = Operation {
+            needs_token: false,
+            parameters: vec!["limit".into(), "cursor".into()],
+            takes_conditions: false,
+        };
         match check_query(query, &operation) {
             Err(Error::Refused(refusal)) => refusal
                 .violations

@@ -11,8 +11,10 @@ pub mod frame;
 pub mod gate;
 pub mod idempotency;
 pub mod input;
+pub mod list;
 pub mod page;
 pub mod pages;
+pub mod parameters;
 pub mod path;
 pub mod query;
 pub mod reference;
@@ -77,6 +79,8 @@ pub fn routes(config: &mut ServiceConfig) {
                 .service(posts::create_post)
                 .service(posts::list_posts)
                 .service(posts::get_post)
+                .service(posts::bulk::bulk_update_posts)
+                .service(posts::bulk::bulk_delete_posts)
                 .service(posts::update_post)
                 .service(posts::delete_post)
                 .service(posts::covers::upload_cover)

@@ -9,18 +9,19 @@ use super::body::Body;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
 use super::input::{Check, Member};
-use super::page::{self, List, Page, PageQuery, Paged};
+use super::list::List;
+use super::page::{Page, Paged};
 use super::path::NamedUser;
 use super::pictures::Picture;
-use super::query::Query;
 use super::timestamp;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::lookups::cursor::Cursors;
+use crate::lookups::table::Resource;
 use crate::models::Viewer;
 use crate::models::profile::{self, FullProfile, ProfileChanges};
+use crate::models::resources::PROFILES;
 
 /// What a user shows.
 #[derive(Debug, Serialize, ToSchema)]
@@ -58,6 +59,7 @@ pub type ProfilePage = Page<Profile>;
 
 impl Paged for Profile {
     const PAGE: &'static str = "ProfilePage";
+    const RESOURCE: &'static Resource = &PROFILES;
 }
 
 impl Profile {
@@ -88,23 +90,19 @@ pub fn may_change(user: &CurrentUser, profile: &FullProfile) -> Result<()> {
 ///
 /// By username. Those of inactive users are shown to staff only.
 #[utoipa::path(
-    operation_id = "listProfiles", tag = "profiles", params(PageQuery), security((), ("bearer" = [])),
+    operation_id = "listProfiles", tag = "profiles", params(List<Profile>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of profiles", body = ProfilePage), Refusals)
 )]
 #[get("/profiles")]
 pub async fn list_profiles(
     caller: MaybeUser,
-    query: Query<PageQuery>,
+    list: List<Profile>,
     db: Data<Db>,
-    cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: List = List::new("/api/v1/profiles", "username");
     let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, &LIST, page::text)?;
-    let slice = db.run(move |conn| Ok(profile::Profile::page(conn, viewer, &keyset)?)).await?;
-    let key = |row: &FullProfile| (row.username_key.clone().into(), row.profile.user_id);
-    query.0.page(&cursors, &urls, &LIST, slice, key, |row| Profile::of(row, viewer, &urls))
+    let slice = list.read(&db, |conn, selection| Ok(profile::Profile::page(conn, selection)?)).await?;
+    list.answer(slice, |row| Profile::of(row, viewer, &urls))
 }
 
 /// Read a profile.

@@ -4,20 +4,18 @@ use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+
+use super::order::Place;
 
 /// Bytes of the signature. 128 bits of HMAC-SHA256 are out of reach, and URLs stay short.
 const TAG: usize = 16;
 
-/// A place in an ordered list: the sort values of a row, its id, and which way to go from there.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A place in an ordered list, and which way to go from there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The sort values.
+    /// The row's values of the ordering's terms, its id among them.
     #[serde(rename = "v")]
-    pub values: Vec<Value>,
-    /// The row's id.
-    #[serde(rename = "i")]
-    pub id: i64,
+    pub place: Place,
     /// Whether the page lies before the row.
     #[serde(rename = "b", default, skip_serializing_if = "std::ops::Not::not")]
     pub backward: bool,
@@ -70,7 +68,8 @@ mod tests {
     #[test]
     fn only_what_was_sealed_for_a_list_opens_there() {
         let cursors = Cursors::new(&[7; 32]);
-        let cursor = Cursor { values: vec!["2026-01-01".into(), Value::Null], id: 4, backward: true };
+        let cursor =
+            Cursor { place: vec![Some("2026-01-01".into()), None, Some("4".into())], backward: true };
         let text = cursors.seal("posts", &cursor);
         assert_eq!(cursors.open("posts", &text), Some(cursor));
         assert_eq!(cursors.open("users", &text), None);

@@ -1,6 +1,23 @@
-//! The query language over HTTP. It knows no resource by name.
+//! The query language over HTTP: Django's lookups on every list. It knows no resource by name.
 //!
-//! So far: pages by keyset, with signed cursors.
+//! A request goes through these, each of which is pure but the last:
+//!
+//! 1. `table`: what a resource's fields and relations are; the only place where they are told. `lookup` says how they compare.
+//! 2. `request`: a query string into conditions, an ordering and a page, or all of its faults; `name`, `value`, `condition` and
+//!    `filter` read its parts.
+//! 3. `predicate` and `order`: those as SQL, in `fragment`s of the program's own words and bound values.
+//! 4. `selection`: the statement, with `page` and `cursor` for what lies next to it.
 
+pub mod condition;
 pub mod cursor;
+pub mod filter;
+pub mod fragment;
+pub mod lookup;
+pub mod name;
+pub mod order;
 pub mod page;
+pub mod predicate;
+pub mod request;
+pub mod selection;
+pub mod table;
+pub mod value;

@@ -16,13 +16,26 @@ const fn choice<V>(name: &'static str, value: V, label: &'static str) -> Choice<
 }
 
 /// What a post is about.
-pub static CATEGORIES: [Choice<&str>; 5] = [
+pub static CATEGORIES: [Choice<&str>; 5] = LISTED_CATEGORIES;
+
+const LISTED_CATEGORIES: [Choice<&str>; 5] = [
     choice("SOCIETY", "SOC", "Society"),
     choice("EDUCATION", "EDU", "Education"),
     choice("HEALTH", "HLT", "Health"),
     choice("CULTURE", "CUL", "Culture"),
     choice("TECHNOLOGY", "TEC", "Technology"),
 ];
+
+/// What a category can be.
+pub const CATEGORY_VALUES: [&str; 5] = {
+    let mut values = [""; 5];
+    let mut place = 0;
+    while place < values.len() {
+        values[place] = LISTED_CATEGORIES[place].value;
+        place += 1;
+    }
+    values
+};
 
 /// What a post is about when nobody says.
 pub const DEFAULT_CATEGORY: &str = "SOC";

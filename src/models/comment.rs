@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::post::{Post, visible_posts};
+use super::post::Post;
 use super::profile::Person;
-use super::{Viewer, computed};
-use crate::lookups::page::{Keyset, Slice, paged};
+use super::{Viewer, columns, computed};
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
 use crate::schema::{comments, posts, profiles, users};
 
 /// A row of `comments`.
@@ -36,10 +37,6 @@ pub struct FullComment {
     pub post: Option<Post>,
 }
 
-diesel::alias! {
-    const NAMED: Alias<NamedAlias> = posts as named;
-}
-
 /// What it takes to write a comment.
 #[derive(Clone, Debug)]
 pub struct NewComment {
@@ -59,17 +56,6 @@ pub struct CommentChanges {
     pub content: Option<String>,
 }
 
-/// Which comments of a list.
-#[derive(Clone, Debug)]
-pub enum Comments {
-    /// All that the viewer may see.
-    VisibleTo(Viewer),
-    /// About the post of this slug, if the viewer may see that post.
-    About(String, Viewer),
-    /// By the user of this id, whatever they are about.
-    By(i64),
-}
-
 computed!(
     /// How many comments are about a post, in a query over `posts`.
     CommentCount,
@@ -81,12 +67,33 @@ computed!(
 /// The one statement that reads comments. A macro, as [`super::post`]'s is.
 macro_rules! full_comments {
     () => {
-        comments::table.inner_join(users::table.inner_join(profiles::table)).left_join(posts::table).select((
-            Comment::as_select(),
-            (users::username, profiles::display_name, profiles::avatar_key),
-            Option::<Post>::as_select(),
-        ))
+        full_comments!(@ full_comments!(%))
     };
+    // With the place of each in a list.
+    ($place:expr) => {
+        full_comments!(@ (full_comments!(%), $place))
+    };
+    (@ $columns:expr) => {
+        comments::table
+            .inner_join(users::table.inner_join(profiles::table))
+            .left_join(posts::table)
+            .select($columns)
+    };
+    (%) => {
+        (
+            columns::<Comment>(),
+            (users::username, profiles::display_name, profiles::avatar_key),
+            columns::<Option<Post>>(),
+        )
+    };
+}
+
+type FullRow = (Comment, (String, String, Option<String>), Option<Post>);
+
+impl From<FullRow> for FullComment {
+    fn from((comment, (username, display_name, avatar_key), post): FullRow) -> Self {
+        Self { comment, user: Person { username, display_name, avatar_key }, post }
+    }
 }
 
 impl FullComment {
@@ -124,33 +131,11 @@ impl Comment {
         Self::find(conn, id, viewer)
     }
 
-    /// A page, the oldest first.
-    pub fn page(
-        conn: &mut PgConnection,
-        which: &Comments,
-        keyset: &Keyset<DateTime<Utc>>,
-    ) -> QueryResult<Slice<FullComment>> {
-        let query = full_comments!().into_boxed();
-        let query = match which {
-            // By the post's id, so that the index gives a page in order: joined by slug, the planner expects anything.
-            Comments::About(slug, viewer) => {
-                let id =
-                    NAMED.filter(NAMED.field(posts::slug).eq(slug)).select(NAMED.field(posts::id).nullable());
-                let query = query.filter(comments::post_id.nullable().eq(id.single_value()));
-                visible_posts!(query, *viewer)
-            }
-            Comments::By(user_id) => query.filter(comments::user_id.eq(user_id)),
-            // Those on a post that the viewer may see, and the viewer's own.
-            Comments::VisibleTo(Viewer::Member(id)) => query.filter(
-                posts::published
-                    .or(posts::writer_id.eq(id))
-                    .or(posts::editor_id.is_not_distinct_from(id))
-                    .or(comments::user_id.eq(id)),
-            ),
-            Comments::VisibleTo(viewer) => visible_posts!(query, *viewer),
-        };
-        let query = paged!(query, keyset, comments::created_at, comments::id, ascending);
-        Ok(keyset.slice(keyset.limit(query).load(conn)?))
+    /// Those of a selection.
+    pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullComment>> {
+        selection.slice::<FullRow, _>(conn, |conn| {
+            full_comments!(selection.place()).filter(selection.rows()).order(selection.order()).load(conn)
+        })
     }
 
     /// Change the row; the version moves, unless nothing was asked for.

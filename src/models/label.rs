@@ -7,8 +7,9 @@ use diesel::sql_types::{Array, BigInt, Text};
 use super::names::{LABEL_SLUG_MAX, Slug};
 use super::numbered::Slugs;
 use super::post::{Post, SlugChange};
-use super::{Viewer, computed};
-use crate::lookups::page::{Keyset, Slice, paged};
+use super::{Viewer, columns, computed};
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
 use crate::schema::{labels, post_labels};
 
 /// Most characters of a name.
@@ -75,6 +76,12 @@ computed!(
     "(SELECT coalesce(sum(change), 0) FROM label_post_counts WHERE label_post_counts.label_id = labels.id)"
 );
 
+impl From<(Label, i64)> for FullLabel {
+    fn from((label, post_count): (Label, i64)) -> Self {
+        Self { label, post_count }
+    }
+}
+
 #[derive(QueryableByName)]
 struct Summed {
     #[diesel(sql_type = BigInt)]
@@ -134,11 +141,12 @@ impl Label {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).for_key_share().first(conn)
     }
 
-    /// A page by name.
-    pub fn page(conn: &mut PgConnection, keyset: &Keyset<String>) -> QueryResult<Slice<FullLabel>> {
-        let query = labels::table.select((Self::as_select(), PostCount)).into_boxed();
-        let query = paged!(query, keyset, labels::name, labels::id, ascending);
-        Ok(keyset.slice(keyset.limit(query).load(conn)?))
+    /// Those of a selection.
+    pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullLabel>> {
+        selection.slice::<(Self, i64), _>(conn, |conn| {
+            let query = labels::table.select(((columns::<Self>(), PostCount), selection.place()));
+            query.filter(selection.rows()).order(selection.order()).load(conn)
+        })
     }
 
     /// Nobody else makes labels that want these slugs until the transaction ends. In one order, after posts are locked.

@@ -17,10 +17,16 @@ pub mod post;
 pub mod post_label;
 pub mod post_slug;
 pub mod profile;
+pub mod resources;
 pub mod session;
 pub mod signing_key;
 pub mod throttle;
 pub mod user;
+
+use diesel::Selectable;
+use diesel::pg::Pg;
+
+use crate::lookups::table::Reader;
 
 /// Who looks: decides which rows a query may show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +48,20 @@ impl Viewer {
         }
     }
 
+    /// The user's name is for those who say `me`.
+    pub fn reader(self, username: &str) -> Reader {
+        Reader { user: self.id().map(|id| (id, username.to_owned())), is_staff: self.is_staff() }
+    }
+
     /// Whether everything may be seen.
     pub fn is_staff(self) -> bool {
         matches!(self, Self::Staff(_))
     }
+}
+
+/// The columns of a row where that is a tuple within a tuple, which diesel's `as_select` cannot be.
+fn columns<R: Selectable<Pg>>() -> R::SelectExpression {
+    R::construct_selection()
 }
 
 /// A value that SQL computes for a row of a table, such as how many rows of another one refer to it. For what diesel cannot say,

@@ -2,15 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
 use super::comment::{Comment, CommentCount};
 use super::names::{Slug, fold};
 use super::picture::Picture;
 use super::post_label::{LabelRow, LabelsOfPost, PostLabel};
 use super::profile::Person;
-use super::{Viewer, post_label, post_slug};
-use crate::lookups::page::{Keyset, Slice, paged};
-use crate::schema::{labels, pictures, post_labels, posts, profiles, users};
+use super::resources::{POST_CHANGEABLE, POST_DELETABLE};
+use super::{Viewer, columns, post_label, post_slug};
+use crate::lookups::fragment::Fragment;
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
+use crate::schema::{pictures, post_labels, posts, profiles, users};
 
 /// Characters of a content that a list shows.
 pub const EXCERPT: i32 = 300;
@@ -67,15 +71,6 @@ pub struct FullPost {
     pub labels: Vec<PostLabel>,
     /// How many comments are about it.
     pub comment_count: i64,
-}
-
-/// Which posts of a list.
-#[derive(Clone, Debug)]
-pub enum Posts {
-    /// All that the viewer may see.
-    VisibleTo(Viewer),
-    /// With the label of this slug, as far as the viewer may see them.
-    Labeled(String, Viewer),
 }
 
 /// How many of what a deletion took along.
@@ -141,6 +136,13 @@ impl From<Option<Slug>> for SlugChange {
 /// down, and diesel's `auto_type` does not know aliases.
 macro_rules! full_posts {
     ($content:expr) => {
+        full_posts!(@ full_posts!(% $content))
+    };
+    // With the place of each in a list.
+    ($content:expr, $place:expr) => {
+        full_posts!(@ (full_posts!(% $content), $place))
+    };
+    (@ $columns:expr) => {
         posts::table
             .inner_join(WRITER.on(WRITER.field(users::id).eq(posts::writer_id)))
             .inner_join(WRITER_PROFILE.on(WRITER_PROFILE.field(profiles::user_id).eq(posts::writer_id)))
@@ -149,33 +151,22 @@ macro_rules! full_posts {
                 EDITOR_PROFILE.on(EDITOR_PROFILE.field(profiles::user_id).nullable().eq(posts::editor_id)),
             )
             .left_join(pictures::table)
-            .select((
-                Post::as_select(),
-                $content,
-                WRITER.fields((users::username,)),
-                WRITER_PROFILE.fields((profiles::display_name, profiles::avatar_key)),
-                EDITOR.fields((users::username,)).nullable(),
-                EDITOR_PROFILE.fields((profiles::display_name, profiles::avatar_key)).nullable(),
-                Option::<Picture>::as_select(),
-                LabelsOfPost,
-                CommentCount,
-            ))
+            .select($columns)
+    };
+    (% $content:expr) => {
+        (
+            columns::<Post>(),
+            $content,
+            WRITER.fields((users::username,)),
+            WRITER_PROFILE.fields((profiles::display_name, profiles::avatar_key)),
+            EDITOR.fields((users::username,)).nullable(),
+            EDITOR_PROFILE.fields((profiles::display_name, profiles::avatar_key)).nullable(),
+            columns::<Option<Picture>>(),
+            LabelsOfPost,
+            CommentCount,
+        )
     };
 }
-
-/// Only the posts of a boxed query that the viewer may know of, as [`Post::is_visible_to`] says.
-macro_rules! visible_posts {
-    ($query:expr, $viewer:expr) => {
-        match $viewer {
-            $crate::models::Viewer::Staff(_) => $query,
-            $crate::models::Viewer::Anonymous => $query.filter(posts::published),
-            $crate::models::Viewer::Member(id) => $query.filter(
-                posts::published.or(posts::writer_id.eq(id)).or(posts::editor_id.is_not_distinct_from(id)),
-            ),
-        }
-    };
-}
-pub(super) use visible_posts;
 
 type Names = (String,);
 type Looks = (String, Option<String>);
@@ -239,44 +230,20 @@ impl Post {
         if post.slug == former { Err(diesel::NotFound) } else { Ok(post.slug) }
     }
 
-    /// A page, the newest first, with the first [`EXCERPT`] characters of each content.
-    pub fn page(
-        conn: &mut PgConnection,
-        which: &Posts,
-        keyset: &Keyset<DateTime<Utc>>,
-    ) -> QueryResult<Slice<FullPost>> {
-        let query = full_posts!(left(posts::content, EXCERPT)).into_boxed();
-        let query = match which {
-            Posts::VisibleTo(viewer) => visible_posts!(query, *viewer),
-            // Which posts is found in the index of the label; all that belongs to them is joined to those alone.
-            Posts::Labeled(slug, viewer) => {
-                let label = labels::table.filter(labels::slug.eq(slug)).select(labels::id).single_value();
-                let labeled = post_labels::table
-                    .inner_join(posts::table)
-                    .filter(post_labels::label_id.nullable().eq(label))
-                    .select(post_labels::post_id)
-                    .into_boxed();
-                let labeled = visible_posts!(labeled, *viewer);
-                let labeled =
-                    paged!(labeled, keyset, post_labels::post_created_at, post_labels::post_id, descending);
-                query.filter(keyset.limit(labeled).has(posts::id))
-            }
-        };
-        let query = paged!(query, keyset, posts::created_at, posts::id, descending);
-        let rows: Vec<FullRow> = keyset.limit(query).load(conn)?;
-        Ok(keyset.slice(rows.into_iter().map(FullPost::from).collect()))
+    /// Those of a selection, with the first [`EXCERPT`] characters of each content.
+    pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
+        selection.slice::<FullRow, _>(conn, |conn| {
+            let query = full_posts!(left(posts::content, EXCERPT), selection.place());
+            query.filter(selection.rows()).order(selection.order()).load(conn)
+        })
     }
 
-    /// Everything that a user has written, drafts included, the newest first, with all of their contents.
-    pub fn written_by(
-        conn: &mut PgConnection,
-        user_id: i64,
-        keyset: &Keyset<DateTime<Utc>>,
-    ) -> QueryResult<Slice<FullPost>> {
-        let query = full_posts!(posts::content).filter(posts::writer_id.eq(user_id)).into_boxed();
-        let query = paged!(query, keyset, posts::created_at, posts::id, descending);
-        let rows: Vec<FullRow> = keyset.limit(query).load(conn)?;
-        Ok(keyset.slice(rows.into_iter().map(FullPost::from).collect()))
+    /// The same with all of their contents.
+    pub fn page_in_full(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
+        selection.slice::<FullRow, _>(conn, |conn| {
+            let query = full_posts!(posts::content, selection.place());
+            query.filter(selection.rows()).order(selection.order()).load(conn)
+        })
     }
 
     /// Whether the viewer may know of it.
@@ -341,6 +308,40 @@ impl Post {
         let post_labels = post_label::count_of_writer(conn, writer_id)?;
         let posts = diesel::delete(posts::table.filter(posts::writer_id.eq(writer_id))).execute(conn)?;
         Ok(Losses { posts, comments, post_labels })
+    }
+
+    /// Change every post of a selection that its reader may change; how many it were. One statement.
+    pub fn update_all(
+        conn: &mut PgConnection,
+        selection: &Selection,
+        changes: &PostChanges,
+    ) -> QueryResult<usize> {
+        if *changes == PostChanges::default() {
+            return Ok(0);
+        }
+        let these = posts::table.filter(selection.locked(&POST_CHANGEABLE));
+        diesel::update(these).set(changes).execute(conn)
+    }
+
+    /// Delete every post of a selection that its reader may delete, with what hangs on them. One statement.
+    pub fn delete_chosen(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Losses> {
+        let mut sql = Fragment::default();
+        sql.word("WITH doomed AS MATERIALIZED (");
+        selection.ids(&mut sql, &POST_DELETABLE);
+        // In one order each, as whoever deletes a post or a user locks them.
+        sql.word(
+            " ORDER BY posts.id FOR UPDATE), \
+             said AS MATERIALIZED (SELECT id FROM comments WHERE post_id IN (SELECT id FROM doomed) \
+                                   ORDER BY id FOR UPDATE), \
+             unsaid AS (DELETE FROM comments WHERE id IN (SELECT id FROM said) RETURNING id), \
+             gone AS (DELETE FROM posts WHERE id IN (SELECT id FROM doomed) RETURNING id) \
+             SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM unsaid), \
+                    (SELECT count(*) FROM post_labels WHERE post_id IN (SELECT id FROM doomed))",
+        );
+        let query = sql.judged::<(BigInt, BigInt, BigInt)>(false);
+        let (posts, comments, post_labels): (i64, i64, i64) = query.get_result(conn)?;
+        let rows = |number| usize::try_from(number).unwrap_or_default();
+        Ok(Losses { posts: rows(posts), comments: rows(comments), post_labels })
     }
 
     /// Lock every post that names a user as writer or editor, in one order, before the user's own row is.

@@ -5,9 +5,9 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Nullable, Record, Text, Timestamptz};
 use diesel::upsert::excluded;
 
-use super::post::visible_posts;
-use super::{Viewer, computed};
-use crate::lookups::page::{Keyset, Slice, paged};
+use super::computed;
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
 use crate::schema::{labels, post_labels, posts};
 
 /// Most labels of a post: every representation of it shows all of them.
@@ -119,22 +119,19 @@ pub fn find_overfull(conn: &mut PgConnection, post_ids: &[i64]) -> QueryResult<O
         .optional()
 }
 
-/// A page of the labels of a post that the viewer may see, by name; each with the label's id.
-pub fn page(
-    conn: &mut PgConnection,
-    post: &str,
-    viewer: Viewer,
-    keyset: &Keyset<String>,
-) -> QueryResult<Slice<(i64, PostLabel)>> {
-    let query = post_labels::table
-        .inner_join(labels::table)
-        .inner_join(posts::table)
-        .filter(posts::slug.eq(post))
-        .select((labels::id, (labels::slug, labels::name, post_labels::reason, post_labels::labeled_at)))
-        .into_boxed();
-    let query = visible_posts!(query, viewer);
-    let query = paged!(query, keyset, labels::name, labels::id, ascending);
-    Ok(keyset.slice(keyset.limit(query).load(conn)?))
+/// Those of a selection, all of one post.
+pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<PostLabel>> {
+    selection.slice::<LabelRow, _>(conn, |conn| {
+        post_labels::table
+            .inner_join(labels::table)
+            .select((
+                (labels::slug, labels::name, post_labels::reason, post_labels::labeled_at),
+                selection.place(),
+            ))
+            .filter(selection.rows())
+            .order(selection.order())
+            .load(conn)
+    })
 }
 
 /// All labels of a post, by name.

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::Viewer;
 use super::names::fold;
 use super::picture::Picture;
-use crate::lookups::page::{Keyset, Slice};
+use super::{Viewer, columns};
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
 use crate::schema::{pictures, profiles, users};
 
 /// A row of `profiles`.
@@ -31,10 +32,8 @@ pub struct Profile {
 pub struct FullProfile {
     /// The row.
     pub profile: Profile,
-    /// Whose, and the key that the name is found by.
+    /// Whose.
     pub username: String,
-    /// Sorts the list.
-    pub username_key: String,
     /// The uploaded avatar, if there is one.
     pub avatar: Option<Picture>,
 }
@@ -64,12 +63,17 @@ pub struct ProfileChanges {
 type FullColumns = (
     diesel::dsl::AsSelect<Profile, diesel::pg::Pg>,
     users::username,
-    users::username_key,
     diesel::dsl::AsSelect<Option<Picture>, diesel::pg::Pg>,
 );
 
 fn full_columns() -> FullColumns {
-    (Profile::as_select(), users::username, users::username_key, Option::<Picture>::as_select())
+    (Profile::as_select(), users::username, Option::<Picture>::as_select())
+}
+
+impl From<(Profile, String, Option<Picture>)> for FullProfile {
+    fn from((profile, username, avatar): (Profile, String, Option<Picture>)) -> Self {
+        Self { profile, username, avatar }
+    }
 }
 
 impl Profile {
@@ -93,31 +97,20 @@ impl Profile {
         Self::find(conn, username, viewer)
     }
 
-    /// A page by username.
-    pub fn page(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        keyset: &Keyset<String>,
-    ) -> QueryResult<Slice<FullProfile>> {
-        let mut query = profiles::table
-            .inner_join(users::table)
-            .left_join(pictures::table)
-            .select(full_columns())
-            .into_boxed();
-        if !viewer.is_staff() {
-            query = query.filter(users::is_active);
-        }
-        query = match (&keyset.from, keyset.backward) {
-            (Some((key, _)), false) => query.filter(users::username_key.gt(key)),
-            (Some((key, _)), true) => query.filter(users::username_key.lt(key)),
-            (None, _) => query,
-        };
-        query = if keyset.backward {
-            query.order(users::username_key.desc())
-        } else {
-            query.order(users::username_key.asc())
-        };
-        Ok(keyset.slice(keyset.limit(query).load(conn)?))
+    /// Those of a selection.
+    pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullProfile>> {
+        selection.slice::<(Self, String, Option<Picture>), _>(conn, |conn| {
+            profiles::table
+                .inner_join(users::table)
+                .left_join(pictures::table)
+                .select((
+                    (columns::<Self>(), users::username, columns::<Option<Picture>>()),
+                    selection.place(),
+                ))
+                .filter(selection.rows())
+                .order(selection.order())
+                .load(conn)
+        })
     }
 
     /// Change the row; the version moves, unless nothing was asked for.

@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Interval, Nullable, Timestamptz};
 
 use super::delete_some;
-use crate::lookups::page::{Keyset, Slice, paged};
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
 use crate::schema::{sessions, users};
 
 /// A row of `sessions`.
@@ -156,18 +157,12 @@ impl Session {
             .optional()
     }
 
-    /// The live sessions of a user, the newest first.
-    pub fn page(
-        conn: &mut PgConnection,
-        user_id: i64,
-        keyset: &Keyset<DateTime<Utc>>,
-    ) -> QueryResult<Slice<Self>> {
-        let query = sessions::table
-            .filter(sessions::user_id.eq(user_id).and(sessions::expires_at.gt(now)))
-            .select(Self::as_select())
-            .into_boxed();
-        let query = paged!(query, keyset, sessions::created_at, sessions::id, descending);
-        Ok(keyset.slice(keyset.limit(query).load(conn)?))
+    /// Those of a selection.
+    pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
+        selection.slice::<Self, _>(conn, |conn| {
+            let query = sessions::table.select((Self::as_select(), selection.place()));
+            query.filter(selection.rows()).order(selection.order()).load(conn)
+        })
     }
 
     /// How long before `at`, a time of the database's, the token of this generation was rotated, as far as that is still known.

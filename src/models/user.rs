@@ -8,7 +8,8 @@ use super::Viewer;
 use super::account_token::AccountToken;
 use super::names::{Email, Username, fold};
 use super::session::Session;
-use crate::lookups::page::{Keyset, Slice};
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
 use crate::schema::{login_names, users};
 
 /// A row of `users`.
@@ -100,17 +101,6 @@ impl NewUser {
     }
 }
 
-/// Which users of a list; `None` means all.
-#[derive(Clone, Debug, Default)]
-pub struct UserFilter {
-    /// With this address, in any case.
-    pub email: Option<String>,
-    /// Who may log in, or may not.
-    pub is_active: Option<bool>,
-    /// Who may administer, or may not.
-    pub is_staff: Option<bool>,
-}
-
 /// What a new user shares with another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clash {
@@ -172,37 +162,12 @@ impl User {
         diesel::select(diesel::dsl::exists(other)).get_result(conn)
     }
 
-    /// A page by username.
-    pub fn page(
-        conn: &mut PgConnection,
-        viewer: Viewer,
-        filter: &UserFilter,
-        keyset: &Keyset<String>,
-    ) -> QueryResult<Slice<Self>> {
-        let mut query = users::table.select(Self::as_select()).into_boxed();
-        if !viewer.is_staff() {
-            query = query.filter(users::is_active);
-        }
-        if let Some(email) = &filter.email {
-            query = query.filter(users::email_key.eq(fold(email)));
-        }
-        if let Some(is_active) = filter.is_active {
-            query = query.filter(users::is_active.eq(is_active));
-        }
-        if let Some(is_staff) = filter.is_staff {
-            query = query.filter(users::is_staff.eq(is_staff));
-        }
-        query = match (&keyset.from, keyset.backward) {
-            (Some((key, _)), false) => query.filter(users::username_key.gt(key)),
-            (Some((key, _)), true) => query.filter(users::username_key.lt(key)),
-            (None, _) => query,
-        };
-        query = if keyset.backward {
-            query.order(users::username_key.desc())
-        } else {
-            query.order(users::username_key.asc())
-        };
-        Ok(keyset.slice(keyset.limit(query).load(conn)?))
+    /// Those of a selection.
+    pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
+        selection.slice::<Self, _>(conn, |conn| {
+            let query = users::table.select((Self::as_select(), selection.place()));
+            query.filter(selection.rows()).order(selection.order()).load(conn)
+        })
     }
 
     /// Change the row; the version moves.

@@ -169,13 +169,12 @@ fn every_code_is_used_and_every_rule_is_registered() {
     for rule in &known {
         assert!(outside.contains(&format!("\"{rule}\"")), "{rule} is registered and never used");
     }
-    // `Violation::body(place, rule, …)` and `Violation::parameter(place, rule, …)`, on one line or on several.
+    // `Violation::body(place, rule, …)`, `Violation::parameter(…)` and `Fault::new(…)`, on one line or on several.
     let flat: String = outside.split_whitespace().collect::<Vec<_>>().join(" ");
-    for call in flat
-        .split("Violation::")
-        .skip(1)
-        .filter(|call| call.starts_with("body(") || call.starts_with("parameter("))
-    {
+    let violations =
+        flat.split("Violation::").filter(|call| call.starts_with("body(") || call.starts_with("parameter("));
+    let faults = flat.split("Fault::").filter(|call| call.starts_with("new("));
+    for call in violations.chain(faults) {
         let rule = call.split(", ").nth(1).unwrap_or_default().trim_matches(|c| c == '"' || c == ',');
         let is_literal = call.split(", ").nth(1).is_some_and(|argument| argument.starts_with('"'));
         assert!(!is_literal || known.contains(&rule), "the rule {rule} is used and not registered");

@@ -22,6 +22,7 @@ mod idempotency;
 mod labels;
 mod lifecycle;
 mod limits;
+mod lookups;
 mod mail;
 mod media;
 mod migrations;

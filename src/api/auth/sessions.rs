@@ -8,16 +8,16 @@ use utoipa::ToSchema;
 
 use crate::api::conditional::Listed;
 use crate::api::document::Refusals;
-use crate::api::page::{self, List, Page, PageQuery, Paged};
+use crate::api::list::List;
+use crate::api::page::{Page, Paged};
 use crate::api::path::Id;
-use crate::api::query::Query;
 use crate::api::timestamp;
-use crate::api::urls::Urls;
 use crate::auth::CurrentUser;
 use crate::auth::callers::Callers;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::lookups::cursor::Cursors;
+use crate::lookups::table::Resource;
+use crate::models::resources::SESSIONS;
 use crate::models::session;
 
 /// A session: one login, until it is logged out, revoked or not refreshed for too long.
@@ -46,6 +46,7 @@ pub type SessionPage = Page<Session>;
 
 impl Paged for Session {
     const PAGE: &'static str = "SessionPage";
+    const RESOURCE: &'static Resource = &SESSIONS;
 }
 
 impl Session {
@@ -66,22 +67,13 @@ impl Session {
 ///
 /// The newest login first. An ended session is not listed.
 #[utoipa::path(
-    operation_id = "listSessions", tag = "auth", params(PageQuery), security(("bearer" = [])),
+    operation_id = "listSessions", tag = "auth", params(List<Session>), security(("bearer" = [])),
     responses((status = 200, description = "A page of sessions", body = SessionPage), Refusals)
 )]
 #[get("/auth/sessions")]
-pub async fn list_sessions(
-    user: CurrentUser,
-    query: Query<PageQuery>,
-    db: Data<Db>,
-    cursors: Data<Cursors>,
-    urls: Data<Urls>,
-) -> Result<Listed> {
-    const LIST: List = List::new("/api/v1/auth/sessions", "-created_at");
-    let keyset = query.0.keyset(&cursors, &LIST, page::time)?;
-    let slice = db.run(move |conn| Ok(session::Session::page(conn, user.id, &keyset)?)).await?;
-    let key = |row: &session::Session| (row.created_at.timestamp_micros().into(), row.id);
-    query.0.page(&cursors, &urls, &LIST, slice, key, |row| Session::of(row, user.session_id))
+pub async fn list_sessions(user: CurrentUser, list: List<Session>, db: Data<Db>) -> Result<Listed> {
+    let slice = list.read(&db, |conn, selection| Ok(session::Session::page(conn, selection)?)).await?;
+    list.answer(slice, |row| Session::of(row, user.session_id))
 }
 
 /// Revoke a session.

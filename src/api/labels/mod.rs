@@ -12,18 +12,19 @@ use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
 use super::idempotency::Once;
 use super::input::{Check, Member};
-use super::page::{self, List, Page, PageQuery, Paged};
+use super::list::List;
+use super::page::{Page, Paged};
 use super::path::NamedSlug;
-use super::query::Query;
 use super::urls::Urls;
 use super::{Deleted, count, timestamp};
 use crate::auth::CurrentUser;
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result};
-use crate::lookups::cursor::Cursors;
+use crate::lookups::table::Resource;
 use crate::models::label::{self, FullLabel, LabelChanges, NAME_MAX, NewLabel};
 use crate::models::names::LABEL_SLUG_MAX;
 use crate::models::post::SlugChange;
+use crate::models::resources::LABELS;
 
 /// A label.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,6 +53,7 @@ pub type LabelPage = Page<Label>;
 
 impl Paged for Label {
     const PAGE: &'static str = "LabelPage";
+    const RESOURCE: &'static Resource = &LABELS;
 }
 
 impl Label {
@@ -126,21 +128,13 @@ fn respond(full: &FullLabel, urls: &Urls) -> Result<Versioned> {
 ///
 /// By name.
 #[utoipa::path(
-    operation_id = "listLabels", tag = "labels", params(PageQuery), security((), ("bearer" = [])),
+    operation_id = "listLabels", tag = "labels", params(List<Label>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of labels", body = LabelPage), Refusals)
 )]
 #[get("/labels")]
-pub async fn list_labels(
-    query: Query<PageQuery>,
-    db: Data<Db>,
-    cursors: Data<Cursors>,
-    urls: Data<Urls>,
-) -> Result<Listed> {
-    const LIST: List = List::new("/api/v1/labels", "name");
-    let keyset = query.0.keyset(&cursors, &LIST, page::text)?;
-    let slice = db.run(move |conn| Ok(label::Label::page(conn, &keyset)?)).await?;
-    let key = |full: &FullLabel| (full.label.name.clone().into(), full.label.id);
-    query.0.page(&cursors, &urls, &LIST, slice, key, |full| Label::of(full, &urls))
+pub async fn list_labels(list: List<Label>, db: Data<Db>, urls: Data<Urls>) -> Result<Listed> {
+    let slice = list.read(&db, |conn, selection| Ok(label::Label::page(conn, selection)?)).await?;
+    list.answer(slice, |full| Label::of(full, &urls))
 }
 
 /// Make a label.

@@ -15,21 +15,20 @@ use crate::api::conditional::{IfMatch, Listed, Versioned};
 use crate::api::document::Refusals;
 use crate::api::idempotency::{Once, Shown};
 use crate::api::input::{Check, Member, Object};
-use crate::api::page::{self, List, PageQuery};
+use crate::api::list::List;
 use crate::api::path::NamedSlug;
 use crate::api::posts::choice::{REASON_MAX, duplicate, refuse_overfull};
 use crate::api::posts::{PostPage, PostSummary};
-use crate::api::query::Query;
 use crate::api::timestamp;
 use crate::api::urls::Urls;
-use crate::auth::{CurrentUser, MaybeUser};
+use crate::auth::CurrentUser;
 use crate::db::Db;
 use crate::error::{Error, Result, Violation};
-use crate::lookups::cursor::Cursors;
 use crate::models::label::Label;
 use crate::models::names::SLUG_MAX;
-use crate::models::post::{FullPost, Post, Posts};
+use crate::models::post::Post;
 use crate::models::post_label::{self, Detail, Labeling};
+use crate::models::resources::LABELS_OF_POST;
 
 /// Most posts of one request.
 const MOST: usize = 1000;
@@ -217,32 +216,27 @@ fn put(
 /// The newest first: published ones, and drafts that one may change.
 #[utoipa::path(
     operation_id = "listLabelPosts", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The label's slug"), PageQuery),
+    params(("slug" = String, Path, description = "The label's slug"), List<PostSummary>),
     responses((status = 200, description = "A page of the label's posts", body = PostPage), Refusals)
 )]
 #[get("/labels/{slug}/posts")]
 pub async fn list_label_posts(
-    caller: MaybeUser,
     slug: NamedSlug,
-    query: Query<PageQuery>,
+    list: List<PostSummary>,
     db: Data<Db>,
-    cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    let list = List::below("labels", &slug.0, "posts", "-created_at");
-    let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, &list, page::time)?;
-    let slice = db
-        .run(move |conn| {
-            let slice = Post::page(conn, &Posts::Labeled(slug.0.clone(), viewer), &keyset)?;
+    let list = list.within(&LABELS_OF_POST, &slug.0);
+    let slice = list
+        .read(&db, move |conn, selection| {
+            let slice = Post::page(conn, selection)?;
             if slice.rows.is_empty() {
                 Label::look_up(conn, &slug.0)?;
             }
             Ok(slice)
         })
         .await?;
-    let key = |full: &FullPost| (full.post.created_at.timestamp_micros().into(), full.post.id);
-    query.0.page(&cursors, &urls, &list, slice, key, |full| PostSummary::of(full, &urls))
+    list.answer(slice, |full| PostSummary::of(full, &urls))
 }
 
 /// Put a label on posts.

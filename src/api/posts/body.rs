@@ -110,6 +110,40 @@ pub struct UpdatePost {
     editor: Member<String>,
 }
 
+/// What to change about many posts at once: everything but the slug, which no two share. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BulkUpdatePosts {
+    /// The slugs stay as they are.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 256)]
+    title: Member<String>,
+    /// All of it; may be empty.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, max_length = 200_000)]
+    content: Member<String>,
+    /// What they are about.
+    #[serde(default)]
+    #[schema(value_type = Category, required = false)]
+    category: Member<String>,
+    /// How good they are.
+    #[serde(default)]
+    #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
+    rating: Member<i64>,
+    /// How important they are.
+    #[serde(default)]
+    #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
+    rank: Member<i64>,
+    /// Whether all may read them.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    published: Member<bool>,
+    /// Username of somebody who may change them too; `null` for nobody.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 150, examples(json!(null)))]
+    editor: Member<String>,
+}
+
 /// Who shall be the editor: `None` keeps, `Some(None)` is nobody.
 pub(super) type EditorChange = Option<Option<String>>;
 
@@ -177,22 +211,28 @@ impl Draft {
 impl UpdatePost {
     /// What it changes about the post of before.
     pub(super) fn validate(
-        self,
+        mut self,
         rules: Rules,
         before: &Post,
         check: &mut Check,
     ) -> (PostChanges, Option<SlugChange>, EditorChange) {
-        let slug = check.slug("slug", self.slug, SLUG_MAX).map(SlugChange::from);
-        let title = check.optional("title", self.title).map(|text| rules.title(check, &text));
-        let kept = title.as_ref().map(|_| before.slug.as_str());
+        let slug = check.slug("slug", std::mem::take(&mut self.slug), SLUG_MAX).map(SlugChange::from);
+        let (changes, editor) = self.validate_any(rules, check);
+        let kept = changes.title.as_ref().map(|_| before.slug.as_str());
         let wanted = match &slug {
             Some(SlugChange::Set(slug)) => Some(slug.as_str()),
             Some(SlugChange::Remake) => None,
             None => kept,
         };
         if let Some(slug) = wanted {
-            rules.slug(check, title.as_ref().unwrap_or(&before.title), slug);
+            rules.slug(check, changes.title.as_ref().unwrap_or(&before.title), slug);
         }
+        (changes, slug, editor)
+    }
+
+    /// What it changes about whatever post, but for the slug.
+    fn validate_any(self, rules: Rules, check: &mut Check) -> (PostChanges, EditorChange) {
+        let title = check.optional("title", self.title).map(|text| rules.title(check, &text));
         let content = check.optional("content", self.content);
         let changes = PostChanges {
             title,
@@ -204,7 +244,21 @@ impl UpdatePost {
             slug: None,
             editor_id: None,
         };
-        (changes, slug, check.clearable("editor", self.editor, USERNAME_MAX))
+        (changes, check.clearable("editor", self.editor, USERNAME_MAX))
+    }
+}
+
+impl BulkUpdatePosts {
+    /// What it changes about each post.
+    pub(super) fn validate(self, rules: Rules, check: &mut Check) -> (PostChanges, EditorChange) {
+        let Self { title, content, category, rating, rank, published, editor } = self;
+        let slug = Member::Absent;
+        let update = UpdatePost { title, slug, content, category, rating, rank, published, editor };
+        let (changes, editor) = update.validate_any(rules, check);
+        if changes.title.is_some() {
+            rules.same_title(check);
+        }
+        (changes, editor)
     }
 }
 

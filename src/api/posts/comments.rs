@@ -4,29 +4,28 @@ use actix_web::web::{Data, Json};
 use actix_web::{delete, get, post};
 
 use crate::api::body::Body;
-use crate::api::comments::{Comment, CommentPage, CreatePostComment, place, write};
+use crate::api::comments::{Comment, CommentPage, CreatePostComment, write};
 use crate::api::conditional::{IfMatch, Listed, Versioned};
 use crate::api::document::Refusals;
 use crate::api::idempotency::Once;
 use crate::api::input::Check;
-use crate::api::page::{self, List, PageQuery};
+use crate::api::list::List;
 use crate::api::path::NamedSlug;
-use crate::api::query::Query;
 use crate::api::urls::Urls;
 use crate::api::{Deleted, count};
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::lookups::cursor::Cursors;
-use crate::models::comment::{self, Comments};
+use crate::models::comment;
 use crate::models::post::Post;
+use crate::models::resources::POST_OF_COMMENT;
 
 /// List a post's comments.
 ///
 /// The oldest first.
 #[utoipa::path(
     operation_id = "listPostComments", tag = "comments", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The post's slug"), PageQuery),
+    params(("slug" = String, Path, description = "The post's slug"), List<Comment>),
     responses(
         (status = 200, description = "A page of the post's comments", body = CommentPage),
         (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
@@ -37,25 +36,22 @@ use crate::models::post::Post;
 pub async fn list_post_comments(
     caller: MaybeUser,
     slug: NamedSlug,
-    query: Query<PageQuery>,
+    list: List<Comment>,
     db: Data<Db>,
-    cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    let list = List::below("posts", &slug.0, "comments", "created_at");
     let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, &list, page::time)?;
-    let slice = db
-        .run(move |conn| {
-            let which = Comments::About(slug.0.clone(), viewer);
-            let slice = comment::Comment::page(conn, &which, &keyset)?;
+    let list = list.within(&POST_OF_COMMENT, &slug.0);
+    let slice = list
+        .read(&db, move |conn, selection| {
+            let slice = comment::Comment::page(conn, selection)?;
             if slice.rows.is_empty() {
                 Post::look_up(conn, &slug.0, viewer)?;
             }
             Ok(slice)
         })
         .await?;
-    query.0.page(&cursors, &urls, &list, slice, place, |full| Comment::of(full, viewer, &urls))
+    list.answer(slice, |full| Comment::of(full, viewer, &urls))
 }
 
 /// Comment on a post.

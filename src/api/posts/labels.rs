@@ -13,18 +13,18 @@ use crate::api::conditional::{IfMatch, Listed, Versioned};
 use crate::api::document::Refusals;
 use crate::api::idempotency::{Once, Shown};
 use crate::api::input::Check;
-use crate::api::page::{self, List, Page, PageQuery, Paged};
+use crate::api::list::List;
+use crate::api::page::{Page, Paged};
 use crate::api::path::{NamedLabel, NamedSlug};
-use crate::api::query::Query;
 use crate::api::timestamp;
-use crate::api::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::lookups::cursor::Cursors;
+use crate::lookups::table::Resource;
 use crate::models::label::Label;
 use crate::models::post::Post;
 use crate::models::post_label::{self, Labeling};
+use crate::models::resources::{POST_LABELS, POST_OF_LABELING};
 
 /// A label as a post has it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -48,6 +48,7 @@ pub type PostLabelPage = Page<PostLabel>;
 
 impl Paged for PostLabel {
     const PAGE: &'static str = "PostLabelPage";
+    const RESOURCE: &'static Resource = &POST_LABELS;
 }
 
 /// All labels of a post.
@@ -89,7 +90,7 @@ fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<Chosen
 /// By name.
 #[utoipa::path(
     operation_id = "listPostLabels", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The post's slug"), PageQuery),
+    params(("slug" = String, Path, description = "The post's slug"), List<PostLabel>),
     responses(
         (status = 200, description = "A page of the post's labels", body = PostLabelPage),
         (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
@@ -100,25 +101,21 @@ fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<Chosen
 pub async fn list_post_labels(
     caller: MaybeUser,
     slug: NamedSlug,
-    query: Query<PageQuery>,
+    list: List<PostLabel>,
     db: Data<Db>,
-    cursors: Data<Cursors>,
-    urls: Data<Urls>,
 ) -> Result<Listed> {
-    let list = List::below("posts", &slug.0, "labels", "name");
     let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, &list, page::text)?;
-    let slice = db
-        .run(move |conn| {
-            let slice = post_label::page(conn, &slug.0, viewer, &keyset)?;
+    let list = list.within(&POST_OF_LABELING, &slug.0);
+    let slice = list
+        .read(&db, move |conn, selection| {
+            let slice = post_label::page(conn, selection)?;
             if slice.rows.is_empty() {
                 Post::look_up(conn, &slug.0, viewer)?;
             }
             Ok(slice)
         })
         .await?;
-    let key = |(id, row): &(i64, post_label::PostLabel)| (row.name.clone().into(), *id);
-    query.0.page(&cursors, &urls, &list, slice, key, |(_, row)| PostLabel::from(row.clone()))
+    list.answer(slice, |row| PostLabel::from(row.clone()))
 }
 
 /// Add labels to a post.

@@ -1,6 +1,7 @@
 //! Posts: what users write.
 
 mod body;
+pub mod bulk;
 pub mod choice;
 pub mod comments;
 pub mod covers;
@@ -19,18 +20,16 @@ use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
 use super::idempotency::{Once, Shown};
 use super::input::Check;
-use super::page::{self, List, PageQuery};
+use super::list::List;
 use super::path::NamedSlug;
-use super::query::Query;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result};
-use crate::lookups::cursor::Cursors;
 use crate::models::Viewer;
-use crate::models::post::{self, FullPost, Posts};
+use crate::models::post::{self, FullPost};
 use body::{Approved, resolve_editor, unknown_editor};
-pub use body::{Category, CreatePost, UpdatePost};
+pub use body::{BulkUpdatePosts, Category, CreatePost, UpdatePost};
 pub use representation::{Post, PostCommon, PostPage, PostSummary};
 use rules::Rules;
 
@@ -108,23 +107,13 @@ fn write(
 ///
 /// The newest first: published ones, and drafts that one may change.
 #[utoipa::path(
-    operation_id = "listPosts", tag = "posts", params(PageQuery), security((), ("bearer" = [])),
+    operation_id = "listPosts", tag = "posts", params(List<PostSummary>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of posts", body = PostPage), Refusals)
 )]
 #[get("/posts")]
-pub async fn list_posts(
-    caller: MaybeUser,
-    query: Query<PageQuery>,
-    db: Data<Db>,
-    cursors: Data<Cursors>,
-    urls: Data<Urls>,
-) -> Result<Listed> {
-    const LIST: List = List::new("/api/v1/posts", "-created_at");
-    let viewer = caller.viewer();
-    let keyset = query.0.keyset(&cursors, &LIST, page::time)?;
-    let slice = db.run(move |conn| Ok(post::Post::page(conn, &Posts::VisibleTo(viewer), &keyset)?)).await?;
-    let key = |full: &FullPost| (full.post.created_at.timestamp_micros().into(), full.post.id);
-    query.0.page(&cursors, &urls, &LIST, slice, key, |full| PostSummary::of(full, &urls))
+pub async fn list_posts(list: List<PostSummary>, db: Data<Db>, urls: Data<Urls>) -> Result<Listed> {
+    let slice = list.read(&db, |conn, selection| Ok(post::Post::page(conn, selection)?)).await?;
+    list.answer(slice, |full| PostSummary::of(full, &urls))
 }
 
 /// Read a post.

@@ -9,8 +9,10 @@ use crate::api::page::{Page, Paged};
 use crate::api::pictures::{Picture, UserRef};
 use crate::api::timestamp;
 use crate::api::urls::Urls;
+use crate::lookups::table::Resource;
 use crate::models::choices::{category_label, rating_label};
 use crate::models::post::FullPost;
+use crate::models::resources::POSTS;
 
 /// A post.
 #[derive(Debug, Serialize)]
@@ -128,6 +130,7 @@ pub type PostPage = Page<PostSummary>;
 
 impl Paged for PostSummary {
     const PAGE: &'static str = "PostPage";
+    const RESOURCE: &'static Resource = &POSTS;
 }
 
 impl PostCommon {

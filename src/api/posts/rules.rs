@@ -33,6 +33,14 @@ impl Rules {
         title
     }
 
+    /// Whether posts of different slugs may have one title.
+    pub(super) fn same_title(self, check: &mut Check) {
+        if self.slug_of_title {
+            let detail = "One title cannot be that of many slugs; change the posts one by one.";
+            check.fault(Violation::body("/title", "slug_mismatch", detail));
+        }
+    }
+
     /// Whether a slug may name a post of this title: the one that is made from it, or that with a number.
     pub(super) fn slug(self, check: &mut Check, title: &str, slug: &str) {
         let expected = Slug::from_title(title);

@@ -8,17 +8,17 @@ pub mod sessions;
 use actix_web::web::{Data, Json};
 use actix_web::{delete, get, patch, post};
 use chrono::Utc;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::body::Body;
 use super::client::Client;
 use super::conditional::{IfMatch, Listed, Versioned};
 use super::document::Refusals;
 use super::idempotency::Once;
-use super::page::{self, List, Page, PageQuery, Paged};
+use super::list::List;
+use super::page::{Page, Paged};
 use super::path::NamedUser;
-use super::query::Query;
 use super::urls::Urls;
 use super::{Deleted, timestamp};
 use crate::auth::callers::Callers;
@@ -29,13 +29,14 @@ use crate::config::Accounts;
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
 use crate::events::accounts::Notice;
-use crate::lookups::cursor::Cursors;
+use crate::lookups::table::Resource;
 use crate::models::Viewer;
 use crate::models::account_token::{AccountToken, Purpose};
 use crate::models::names::Email;
 use crate::models::post::Post;
+use crate::models::resources::USERS;
 use crate::models::session::Session;
-use crate::models::user::{self, NewUser, UserFilter};
+use crate::models::user::{self, NewUser};
 pub(super) use body::parse_email;
 pub use body::{CreateUser, Registration, UpdateUser};
 
@@ -75,6 +76,7 @@ pub type UserPage = Page<User>;
 
 impl Paged for User {
     const PAGE: &'static str = "UserPage";
+    const RESOURCE: &'static Resource = &USERS;
 }
 
 impl User {
@@ -152,65 +154,23 @@ pub async fn create_user(
     .await
 }
 
-/// Which users of a list. For staff.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct UserQuery {
-    /// With this address, in any case. Staff only.
-    #[param(max_length = 254, value_type = Option<String>, format = "email")]
-    email: Option<String>,
-    /// Who may log in, or may not. Staff only.
-    is_active: Option<bool>,
-    /// Who may administer everything, or may not. Staff only.
-    is_staff: Option<bool>,
-}
-
-impl UserQuery {
-    /// The parameters that were given.
-    fn parameters(&self) -> Vec<(&'static str, String)> {
-        let flag = |name, flag: Option<bool>| flag.map(|flag| (name, flag.to_string()));
-        let email = self.email.clone().map(|email| ("email", email));
-        [email, flag("is_active", self.is_active), flag("is_staff", self.is_staff)]
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-}
-
 /// List users.
 ///
-/// By name. Inactive ones are shown to staff only, and filters are for staff only: 401 or 403 to others.
+/// By name. Inactive ones are shown to staff only, and so is what others than oneself and staff do not see of a user.
 #[utoipa::path(
-    operation_id = "listUsers", tag = "users", params(PageQuery, UserQuery), security((), ("bearer" = [])),
+    operation_id = "listUsers", tag = "users", params(List<User>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of users", body = UserPage), Refusals)
 )]
 #[get("/users")]
 pub async fn list_users(
     caller: MaybeUser,
-    query: Query<PageQuery>,
-    filter: Query<UserQuery>,
+    list: List<User>,
     db: Data<Db>,
-    cursors: Data<Cursors>,
     urls: Data<Urls>,
 ) -> Result<Listed> {
-    const LIST: List = List::new("/api/v1/users", "username");
     let viewer = caller.viewer();
-    let parameters = filter.0.parameters();
-    let is_filtered = !parameters.is_empty();
-    let list = LIST.filtered(parameters);
-    let UserQuery { email, is_active, is_staff } = filter.0;
-    let filter = UserFilter { email, is_active, is_staff };
-    let keyset = query.0.keyset(&cursors, &list, page::text)?;
-    match viewer {
-        Viewer::Anonymous if is_filtered => {
-            return Err(Error::refused(Code::AuthenticationRequired, "Filters are for staff."));
-        }
-        Viewer::Member(_) if is_filtered => return Err(Error::forbidden()),
-        _ => {}
-    }
-    let slice = db.run(move |conn| Ok(user::User::page(conn, viewer, &filter, &keyset)?)).await?;
-    let key = |row: &user::User| (row.username_key.clone().into(), row.id);
-    query.0.page(&cursors, &urls, &list, slice, key, |row| User::of(row, viewer, &urls))
+    let slice = list.read(&db, |conn, selection| Ok(user::User::page(conn, selection)?)).await?;
+    list.answer(slice, |row| User::of(row, viewer, &urls))
 }
 
 /// Read a user.

@@ -16,9 +16,17 @@ use crate::pictures;
 /// One line per operation: what it is called, its request, and what each caller gets of it, in three worlds. The callers are, in this
 /// order, a guest, a stranger, the comment's author, the post's editor, its writer, and staff. In the first world the post `p` is
 /// published, in the second it is a draft, and in the third it is published and the comment is detached from it. `=1` is a list of
-/// one, and a world that is left out is nothing of its own.
+/// one, `+1` one that was changed and `-1` one that was deleted; a world that is left out is nothing of its own.
 const TABLE: &str = r#"
 listPosts           GET /posts                                         | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1
+listPosts           GET /posts?comments__user=carl                     | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1  | =0  =0  =0  =0  =0  =0
+listPosts           GET /posts?search=hidden                           | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1
+bulkUpdatePosts     PATCH /posts?title__startswith=Hidden {"rank":1}   | 401 +0  +0  +1  +1  +1  | 401 +0  +0  +1  +1  +1
+bulkUpdatePosts     PATCH /posts?all=true {"published":false}          | 401 +0  +0  +1  +1  +1  | 401 +0  +0  +1  +1  +1
+bulkUpdatePosts     PATCH /posts {"rank":1}                            | 401 400 400 400 400 400 | 401 400 400 400 400 400
+bulkDeletePosts     DELETE /posts?comments__user=carl                  | 401 -0  -0  -0  -1  -1  | 401 -0  -0  -0  -1  -1  | 401 -0  -0  -0  -0  -0
+bulkDeletePosts     DELETE /posts?all=true                             | 401 -0  -0  -0  -1  -1  | 401 -0  -0  -0  -1  -1
+bulkDeletePosts     DELETE /posts                                      | 401 400 400 400 400 400 | 401 400 400 400 400 400
 createPost          POST /posts {"title":"New"}                        | 401 201 201 201 201 201 | 401 201 201 201 201 201
 createPostWithCover POST /forms/posts form                             | 401 201 201 201 201 201 | 401 201 201 201 201 201
 getPost             GET /posts/p                                       | 200 200 200 200 200 200 | 404 404 404 200 200 200
@@ -41,6 +49,7 @@ removePostLabel     DELETE /posts/p/labels/ai                          | 401 403
 removePostLabel     DELETE /posts/p/labels/no                          | 401 403 403 204 204 204 | 401 404 404 204 204 204
 
 listLabels          GET /labels                                        | =2  =2  =2  =2  =2  =2  | =2  =2  =2  =2  =2  =2
+listLabels          GET /labels?posts__content__contains=Hidden        | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1
 createLabel         POST /labels {"name":"New"}                        | 401 201 201 201 201 201 | 401 201 201 201 201 201
 getLabel            GET /labels/ai                                     | 200 200 200 200 200 200 | 200 200 200 200 200 200
 updateLabel         PATCH /labels/ai {"name":"New"}                    | 401 403 403 403 403 200 | 401 403 403 403 403 200
@@ -55,6 +64,8 @@ listPostComments    GET /posts/p/comments                              | =1  =1 
 createPostComment   POST /posts/p/comments {"content":"x"}             | 401 201 201 201 201 201 | 401 404 404 201 201 201
 deletePostComments  DELETE /posts/p/comments                           | 401 403 403 403 200 200 | 401 404 404 403 200 200 | 401 403 403 403 200 200
 listComments        GET /comments                                      | =1  =1  =1  =1  =1  =1  | =0  =0  =1  =1  =1  =1  | =0  =0  =1  =0  =0  =1
+listComments        GET /comments?post__title__startswith=Hidden       | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1  | =0  =0  =0  =0  =0  =0
+listComments        GET /comments?post__isnull=true                    | =0  =0  =0  =0  =0  =0  | =0  =0  =1  =0  =0  =0  | =0  =0  =1  =0  =0  =1
 createComment       POST /comments {"content":"x"}                     | 401 201 201 201 201 201 | 401 201 201 201 201 201
 createComment       POST /comments {"content":"x","post":"p"}          | 401 201 201 201 201 201 | 401 422 422 201 201 201
 getComment          GET /comments/900001                               | 200 200 200 200 200 200 | 404 404 200 200 200 200 | 404 404 200 404 404 200
@@ -129,11 +140,18 @@ impl<'a> Row<'a> {
 }
 
 /// As the table says it.
-fn outcome(answer: &Answer) -> String {
-    if answer.status == "200 OK"
-        && let Some(results) = answer.json()["results"].as_array()
-    {
-        return format!("={}", results.len());
+fn outcome(row: &Row, answer: &Answer) -> String {
+    if answer.status == "200 OK" {
+        let json = answer.json();
+        if let Some(results) = json["results"].as_array() {
+            return format!("={}", results.len());
+        }
+        if let Some(updated) = json["updated"].as_i64() {
+            return format!("+{updated}");
+        }
+        if row.operation == "bulkDeletePosts" {
+            return format!("-{}", json["by_type"]["posts"].as_i64().unwrap_or_default());
+        }
     }
     if answer.status.starts_with('2') {
         return answer.status[..3].to_owned();
@@ -164,7 +182,7 @@ async fn everybody_may_do_what_the_table_says_and_nothing_else() {
             let mut before = fresh();
             for ((caller, client), expected) in CALLERS.iter().zip(&clients).zip(expected) {
                 let answer = row.send(client).await;
-                let (outcome, after) = (outcome(&answer), app.lines(STATE));
+                let (outcome, after) = (outcome(row, &answer), app.lines(STATE));
                 let place = format!("{} {} {:?} by {caller}, {world}", row.operation, row.path, row.body);
                 if outcome != **expected {
                     wrong.push(format!("{place}: {outcome}, not {expected}"));

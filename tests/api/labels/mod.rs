@@ -233,7 +233,7 @@ async fn labels_are_listed_by_name_in_pages() {
             .collect::<BTreeSet<_>>(),
         ids
     );
-    assert_snapshot!(app.guest().get("/api/v1/labels?name=b").await.refusal(), @"400 invalid_query name unknown_parameter");
+    assert_snapshot!(app.guest().get("/api/v1/labels?nam=b").await.refusal(), @"400 invalid_query nam unknown_parameter");
     assert_snapshot!(app.guest().get(&format!("/api/v1/posts?cursor={}", first.text("/next_cursor"))).await.refusal(),
         @"400 invalid_query cursor invalid_cursor");
 }

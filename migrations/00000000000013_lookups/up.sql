@@ -1,0 +1,82 @@
+-- Trigrams find text anywhere in a title. The extension is trusted: the database's owner may make it.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
+        RETURN;
+    ELSIF to_regnamespace('public') IS NULL THEN
+        CREATE EXTENSION pg_trgm;
+    ELSE
+        -- Not in this schema, with which it would go.
+        CREATE EXTENSION pg_trgm SCHEMA public;
+    END IF;
+EXCEPTION
+    -- Another schema of the same database is being migrated, too.
+    WHEN unique_violation OR duplicate_object THEN
+        NULL;
+    WHEN insufficient_privilege OR undefined_file OR feature_not_supported THEN
+        RAISE EXCEPTION 'the extension pg_trgm is missing (%); as the database''s owner or a superuser: CREATE EXTENSION pg_trgm;',
+            SQLERRM;
+END
+$$;
+
+DO $$
+DECLARE
+    home text;
+BEGIN
+    SELECT nspname INTO home
+    FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = 'pg_trgm';
+    EXECUTE format('CREATE INDEX posts_upper_title_trgm_idx ON posts USING gin (upper(title) %I.gin_trgm_ops)', home);
+END
+$$;
+-- The same where only the beginning is known, however short.
+CREATE INDEX posts_upper_title_prefix_idx ON posts (upper(title) text_pattern_ops);
+
+-- What is compared in a search: without case, accents and compatibility forms, as in ﬁ, ５ or ß.
+CREATE FUNCTION search_fold(words text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+RETURN CASE WHEN octet_length(words) = char_length(words) THEN lower(words COLLATE "C")
+ELSE translate(
+    replace(replace(replace(
+        lower(upper(regexp_replace(
+            normalize(words, NFKD) COLLATE "und-x-icu", '[\u0300-\u036F]+', '', 'g'))),
+        'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
+    'øłđðħŧı', 'olddhti') COLLATE "C"
+END;
+
+-- A tsvector holds a megabyte. A text whose words are more is found by the words that it begins with.
+CREATE FUNCTION search_document(title text, content text) RETURNS tsvector
+LANGUAGE plpgsql IMMUTABLE STRICT
+AS $$
+BEGIN
+    RETURN setweight(to_tsvector('pg_catalog.simple', title), 'A')
+        || setweight(to_tsvector('pg_catalog.simple', content), 'B');
+EXCEPTION WHEN program_limit_exceeded THEN
+    RETURN setweight(to_tsvector('pg_catalog.simple', title), 'A')
+        || setweight(to_tsvector('pg_catalog.simple', left(content, 50000)), 'B');
+END
+$$;
+
+-- Words as in a web search: "a phrase", or, -not. A * after a word, which that syntax does not know, finds what begins so: it is
+-- carried through as letters. No word is longer than a query may hold.
+CREATE FUNCTION search_query(words text) RETURNS tsquery
+LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
+RETURN replace(
+    websearch_to_tsquery('pg_catalog.simple',
+        left(search_fold(regexp_replace(words, '(?<=[^\s"*-])\*+(?=\s|$)', 'zqprefixqz', 'g')), 500))::text,
+    'zqprefixqz''', ''':*')::tsquery;
+
+ALTER TABLE posts ADD COLUMN document tsvector NOT NULL
+    GENERATED ALWAYS AS (search_document(search_fold(title), search_fold(content))) STORED;
+CREATE INDEX posts_document_idx ON posts USING gin (document);
+
+-- Orderings, each with the id that ends it. What was never published sorts after everything, as if it were to be.
+CREATE INDEX posts_title_id_idx ON posts (title, id);
+CREATE INDEX posts_updated_at_id_idx ON posts (updated_at, id);
+CREATE INDEX posts_published_at_id_idx ON posts (coalesce(published_at, 'infinity'), id);
+CREATE INDEX posts_rating_id_idx ON posts (rating, id);
+CREATE INDEX users_username_id_idx ON users (username, id);
+CREATE INDEX users_created_at_id_idx ON users (created_at, id);
+
+-- Somebody's posts in the default order; it serves the foreign key as well.
+CREATE INDEX posts_writer_id_created_at_id_idx ON posts (writer_id, created_at, id);
+DROP INDEX posts_writer_id_idx;

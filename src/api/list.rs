@@ -1,0 +1,216 @@
+//! Lists: what a query string asks of one, and the answer.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+
+use actix_web::dev::Payload;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
+use diesel::pg::PgConnection;
+use diesel::result::Error as DieselError;
+use serde_json::json;
+
+use super::conditional::Listed;
+use super::frame::Route;
+use super::gate::data;
+use super::page::{Page, Paged};
+use super::urls::{self, Urls};
+use crate::auth::Caller;
+use crate::db::Db;
+use crate::error::{Code, Error, Result, Violation};
+use crate::lookups::cursor::{Cursor, Cursors};
+use crate::lookups::order::Place;
+use crate::lookups::page::Slice;
+use crate::lookups::request::{Purpose, Refusal, Request};
+use crate::lookups::selection::Selection;
+use crate::lookups::table::{Reader, Relation, Resource};
+
+/// A page of a list of `T`, as a request asks for it.
+pub struct List<T> {
+    selection: Selection,
+    path: String,
+    parameters: Vec<(String, String)>,
+    cursors: Data<Cursors>,
+    urls: Data<Urls>,
+    shown: PhantomData<T>,
+}
+
+impl<T: Paged> List<T> {
+    fn of(request: &HttpRequest) -> Result<Self> {
+        let (selection, parameters) = select(request, T::RESOURCE, Purpose::List)?;
+        let route = request.extensions().get::<Route>().map(|route| route.path.clone()).unwrap_or_default();
+        let path: Vec<String> = route.split('/').map(urls::segment).collect();
+        let mut list = Self {
+            selection,
+            path: path.join("/"),
+            parameters,
+            cursors: data(request)?,
+            urls: data(request)?,
+            shown: PhantomData,
+        };
+        list.selection.from = list.place()?;
+        Ok(list)
+    }
+
+    /// What a cursor must have been made for.
+    fn identity(&self) -> String {
+        format!("{}?{}", self.path, self.selection.request.identity)
+    }
+
+    fn place(&self) -> Result<Option<(Place, bool)>> {
+        let Some(text) = &self.selection.request.cursor else { return Ok(None) };
+        let cursor = self.cursors.open(&self.identity(), text);
+        let is_whole = |cursor: &Cursor| cursor.place.len() == self.selection.request.ordering.width();
+        let cursor = cursor.filter(is_whole).ok_or_else(|| {
+            let detail = "The cursor is not one of this list's pages, filtered and ordered like this.";
+            Error::violation(Code::InvalidQuery, Violation::parameter("cursor", "invalid_cursor", detail))
+        })?;
+        Ok(Some((cursor.place, cursor.backward)))
+    }
+
+    /// Only the rows that belong to the one with this key, by a relation of theirs.
+    #[must_use]
+    pub fn within(mut self, relation: &'static Relation, key: &str) -> Self {
+        self.selection = self.selection.within(relation, key);
+        self
+    }
+
+    /// Read the page.
+    pub async fn read<R: Send + 'static>(
+        &self,
+        db: &Db,
+        page: impl Fn(&mut PgConnection, &Selection) -> Result<Slice<R>> + Send + 'static,
+    ) -> Result<Slice<R>> {
+        let selection = self.selection.clone();
+        db.run(move |conn| {
+            judge(conn, &selection)?;
+            page(conn, &selection).map_err(|error| in_words(error, &selection))
+        })
+        .await
+    }
+
+    /// The answer.
+    pub fn answer<R>(&self, slice: Slice<R>, show: impl FnMut(&R) -> T) -> Result<Listed> {
+        let cursor = |place: Option<Place>, backward| {
+            place.map(|place| self.cursors.seal(&self.identity(), &Cursor { place, backward }))
+        };
+        let next_cursor = cursor(slice.next, false);
+        let previous_cursor = cursor(slice.previous, true);
+        let url = |cursor: &Option<String>| {
+            cursor.as_ref().map(|cursor| {
+                let kept = self.parameters.iter().filter(|(name, _)| name != "cursor" && name != "offset");
+                let query = url::form_urlencoded::Serializer::new(String::new())
+                    .extend_pairs(kept)
+                    .append_pair("cursor", cursor)
+                    .finish();
+                self.urls.path(&format!("{}?{query}", self.path))
+            })
+        };
+        let page = Page {
+            results: slice.rows.iter().map(show).collect(),
+            next: url(&next_cursor),
+            previous: url(&previous_cursor),
+            next_cursor,
+            previous_cursor,
+            count: slice.count,
+        };
+        Listed::new(&page, page.links())
+    }
+}
+
+impl<T: Paged> FromRequest for List<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request))
+    }
+}
+
+/// The rows of `T` that a request chooses for a change of all of them.
+pub struct Chosen<T> {
+    selection: Selection,
+    shown: PhantomData<T>,
+}
+
+impl<T: Paged> FromRequest for Chosen<T> {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let chosen = select(request, T::RESOURCE, Purpose::Bulk);
+        ready(chosen.map(|(selection, _)| Self { selection, shown: PhantomData }))
+    }
+}
+
+impl<T> Chosen<T> {
+    /// Change them.
+    pub fn apply<R>(
+        &self,
+        conn: &mut PgConnection,
+        change: impl FnOnce(&mut PgConnection, &Selection) -> Result<R>,
+    ) -> Result<R> {
+        judge(conn, &self.selection)?;
+        change(conn, &self.selection).map_err(|error| in_words(error, &self.selection))
+    }
+}
+
+/// What a query string says of the rows of a resource, and the parameters that say it.
+fn select(
+    request: &HttpRequest,
+    resource: &'static Resource,
+    purpose: Purpose,
+) -> Result<(Selection, Vec<(String, String)>)> {
+    // The gate has seen to it that this is text.
+    let parameters: Vec<(String, String)> =
+        url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+    let caller = request.extensions().get::<Caller>().and_then(|caller| caller.0.clone());
+    let reader = caller.map_or_else(Reader::default, |user| user.viewer().reader(&user.username));
+    let asked = Request::parse(resource, &parameters, &reader, purpose).map_err(refuse)?;
+    Ok((Selection::new(resource, reader, asked), parameters))
+}
+
+fn refuse(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Anonymous => {
+            Error::refused(Code::AuthenticationRequired, "The query asks for what only staff may.")
+        }
+        Refusal::Forbidden => Error::forbidden(),
+        Refusal::Faults(faults) => {
+            let violations = faults.into_iter().map(|fault| {
+                Violation::parameter(fault.parameter, fault.code, fault.detail).with(fault.params)
+            });
+            Error::violations(Code::InvalidQuery, violations.collect())
+        }
+    }
+}
+
+/// 400 where the database does not take a regular expression. It is asked beforehand, so that the answer does not depend on the
+/// rows, and names the parameter.
+fn judge(conn: &mut PgConnection, selection: &Selection) -> Result<()> {
+    for (parameter, pattern) in &selection.request.patterns {
+        if let Some(complaint) = selection.complaint(conn, pattern)? {
+            let detail = format!("`{parameter}`: {complaint}.");
+            let violation = Violation::parameter(parameter.clone(), "invalid_pattern", detail);
+            return Err(Error::violation(Code::InvalidQuery, violation));
+        }
+    }
+    Ok(())
+}
+
+/// 400 for a time zone that is known to the program and not to the database's server.
+fn in_words(error: Error, selection: &Selection) -> Error {
+    let is_unknown_zone = match &error {
+        Error::Internal(cause) => matches!(
+            cause.downcast_ref::<DieselError>(),
+            Some(DieselError::DatabaseError(_, info)) if info.message().starts_with("time zone \"")
+        ),
+        Error::Refused(_) => false,
+    };
+    if !is_unknown_zone {
+        return error;
+    }
+    let detail = format!("`tz`: the database does not know the time zone {}.", selection.request.zone.name());
+    let violation = Violation::parameter("tz", "invalid_parameter", detail).with(json!({}));
+    Error::violation(Code::InvalidQuery, violation)
+}

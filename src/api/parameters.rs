@@ -1,0 +1,182 @@
+//! The query parameters of lists in the OpenAPI document, from the same tables as everything else that is said of them.
+
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
+use utoipa::openapi::schema::Array;
+use utoipa::openapi::{Object, RefOr, Required, Schema, SchemaFormat, Type};
+
+use super::list::{Chosen, List};
+use super::page::Paged;
+use crate::lookups::filter::FILTER_MAX;
+use crate::lookups::lookup::Lookup;
+use crate::lookups::name::{Name, SEPARATOR};
+use crate::lookups::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
+use crate::lookups::request::SEARCH_MAX;
+use crate::lookups::table::{Field, Kind, Resource};
+use crate::lookups::value::{PATTERN_MAX, TEXT_MAX, VALUES_MAX};
+
+impl<T: Paged> IntoParams for List<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        of_pages(T::RESOURCE).into_iter().chain(of_rows(T::RESOURCE)).collect()
+    }
+}
+
+impl<T: Paged> IntoParams for Chosen<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "Whether all are meant, where no condition says which.";
+        let all = parameter("all", about, Object::builder().schema_type(Type::Boolean));
+        [all].into_iter().chain(of_rows(T::RESOURCE)).collect()
+    }
+}
+
+/// Those that say which page of a list.
+fn of_pages(resource: &Resource) -> Vec<Parameter> {
+    let whole = |max: i64, default: i64| {
+        let object =
+            Object::builder().schema_type(Type::Integer).format(Some(SchemaFormat::Custom("int64".into())));
+        object.minimum(Some(0)).maximum(Some(max)).default(Some(default.into()))
+    };
+    let text = |max| Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(max));
+    let counts = text(16).enum_values(Some(["exact", "estimated"]));
+    let ordering = format!(
+        "Fields with commas between them, each with `-` before it to go down; `{}` where none is given. `id` ends it.",
+        resource.ordering
+    );
+    vec![
+        parameter("limit", "Most results of the page. 0 gives none.", whole(MAX_LIMIT, DEFAULT_LIMIT)),
+        parameter(
+            "cursor",
+            "Where the page begins: the `next_cursor` or `previous_cursor` of another page of the same list.",
+            text(16_384),
+        ),
+        parameter(
+            "offset",
+            "Results to leave out before the page, instead of `cursor`.",
+            whole(MAX_OFFSET, 0),
+        ),
+        parameter("count", "Fill `count`: to the row, or as the database expects.", counts),
+        parameter("ordering", &ordering, text(1000)),
+    ]
+}
+
+/// Those that say which rows.
+fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
+    let text = |max| Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(max));
+    let mut parameters = vec![
+        parameter(
+            "filter",
+            "Any conditions as one expression, such as `id__gt:7 and not (id__in:[8,9])`.",
+            text(FILTER_MAX),
+        ),
+        parameter(
+            "tz",
+            "Time zone, by its IANA name, of times without one and of parts of times. UTC by default.",
+            text(64),
+        ),
+    ];
+    if resource.document.is_some() {
+        let about = "Words to look for, as in a web search: `\"a phrase\"`, `or`, `-not`; `beginn*` finds what begins so.";
+        parameters.push(parameter("search", about, text(SEARCH_MAX)));
+    }
+    for field in resource.fields {
+        for lookup in Lookup::offered(field) {
+            let name = match lookup {
+                Lookup::Exact => field.name.to_owned(),
+                lookup => [field.name, lookup.name()].join(SEPARATOR),
+            };
+            parameters.push(condition(&name, field, lookup));
+        }
+    }
+    for name in resource.offered {
+        let known = Name::parse(resource, name).ok();
+        let known = known.and_then(|known| Some((known.field()?, known.lookup)));
+        debug_assert!(known.is_some(), "{name} means nothing to {}", resource.name);
+        parameters.extend(known.map(|(field, lookup)| condition(name, field, lookup)));
+    }
+    parameters
+}
+
+fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
+    let staff = if field.is_private { " Staff only." } else { "" };
+    let about = |words: &str| format!("{words}{staff}");
+    match lookup {
+        Lookup::In | Lookup::All | Lookup::Range => {
+            let (least, most) = if lookup == Lookup::Range { (2, 2) } else { (0, VALUES_MAX) };
+            let items = value(field, lookup);
+            let list = Array::builder().items(items).min_items(Some(least)).max_items(Some(most));
+            let about = about(match lookup {
+                Lookup::In => "One of these.",
+                Lookup::All => "Every one of these.",
+                _ => "From the first to the second, both included.",
+            });
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .required(Required::False)
+                .description(Some(about))
+                .schema(Some(Schema::Array(list.build())))
+                .style(Some(ParameterStyle::Form))
+                .explode(Some(false))
+                .build()
+        }
+        Lookup::IsNull => {
+            parameter(name, &about("Whether there is none."), Object::builder().schema_type(Type::Boolean))
+        }
+        lookup => {
+            let about = about(match lookup {
+                Lookup::Exact => "Equal to this.",
+                Lookup::IExact => "Equal to this, whatever the case.",
+                Lookup::Contains => "Containing this.",
+                Lookup::IContains => "Containing this, whatever the case.",
+                Lookup::StartsWith => "Beginning with this.",
+                Lookup::IStartsWith => "Beginning with this, whatever the case.",
+                Lookup::EndsWith => "Ending with this.",
+                Lookup::IEndsWith => "Ending with this, whatever the case.",
+                Lookup::Regex => "Matching this regular expression of PostgreSQL.",
+                Lookup::IRegex => "Matching this regular expression of PostgreSQL, whatever the case.",
+                Lookup::Gt => "After this.",
+                Lookup::Gte => "This, or after it.",
+                Lookup::Lt => "Before this.",
+                _ => "This, or before it.",
+            });
+            let schema = value(field, lookup);
+            ParameterBuilder::new()
+                .name(name)
+                .parameter_in(ParameterIn::Query)
+                .required(Required::False)
+                .description(Some(about))
+                .schema(Some(schema))
+                .build()
+        }
+    }
+}
+
+/// One value of a field.
+fn value(field: &Field, lookup: Lookup) -> RefOr<Schema> {
+    let is_listed = matches!(lookup, Lookup::In | Lookup::All | Lookup::Range);
+    let object = Object::builder();
+    let object = match field.kind {
+        Kind::Text | Kind::Ascii | Kind::Username => {
+            let is_pattern = matches!(lookup, Lookup::Regex | Lookup::IRegex);
+            let max = if is_pattern { PATTERN_MAX } else { TEXT_MAX };
+            let object = object.schema_type(Type::String).max_length(Some(max));
+            // What an SDK would have to put into quotation marks itself.
+            if is_listed { object.pattern(Some("^[^\",\\r\\n]+$")) } else { object }
+        }
+        Kind::Integer => object.schema_type(Type::Integer).format(Some(SchemaFormat::Custom("int64".into()))),
+        Kind::Choice(choices) => object.schema_type(Type::String).enum_values(Some(choices.iter().copied())),
+        Kind::Time => object.schema_type(Type::String).format(Some(SchemaFormat::Custom("date-time".into()))),
+        Kind::Boolean => object.schema_type(Type::Boolean),
+    };
+    Schema::Object(object.build()).into()
+}
+
+fn parameter(name: &str, about: &str, schema: utoipa::openapi::schema::ObjectBuilder) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Query)
+        .required(Required::False)
+        .description(Some(about))
+        .schema(Some(Schema::Object(schema.build())))
+        .build()
+}

@@ -1,0 +1,257 @@
+//! Conditions: what a name, a lookup and a value come to.
+
+use super::fragment::Bind;
+use super::lookup::{Lookup, Part};
+use super::name::{Name, Subject, Unknown};
+use super::table::{Field, Relation, Resource};
+use super::value::{self, PATTERN_MAX, Refused, TEXT_MAX, Values};
+
+/// A condition on a row, made of others.
+#[derive(Clone, Debug)]
+pub enum Node {
+    /// All of these hold, and where they speak of related rows, of the same ones.
+    All(Vec<Node>),
+    /// One of these holds.
+    Any(Vec<Node>),
+    /// This is not true, of whatever related rows.
+    Not(Box<Node>),
+    /// This holds, of whatever related rows.
+    Anew(Box<Node>),
+    /// One comparison.
+    Test(Test),
+}
+
+/// One comparison of one related row.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// The way to the row.
+    pub path: Vec<&'static Relation>,
+    /// What must be true of it.
+    pub claim: Claim,
+}
+
+/// What is said of a row.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// That it is there.
+    Exists,
+    /// Something of one of its columns.
+    Field(Column, Comparison),
+}
+
+/// A column, or a part of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Which.
+    pub field: &'static Field,
+    /// Of the table of pairs instead.
+    pub is_of_link: bool,
+    /// Which part.
+    pub part: Option<Part>,
+}
+
+/// What a column is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Comparison {
+    /// By `=`, `<`, `<=`, `>` or `>=`.
+    Compare(&'static str, Bind),
+    /// Between two, both included.
+    Between(Bind, Bind),
+    /// One of a list.
+    Among(Bind),
+    /// One of none.
+    Nothing,
+    /// Holding nothing, or something.
+    Null(bool),
+    /// `LIKE`, with everything of the client's taken literally.
+    Like(String),
+    /// The same in upper case.
+    UpperLike(String),
+    /// Equal in upper case.
+    UpperEqual(String),
+    /// PostgreSQL's `~`.
+    Regex(String),
+    /// PostgreSQL's `~*`.
+    CaselessRegex(String),
+}
+
+/// The text of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Raw {
+    /// As it stands in a query string; several are comma-separated.
+    One(String),
+    /// Several, each by itself.
+    Many(Vec<String>),
+}
+
+/// Why a condition is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Faulty {
+    /// There is nothing of that name.
+    Name(Unknown),
+    /// The value will not do.
+    Value(Refused),
+    /// Parts of a time are not looked at over relations, but in a filter.
+    PartOverRelation,
+}
+
+impl From<Unknown> for Faulty {
+    fn from(unknown: Unknown) -> Self {
+        Self::Name(unknown)
+    }
+}
+
+impl From<Refused> for Faulty {
+    fn from(refused: Refused) -> Self {
+        Self::Value(refused)
+    }
+}
+
+/// A condition, and what a request must be judged by.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The condition.
+    pub node: Node,
+    /// Whether only staff may ask.
+    pub is_private: bool,
+    /// A regular expression that the database has to agree to.
+    pub pattern: Option<String>,
+}
+
+/// Read one condition. Parts of times over relations only where `may_reach`.
+pub fn read(
+    resource: &'static Resource,
+    name: &str,
+    raw: &Raw,
+    values: Values<'_>,
+    may_reach: bool,
+) -> Result<Read, Faulty> {
+    let name = Name::parse(resource, name)?;
+    let is_private = name.is_private();
+    let column = match name.subject {
+        Subject::Field(field, part) => Some(Column { field, is_of_link: false, part }),
+        Subject::Link(field, part) => Some(Column { field, is_of_link: true, part }),
+        Subject::Relation => None,
+    };
+    if column.is_some_and(|column| column.part.is_some()) && !name.path.is_empty() && !may_reach {
+        return Err(Faulty::PartOverRelation);
+    }
+    let node = match column {
+        Some(column) => {
+            let claim = Claim::Field(column, compare(column.field, column.part, name.lookup, raw, values)?);
+            Node::Test(Test { path: name.path, claim })
+        }
+        None => of_relation(name, raw, values)?,
+    };
+    let pattern = match &node {
+        Node::Test(Test {
+            claim: Claim::Field(_, Comparison::Regex(pattern) | Comparison::CaselessRegex(pattern)),
+            ..
+        }) => Some(pattern.clone()),
+        _ => None,
+    };
+    Ok(Read { node, is_private, pattern })
+}
+
+/// What is asked of a relation itself: that it leads anywhere, or to a row with this key.
+fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, Refused> {
+    let Name { path, lookup, .. } = name;
+    let Some(last) = path.last() else { return Ok(Node::All(Vec::new())) };
+    let key = &last.target.key;
+    let has = |comparison| {
+        let mut path = path.clone();
+        path.extend(key.via);
+        let column = Column { field: key, is_of_link: false, part: None };
+        Node::Test(Test { path, claim: Claim::Field(column, comparison) })
+    };
+    match lookup {
+        Lookup::IsNull => {
+            let there = Node::Test(Test { path: path.clone(), claim: Claim::Exists });
+            Ok(if value::boolean(&one(raw)?)? { Node::Not(Box::new(there)) } else { there })
+        }
+        Lookup::All => {
+            let keys = several(raw)?;
+            values.many(key, None, &keys)?;
+            let each = keys.iter().map(|text| {
+                let has = has(Comparison::Compare(" = ", values.one(key, None, text)?));
+                Ok(Node::Anew(Box::new(has)))
+            });
+            each.collect::<Result<_, _>>().map(Node::All)
+        }
+        lookup => compare(key, None, lookup, raw, values).map(has),
+    }
+}
+
+fn compare(
+    field: &'static Field,
+    part: Option<Part>,
+    lookup: Lookup,
+    raw: &Raw,
+    values: Values<'_>,
+) -> Result<Comparison, Refused> {
+    let single = || values.one(field, part, &one(raw)?);
+    let text = |max| {
+        let text = one(raw)?;
+        value::checked(&text, max)?;
+        Ok::<_, Refused>(text)
+    };
+    let like = || text(TEXT_MAX).map(|text| escape(&text));
+    Ok(match lookup {
+        Lookup::Exact | Lookup::All => Comparison::Compare(" = ", single()?),
+        Lookup::Gt => Comparison::Compare(" > ", single()?),
+        Lookup::Gte => Comparison::Compare(" >= ", single()?),
+        Lookup::Lt => Comparison::Compare(" < ", single()?),
+        Lookup::Lte => Comparison::Compare(" <= ", single()?),
+        Lookup::In => match several(raw)? {
+            list if list.is_empty() => Comparison::Nothing,
+            list => Comparison::Among(values.many(field, part, &list)?),
+        },
+        Lookup::Range => {
+            let list = several(raw)?;
+            let [low, high] = list.as_slice() else {
+                return Err(refused("Exactly two values with a comma between them."));
+            };
+            Comparison::Between(values.one(field, part, low)?, values.one(field, part, high)?)
+        }
+        Lookup::IsNull => Comparison::Null(value::boolean(&one(raw)?)?),
+        Lookup::IExact => Comparison::UpperEqual(text(TEXT_MAX)?),
+        Lookup::Contains => Comparison::Like(format!("%{}%", like()?)),
+        Lookup::StartsWith => Comparison::Like(format!("{}%", like()?)),
+        Lookup::EndsWith => Comparison::Like(format!("%{}", like()?)),
+        Lookup::IContains => Comparison::UpperLike(format!("%{}%", like()?)),
+        Lookup::IStartsWith => Comparison::UpperLike(format!("{}%", like()?)),
+        Lookup::IEndsWith => Comparison::UpperLike(format!("%{}", like()?)),
+        Lookup::Regex => Comparison::Regex(text(PATTERN_MAX)?),
+        Lookup::IRegex => Comparison::CaselessRegex(text(PATTERN_MAX)?),
+    })
+}
+
+fn refused(detail: &str) -> Refused {
+    Refused { code: "invalid_parameter", detail: detail.to_owned(), max: None }
+}
+
+fn one(raw: &Raw) -> Result<String, Refused> {
+    match raw {
+        Raw::One(text) => Ok(text.clone()),
+        Raw::Many(_) => Err(refused("One value, not a list.")),
+    }
+}
+
+fn several(raw: &Raw) -> Result<Vec<String>, Refused> {
+    match raw {
+        Raw::One(text) => value::list(text),
+        Raw::Many(list) => Ok(list.clone()),
+    }
+}
+
+/// Text in which `LIKE` finds nothing but itself.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}

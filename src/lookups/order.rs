@@ -1,0 +1,331 @@
+//! Orderings over whatever columns, and where a page begins in one.
+
+use super::fragment::{Alias, Bind, Fragment};
+use super::lookup::Lookup;
+use super::name::{Name, Subject, Unknown};
+use super::predicate::{ROOT, Writer};
+use super::table::{Field, Join, Kind, Relation, Resource};
+
+/// Most terms of an ordering.
+pub const TERMS_MAX: usize = 8;
+
+/// An ordering in which no two rows tie, since the row's id ends it.
+#[derive(Clone, Debug)]
+pub struct Ordering {
+    terms: Vec<Term>,
+    /// Whether only staff may ask.
+    pub is_private: bool,
+}
+
+/// One column of an ordering.
+#[derive(Clone, Debug)]
+pub struct Term {
+    by: By,
+    is_descending: bool,
+}
+
+#[derive(Clone, Debug)]
+enum By {
+    /// A column of the row at the end of a path to one row.
+    Field(Vec<&'static Relation>, &'static Field),
+    /// How well the row answers a search.
+    Relevance(&'static str, String),
+    /// The row's own id.
+    Id(&'static str),
+}
+
+/// Why an ordering is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Faulty {
+    /// There is nothing of that name.
+    Name(String, Unknown),
+    /// It may have many values, or is a comparison.
+    NotSortable(String),
+    /// More than [`TERMS_MAX`].
+    TooMany,
+}
+
+/// A place in an ordered list: a row's value of each term, as text; nothing where the column holds nothing.
+pub type Place = Vec<Option<String>>;
+
+/// What a term sorts by, as SQL.
+struct Column {
+    sql: Fragment,
+    cast: &'static str,
+    is_nullable: bool,
+    is_descending: bool,
+}
+
+impl Ordering {
+    /// Of text such as `-rating,title`.
+    pub fn parse(resource: &'static Resource, text: &str) -> Result<Self, Faulty> {
+        let mut ordering = Self { terms: Vec::new(), is_private: false };
+        for text in text.split(',') {
+            let (is_descending, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
+            let known = Name::parse(resource, name).map_err(|unknown| Faulty::Name(name.into(), unknown))?;
+            let is_sortable = known.path.iter().all(|relation| relation.is_to_one())
+                && known.lookup == Lookup::Exact
+                && !name.ends_with(Lookup::Exact.name());
+            ordering.is_private |= known.is_private();
+            let by = match known.subject {
+                Subject::Field(field, None) if is_sortable => {
+                    if known.path.is_empty() && field.column == resource.id {
+                        By::Id(resource.id)
+                    } else {
+                        By::Field(known.path, field)
+                    }
+                }
+                _ => return Err(Faulty::NotSortable(name.to_owned())),
+            };
+            ordering.terms.push(Term { by, is_descending });
+            if ordering.terms.len() > TERMS_MAX {
+                return Err(Faulty::TooMany);
+            }
+        }
+        Ok(ordering.ending_with(resource.id))
+    }
+
+    /// What a resource is sorted by when nobody asks; its table says it as a client would.
+    pub fn usual(resource: &'static Resource) -> Self {
+        let usual = Self::parse(resource, resource.ordering);
+        debug_assert!(usual.is_ok(), "{} cannot be sorted by {}", resource.name, resource.ordering);
+        usual.unwrap_or_else(|_| Self { terms: Vec::new(), is_private: false }.ending_with(resource.id))
+    }
+
+    /// The best answers to a search first.
+    pub fn by_relevance(resource: &'static Resource, document: &'static str, search: &str) -> Self {
+        let terms = vec![Term { by: By::Relevance(document, search.to_owned()), is_descending: true }];
+        Self { terms, is_private: false }.ending_with(resource.id)
+    }
+
+    /// Nothing after the id can matter, and without it rows could tie.
+    fn ending_with(mut self, id: &'static str) -> Self {
+        if let Some(place) = self.terms.iter().position(|term| matches!(term.by, By::Id(_))) {
+            self.terms.truncate(place + 1);
+        } else {
+            let is_descending = self.terms.last().is_some_and(|term| term.is_descending);
+            self.terms.push(Term { by: By::Id(id), is_descending });
+        }
+        self
+    }
+
+    /// How many values a place has.
+    pub fn width(&self) -> usize {
+        self.terms.len()
+    }
+}
+
+impl Term {
+    /// The term over a row that has a name already. `stands_for` may know another column of the same values.
+    fn column(
+        &self,
+        row: Alias,
+        stands_for: impl Fn(&'static str) -> Option<(Alias, &'static str)>,
+    ) -> Column {
+        let mut sql = Fragment::default();
+        let plain = |column| stands_for(column).unwrap_or((row, column));
+        match &self.by {
+            By::Field(_, Field { column, .. }) | By::Id(column) => {
+                let (row, column) = plain(column);
+                sql.column(row, column)
+            }
+            By::Relevance(document, search) => sql
+                .word("ts_rank(")
+                .column(row, document)
+                .word(", search_query(")
+                .bind(Bind::Text(search.clone()))
+                .word("))"),
+        };
+        self.finish(sql)
+    }
+
+    /// The same of a column that may be taken for what is sorted by.
+    fn finish(&self, mut sql: Fragment) -> Column {
+        let (cast, is_nullable) = match &self.by {
+            By::Id(_) => ("bigint", false),
+            By::Relevance(..) => ("real", false),
+            By::Field(path, field) => {
+                let is_certain =
+                    |relation: &&Relation| matches!(relation.join, Join::One { is_certain: true, .. });
+                let cast = match field.kind {
+                    Kind::Text | Kind::Ascii | Kind::Username | Kind::Choice(_) => "text",
+                    Kind::Integer => "bigint",
+                    Kind::Time => "timestamptz",
+                    Kind::Boolean => "boolean",
+                };
+                (cast, field.is_nullable || !path.iter().all(is_certain))
+            }
+        };
+        if let By::Field(_, Field { kind: Kind::Ascii, .. }) = self.by {
+            let mut collated = Fragment::default();
+            collated.word("(").embed(&sql).word(ROOT).word(")");
+            sql = collated;
+        }
+        // What holds nothing sorts after every time, as if it were never to come: so one comparison finds the next page in an
+        // index of this expression.
+        let is_endless = is_nullable && cast == "timestamptz";
+        if is_endless {
+            let mut filled = Fragment::default();
+            filled.word("COALESCE(").embed(&sql).word(", 'infinity')");
+            sql = filled;
+        }
+        Column { sql, cast, is_nullable: is_nullable && !is_endless, is_descending: self.is_descending }
+    }
+}
+
+/// The columns of an ordering within a statement whose rows have names.
+pub struct Columns(Vec<Column>);
+
+impl Writer<'_> {
+    /// Join the rows that an ordering goes to. `stands_for` may know other columns for those of the resource's own row.
+    pub fn join_ordering(
+        &self,
+        sql: &mut Fragment,
+        ordering: &Ordering,
+        stands_for: impl Fn(&'static str) -> Option<(Alias, &'static str)>,
+    ) -> Columns {
+        let columns = ordering.terms.iter().map(|term| {
+            let By::Field(path, _) = &term.by else { return term.column(self.root(), &stands_for) };
+            if path.is_empty() {
+                return term.column(self.root(), &stands_for);
+            }
+            let row = path.iter().fold(self.root(), |near, relation| {
+                let is_certain = matches!(relation.join, Join::One { is_certain: true, .. });
+                let far = sql.fresh();
+                sql.word(if is_certain { " INNER JOIN " } else { " LEFT JOIN " });
+                self.one(sql, near, relation, far, " ON ");
+                far
+            });
+            term.column(row, |_| None)
+        });
+        Columns(columns.collect())
+    }
+
+    /// The same columns where there are few rows and nothing is joined: a query in the query for each step.
+    pub fn ordering(&self, ordering: &Ordering) -> Columns {
+        let columns = ordering.terms.iter().map(|term| match &term.by {
+            By::Field(path, field) if !path.is_empty() => {
+                let mut sql = Fragment::default();
+                self.reach(&mut sql, self.root(), path, field.column);
+                term.finish(sql)
+            }
+            _ => term.column(self.root(), |_| None),
+        });
+        Columns(columns.collect())
+    }
+
+    fn reach(&self, sql: &mut Fragment, near: Alias, path: &[&'static Relation], column: &'static str) {
+        let Some((relation, rest)) = path.split_first() else {
+            sql.column(near, column);
+            return;
+        };
+        let far = sql.fresh();
+        sql.word("(SELECT ");
+        self.reach(sql, far, rest, column);
+        sql.word(" FROM ");
+        self.one(sql, near, relation, far, " WHERE ");
+        sql.word(")");
+    }
+}
+
+impl Columns {
+    /// `ORDER BY`'s list.
+    pub fn list(&self, sql: &mut Fragment, is_backward: bool) {
+        sql.join(", ", &self.0, |sql, column| {
+            sql.embed(&column.sql).word(if column.goes_down(is_backward) { " DESC" } else { " ASC" });
+        });
+    }
+
+    /// A row's place, as an array of text.
+    pub fn place(&self, sql: &mut Fragment) {
+        sql.word("ARRAY[").join(", ", &self.0, |sql, column| {
+            sql.word("CAST(").embed(&column.sql).word(" AS text)");
+        });
+        sql.word("]");
+    }
+
+    /// That a row comes after a place, or before it.
+    pub fn beyond(&self, sql: &mut Fragment, place: &Place, is_backward: bool) {
+        let goes_down = self.0.first().is_some_and(|column| column.goes_down(is_backward));
+        let is_row = |column: &Column| !column.is_nullable && column.goes_down(is_backward) == goes_down;
+        if self.0.iter().all(is_row) {
+            // As one value, which an index of these columns begins at.
+            sql.word("(").join(", ", &self.0, |sql, column| {
+                sql.embed(&column.sql);
+            });
+            sql.word(if goes_down { ") < (" } else { ") > (" });
+            sql.join(", ", self.0.iter().zip(place), |sql, (column, value)| {
+                column.value(sql, value.as_ref());
+            });
+            sql.word(")");
+            return;
+        }
+        if let (Some(first), Some(value)) = (self.0.first(), place.first())
+            && !first.is_nullable
+        {
+            // Implied by what follows, and what an index can begin at.
+            sql.embed(&first.sql).word(if goes_down { " <= " } else { " >= " });
+            first.value(sql, value.as_ref());
+            sql.word(" AND ");
+        }
+        let mut pairs = self.0.iter().zip(place).peekable();
+        let mut depth = 0;
+        while let Some((column, value)) = pairs.next() {
+            sql.word("(");
+            column.beyond(sql, value.as_ref(), is_backward);
+            if pairs.peek().is_some() {
+                sql.word(" OR (");
+                column.equals(sql, value.as_ref());
+                sql.word(" AND ");
+                depth += 1;
+            }
+        }
+        sql.word(")");
+        for _ in 0..depth {
+            sql.word("))");
+        }
+    }
+}
+
+impl Column {
+    fn goes_down(&self, is_backward: bool) -> bool {
+        self.is_descending != is_backward
+    }
+
+    /// A value of it, out of a place.
+    fn value(&self, sql: &mut Fragment, value: Option<&String>) {
+        sql.word("CAST(")
+            .bind(Bind::Text(value.cloned().unwrap_or_default()))
+            .word(" AS ")
+            .word(self.cast)
+            .word(")");
+    }
+
+    /// Strictly after a value in the direction of travel. Nothing is greater than everything.
+    fn beyond(&self, sql: &mut Fragment, value: Option<&String>, is_backward: bool) {
+        match (value, self.goes_down(is_backward)) {
+            (None, false) => {
+                sql.word("FALSE");
+            }
+            (None, true) => {
+                sql.embed(&self.sql).word(" IS NOT NULL");
+            }
+            (Some(_), goes_down) => {
+                sql.embed(&self.sql).word(if goes_down { " < " } else { " > " });
+                self.value(sql, value);
+                if self.is_nullable && !goes_down {
+                    sql.word(" OR ").embed(&self.sql).word(" IS NULL");
+                }
+            }
+        }
+    }
+
+    fn equals(&self, sql: &mut Fragment, value: Option<&String>) {
+        if value.is_none() {
+            sql.embed(&self.sql).word(" IS NULL");
+        } else {
+            sql.embed(&self.sql).word(" = ");
+            self.value(sql, value);
+        }
+    }
+}

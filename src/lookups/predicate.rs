@@ -1,0 +1,469 @@
+//! Conditions as SQL.
+//!
+//! What is said of related rows becomes `EXISTS`, so that no row of the list comes twice, whatever it is related to. Conditions
+//! that stand together and speak of the same relation are put into one `EXISTS`, so that they bind the same row, as one call of
+//! Django's `filter()` does; `not` starts anew, as `exclude()` does. Only rows that the reader may read are looked at.
+
+use chrono::{Datelike, NaiveDate};
+use chrono_tz::Tz;
+
+use super::condition::{Claim, Column, Comparison, Node, Test};
+use super::fragment::{Alias, Bind, Fragment};
+use super::lookup::Part;
+use super::table::{Grant, Join, Kind, Reader, Relation, Resource, Rights};
+
+/// ICU's root collation: what text is compared under, whatever the database's own is.
+pub const ROOT: &str = " COLLATE \"und-x-icu\"";
+
+/// Writes conditions about the rows of a resource, which are called by its table's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// Whose rows.
+    pub resource: &'static Resource,
+    /// Who reads.
+    pub reader: &'a Reader,
+    /// Where the parts of times are looked at.
+    pub zone: Tz,
+}
+
+/// A relation that has been gone along, and what the row there is called.
+#[derive(Clone, Copy)]
+struct Bound {
+    relation: &'static Relation,
+    far: Alias,
+    link: Option<Alias>,
+}
+
+/// The rows that are bound, each by the way to it.
+#[derive(Clone, Default)]
+struct Bindings(Vec<(Vec<&'static Relation>, Bound)>);
+
+type Path<'a> = &'a [&'static Relation];
+
+fn is_same(a: Path<'_>, b: Path<'_>) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| std::ptr::eq(*a, *b))
+}
+
+impl Bindings {
+    fn bound(&self, path: Path<'_>) -> Option<Bound> {
+        self.0.iter().find(|(known, _)| is_same(known, path)).map(|(_, bound)| *bound)
+    }
+
+    /// How much of a path is bound.
+    fn depth(&self, path: Path<'_>) -> usize {
+        (1..=path.len()).rev().find(|length| self.bound(&path[..*length]).is_some()).unwrap_or(0)
+    }
+
+    /// The first step of a path that is not bound yet.
+    fn step<'p>(&self, path: Path<'p>) -> Option<Path<'p>> {
+        path.get(..=self.depth(path))
+    }
+}
+
+/// The steps that a condition goes, beyond what is bound, to rows that it shares with its neighbours.
+fn steps<'n>(node: &'n Node, bindings: &Bindings, found: &mut Vec<Path<'n>>) {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| steps(node, bindings, found)),
+        Node::Test(test) => {
+            if let Some(step) = bindings.step(&test.path)
+                && !found.iter().any(|known| is_same(known, step))
+            {
+                found.push(step);
+            }
+        }
+        Node::Not(_) | Node::Anew(_) => {}
+    }
+}
+
+/// Whether a condition cannot hold without a row at the end of this path.
+fn requires(node: &Node, path: Path<'_>) -> bool {
+    match node {
+        Node::All(nodes) => nodes.iter().any(|node| requires(node, path)),
+        Node::Any(nodes) => !nodes.is_empty() && nodes.iter().all(|node| requires(node, path)),
+        Node::Test(test) => {
+            // Where there is no row, its columns hold nothing: so it is in Django's outer joins.
+            let may_be_absent = matches!(test.claim, Claim::Field(_, Comparison::Null(true)));
+            !may_be_absent && test.path.get(..path.len()).is_some_and(|start| is_same(start, path))
+        }
+        Node::Not(_) | Node::Anew(_) => false,
+    }
+}
+
+impl Writer<'_> {
+    /// What the resource's own row is called.
+    pub fn root(&self) -> Alias {
+        Alias::Table(self.resource.table)
+    }
+
+    /// A condition.
+    pub fn condition(&self, sql: &mut Fragment, node: &Node) {
+        self.node(sql, &Bindings::default(), node);
+    }
+
+    fn node(&self, sql: &mut Fragment, bindings: &Bindings, node: &Node) {
+        match node {
+            Node::All(nodes) => self.all(sql, bindings, &nodes.iter().collect::<Vec<_>>()),
+            Node::Any(nodes) if nodes.is_empty() => {
+                sql.word("FALSE");
+            }
+            Node::Any(nodes) => {
+                sql.word("(").join(" OR ", nodes, |sql, node| self.node(sql, bindings, node)).word(")");
+            }
+            Node::Not(inner) => {
+                sql.word("(");
+                self.condition(sql, inner);
+                sql.word(") IS NOT TRUE");
+            }
+            Node::Anew(inner) => self.condition(sql, inner),
+            Node::Test(test) => match bindings.step(&test.path) {
+                Some(step) => self.related(sql, bindings, step, &[node]),
+                None => self.test(sql, bindings, test),
+            },
+        }
+    }
+
+    /// Conditions that must hold together: those that go the same steps, of the same rows.
+    fn all(&self, sql: &mut Fragment, bindings: &Bindings, nodes: &[&Node]) {
+        if nodes.is_empty() {
+            sql.word("TRUE");
+            return;
+        }
+        sql.join(" AND ", groups(bindings, nodes), |sql, group| {
+            let mut shared: Vec<(usize, Path<'_>)> = Vec::new();
+            for node in &group {
+                let mut of_node = Vec::new();
+                steps(node, bindings, &mut of_node);
+                for step in of_node {
+                    match shared.iter_mut().find(|(_, known)| is_same(known, step)) {
+                        Some((times, _)) => *times += 1,
+                        None => shared.push((1, step)),
+                    }
+                }
+            }
+            match (group.as_slice(), shared.iter().find(|(times, _)| *times > 1)) {
+                (group, Some((_, step))) => self.related(sql, bindings, step, group),
+                ([node], None) => self.node(sql, bindings, node),
+                (group, None) => {
+                    sql.join(" AND ", group, |sql, node| self.node(sql, bindings, node));
+                }
+            }
+        });
+    }
+
+    /// That there is a row at the end of a step of which all of these hold.
+    fn related(&self, sql: &mut Fragment, bindings: &Bindings, step: Path<'_>, nodes: &[&Node]) {
+        let Some((relation, before)) = step.split_last() else { return };
+        let near = bindings.bound(before).map_or_else(|| self.root(), |bound| bound.far);
+        if let (Join::One { near: own, far, .. }, [node]) = (&relation.join, nodes)
+            && let Some(key) = key_of(node, step)
+        {
+            // There is one such row at most. Compared with its id as a value, the near rows come from an index in order.
+            let row = sql.fresh();
+            let target = relation.target;
+            sql.column(near, own).word(" = (SELECT ").column(row, far).word(" FROM ").word(target.table);
+            sql.word(" AS ").alias(row).word(" WHERE ").column(row, target.key.column).word(" = ");
+            sql.bind(key.clone()).word(" AND ");
+            self.may(sql, row, &target.readable);
+            sql.word(")");
+            return;
+        }
+        let link = matches!(relation.join, Join::Through(_)).then(|| sql.fresh());
+        let bound = Bound { relation, far: sql.fresh(), link };
+        let mut inner = bindings.clone();
+        inner.0.push((step.to_vec(), bound));
+        if nodes.iter().any(|node| requires(node, step)) {
+            sql.word("EXISTS (SELECT FROM ");
+            table(sql, bound);
+            sql.word(" WHERE ");
+            self.belongs(sql, near, bound);
+        } else {
+            // What the conditions say may hold without such a row as well.
+            let one = sql.fresh();
+            sql.word("EXISTS (SELECT FROM (SELECT) AS ").alias(one).word(" LEFT JOIN ");
+            table(sql, bound);
+            sql.word(" ON ");
+            self.belongs(sql, near, bound);
+            sql.word(" WHERE TRUE");
+        }
+        sql.word(" AND ");
+        self.all(sql, &inner, nodes);
+        sql.word(")");
+    }
+
+    /// The row that a relation to one leads to, by this name: its table, then what must be so of it.
+    pub fn one(
+        &self,
+        sql: &mut Fragment,
+        near: Alias,
+        relation: &'static Relation,
+        far: Alias,
+        between: &'static str,
+    ) {
+        let bound = Bound { relation, far, link: None };
+        table(sql, bound);
+        sql.word(between);
+        self.belongs(sql, near, bound);
+    }
+
+    /// That it is a row of this near one, and one that may be read.
+    fn belongs(&self, sql: &mut Fragment, near: Alias, bound: Bound) {
+        match (&bound.relation.join, bound.link) {
+            (Join::Through(through), Some(link)) => {
+                sql.column(link, through.near).word(" = ").column(near, "id")
+            }
+            (Join::One { near: own, far, .. } | Join::Many { near: own, far }, _) => {
+                sql.column(bound.far, far).word(" = ").column(near, own)
+            }
+            (Join::Through(_), None) => sql.word("FALSE"),
+        };
+        sql.word(" AND ");
+        self.may(sql, bound.far, &bound.relation.target.readable);
+    }
+
+    /// That the reader has a right to a row.
+    pub fn may(&self, sql: &mut Fragment, row: Alias, rights: &Rights) {
+        let user = self.reader.user.as_ref().map(|(id, _)| *id);
+        let grants = match rights {
+            Rights::Everyone => {
+                sql.word("TRUE");
+                return;
+            }
+            Rights::Where(_) if self.reader.is_staff => {
+                sql.word("TRUE");
+                return;
+            }
+            Rights::Where(grants) => grants,
+            Rights::Own { user: column, until } => {
+                sql.column(row, column).word(" = ").bind(Bind::Integer(user.unwrap_or_default()));
+                sql.word(" AND ").column(row, until).word(" > now()");
+                return;
+            }
+        };
+        let grants = grants.iter().filter(|grant| user.is_some() || !matches!(grant, Grant::Named(_)));
+        sql.word("(");
+        let mut grants = grants.peekable();
+        if grants.peek().is_none() {
+            sql.word("FALSE");
+        }
+        sql.join(" OR ", grants, |sql, grant| match grant {
+            Grant::Flag(column) => {
+                sql.column(row, column);
+            }
+            Grant::Named(column) => {
+                sql.column(row, column).word(" = ").bind(Bind::Integer(user.unwrap_or_default()));
+            }
+            Grant::With(relation) => {
+                let bound = Bound { relation, far: sql.fresh(), link: None };
+                sql.word("EXISTS (SELECT FROM ");
+                table(sql, bound);
+                sql.word(" WHERE ");
+                self.belongs(sql, row, bound);
+                sql.word(")");
+            }
+        });
+        sql.word(")");
+    }
+
+    /// A comparison of a row that is bound.
+    fn test(&self, sql: &mut Fragment, bindings: &Bindings, test: &Test) {
+        let (column, comparison) = match &test.claim {
+            Claim::Field(column, comparison) => (column, comparison),
+            Claim::Exists => {
+                // In an outer join it may be a row of nothing.
+                let there = bindings.bound(&test.path);
+                match there {
+                    Some(bound) => sql.column(bound.far, bound.relation.target.id).word(" IS NOT NULL"),
+                    None => sql.word("TRUE"),
+                };
+                return;
+            }
+        };
+        let row = match bindings.bound(&test.path) {
+            Some(bound) if column.is_of_link => bound.link.unwrap_or(bound.far),
+            Some(bound) => bound.far,
+            None => self.root(),
+        };
+        if let (true, Comparison::Like(pattern)) = (column.field.has_trigrams, comparison) {
+            // Implied, and what the index of trigrams is of.
+            let upper = Comparison::UpperLike(pattern.clone());
+            compare(sql, column.field.kind, &upper, |sql| {
+                sql.column(row, column.field.column);
+            });
+            sql.word(" AND ");
+        }
+        match (column.part, comparison) {
+            (Some(part), comparison) => self.part(sql, row, *column, part, comparison),
+            (None, comparison) => compare(sql, column.field.kind, comparison, |sql| {
+                sql.column(row, column.field.column);
+            }),
+        }
+    }
+
+    /// A comparison of a part of a time. A year or a day is a span of time, which an index of the column finds.
+    fn part(&self, sql: &mut Fragment, row: Alias, column: Column, part: Part, comparison: &Comparison) {
+        if let Some(spans) = spans(part, comparison) {
+            sql.word("(").join(" AND ", spans, |sql, (operator, day)| {
+                sql.column(row, column.field.column).word(operator).word("CAST(").bind(Bind::Date(day));
+                sql.word(" AS timestamp) AT TIME ZONE ").bind(Bind::Text(self.zone.name().into()));
+            });
+            sql.word(")");
+            return;
+        }
+        let local = |sql: &mut Fragment| {
+            sql.word("(").column(row, column.field.column).word(" AT TIME ZONE ");
+            sql.bind(Bind::Text(self.zone.name().into())).word(")");
+        };
+        compare(sql, Kind::Integer, comparison, |sql| {
+            let (before, after) = match part {
+                Part::Date => ("CAST(", " AS date)"),
+                Part::Time => ("CAST(", " AS time)"),
+                Part::Year => ("EXTRACT(YEAR FROM ", ")"),
+                Part::IsoYear => ("EXTRACT(ISOYEAR FROM ", ")"),
+                Part::Month => ("EXTRACT(MONTH FROM ", ")"),
+                Part::Day => ("EXTRACT(DAY FROM ", ")"),
+                Part::Week => ("EXTRACT(WEEK FROM ", ")"),
+                Part::WeekDay => ("(EXTRACT(DOW FROM ", ") + 1)"),
+                Part::IsoWeekDay => ("EXTRACT(ISODOW FROM ", ")"),
+                Part::Quarter => ("EXTRACT(QUARTER FROM ", ")"),
+                Part::Hour => ("EXTRACT(HOUR FROM ", ")"),
+                Part::Minute => ("EXTRACT(MINUTE FROM ", ")"),
+                Part::Second => ("FLOOR(EXTRACT(SECOND FROM ", "))"),
+            };
+            sql.word(before);
+            local(sql);
+            sql.word(after);
+        });
+    }
+}
+
+/// The key that a condition asks for at the end of a path, where it asks for nothing else.
+fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
+    let Node::Test(Test { path: own, claim: Claim::Field(column, Comparison::Compare(" = ", key)) }) = node
+    else {
+        return None;
+    };
+    let target = path.last()?.target;
+    let is_key =
+        is_same(own, path) && std::ptr::eq(column.field, &raw const target.key) && target.key.via.is_none();
+    is_key.then_some(key)
+}
+
+/// The rows that a relation leads to, with the pairs that lead to them.
+fn table(sql: &mut Fragment, bound: Bound) {
+    let far = bound.relation.target;
+    if let (Join::Through(through), Some(link)) = (&bound.relation.join, bound.link) {
+        sql.word("(").word(through.table).word(" AS ").alias(link).word(" INNER JOIN ");
+        sql.word(far.table).word(" AS ").alias(bound.far).word(" ON ");
+        sql.column(bound.far, far.id).word(" = ").column(link, through.far).word(")");
+    } else {
+        sql.word(far.table).word(" AS ").alias(bound.far);
+    }
+}
+
+/// Conditions with their places, and the steps that they go.
+type Group<'n> = (Vec<Path<'n>>, Vec<(usize, &'n Node)>);
+
+/// Conditions in groups of those that share steps, directly or by way of others.
+fn groups<'n>(bindings: &Bindings, nodes: &[&'n Node]) -> Vec<Vec<&'n Node>> {
+    let mut groups: Vec<Group<'n>> = Vec::new();
+    for (place, node) in nodes.iter().enumerate() {
+        let mut own = Vec::new();
+        steps(node, bindings, &mut own);
+        let mut members = vec![(place, *node)];
+        groups.retain_mut(|(theirs, nodes)| {
+            let is_shared = theirs.iter().any(|step| own.iter().any(|known| is_same(known, step)));
+            if is_shared {
+                own.append(theirs);
+                members.append(nodes);
+            }
+            !is_shared
+        });
+        members.sort_by_key(|(place, _)| *place);
+        groups.push((own, members));
+    }
+    groups.into_iter().map(|(_, nodes)| nodes.into_iter().map(|(_, node)| node).collect()).collect()
+}
+
+/// A comparison of something with a value.
+fn compare(sql: &mut Fragment, kind: Kind, comparison: &Comparison, left: impl Fn(&mut Fragment)) {
+    // Equality is the same under every collation that Plaza's columns have; an order is not.
+    let ordered = |sql: &mut Fragment| {
+        left(sql);
+        if kind == Kind::Ascii {
+            sql.word(ROOT);
+        }
+    };
+    let upper = |sql: &mut Fragment, right: &str, operator| {
+        sql.word("UPPER(");
+        ordered(sql);
+        sql.word(")").word(operator).word("UPPER(").bind(Bind::Text(right.to_owned())).word(ROOT).word(")");
+    };
+    match comparison {
+        Comparison::Compare(" = ", value) => {
+            left(sql);
+            sql.word(" = ").bind(value.clone());
+        }
+        Comparison::Compare(operator, value) => {
+            ordered(sql);
+            sql.word(operator).bind(value.clone());
+        }
+        Comparison::Between(low, high) => {
+            ordered(sql);
+            sql.word(" BETWEEN ").bind(low.clone()).word(" AND ").bind(high.clone());
+        }
+        Comparison::Among(list) => {
+            left(sql);
+            sql.word(" = ANY (").bind(list.clone()).word(")");
+        }
+        Comparison::Nothing => {
+            sql.word("FALSE");
+        }
+        Comparison::Null(is_null) => {
+            left(sql);
+            sql.word(if *is_null { " IS NULL" } else { " IS NOT NULL" });
+        }
+        Comparison::Like(pattern) => {
+            left(sql);
+            sql.word(" LIKE ").bind(Bind::Text(pattern.clone()));
+        }
+        Comparison::UpperLike(pattern) => upper(sql, pattern, " LIKE "),
+        Comparison::UpperEqual(text) => upper(sql, text, " = "),
+        Comparison::Regex(pattern) => {
+            ordered(sql);
+            sql.word(" ~ ").bind(Bind::Text(pattern.clone()));
+        }
+        Comparison::CaselessRegex(pattern) => {
+            ordered(sql);
+            sql.word(" ~* ").bind(Bind::Text(pattern.clone()));
+        }
+    }
+}
+
+/// A comparison of a year or a date as one or two of the time itself, where it is one.
+fn spans(part: Part, comparison: &Comparison) -> Option<Vec<(&'static str, NaiveDate)>> {
+    // The first day of what is compared with, and the first after it.
+    let days = |value: &Bind| match (part, value) {
+        (Part::Date, Bind::Date(day)) => Some((*day, day.succ_opt()?)),
+        (Part::Year, Bind::Integer(year)) => {
+            let year = i32::try_from(*year).ok().filter(|year| (1..=9998).contains(year))?;
+            Some((NaiveDate::from_yo_opt(year, 1)?, NaiveDate::from_yo_opt(year + 1, 1)?))
+        }
+        _ => None,
+    };
+    let is_kept = |day: &NaiveDate| (1..=9999).contains(&day.year());
+    let spans = match comparison {
+        Comparison::Compare(operator, value) => {
+            let (first, next) = days(value)?;
+            match *operator {
+                " > " => vec![(" >= ", next)],
+                " >= " => vec![(" >= ", first)],
+                " < " => vec![(" < ", first)],
+                " <= " => vec![(" < ", next)],
+                _ => vec![(" >= ", first), (" < ", next)],
+            }
+        }
+        Comparison::Between(low, high) => vec![(" >= ", days(low)?.0), (" < ", days(high)?.1)],
+        _ => return None,
+    };
+    spans.iter().all(|(_, day)| is_kept(day)).then_some(spans)
+}

@@ -1,0 +1,432 @@
+//! A query string as a selection of rows, or everything that is wrong with it.
+
+use chrono_tz::Tz;
+use serde_json::{Value, json};
+
+use super::condition::{self, Faulty, Node, Raw};
+use super::filter::{Condition, Expression};
+use super::name::{SEPARATOR, Unknown, nearest};
+use super::order::{self, Ordering, TERMS_MAX};
+use super::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
+use super::table::{Reader, Resource};
+use super::value::{self, Refused, Values};
+
+/// Most conditions of a request.
+pub const CONDITIONS_MAX: usize = 32;
+/// What the name of a condition that is not to be true begins with.
+pub const EXCLUDE: &str = "exclude__";
+/// Most characters of what is searched for.
+pub const SEARCH_MAX: usize = 256;
+
+/// What is asked for, beside conditions.
+const OF_LISTS: &[&str] = &["limit", "cursor", "offset", "count", "ordering", "filter", "tz"];
+/// The same of a change of many rows at once.
+const OF_BULK: &[&str] = &["all", "filter", "tz"];
+const SEARCH: &str = "search";
+
+/// What a query string is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A page of a list.
+    List,
+    /// A change of all that it selects.
+    Bulk,
+}
+
+/// How many there are in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// To the row.
+    Exact,
+    /// As the planner expects, in a time that does not depend on how many there are.
+    Estimated,
+}
+
+/// What a query string asks for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// What must be so.
+    pub node: Node,
+    /// The words that are searched for.
+    pub search: Option<String>,
+    /// In which order.
+    pub ordering: Ordering,
+    /// Where the parts of times are looked at.
+    pub zone: Tz,
+    /// Most rows.
+    pub limit: i64,
+    /// Rows to leave out.
+    pub offset: i64,
+    /// Whether to count.
+    pub count: Option<Count>,
+    /// Where the page begins.
+    pub cursor: Option<String>,
+    /// Regular expressions that the database has to agree to, each with the parameter that it came in.
+    pub patterns: Vec<(String, String)>,
+    /// Whether every row is meant, where nothing is said of them.
+    pub means_all: bool,
+    /// Whether anything is said of the rows.
+    pub has_conditions: bool,
+    /// Whether nothing is said but the place of a page.
+    pub is_plain: bool,
+    /// Everything that a cursor depends on, the same whatever the order of the parameters.
+    pub identity: String,
+}
+
+/// One thing that is wrong with a query string.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// Which parameter.
+    pub parameter: String,
+    /// Which rule.
+    pub code: &'static str,
+    /// The same for people.
+    pub detail: String,
+    /// The rule's numbers.
+    pub params: Value,
+}
+
+/// Why a query string is not answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// It asks what only those may who are known.
+    Anonymous,
+    /// It cannot be read.
+    Faults(Vec<Fault>),
+    /// It asks what only staff may.
+    Forbidden,
+}
+
+impl Fault {
+    fn new(parameter: &str, code: &'static str, detail: impl Into<String>, params: Value) -> Self {
+        Self { parameter: parameter.to_owned(), code, detail: detail.into(), params }
+    }
+
+    fn refused(parameter: &str, refused: Refused) -> Self {
+        let params = refused.max.map_or_else(|| json!({}), |max| json!({ "max": max }));
+        Self::new(parameter, refused.code, format!("`{parameter}`: {}", refused.detail), params)
+    }
+}
+
+/// Reads a query string parameter by parameter, and remembers what is wrong.
+struct Parser<'a> {
+    resource: &'static Resource,
+    reader: &'a Reader,
+    purpose: Purpose,
+    zone: Tz,
+    request: Request,
+    conditions: Vec<Node>,
+    number: usize,
+    seen: Vec<&'a str>,
+    is_private: bool,
+    faults: Vec<Fault>,
+}
+
+impl Request {
+    /// All of a list.
+    pub fn whole(resource: &'static Resource) -> Self {
+        Self {
+            node: Node::All(Vec::new()),
+            search: None,
+            ordering: Ordering::usual(resource),
+            zone: Tz::UTC,
+            limit: DEFAULT_LIMIT,
+            offset: 0,
+            count: None,
+            cursor: None,
+            patterns: Vec::new(),
+            means_all: false,
+            has_conditions: false,
+            is_plain: true,
+            identity: String::new(),
+        }
+    }
+
+    /// Read the parameters of a query string.
+    pub fn parse(
+        resource: &'static Resource,
+        parameters: &[(String, String)],
+        reader: &Reader,
+        purpose: Purpose,
+    ) -> Result<Self, Refusal> {
+        let mut parser = Parser {
+            resource,
+            reader,
+            purpose,
+            zone: Tz::UTC,
+            request: Self { is_plain: false, identity: identity(parameters), ..Self::whole(resource) },
+            conditions: Vec::new(),
+            number: 0,
+            seen: Vec::new(),
+            is_private: false,
+            faults: Vec::new(),
+        };
+        // Times are read in the time zone, so that comes first.
+        let (zones, others): (Vec<_>, Vec<_>) = parameters.iter().partition(|(name, _)| name == "tz");
+        for (name, value) in zones.into_iter().chain(others) {
+            parser.parameter(name, value);
+        }
+        parser.finish()
+    }
+}
+
+/// The parameters that decide which rows there are, and in which order.
+fn identity(parameters: &[(String, String)]) -> String {
+    let mut parameters: Vec<_> = parameters
+        .iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "limit" | "cursor" | "offset" | "count"))
+        .collect();
+    parameters.sort();
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
+}
+
+impl<'a> Parser<'a> {
+    fn controls(&self) -> impl Iterator<Item = &'static str> {
+        let own = match self.purpose {
+            Purpose::List => OF_LISTS,
+            Purpose::Bulk => OF_BULK,
+        };
+        own.iter().copied().chain(self.resource.document.map(|_| SEARCH))
+    }
+
+    fn values(&self) -> Values<'a> {
+        Values { zone: self.zone, caller: self.reader.user.as_ref().map(|(_, name)| name.as_str()) }
+    }
+
+    fn parameter(&mut self, name: &'a str, value: &str) {
+        if !self.controls().any(|control| control == name) {
+            return self.condition(name, value);
+        }
+        if self.seen.contains(&name) {
+            let fault =
+                Fault::new(name, "duplicate_parameter", format!("`{name}` is given twice."), json!({}));
+            return self.faults.push(fault);
+        }
+        self.seen.push(name);
+        if let Err(refused) = self.control(name, value) {
+            self.faults.push(Fault::refused(name, refused));
+        }
+    }
+
+    fn control(&mut self, name: &str, text: &str) -> Result<(), Refused> {
+        match name {
+            "limit" => self.request.limit = number(text, MAX_LIMIT)?,
+            "offset" => self.request.offset = number(text, MAX_OFFSET)?,
+            "cursor" => self.request.cursor = Some(text.to_owned()),
+            "count" => {
+                self.request.count = Some(match text {
+                    "exact" => Count::Exact,
+                    "estimated" => Count::Estimated,
+                    _ => return Err(refused("not_a_choice", "`exact` or `estimated`.")),
+                });
+            }
+            "tz" => self.zone = value::zone(text)?,
+            "all" => self.request.means_all = value::boolean(text)?,
+            SEARCH => {
+                value::checked(text, SEARCH_MAX)?;
+                if text.trim().is_empty() {
+                    return Err(refused("invalid_parameter", "One word at least."));
+                }
+                self.request.search = Some(text.to_owned());
+            }
+            "ordering" => self.ordering(text),
+            _ => self.filter(text),
+        }
+        Ok(())
+    }
+
+    fn ordering(&mut self, text: &str) {
+        let fault = match Ordering::parse(self.resource, text) {
+            Ok(ordering) => {
+                self.is_private |= ordering.is_private;
+                self.request.ordering = ordering;
+                return;
+            }
+            Err(order::Faulty::Name(name, unknown)) => {
+                let hint = hint(&unknown);
+                let detail = format!("`ordering`: there is no field `{name}` here.{hint}");
+                Fault::new("ordering", "unknown_field", detail, json!({ "nearest": unknown.nearest }))
+            }
+            Err(order::Faulty::NotSortable(name)) => {
+                let detail = format!(
+                    "`ordering`: `{name}` is no column of these rows or of one that belongs to each."
+                );
+                Fault::new("ordering", "not_sortable", detail, json!({}))
+            }
+            Err(order::Faulty::TooMany) => {
+                let detail = format!("`ordering`: at most {TERMS_MAX} terms.");
+                Fault::new("ordering", "too_many", detail, json!({ "max": TERMS_MAX }))
+            }
+        };
+        self.faults.push(fault);
+    }
+
+    fn condition(&mut self, name: &str, value: &str) {
+        let (is_excluded, field) = name.strip_prefix(EXCLUDE).map_or((false, name), |field| (true, field));
+        let raw = Raw::One(value.to_owned());
+        match condition::read(self.resource, field, &raw, self.values(), false) {
+            Ok(read) => {
+                let node = self.take(name, read);
+                self.conditions.push(if is_excluded { Node::Not(Box::new(node)) } else { node });
+            }
+            Err(faulty) => {
+                let fault = self.fault(name, field, faulty);
+                self.faults.push(fault);
+            }
+        }
+    }
+
+    /// Count a condition, and remember what it asks of the reader and of the database.
+    fn take(&mut self, parameter: &str, read: condition::Read) -> Node {
+        self.number += 1;
+        if self.number == CONDITIONS_MAX + 1 {
+            let detail = format!("At most {CONDITIONS_MAX} conditions at once.");
+            self.faults.push(Fault::new(parameter, "too_many", detail, json!({ "max": CONDITIONS_MAX })));
+        }
+        self.is_private |= read.is_private;
+        self.request.patterns.extend(read.pattern.map(|pattern| (parameter.to_owned(), pattern)));
+        read.node
+    }
+
+    fn fault(&self, parameter: &str, field: &str, faulty: Faulty) -> Fault {
+        match faulty {
+            Faulty::Name(unknown) => {
+                let unknown = self.or_control(field, unknown);
+                let prefix = parameter.strip_suffix(field).unwrap_or_default();
+                let nearest = unknown.nearest.as_ref().map(|nearest| format!("{prefix}{nearest}"));
+                let detail = match &nearest {
+                    Some(nearest) => {
+                        format!("There is no parameter `{parameter}` here. Did you mean `{nearest}`?")
+                    }
+                    None => format!("There is no parameter `{parameter}` here: {}.", unknown.detail),
+                };
+                Fault::new(parameter, "unknown_parameter", detail, json!({ "nearest": nearest }))
+            }
+            Faulty::Value(refused) => Fault::refused(parameter, refused),
+            Faulty::PartOverRelation => {
+                let detail = format!(
+                    "`{parameter}`: parts of a time are looked at over relations in `filter` only, as `{field}:…`."
+                );
+                Fault::new(parameter, "unknown_parameter", detail, json!({ "nearest": "filter" }))
+            }
+        }
+    }
+
+    /// A name that may have meant something else than a condition.
+    fn or_control(&self, name: &str, unknown: Unknown) -> Unknown {
+        if name.contains(SEPARATOR) {
+            return unknown;
+        }
+        let known = self.resource.fields.iter().map(|field| field.name);
+        let known = known.chain(self.resource.relations.iter().map(|relation| relation.name));
+        let nearest = nearest(name, known.chain(self.controls())).map(str::to_owned);
+        Unknown { nearest, ..unknown }
+    }
+
+    fn filter(&mut self, text: &str) {
+        match Expression::parse(text) {
+            Ok(expression) => {
+                let node = self.expression(&expression);
+                // A group of its own, as a second call of Django's `filter()` is.
+                self.conditions.push(Node::Anew(Box::new(node)));
+            }
+            Err(error) => {
+                let detail = format!("`filter`, character {}: {}", error.at + 1, error.detail);
+                self.faults.push(Fault::new(
+                    "filter",
+                    "invalid_filter",
+                    detail,
+                    json!({ "position": error.at }),
+                ));
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &Expression) -> Node {
+        match expression {
+            Expression::All(parts) => Node::All(parts.iter().map(|part| self.expression(part)).collect()),
+            Expression::Any(parts) => Node::Any(parts.iter().map(|part| self.expression(part)).collect()),
+            Expression::Not(inner) => Node::Not(Box::new(self.expression(inner))),
+            Expression::Condition(condition) => {
+                match condition::read(self.resource, &condition.name, &condition.value, self.values(), true) {
+                    Ok(read) => self.take("filter", read),
+                    Err(faulty) => {
+                        let fault = fault_in_filter(condition, faulty);
+                        self.faults.push(fault);
+                        Node::All(Vec::new())
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Request, Refusal> {
+        if self.request.cursor.is_some() && self.request.offset > 0 {
+            let detail = "A page begins at a `cursor` or after an `offset`, not both.";
+            self.faults.push(Fault::new("offset", "invalid_parameter", detail, json!({})));
+        }
+        let has_conditions = !self.conditions.is_empty() || self.request.search.is_some();
+        if self.purpose == Purpose::Bulk && !has_conditions && !self.request.means_all {
+            let detail = "Say which ones by at least one condition, or `all=true`.";
+            self.faults.push(Fault::new("all", "required", detail, json!({})));
+        }
+        match (self.is_private, &self.reader.user) {
+            (true, None) => return Err(Refusal::Anonymous),
+            _ if !self.faults.is_empty() => return Err(Refusal::Faults(self.faults)),
+            (true, Some(_)) if !self.reader.is_staff => return Err(Refusal::Forbidden),
+            _ => {}
+        }
+        let mut request = self.request;
+        if let (Some(search), Some(document), false) =
+            (&request.search, self.resource.document, self.seen.contains(&"ordering"))
+        {
+            request.ordering = Ordering::by_relevance(self.resource, document, search);
+        }
+        request.is_plain =
+            !has_conditions && !self.seen.contains(&"ordering") && request.limit == DEFAULT_LIMIT;
+        Ok(Request { node: Node::All(self.conditions), zone: self.zone, has_conditions, ..request })
+    }
+}
+
+fn fault_in_filter(condition: &Condition, faulty: Faulty) -> Fault {
+    let name = &condition.name;
+    let (at, code, detail, nearest, max) = match faulty {
+        Faulty::Name(unknown) => {
+            let hint = hint(&unknown);
+            let detail = format!("there is no condition `{name}`.{hint}");
+            (condition.name_at, "unknown_field", detail, unknown.nearest, None)
+        }
+        Faulty::Value(refused) => {
+            (condition.value_at, refused.code, format!("`{name}`: {}", refused.detail), None, refused.max)
+        }
+        Faulty::PartOverRelation => (condition.name_at, "unknown_field", String::new(), None, None),
+    };
+    let mut params = json!({ "position": at });
+    if let Some(nearest) = nearest {
+        params["nearest"] = nearest.into();
+    }
+    if let Some(max) = max {
+        params["max"] = max.into();
+    }
+    Fault::new("filter", code, format!("`filter`, character {}: {detail}", at + 1), params)
+}
+
+fn hint(unknown: &Unknown) -> String {
+    match &unknown.nearest {
+        Some(nearest) => format!(" Did you mean `{nearest}`?"),
+        None => format!(" In other words, {}.", unknown.detail),
+    }
+}
+
+fn number(text: &str, max: i64) -> Result<i64, Refused> {
+    let number: i64 = text.parse().map_err(|_| refused("invalid_parameter", "A whole number."))?;
+    if (0..=max).contains(&number) {
+        return Ok(number);
+    }
+    let max = usize::try_from(max).ok();
+    Err(Refused { code: "out_of_range", detail: format!("From 0 to {}.", max.unwrap_or_default()), max })
+}
+
+fn refused(code: &'static str, detail: &str) -> Refused {
+    Refused { code, detail: detail.to_owned(), max: None }
+}

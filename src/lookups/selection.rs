@@ -1,0 +1,272 @@
+//! Which rows of a list: the query for their ids, from which the rows themselves are joined.
+//!
+//! The ids come first, in a query over the resource's own table, so that the planner finds the page in an index, or sorts narrow
+//! rows; what a representation needs is then joined to those of the page alone. Both are one statement.
+
+use diesel::pg::PgConnection;
+use diesel::result::Error;
+use diesel::sql_types::{Array, BigInt, Bool, Json, Nullable, Text, Untyped};
+use diesel::{QueryResult, RunQueryDsl};
+use serde_json::Value;
+
+use super::condition::Node;
+use super::fragment::{Alias, Bind, Fragment, Sql};
+use super::order::Place;
+use super::page::Slice;
+use super::predicate::Writer;
+use super::request::{Count, Request};
+use super::table::{Join, Reader, Relation, Resource, Rights};
+
+/// What a count by estimate may cost, in the planner's units (about a page read each), for the rows to be counted after all.
+const CHEAP: f64 = 5_000.0;
+
+/// A list that is part of another resource, such as the comments on a post.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// From the rows of the list.
+    pub relation: &'static Relation,
+    /// The key of the row that they belong to.
+    pub key: String,
+}
+
+/// Which rows of a list somebody gets.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// Of what.
+    pub resource: &'static Resource,
+    /// For whom.
+    pub reader: Reader,
+    /// What is asked of them.
+    pub request: Request,
+    /// The whole list, or part of another resource's.
+    pub within: Option<Within>,
+    /// The place that the page begins at, and whether it lies before that.
+    pub from: Option<(Place, bool)>,
+}
+
+impl Selection {
+    /// Of the whole list, what a request asks for.
+    pub fn new(resource: &'static Resource, reader: Reader, request: Request) -> Self {
+        Self { resource, reader, request, within: None, from: None }
+    }
+
+    /// Only the rows that belong to the one with this key, by a relation of theirs.
+    #[must_use]
+    pub fn within(self, relation: &'static Relation, key: impl Into<String>) -> Self {
+        Self { within: Some(Within { relation, key: key.into() }), ..self }
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer { resource: self.resource, reader: &self.reader, zone: self.request.zone }
+    }
+
+    fn is_backward(&self) -> bool {
+        self.from.as_ref().is_some_and(|(_, is_backward)| *is_backward)
+    }
+
+    /// That a row is one of the page.
+    pub fn rows(&self) -> Sql<Bool> {
+        let (writer, mut sql) = (self.writer(), Fragment::default());
+        let (root, id) = (writer.root(), self.resource.id);
+        let pairs = self.within.as_ref().and_then(|within| match within.relation.join {
+            Join::Through(through) => Some((sql.fresh(), through)),
+            Join::One { .. } | Join::Many { .. } => None,
+        });
+        // The pairs repeat what orders the rows, in an index that begins with what they are pairs with.
+        let stands_for = |column: &'static str| {
+            let (pairs, through) = pairs?;
+            if column == id {
+                return Some((pairs, through.near));
+            }
+            let (_, own) = through.repeats.iter().find(|(far, _)| *far == column)?;
+            Some((pairs, *own))
+        };
+        sql.column(root, id).word(" IN (SELECT ").column(root, id).word(" FROM ").word(self.resource.table);
+        if let Some((pairs, through)) = pairs {
+            sql.word(" INNER JOIN ").word(through.table).word(" AS ").alias(pairs).word(" ON ");
+            sql.column(pairs, through.near).word(" = ").column(root, id);
+        }
+        let columns = writer.join_ordering(&mut sql, &self.request.ordering, stands_for);
+        sql.word(" WHERE ");
+        self.condition(&mut sql, &self.resource.readable, pairs.map(|(pairs, _)| pairs));
+        if let Some((place, is_backward)) = &self.from {
+            sql.word(" AND ");
+            columns.beyond(&mut sql, place, *is_backward);
+        }
+        sql.word(" ORDER BY ");
+        columns.list(&mut sql, self.is_backward());
+        sql.word(" LIMIT ").number(self.fetch());
+        if self.request.offset > 0 {
+            sql.word(" OFFSET ").bind(Bind::Integer(self.request.offset));
+        }
+        sql.word(")").judged(self.request.is_plain)
+    }
+
+    /// What must be so of a row to which somebody has these rights.
+    fn condition(&self, sql: &mut Fragment, rights: &Rights, pairs: Option<Alias>) {
+        let writer = self.writer();
+        writer.may(sql, writer.root(), rights);
+        if let Some(within) = &self.within {
+            sql.word(" AND ");
+            self.belongs(sql, within, pairs);
+        }
+        if let (Some(search), Some(document)) = (&self.request.search, self.resource.document) {
+            sql.word(" AND ").column(writer.root(), document).word(" @@ search_query(");
+            sql.bind(Bind::Text(search.clone())).word(")");
+        }
+        if !matches!(&self.request.node, Node::All(nodes) if nodes.is_empty()) {
+            sql.word(" AND ");
+            writer.condition(sql, &self.request.node);
+        }
+    }
+
+    /// That a row is one of those that another resource's row has, if that one may be read.
+    fn belongs(&self, sql: &mut Fragment, within: &Within, pairs: Option<Alias>) {
+        let (writer, target) = (self.writer(), within.relation.target);
+        let row = sql.fresh();
+        let parent = |sql: &mut Fragment, column| {
+            sql.word(" = (SELECT ")
+                .column(row, column)
+                .word(" FROM ")
+                .word(target.table)
+                .word(" AS ")
+                .alias(row);
+            sql.word(" WHERE ")
+                .column(row, target.key.column)
+                .word(" = ")
+                .bind(Bind::Text(within.key.clone()));
+            sql.word(" AND ");
+            writer.may(sql, row, &target.readable);
+            sql.word(")");
+        };
+        match (&within.relation.join, pairs) {
+            (Join::Through(through), Some(pairs)) => {
+                sql.column(pairs, through.far);
+                parent(sql, target.id);
+            }
+            (Join::One { near, far, .. } | Join::Many { near, far }, _) => {
+                sql.column(writer.root(), near);
+                parent(sql, far);
+            }
+            (Join::Through(through), None) => {
+                let link = sql.fresh();
+                sql.word("EXISTS (SELECT FROM ").word(through.table).word(" AS ").alias(link).word(" WHERE ");
+                sql.column(link, through.near).word(" = ").column(writer.root(), "id").word(" AND ");
+                sql.column(link, through.far);
+                parent(sql, target.id);
+                sql.word(")");
+            }
+        }
+    }
+
+    /// The list that `ORDER BY` takes, for the rows of the page in the direction of travel.
+    pub fn order(&self) -> Sql<Untyped> {
+        let mut sql = Fragment::default();
+        self.writer().ordering(&self.request.ordering).list(&mut sql, self.is_backward());
+        sql.typed()
+    }
+
+    /// A row's place.
+    pub fn place(&self) -> Sql<Array<Nullable<Text>>> {
+        let mut sql = Fragment::default();
+        self.writer().ordering(&self.request.ordering).place(&mut sql);
+        sql.typed()
+    }
+
+    /// That a row is one of all that are selected, and to which somebody has these rights: locked in one order, so that two
+    /// who change the same rows do not wait for each other in a circle.
+    pub fn locked(&self, rights: &Rights) -> Sql<Bool> {
+        let (writer, mut sql) = (self.writer(), Fragment::default());
+        let (root, id) = (writer.root(), self.resource.id);
+        sql.column(root, id).word(" IN (");
+        self.ids(&mut sql, rights);
+        sql.word(" ORDER BY ").column(root, id).word(" FOR UPDATE)").judged(false)
+    }
+
+    /// The ids of all that are selected and to which somebody has these rights.
+    pub fn ids(&self, sql: &mut Fragment, rights: &Rights) {
+        let root = self.writer().root();
+        sql.word("SELECT ").column(root, self.resource.id).word(" FROM ").word(self.resource.table);
+        sql.word(" WHERE ");
+        self.condition(sql, rights, None);
+    }
+
+    /// One more than asked for, which tells whether there are more.
+    fn fetch(&self) -> i64 {
+        if self.request.limit == 0 { 0 } else { self.request.limit + 1 }
+    }
+
+    /// What the database has against a regular expression, if it has.
+    pub fn complaint(&self, conn: &mut PgConnection, pattern: &str) -> QueryResult<Option<String>> {
+        let mut sql = Fragment::default();
+        sql.word("SELECT '' ~ ").bind(Bind::Text(pattern.to_owned()));
+        match sql.typed::<Bool>().get_result::<bool>(conn) {
+            Ok(_) => Ok(None),
+            Err(Error::DatabaseError(_, info))
+                if info.message().starts_with("invalid regular expression") =>
+            {
+                Ok(Some(info.message().to_owned()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The page: `load` gives the rows that [`Selection::rows`] names, in the order of [`Selection::order`], each with its place.
+    pub fn slice<R, T: From<R>>(
+        &self,
+        conn: &mut PgConnection,
+        load: impl FnOnce(&mut PgConnection) -> QueryResult<Vec<(R, Place)>>,
+    ) -> QueryResult<Slice<T>> {
+        let count = self.count(conn)?;
+        let rows = if self.request.limit == 0 { Vec::new() } else { load(conn)? };
+        Ok(self.cut(rows, count))
+    }
+
+    /// Make a page of what was fetched in the order of travel.
+    fn cut<R, T: From<R>>(&self, mut rows: Vec<(R, Place)>, count: Option<i64>) -> Slice<T> {
+        let limit = usize::try_from(self.request.limit).unwrap_or(0);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let (has_next, has_previous) = if self.is_backward() {
+            rows.reverse();
+            // The page that one came back from lies ahead.
+            (true, more)
+        } else {
+            (more, self.from.is_some() || self.request.offset > 0)
+        };
+        let place = |row: Option<&(R, Place)>, is_there: bool| {
+            row.filter(|_| is_there).map(|(_, place)| place.clone())
+        };
+        Slice {
+            next: place(rows.last(), has_next),
+            previous: place(rows.first(), has_previous),
+            rows: rows.into_iter().map(|(row, _)| T::from(row)).collect(),
+            count,
+        }
+    }
+
+    fn count(&self, conn: &mut PgConnection) -> QueryResult<Option<i64>> {
+        match self.request.count {
+            None => Ok(None),
+            Some(Count::Exact) => self.count_exactly(conn).map(Some),
+            Some(Count::Estimated) => {
+                let mut sql = Fragment::default();
+                sql.word("EXPLAIN (FORMAT JSON) ");
+                self.ids(&mut sql, &self.resource.readable);
+                let plan: Value = sql.judged::<Json>(self.request.is_plain).get_result(conn)?;
+                let plan = &plan[0]["Plan"];
+                if plan["Total Cost"].as_f64().is_none_or(|cost| cost < CHEAP) {
+                    return self.count_exactly(conn).map(Some);
+                }
+                Ok(plan["Plan Rows"].as_i64())
+            }
+        }
+    }
+
+    fn count_exactly(&self, conn: &mut PgConnection) -> QueryResult<i64> {
+        let mut sql = Fragment::default();
+        sql.word("SELECT count(*) FROM (");
+        self.ids(&mut sql, &self.resource.readable);
+        sql.word(") AS selected").judged::<BigInt>(self.request.is_plain).get_result(conn)
+    }
+}

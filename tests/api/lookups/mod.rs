@@ -1,0 +1,3 @@
+//! The lookup language: what Django's ORM answers, from any HTTP client.
+
+mod django;
