@@ -76,7 +76,7 @@ check-openapi:
 	@scripts/linter spectral lint --fail-severity warn openapi/openapi.json openapi/openapi-3.0.json
 
 .PHONY: generate
-generate: ## Write openapi/, docs/errors.md, docs/settings.md and src/schema.rs anew
+generate: ## Write openapi/, docs/{errors,fields,settings}.md and src/schema.rs anew
 	@scripts/need build postgres
 	cargo build --locked
 	$(DEBUG_PLAZA) openapi --write openapi

@@ -13,6 +13,8 @@ use super::conditional::Listed;
 use super::document;
 use crate::config::Config;
 use crate::error::{Entry, REGISTRY, RULES};
+use crate::lookups::describe;
+use crate::models::resources::RESOURCES;
 
 /// The document as it is served, made once.
 pub struct Documents {
@@ -110,6 +112,22 @@ pub fn errors_markdown() -> String {
     for (name, meaning) in RULES {
         let _ = writeln!(text, "| `{name}` | {meaning} |");
     }
+    text
+}
+
+/// `docs/fields.md`.
+pub fn fields_markdown() -> String {
+    let mut text = format!(
+        "# Fields of every list\n\n<!-- Written by `make generate` from src/models/resources.rs. -->\n\n\
+         What can be compared and sorted by, and what can be gone to from there; [lookups](lookups.md) says what each of them \
+         means.\n\n{}\n",
+        describe::lookups()
+    );
+    for resource in RESOURCES {
+        text.push_str(&describe::describe(resource));
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
     text
 }
 

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Result;
-use crate::api::reference::{errors_markdown, settings_markdown};
+use crate::api::reference::{errors_markdown, fields_markdown, settings_markdown};
 
-/// Write errors.md and settings.md, or compare them with what is committed.
+/// Write errors.md, fields.md and settings.md, or compare them with what is committed.
 #[derive(Args)]
 pub struct Reference {
     /// Write the pages into this folder
@@ -22,7 +22,11 @@ pub struct Reference {
 impl Reference {
     /// Ends with 1 where `--check` finds a difference.
     pub fn run(&self) -> Result<ExitCode> {
-        let files = [("errors.md", errors_markdown()), ("settings.md", settings_markdown())];
+        let files = [
+            ("errors.md", errors_markdown()),
+            ("fields.md", fields_markdown()),
+            ("settings.md", settings_markdown()),
+        ];
         match (&self.write, &self.check) {
             (Some(folder), _) => write(folder, &files),
             (None, Some(folder)) => Ok(check(folder, &files, "plaza reference --write")),

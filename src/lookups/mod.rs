@@ -7,9 +7,12 @@
 //!    `filter` read its parts.
 //! 3. `predicate` and `order`: those as SQL, in `fragment`s of the program's own words and bound values.
 //! 4. `selection`: the statement, with `page` and `cursor` for what lies next to it.
+//!
+//! `describe` tells people of the tables.
 
 pub mod condition;
 pub mod cursor;
+pub mod describe;
 pub mod filter;
 pub mod fragment;
 pub mod lookup;

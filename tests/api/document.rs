@@ -60,6 +60,7 @@ fn the_committed_documents_are_what_the_program_says() {
     assert!(read("openapi/openapi.json") == document::json_3_1(), "run `make generate`");
     assert!(read("openapi/openapi-3.0.json") == document::json_3_0(), "run `make generate`");
     assert!(read("docs/errors.md") == reference::errors_markdown(), "run `make generate`");
+    assert!(read("docs/fields.md") == reference::fields_markdown(), "run `make generate`");
     assert!(read("docs/settings.md") == reference::settings_markdown(), "run `make generate`");
 }
 
