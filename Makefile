@@ -96,6 +96,12 @@ bench: ## Measure against pgbench, Pillow, easy-thumbnails and vipsthumbnail; wr
 	$(BUILD) --example pictures
 	@scripts/python bench python bench/run $(PLAZA)
 
+.PHONY: bench-deep
+bench-deep: ## Measure lists at a million posts, which takes half an hour; writes bench/deep.md
+	@scripts/need build postgres bench
+	$(BUILD)
+	@scripts/python bench python bench/deep $(PLAZA)
+
 .PHONY: fuzz
 fuzz: ## Throw schemathesis at every operation of a scratch server
 	@scripts/need build postgres scratch

@@ -24,3 +24,6 @@ pub mod request;
 pub mod selection;
 pub mod table;
 pub mod value;
+
+#[cfg(test)]
+mod tests;

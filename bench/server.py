@@ -1,0 +1,103 @@
+"""A server of the program, for whatever measures it."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def say(text):
+    print(text, flush=True)
+
+
+def run(*command, env=None):
+    done = subprocess.run([str(part) for part in command], env=env, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))} exited {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def free_port():
+    import socket
+
+    while True:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
+
+
+class Plaza:
+    """A server of the program, on a folder that other ones may share in turn."""
+
+    def __init__(self, program, folder, **settings):
+        self.program, self.folder = program, folder
+        self.listen, self.ops = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self.listen}"
+        kept = {k: v for k, v in os.environ.items() if not re.match(r"PLAZA_|AWS_|DATABASE_URL", k)}
+        self.env = kept | {
+            "PLAZA_LISTEN": self.listen, "PLAZA_OPS_LISTEN": self.ops, "PLAZA_PUBLIC_URL": self.url,
+            "PLAZA_DATA_DIR": str(folder / "data"), "PLAZA_STORE": f"file:{folder / 'media'}", "PLAZA_LOG": "warn",
+        } | settings  # fmt: skip
+        self.process = None
+
+    def start(self):
+        """Seconds from the start of the process to the first /readyz that says so."""
+        begun = time.monotonic()
+        with open(self.folder / "plaza.log", "ab") as log:
+            self.process = subprocess.Popen([self.program, "serve"], env=self.env, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://{self.ops}/readyz", timeout=5):
+                    return time.monotonic() - begun
+            except OSError:
+                pass
+            if self.process.poll() is not None or time.monotonic() - begun > 120:
+                log = (self.folder / "plaza.log").read_text(errors="replace")[-2000:]
+                self.kill()
+                sys.exit(f"plaza does not get ready; its log ends:\n{log}")
+            time.sleep(0.005)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        if status := self.process.wait(60):
+            sys.exit(f"plaza exited {status} after SIGTERM, not 0")
+        self.process = None
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+
+    def call(self, method, path, body=None, token=None):
+        request = urllib.request.Request(self.url + path, method=method, data=body and json.dumps(body).encode())
+        if body:
+            request.add_header("Content-Type", "application/json")
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            sys.exit(f"{method} {path} answered {error.code}: {error.read()[:500]!r}")
+
+    def resident(self):
+        """Resident MiB of the program alone; PostgreSQL's processes are others."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
+def database(plaza):
+    """How psql and pgbench reach the embedded database, its socket's folder and who one is there."""
+    url = run(plaza.program, "dbshell", "--print-url", env=plaza.env).strip()
+    host, port, user, name = run("psql", url, "-XqAt", "-c", r"\echo :HOST :PORT :USER :DBNAME").split()
+    return url, Path(host) / f".s.PGSQL.{port}", user, name
