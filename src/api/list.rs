@@ -82,7 +82,7 @@ impl<T: Paged> List<T> {
         page: impl Fn(&mut PgConnection, &Selection) -> Result<Slice<R>> + Send + 'static,
     ) -> Result<Slice<R>> {
         let selection = self.selection.clone();
-        db.run(move |conn| {
+        db.run_several(selection.statements(), move |conn| {
             judge(conn, &selection)?;
             page(conn, &selection).map_err(|error| in_words(error, &selection))
         })
@@ -144,14 +144,23 @@ impl<T: Paged> FromRequest for Chosen<T> {
 }
 
 impl<T> Chosen<T> {
-    /// Change them.
-    pub fn apply<R>(
-        &self,
-        conn: &mut PgConnection,
-        change: impl FnOnce(&mut PgConnection, &Selection) -> Result<R>,
-    ) -> Result<R> {
-        judge(conn, &self.selection)?;
-        change(conn, &self.selection).map_err(|error| in_words(error, &self.selection))
+    /// Change them, in a transaction that may take long, unless a regular expression is to be matched: that could be made to take
+    /// all of the time.
+    pub async fn apply<R: Send + 'static>(
+        self,
+        db: &Db,
+        change: impl FnOnce(&mut PgConnection, &Selection) -> Result<R> + Send + 'static,
+    ) -> Result<R>
+    where
+        T: 'static,
+    {
+        let selection = self.selection;
+        let is_bounded = selection.request.patterns.is_empty();
+        let work = move |conn: &mut PgConnection| {
+            judge(conn, &selection)?;
+            change(conn, &selection).map_err(|error| in_words(error, &selection))
+        };
+        if is_bounded { db.long_transaction(work).await } else { db.transaction(work).await }
     }
 }
 
@@ -188,14 +197,10 @@ fn refuse(refusal: Refusal) -> Error {
 /// 400 where the database does not take a regular expression. It is asked beforehand, so that the answer does not depend on the
 /// rows, and names the parameter.
 fn judge(conn: &mut PgConnection, selection: &Selection) -> Result<()> {
-    for (parameter, pattern) in &selection.request.patterns {
-        if let Some(complaint) = selection.complaint(conn, pattern)? {
-            let detail = format!("`{parameter}`: {complaint}.");
-            let violation = Violation::parameter(parameter.clone(), "invalid_pattern", detail);
-            return Err(Error::violation(Code::InvalidQuery, violation));
-        }
-    }
-    Ok(())
+    let Some((parameter, complaint)) = selection.complaint(conn)? else { return Ok(()) };
+    let detail = format!("`{parameter}`: {complaint}.");
+    let violation = Violation::parameter(parameter.to_owned(), "invalid_pattern", detail);
+    Err(Error::violation(Code::InvalidQuery, violation))
 }
 
 /// 400 for a time zone that is known to the program and not to the database's server.

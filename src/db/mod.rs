@@ -68,6 +68,15 @@ impl Db {
         self.run_within(self.patience, read).await
     }
 
+    /// The same for up to so many statements, each of which may take its time.
+    pub async fn run_several<T, F>(&self, statements: u32, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&mut PgConnection) -> Result<T> + Send + 'static,
+    {
+        self.run_within(self.patience * statements, read).await
+    }
+
     /// The same for what takes no time where the database answers at all: 503 `database_unavailable` after `patience`.
     pub async fn run_within<T, F>(&self, patience: Duration, read: F) -> Result<T>
     where

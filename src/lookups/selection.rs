@@ -64,6 +64,11 @@ impl Selection {
         self.from.as_ref().is_some_and(|(_, is_backward)| *is_backward)
     }
 
+    /// How many statements it takes at most to read the page.
+    pub fn statements(&self) -> u32 {
+        1 + u32::from(self.request.count.is_some()) + u32::from(!self.request.patterns.is_empty())
+    }
+
     /// That a row is one of the page.
     pub fn rows(&self) -> Sql<Bool> {
         let (writer, mut sql) = (self.writer(), Fragment::default());
@@ -196,19 +201,18 @@ impl Selection {
         if self.request.limit == 0 { 0 } else { self.request.limit + 1 }
     }
 
-    /// What the database has against a regular expression, if it has.
-    pub fn complaint(&self, conn: &mut PgConnection, pattern: &str) -> QueryResult<Option<String>> {
-        let mut sql = Fragment::default();
-        sql.word("SELECT '' ~ ").bind(Bind::Text(pattern.to_owned()));
-        match sql.typed::<Bool>().get_result::<bool>(conn) {
-            Ok(_) => Ok(None),
-            Err(Error::DatabaseError(_, info))
-                if info.message().starts_with("invalid regular expression") =>
-            {
-                Ok(Some(info.message().to_owned()))
-            }
-            Err(error) => Err(error),
+    /// The first regular expression that the database does not take, by its parameter, and what it has against that.
+    pub fn complaint(&self, conn: &mut PgConnection) -> QueryResult<Option<(&str, String)>> {
+        let patterns = &self.request.patterns;
+        if patterns.is_empty() || complaint(conn, patterns.iter().map(|(_, pattern)| pattern))?.is_none() {
+            return Ok(None);
         }
+        for (parameter, pattern) in patterns {
+            if let Some(complaint) = complaint(conn, [pattern])? {
+                return Ok(Some((parameter, complaint)));
+            }
+        }
+        Ok(None)
     }
 
     /// The page: `load` gives the rows that [`Selection::rows`] names, in the order of [`Selection::order`], each with its place.
@@ -268,5 +272,24 @@ impl Selection {
         sql.word("SELECT count(*) FROM (");
         self.ids(&mut sql, &self.resource.readable);
         sql.word(") AS selected").judged::<BigInt>(self.request.is_plain).get_result(conn)
+    }
+}
+
+/// What the database has against one of these regular expressions. All in one statement, so that together they take no longer than one
+/// may.
+fn complaint<'p>(
+    conn: &mut PgConnection,
+    patterns: impl IntoIterator<Item = &'p String>,
+) -> QueryResult<Option<String>> {
+    let patterns = patterns.into_iter().cloned().collect();
+    let mut sql = Fragment::default();
+    sql.word("SELECT count(*) FILTER (WHERE '' ~ pattern) FROM unnest(").bind(Bind::Texts(patterns));
+    sql.word(") AS pattern");
+    match sql.typed::<BigInt>().get_result::<i64>(conn) {
+        Ok(_) => Ok(None),
+        Err(Error::DatabaseError(_, info)) if info.message().starts_with("invalid regular expression") => {
+            Ok(Some(info.message().to_owned()))
+        }
+        Err(error) => Err(error),
     }
 }

@@ -43,16 +43,16 @@ pub async fn bulk_update_posts(
     rules: Data<Rules>,
     db: Data<Db>,
 ) -> Result<Json<Updated>> {
-    db.long_transaction(move |conn| {
-        let mut check = Check::default();
-        let (mut changes, editor) = body.get()?.validate(**rules, &mut check);
-        changes.editor_id = resolve_editor(conn, &mut check, editor, &user, None)?;
-        let changes = check.finish(|| Some(changes))?;
-        let updated = chosen
-            .apply(conn, |conn, selection| named_users_exist(Post::update_all(conn, selection, &changes)))?;
-        Ok(Json(Updated { updated: count(updated) }))
-    })
-    .await
+    let updated = chosen
+        .apply(&db, move |conn, selection| {
+            let mut check = Check::default();
+            let (mut changes, editor) = body.get()?.validate(**rules, &mut check);
+            changes.editor_id = resolve_editor(conn, &mut check, editor, &user, None)?;
+            let changes = check.finish(|| Some(changes))?;
+            named_users_exist(Post::update_all(conn, selection, &changes))
+        })
+        .await?;
+    Ok(Json(Updated { updated: count(updated) }))
 }
 
 /// Delete many posts.
@@ -69,9 +69,6 @@ pub async fn bulk_delete_posts(
     chosen: Chosen<PostSummary>,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    db.long_transaction(move |conn| {
-        let losses = chosen.apply(conn, |conn, selection| Ok(Post::delete_chosen(conn, selection)?))?;
-        Ok(Json(Deleted::of(losses)))
-    })
-    .await
+    let losses = chosen.apply(&db, |conn, selection| Ok(Post::delete_chosen(conn, selection)?)).await?;
+    Ok(Json(Deleted::of(losses)))
 }
