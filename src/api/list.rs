@@ -181,9 +181,10 @@ fn select(
 
 fn refuse(refusal: Refusal) -> Error {
     match refusal {
-        Refusal::Anonymous => {
-            Error::refused(Code::AuthenticationRequired, "The query asks for what only staff may.")
-        }
+        Refusal::Anonymous => Error::refused(
+            Code::AuthenticationRequired,
+            "The query asks for what only those may who are known.",
+        ),
         Refusal::Forbidden => Error::forbidden(),
         Refusal::Faults(faults) => {
             let violations = faults.into_iter().map(|fault| {

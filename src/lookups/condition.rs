@@ -209,7 +209,7 @@ fn compare(
         Lookup::Range => {
             let list = several(raw)?;
             let [low, high] = list.as_slice() else {
-                return Err(refused("Exactly two values with a comma between them."));
+                return Err(Refused::new("Exactly two values with a comma between them."));
             };
             Comparison::Between(values.one(field, part, low)?, values.one(field, part, high)?)
         }
@@ -226,14 +226,10 @@ fn compare(
     })
 }
 
-fn refused(detail: &str) -> Refused {
-    Refused { code: "invalid_parameter", detail: detail.to_owned(), max: None }
-}
-
 fn one(raw: &Raw) -> Result<String, Refused> {
     match raw {
         Raw::One(text) => Ok(text.clone()),
-        Raw::Many(_) => Err(refused("One value, not a list.")),
+        Raw::Many(_) => Err(Refused::new("One value, not a list.")),
     }
 }
 

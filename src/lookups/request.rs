@@ -9,7 +9,7 @@ use super::name::{SEPARATOR, Unknown, nearest};
 use super::order::{self, Ordering, TERMS_MAX};
 use super::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
 use super::table::{Reader, Resource};
-use super::value::{self, Refused, Values};
+use super::value::{self, NEEDS_USER, Refused, Values};
 
 /// Most conditions of a request.
 pub const CONDITIONS_MAX: usize = 32;
@@ -103,8 +103,8 @@ impl Fault {
     }
 
     fn refused(parameter: &str, refused: Refused) -> Self {
-        let params = refused.max.map_or_else(|| json!({}), |max| json!({ "max": max }));
-        Self::new(parameter, refused.code, format!("`{parameter}`: {}", refused.detail), params)
+        let Refused { code, detail, params } = refused;
+        Self::new(parameter, code, format!("`{parameter}`: {detail}"), params)
     }
 }
 
@@ -119,6 +119,7 @@ struct Parser<'a> {
     number: usize,
     seen: Vec<&'a str>,
     is_private: bool,
+    needs_user: bool,
     faults: Vec<Fault>,
 }
 
@@ -159,6 +160,7 @@ impl Request {
             number: 0,
             seen: Vec::new(),
             is_private: false,
+            needs_user: false,
             faults: Vec::new(),
         };
         // Times are read in the time zone, so that comes first.
@@ -214,18 +216,15 @@ impl<'a> Parser<'a> {
             "offset" => self.request.offset = number(text, MAX_OFFSET)?,
             "cursor" => self.request.cursor = Some(text.to_owned()),
             "count" => {
-                self.request.count = Some(match text {
-                    "exact" => Count::Exact,
-                    "estimated" => Count::Estimated,
-                    _ => return Err(refused("not_a_choice", "`exact` or `estimated`.")),
-                });
+                let count = value::choice(text, &["exact", "estimated"])?;
+                self.request.count = Some(if count == "exact" { Count::Exact } else { Count::Estimated });
             }
             "tz" => self.zone = value::zone(text)?,
             "all" => self.request.means_all = value::boolean(text)?,
             SEARCH => {
                 value::checked(text, SEARCH_MAX)?;
                 if text.trim().is_empty() {
-                    return Err(refused("invalid_parameter", "One word at least."));
+                    return Err(Refused::new("One word at least."));
                 }
                 self.request.search = Some(text.to_owned());
             }
@@ -269,6 +268,7 @@ impl<'a> Parser<'a> {
                 let node = self.take(name, read);
                 self.conditions.push(if is_excluded { Node::Not(Box::new(node)) } else { node });
             }
+            Err(Faulty::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
             Err(faulty) => {
                 let fault = self.fault(name, field, faulty);
                 self.faults.push(fault);
@@ -343,21 +343,23 @@ impl<'a> Parser<'a> {
     }
 
     fn expression(&mut self, expression: &Expression) -> Node {
-        match expression {
-            Expression::All(parts) => Node::All(parts.iter().map(|part| self.expression(part)).collect()),
-            Expression::Any(parts) => Node::Any(parts.iter().map(|part| self.expression(part)).collect()),
-            Expression::Not(inner) => Node::Not(Box::new(self.expression(inner))),
-            Expression::Condition(condition) => {
-                match condition::read(self.resource, &condition.name, &condition.value, self.values(), true) {
-                    Ok(read) => self.take("filter", read),
-                    Err(faulty) => {
-                        let fault = fault_in_filter(condition, faulty);
-                        self.faults.push(fault);
-                        Node::All(Vec::new())
-                    }
-                }
+        let condition = match expression {
+            Expression::All(parts) => {
+                return Node::All(parts.iter().map(|part| self.expression(part)).collect());
             }
+            Expression::Any(parts) => {
+                return Node::Any(parts.iter().map(|part| self.expression(part)).collect());
+            }
+            Expression::Not(inner) => return Node::Not(Box::new(self.expression(inner))),
+            Expression::Condition(condition) => condition,
+        };
+        match condition::read(self.resource, &condition.name, &condition.value, self.values(), true) {
+            Ok(read) => return self.take("filter", read),
+            Err(Faulty::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
+            Err(faulty) => self.faults.push(fault_in_filter(condition, faulty)),
         }
+        // Nobody runs it: the request is refused.
+        Node::All(Vec::new())
     }
 
     fn finish(mut self) -> Result<Request, Refusal> {
@@ -370,11 +372,14 @@ impl<'a> Parser<'a> {
             let detail = "Say which ones by at least one condition, or `all=true`.";
             self.faults.push(Fault::new("all", "required", detail, json!({})));
         }
-        match (self.is_private, &self.reader.user) {
-            (true, None) => return Err(Refusal::Anonymous),
-            _ if !self.faults.is_empty() => return Err(Refusal::Faults(self.faults)),
-            (true, Some(_)) if !self.reader.is_staff => return Err(Refusal::Forbidden),
-            _ => {}
+        if (self.is_private || self.needs_user) && self.reader.user.is_none() {
+            return Err(Refusal::Anonymous);
+        }
+        if !self.faults.is_empty() {
+            return Err(Refusal::Faults(self.faults));
+        }
+        if self.is_private && !self.reader.is_staff {
+            return Err(Refusal::Forbidden);
         }
         let mut request = self.request;
         if let (Some(search), Some(document), false) =
@@ -390,24 +395,17 @@ impl<'a> Parser<'a> {
 
 fn fault_in_filter(condition: &Condition, faulty: Faulty) -> Fault {
     let name = &condition.name;
-    let (at, code, detail, nearest, max) = match faulty {
+    let (at, code, detail, mut params) = match faulty {
         Faulty::Name(unknown) => {
-            let hint = hint(&unknown);
-            let detail = format!("there is no condition `{name}`.{hint}");
-            (condition.name_at, "unknown_field", detail, unknown.nearest, None)
+            let detail = format!("there is no condition `{name}`.{}", hint(&unknown));
+            (condition.name_at, "unknown_field", detail, json!({ "nearest": unknown.nearest }))
         }
-        Faulty::Value(refused) => {
-            (condition.value_at, refused.code, format!("`{name}`: {}", refused.detail), None, refused.max)
+        Faulty::Value(Refused { code, detail, params }) => {
+            (condition.value_at, code, format!("`{name}`: {detail}"), params)
         }
-        Faulty::PartOverRelation => (condition.name_at, "unknown_field", String::new(), None, None),
+        Faulty::PartOverRelation => (condition.name_at, "unknown_field", String::new(), json!({})),
     };
-    let mut params = json!({ "position": at });
-    if let Some(nearest) = nearest {
-        params["nearest"] = nearest.into();
-    }
-    if let Some(max) = max {
-        params["max"] = max.into();
-    }
+    params["position"] = at.into();
     Fault::new("filter", code, format!("`filter`, character {}: {detail}", at + 1), params)
 }
 
@@ -419,14 +417,9 @@ fn hint(unknown: &Unknown) -> String {
 }
 
 fn number(text: &str, max: i64) -> Result<i64, Refused> {
-    let number: i64 = text.parse().map_err(|_| refused("invalid_parameter", "A whole number."))?;
+    let number: i64 = text.parse().map_err(|_| Refused::new("A whole number."))?;
     if (0..=max).contains(&number) {
         return Ok(number);
     }
-    let max = usize::try_from(max).ok();
-    Err(Refused { code: "out_of_range", detail: format!("From 0 to {}.", max.unwrap_or_default()), max })
-}
-
-fn refused(code: &'static str, detail: &str) -> Refused {
-    Refused { code, detail: detail.to_owned(), max: None }
+    Err(Refused::by("out_of_range", format!("From 0 to {max}."), json!({ "min": 0, "max": max })))
 }

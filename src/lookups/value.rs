@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
+use serde_json::{Value, json};
 
 use super::fragment::Bind;
 use super::lookup::Part;
@@ -22,18 +23,22 @@ pub struct Refused {
     pub code: &'static str,
     /// What would do.
     pub detail: String,
-    /// The rule's number, if it has one.
-    pub max: Option<usize>,
+    /// The rule's numbers.
+    pub params: Value,
 }
 
+/// The code for what only those may ask who are known.
+pub const NEEDS_USER: &str = "authentication_required";
+
 impl Refused {
-    fn new(detail: impl Into<String>) -> Self {
-        Self { code: "invalid_parameter", detail: detail.into(), max: None }
+    /// By this rule.
+    pub fn by(code: &'static str, detail: impl Into<String>, params: Value) -> Self {
+        Self { code, detail: detail.into(), params }
     }
 
-    fn too_long(max: usize) -> Self {
-        let detail = format!("At most {max} characters.");
-        Self { code: "too_long", detail, max: Some(max) }
+    /// For a text that is no such value.
+    pub fn new(detail: impl Into<String>) -> Self {
+        Self::by("invalid_parameter", detail, json!({}))
     }
 }
 
@@ -59,9 +64,9 @@ impl Values<'_> {
 
     fn whole(&self, field: &Field, text: &str) -> Result<Bind, Refused> {
         let text = match field.kind {
-            Kind::Username if text == "me" => self
-                .caller
-                .ok_or_else(|| Refused::new("`me` is the user who asks, and nobody is logged in."))?,
+            Kind::Username if text == "me" => {
+                self.caller.ok_or_else(|| Refused::by(NEEDS_USER, "`me` is the user who asks.", json!({})))?
+            }
             _ => text,
         };
         match field.kind {
@@ -80,7 +85,7 @@ impl Values<'_> {
     pub fn many(&self, field: &Field, part: Option<Part>, texts: &[String]) -> Result<Bind, Refused> {
         if texts.len() > VALUES_MAX {
             let detail = format!("At most {VALUES_MAX} values in a list.");
-            return Err(Refused { code: "too_many", detail, max: Some(VALUES_MAX) });
+            return Err(Refused::by("too_many", detail, json!({ "max": VALUES_MAX })));
         }
         let values: Vec<Bind> =
             texts.iter().map(|text| self.one(field, part, text)).collect::<Result<_, _>>()?;
@@ -146,7 +151,10 @@ pub fn zone(text: &str) -> Result<Tz, Refused> {
 
 /// Text of bounded length.
 pub fn checked(text: &str, max: usize) -> Result<(), Refused> {
-    if text.chars().nth(max).is_some() { Err(Refused::too_long(max)) } else { Ok(()) }
+    if text.chars().nth(max).is_none() {
+        return Ok(());
+    }
+    Err(Refused::by("too_long", format!("At most {max} characters."), json!({ "max": max })))
 }
 
 /// `true` or `false`.
@@ -174,11 +182,12 @@ fn integer(text: &str) -> Result<i64, Refused> {
     text.trim().parse().map_err(|_| Refused::new("A whole number of at most 64 bits."))
 }
 
-fn choice(text: &str, choices: &[&str]) -> Result<String, Refused> {
+/// One of some words.
+pub fn choice(text: &str, choices: &[&str]) -> Result<String, Refused> {
     if choices.contains(&text) {
         return Ok(text.to_owned());
     }
-    Err(Refused { code: "not_a_choice", detail: format!("One of {}.", choices.join(", ")), max: None })
+    Err(Refused::by("not_a_choice", format!("One of {}.", choices.join(", ")), json!({ "choices": choices })))
 }
 
 fn date(text: &str) -> Result<NaiveDate, Refused> {
