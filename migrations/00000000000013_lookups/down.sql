@@ -3,6 +3,7 @@ DROP INDEX posts_writer_id_created_at_id_idx;
 DROP INDEX users_created_at_id_idx;
 DROP INDEX users_username_id_idx;
 DROP INDEX posts_rating_id_idx;
+DROP INDEX posts_published_published_at_id_idx;
 DROP INDEX posts_published_at_id_idx;
 DROP INDEX posts_updated_at_id_idx;
 DROP INDEX posts_title_id_idx;

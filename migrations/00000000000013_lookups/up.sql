@@ -73,6 +73,8 @@ CREATE INDEX posts_document_idx ON posts USING gin (document);
 CREATE INDEX posts_title_id_idx ON posts (title, id);
 CREATE INDEX posts_updated_at_id_idx ON posts (updated_at, id);
 CREATE INDEX posts_published_at_id_idx ON posts (coalesce(published_at, 'infinity'), id);
+-- The same without the drafts, all of which would come first for those who may not see them.
+CREATE INDEX posts_published_published_at_id_idx ON posts (coalesce(published_at, 'infinity'), id) WHERE published;
 CREATE INDEX posts_rating_id_idx ON posts (rating, id);
 CREATE INDEX users_username_id_idx ON users (username, id);
 CREATE INDEX users_created_at_id_idx ON users (created_at, id);

@@ -21,6 +21,25 @@ pub enum Node {
     Test(Test),
 }
 
+impl Node {
+    /// Whether patterns are looked for: what they find depends on what they are.
+    pub fn is_of_patterns(&self) -> bool {
+        match self {
+            Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::is_of_patterns),
+            Self::Not(inner) | Self::Anew(inner) => inner.is_of_patterns(),
+            Self::Test(Test { claim: Claim::Field(_, comparison), .. }) => matches!(
+                comparison,
+                Comparison::Like(_)
+                    | Comparison::UpperLike(_)
+                    | Comparison::UpperEqual(_)
+                    | Comparison::Regex(_)
+                    | Comparison::CaselessRegex(_)
+            ),
+            Self::Test(Test { claim: Claim::Exists, .. }) => false,
+        }
+    }
+}
+
 /// One comparison of one related row.
 #[derive(Clone, Debug)]
 pub struct Test {

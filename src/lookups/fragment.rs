@@ -97,6 +97,11 @@ impl Fragment {
         Alias::Numbered(self.rows)
     }
 
+    /// Let another one go on with the names of rows, and come back with those that it gave.
+    pub fn lend_rows(&self, other: &mut Self) {
+        other.rows = self.rows;
+    }
+
     /// Another one, whose rows have their names from this one, or mean something only within itself.
     pub fn embed(&mut self, other: &Self) -> &mut Self {
         self.pieces.extend_from_slice(&other.pieces);
@@ -119,16 +124,19 @@ impl Fragment {
         self
     }
 
-    /// What was written so far, as an expression or a query of this SQL type: part of a statement that is prepared, or not, for
-    /// other reasons.
+    /// What was written so far, as an expression or a query of this SQL type.
     pub fn typed<T>(&mut self) -> Sql<T> {
         Sql { pieces: std::mem::take(&mut self.pieces).into(), is_prepared: true, kind: PhantomData }
     }
 
-    /// The same where this decides whether its statement is prepared: `is_plain` says that nobody's conditions are in it.
-    pub fn judged<T>(&mut self, is_plain: bool) -> Sql<T> {
-        let is_prepared = SHAPES.lock().unwrap_or_else(PoisonError::into_inner).admit(self, is_plain);
-        Sql { is_prepared, ..self.typed() }
+    /// The same in a statement that is planned each time it runs.
+    pub fn unprepared<T>(&mut self) -> Sql<T> {
+        Sql { is_prepared: false, ..self.typed() }
+    }
+
+    /// Whether a statement with this in it may be prepared: `is_plain` says that nobody's conditions are in it.
+    pub fn is_admitted(&self, is_plain: bool) -> bool {
+        SHAPES.lock().unwrap_or_else(PoisonError::into_inner).admit(self, is_plain)
     }
 }
 

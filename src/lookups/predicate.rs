@@ -283,6 +283,13 @@ impl Writer<'_> {
             Some(bound) => bound.far,
             None => self.root(),
         };
+        if let (true, Comparison::Like(pattern) | Comparison::UpperLike(pattern)) =
+            (column.field.has_trigrams, comparison)
+            && let Some(least) = least(pattern)
+        {
+            // Implied, and where the index that orders by the column can begin.
+            sql.column(row, column.field.column).word(" >= ").bind(Bind::Text(least)).word(" AND ");
+        }
         if let (true, Comparison::Like(pattern)) = (column.field.has_trigrams, comparison) {
             // Implied, and what the index of trigrams is of.
             let upper = Comparison::UpperLike(pattern.clone());
@@ -334,6 +341,13 @@ impl Writer<'_> {
             sql.word(after);
         });
     }
+}
+
+/// What no text that begins like a pattern sorts before, in whatever case. Of ASCII letters and digits alone: what follows them, and
+/// whatever they are upper case of, sorts after them in ICU's root collation, and small letters come first.
+fn least(pattern: &str) -> Option<String> {
+    let plain: String = pattern.chars().take_while(char::is_ascii_alphanumeric).collect();
+    (!plain.is_empty()).then(|| plain.to_ascii_lowercase())
 }
 
 /// The key that a condition asks for at the end of a path, where it asks for nothing else.

@@ -42,12 +42,14 @@ pub struct Selection {
     pub within: Option<Within>,
     /// The place that the page begins at, and whether it lies before that.
     pub from: Option<(Place, bool)>,
+    /// The rows of the page, once they are found.
+    pinned: Option<Vec<i64>>,
 }
 
 impl Selection {
     /// Of the whole list, what a request asks for.
     pub fn new(resource: &'static Resource, reader: Reader, request: Request) -> Self {
-        Self { resource, reader, request, within: None, from: None }
+        Self { resource, reader, request, within: None, from: None, pinned: None }
     }
 
     /// Only the rows that belong to the one with this key, by a relation of theirs.
@@ -66,12 +68,25 @@ impl Selection {
 
     /// How many statements it takes at most to read the page.
     pub fn statements(&self) -> u32 {
-        1 + u32::from(self.request.count.is_some()) + u32::from(!self.request.patterns.is_empty())
+        2 + u32::from(self.request.count.is_some()) + u32::from(!self.request.patterns.is_empty())
     }
 
     /// That a row is one of the page.
     pub fn rows(&self) -> Sql<Bool> {
-        let (writer, mut sql) = (self.writer(), Fragment::default());
+        let mut sql = Fragment::default();
+        sql.column(self.writer().root(), self.resource.id);
+        if let Some(ids) = &self.pinned {
+            sql.word(" = ANY (").bind(Bind::Integers(ids.clone()));
+        } else {
+            sql.word(" IN (");
+            self.page(&mut sql, false);
+        }
+        sql.word(")").typed()
+    }
+
+    /// The ids of the page, in the direction of travel, each with its place if that is wanted.
+    fn page(&self, sql: &mut Fragment, with_place: bool) {
+        let writer = self.writer();
         let (root, id) = (writer.root(), self.resource.id);
         let pairs = self.within.as_ref().and_then(|within| match within.relation.join {
             Join::Through(through) => Some((sql.fresh(), through)),
@@ -86,25 +101,32 @@ impl Selection {
             let (_, own) = through.repeats.iter().find(|(far, _)| *far == column)?;
             Some((pairs, *own))
         };
-        sql.column(root, id).word(" IN (SELECT ").column(root, id).word(" FROM ").word(self.resource.table);
+        let mut tables = Fragment::default();
+        sql.lend_rows(&mut tables);
+        tables.word(self.resource.table);
         if let Some((pairs, through)) = pairs {
-            sql.word(" INNER JOIN ").word(through.table).word(" AS ").alias(pairs).word(" ON ");
-            sql.column(pairs, through.near).word(" = ").column(root, id);
+            tables.word(" INNER JOIN ").word(through.table).word(" AS ").alias(pairs).word(" ON ");
+            tables.column(pairs, through.near).word(" = ").column(root, id);
         }
-        let columns = writer.join_ordering(&mut sql, &self.request.ordering, stands_for);
-        sql.word(" WHERE ");
-        self.condition(&mut sql, &self.resource.readable, pairs.map(|(pairs, _)| pairs));
+        let columns = writer.join_ordering(&mut tables, &self.request.ordering, stands_for);
+        tables.lend_rows(sql);
+        sql.word("SELECT ").column(root, id);
+        if with_place {
+            sql.word(", ");
+            columns.place(sql);
+        }
+        sql.word(" FROM ").embed(&tables).word(" WHERE ");
+        self.condition(sql, &self.resource.readable, pairs.map(|(pairs, _)| pairs));
         if let Some((place, is_backward)) = &self.from {
             sql.word(" AND ");
-            columns.beyond(&mut sql, place, *is_backward);
+            columns.beyond(sql, place, *is_backward);
         }
         sql.word(" ORDER BY ");
-        columns.list(&mut sql, self.is_backward());
+        columns.list(sql, self.is_backward());
         sql.word(" LIMIT ").number(self.fetch());
         if self.request.offset > 0 {
             sql.word(" OFFSET ").bind(Bind::Integer(self.request.offset));
         }
-        sql.word(")").judged(self.request.is_plain)
     }
 
     /// What must be so of a row to which somebody has these rights.
@@ -166,15 +188,24 @@ impl Selection {
 
     /// The list that `ORDER BY` takes, for the rows of the page in the direction of travel.
     pub fn order(&self) -> Sql<Untyped> {
-        let mut sql = Fragment::default();
-        self.writer().ordering(&self.request.ordering).list(&mut sql, self.is_backward());
+        let (writer, mut sql) = (self.writer(), Fragment::default());
+        if let Some(ids) = &self.pinned {
+            sql.word("array_position(").bind(Bind::Integers(ids.clone())).word(", ");
+            sql.column(writer.root(), self.resource.id).word(")");
+        } else {
+            writer.ordering(&self.request.ordering).list(&mut sql, self.is_backward());
+        }
         sql.typed()
     }
 
-    /// A row's place.
+    /// A row's place; of rows that are found already, their ids.
     pub fn place(&self) -> Sql<Array<Nullable<Text>>> {
-        let mut sql = Fragment::default();
-        self.writer().ordering(&self.request.ordering).place(&mut sql);
+        let (writer, mut sql) = (self.writer(), Fragment::default());
+        if self.pinned.is_some() {
+            sql.word("ARRAY[CAST(").column(writer.root(), self.resource.id).word(" AS text)]");
+        } else {
+            writer.ordering(&self.request.ordering).place(&mut sql);
+        }
         sql.typed()
     }
 
@@ -185,7 +216,7 @@ impl Selection {
         let (root, id) = (writer.root(), self.resource.id);
         sql.column(root, id).word(" IN (");
         self.ids(&mut sql, rights);
-        sql.word(" ORDER BY ").column(root, id).word(" FOR UPDATE)").judged(false)
+        sql.word(" ORDER BY ").column(root, id).word(" FOR UPDATE)").unprepared()
     }
 
     /// The ids of all that are selected and to which somebody has these rights.
@@ -216,20 +247,53 @@ impl Selection {
     }
 
     /// The page: `load` gives the rows that [`Selection::rows`] names, in the order of [`Selection::order`], each with its place.
+    ///
+    /// A page is one statement where that is prepared. Where it is planned for its values, the ids are found first and the rest
+    /// is read by them: to plan the query for the ids takes a fraction of the time that the whole takes, and the rest is prepared.
     pub fn slice<R, T: From<R>>(
         &self,
         conn: &mut PgConnection,
-        load: impl FnOnce(&mut PgConnection) -> QueryResult<Vec<(R, Place)>>,
+        load: impl FnOnce(&mut PgConnection, &Self) -> QueryResult<Vec<(R, Place)>>,
     ) -> QueryResult<Slice<T>> {
         let count = self.count(conn)?;
-        let rows = if self.request.limit == 0 { Vec::new() } else { load(conn)? };
-        Ok(self.cut(rows, count))
+        if self.request.limit == 0 {
+            return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
+        }
+        let mut sql = Fragment::default();
+        self.page(&mut sql, false);
+        if self.is_prepared(&sql) {
+            let rows = load(conn, self)?;
+            let fetched = rows.len();
+            return Ok(self.cut(rows, fetched, count));
+        }
+        let mut sql = Fragment::default();
+        self.page(&mut sql, true);
+        let found: Vec<(i64, Place)> = sql.unprepared::<(BigInt, Array<Nullable<Text>>)>().load(conn)?;
+        if found.is_empty() {
+            return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
+        }
+        let pinned = Some(found.iter().map(|(id, _)| *id).collect());
+        let rows = load(conn, &Self { pinned, ..self.clone() })?;
+        let place_of = |id: &Place| {
+            let id: i64 = id.first()?.as_ref()?.parse().ok()?;
+            found.iter().find(|(found, _)| *found == id).map(|(_, place)| place.clone())
+        };
+        let rows = rows.into_iter().filter_map(|(row, id)| Some((row, place_of(&id)?)));
+        Ok(self.cut(rows.collect(), found.len(), count))
+    }
+
+    /// Whether a statement is prepared. Not where the best plan depends on what is looked for, as it does with patterns and words:
+    /// a plan for any of them would read every row for a rare one.
+    fn is_prepared(&self, sql: &Fragment) -> bool {
+        self.request.search.is_none()
+            && !self.request.node.is_of_patterns()
+            && sql.is_admitted(self.request.is_plain)
     }
 
     /// Make a page of what was fetched in the order of travel.
-    fn cut<R, T: From<R>>(&self, mut rows: Vec<(R, Place)>, count: Option<i64>) -> Slice<T> {
+    fn cut<R, T: From<R>>(&self, mut rows: Vec<(R, Place)>, fetched: usize, count: Option<i64>) -> Slice<T> {
         let limit = usize::try_from(self.request.limit).unwrap_or(0);
-        let more = rows.len() > limit;
+        let more = fetched > limit;
         rows.truncate(limit);
         let (has_next, has_previous) = if self.is_backward() {
             rows.reverse();
@@ -257,7 +321,7 @@ impl Selection {
                 let mut sql = Fragment::default();
                 sql.word("EXPLAIN (FORMAT JSON) ");
                 self.ids(&mut sql, &self.resource.readable);
-                let plan: Value = sql.judged::<Json>(self.request.is_plain).get_result(conn)?;
+                let plan: Value = sql.unprepared::<Json>().get_result(conn)?;
                 let plan = &plan[0]["Plan"];
                 if plan["Total Cost"].as_f64().is_none_or(|cost| cost < CHEAP) {
                     return self.count_exactly(conn).map(Some);
@@ -271,7 +335,7 @@ impl Selection {
         let mut sql = Fragment::default();
         sql.word("SELECT count(*) FROM (");
         self.ids(&mut sql, &self.resource.readable);
-        sql.word(") AS selected").judged::<BigInt>(self.request.is_plain).get_result(conn)
+        sql.word(") AS selected").unprepared::<BigInt>().get_result(conn)
     }
 }
 

@@ -133,7 +133,7 @@ impl Comment {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullComment>> {
-        selection.slice::<FullRow, _>(conn, |conn| {
+        selection.slice::<FullRow, _>(conn, |conn, selection| {
             full_comments!(selection.place()).filter(selection.rows()).order(selection.order()).load(conn)
         })
     }

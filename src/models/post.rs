@@ -232,7 +232,7 @@ impl Post {
 
     /// Those of a selection, with the first [`EXCERPT`] characters of each content.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
-        selection.slice::<FullRow, _>(conn, |conn| {
+        selection.slice::<FullRow, _>(conn, |conn, selection| {
             let query = full_posts!(left(posts::content, EXCERPT), selection.place());
             query.filter(selection.rows()).order(selection.order()).load(conn)
         })
@@ -240,7 +240,7 @@ impl Post {
 
     /// The same with all of their contents.
     pub fn page_in_full(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
-        selection.slice::<FullRow, _>(conn, |conn| {
+        selection.slice::<FullRow, _>(conn, |conn, selection| {
             let query = full_posts!(posts::content, selection.place());
             query.filter(selection.rows()).order(selection.order()).load(conn)
         })
@@ -338,7 +338,7 @@ impl Post {
              SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM unsaid), \
                     (SELECT count(*) FROM post_labels WHERE post_id IN (SELECT id FROM doomed))",
         );
-        let query = sql.judged::<(BigInt, BigInt, BigInt)>(false);
+        let query = sql.unprepared::<(BigInt, BigInt, BigInt)>();
         let (posts, comments, post_labels): (i64, i64, i64) = query.get_result(conn)?;
         let rows = |number| usize::try_from(number).unwrap_or_default();
         Ok(Losses { posts: rows(posts), comments: rows(comments), post_labels })

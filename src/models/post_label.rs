@@ -121,7 +121,7 @@ pub fn find_overfull(conn: &mut PgConnection, post_ids: &[i64]) -> QueryResult<O
 
 /// Those of a selection, all of one post.
 pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<PostLabel>> {
-    selection.slice::<LabelRow, _>(conn, |conn| {
+    selection.slice::<LabelRow, _>(conn, |conn, selection| {
         post_labels::table
             .inner_join(labels::table)
             .select((

@@ -99,7 +99,7 @@ impl Profile {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullProfile>> {
-        selection.slice::<(Self, String, Option<Picture>), _>(conn, |conn| {
+        selection.slice::<(Self, String, Option<Picture>), _>(conn, |conn, selection| {
             profiles::table
                 .inner_join(users::table)
                 .left_join(pictures::table)

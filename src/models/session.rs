@@ -159,7 +159,7 @@ impl Session {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
-        selection.slice::<Self, _>(conn, |conn| {
+        selection.slice::<Self, _>(conn, |conn, selection| {
             let query = sessions::table.select((Self::as_select(), selection.place()));
             query.filter(selection.rows()).order(selection.order()).load(conn)
         })

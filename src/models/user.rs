@@ -164,7 +164,7 @@ impl User {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
-        selection.slice::<Self, _>(conn, |conn| {
+        selection.slice::<Self, _>(conn, |conn, selection| {
             let query = users::table.select((Self::as_select(), selection.place()));
             query.filter(selection.rows()).order(selection.order()).load(conn)
         })
