@@ -37,8 +37,8 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE WHEN octet_length(words) = char_length(words) THEN lower(words COLLATE "C")
 ELSE translate(
     replace(replace(replace(
-        lower(upper(regexp_replace(
-            normalize(words, NFKD) COLLATE "und-x-icu", '[\u0300-\u036F]+', '', 'g'))),
+        lower(upper(lower(regexp_replace(
+            normalize(words, NFKD) COLLATE "und-x-icu", '[\u0300-\u036F]+', '', 'g')))),
         'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
     'øłđðħŧı', 'olddhti') COLLATE "C"
 END;
@@ -56,14 +56,40 @@ EXCEPTION WHEN program_limit_exceeded THEN
 END
 $$;
 
--- Words as in a web search: "a phrase", or, -not. A * after a word, which that syntax does not know, finds what begins so: it is
--- carried through as letters. No word is longer than a query may hold.
+-- Words as in a web search: "a phrase", or, -not. They are read one by one, since PostgreSQL's own reader of that syntax does not
+-- know the * after a word, which finds what begins so. What holds no letters asks for nothing.
 CREATE FUNCTION search_query(words text) RETURNS tsquery
-LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN replace(
-    websearch_to_tsquery('pg_catalog.simple',
-        left(search_fold(regexp_replace(words, '(?<=[^\s"*-])\*+(?=\s|$)', 'zqprefixqz', 'g')), 500))::text,
-    'zqprefixqz''', ''':*')::tsquery;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT
+SET search_path FROM CURRENT
+AS $$
+DECLARE
+    word text;
+    -- No lexeme may have more than 2,046 bytes.
+    folded text;
+    query tsquery;
+    together tsquery := '';
+    found tsquery := '';
+BEGIN
+    FOR word IN SELECT (regexp_matches(words, '-?"[^"]*"?|[^\s"]+', 'g'))[1] LOOP
+        IF lower(word) = 'or' THEN
+            found := found || together;
+            together := '';
+            CONTINUE;
+        END IF;
+        folded := left(search_fold(trim(LEADING '-' FROM word)), 500);
+        IF word ~ '[^*"]\*+$' THEN
+            query := to_tsquery('pg_catalog.simple',
+                '''' || replace(replace(rtrim(folded, '*'), '\', '\\'), '''', '''''') || ''':*');
+        ELSE
+            query := phraseto_tsquery('pg_catalog.simple', folded);
+        END IF;
+        IF numnode(query) > 0 THEN
+            together := together && CASE WHEN word LIKE '-%' THEN !!query ELSE query END;
+        END IF;
+    END LOOP;
+    RETURN found || together;
+END
+$$;
 
 ALTER TABLE posts ADD COLUMN document tsvector NOT NULL
     GENERATED ALWAYS AS (search_document(search_fold(title), search_fold(content))) STORED;

@@ -2,13 +2,13 @@
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
+use std::time::Instant;
 
 use actix_web::dev::Payload;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use diesel::pg::PgConnection;
-use diesel::result::Error as DieselError;
-use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::conditional::Listed;
 use super::frame::Route;
@@ -52,9 +52,13 @@ impl<T: Paged> List<T> {
         Ok(list)
     }
 
-    /// What a cursor must have been made for.
+    /// What a cursor must have been made for. `me` is somebody else for everybody.
     fn identity(&self) -> String {
-        format!("{}?{}", self.path, self.selection.request.identity)
+        let says_me = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "me");
+        let user = self.selection.reader.user.as_ref();
+        let me = user.filter(|_| self.parameters.iter().any(|(_, value)| says_me(value)));
+        let me = me.map(|(id, _)| id.to_string()).unwrap_or_default();
+        format!("{me} {}?{}", self.path, self.selection.request.identity)
     }
 
     fn place(&self) -> Result<Option<(Place, bool)>> {
@@ -81,10 +85,16 @@ impl<T: Paged> List<T> {
         db: &Db,
         page: impl Fn(&mut PgConnection, &Selection) -> Result<Slice<R>> + Send + 'static,
     ) -> Result<Slice<R>> {
-        let selection = self.selection.clone();
-        db.run_several(selection.statements(), move |conn| {
+        let mut selection = self.selection.clone();
+        if !selection.is_heavy() {
+            return db.run(move |conn| page(conn, &selection)).await;
+        }
+        let time = db.statement_timeout();
+        let _turn = turn(db, &selection).await?;
+        db.transaction(move |conn| {
+            selection.deadline = Some(Instant::now() + time);
             judge(conn, &selection)?;
-            page(conn, &selection).map_err(|error| in_words(error, &selection))
+            page(conn, &selection)
         })
         .await
     }
@@ -155,12 +165,13 @@ impl<T> Chosen<T> {
         T: 'static,
     {
         let selection = self.selection;
-        let is_bounded = selection.request.patterns.is_empty();
+        let has_patterns = !selection.request.patterns.is_empty();
+        let _turn = turn(db, &selection).await?;
         let work = move |conn: &mut PgConnection| {
             judge(conn, &selection)?;
-            change(conn, &selection).map_err(|error| in_words(error, &selection))
+            change(conn, &selection)
         };
-        if is_bounded { db.long_transaction(work).await } else { db.transaction(work).await }
+        if has_patterns { db.transaction(work).await } else { db.long_transaction(work).await }
     }
 }
 
@@ -195,28 +206,22 @@ fn refuse(refusal: Refusal) -> Error {
     }
 }
 
-/// 400 where the database does not take a regular expression. It is asked beforehand, so that the answer does not depend on the
-/// rows, and names the parameter.
+/// Regular expressions can be made to take all of a statement's time, so only a few are looked for at once: whoever asks for nothing
+/// of the kind finds the other connections free. 503 `busy` where no turn comes.
+async fn turn(db: &Db, selection: &Selection) -> Result<Option<OwnedSemaphorePermit>> {
+    if selection.request.patterns.is_empty() { Ok(None) } else { db.turn().await.map(Some) }
+}
+
+/// 400 where the database does not take a regular expression or a time zone. It is asked beforehand, so that the answer does not
+/// depend on the rows, and names the parameter.
 fn judge(conn: &mut PgConnection, selection: &Selection) -> Result<()> {
+    if !selection.knows_zone(conn)? {
+        let detail = format!("`tz`: the database does not know {}.", selection.request.zone.name());
+        let violation = Violation::parameter("tz", "invalid_parameter", detail);
+        return Err(Error::violation(Code::InvalidQuery, violation));
+    }
     let Some((parameter, complaint)) = selection.complaint(conn)? else { return Ok(()) };
     let detail = format!("`{parameter}`: {complaint}.");
     let violation = Violation::parameter(parameter.to_owned(), "invalid_pattern", detail);
     Err(Error::violation(Code::InvalidQuery, violation))
-}
-
-/// 400 for a time zone that is known to the program and not to the database's server.
-fn in_words(error: Error, selection: &Selection) -> Error {
-    let is_unknown_zone = match &error {
-        Error::Internal(cause) => matches!(
-            cause.downcast_ref::<DieselError>(),
-            Some(DieselError::DatabaseError(_, info)) if info.message().starts_with("time zone \"")
-        ),
-        Error::Refused(_) => false,
-    };
-    if !is_unknown_zone {
-        return error;
-    }
-    let detail = format!("`tz`: the database does not know the time zone {}.", selection.request.zone.name());
-    let violation = Violation::parameter("tz", "invalid_parameter", detail).with(json!({}));
-    Error::violation(Code::InvalidQuery, violation)
 }

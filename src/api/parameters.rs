@@ -1,8 +1,7 @@
 //! The query parameters of lists in the OpenAPI document, from the same tables as everything else that is said of them.
 
 use utoipa::IntoParams;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
-use utoipa::openapi::schema::Array;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{Object, RefOr, Required, Schema, SchemaFormat, Type};
 
 use super::list::{Chosen, List};
@@ -14,6 +13,9 @@ use crate::lookups::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
 use crate::lookups::request::SEARCH_MAX;
 use crate::lookups::table::{Field, Kind, Resource};
 use crate::lookups::value::{PATTERN_MAX, TEXT_MAX, VALUES_MAX};
+
+/// Characters that a list can have at most.
+const LIST_MAX: usize = VALUES_MAX * (TEXT_MAX + 1);
 
 impl<T: Paged> IntoParams for List<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -101,23 +103,14 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
     let about = |words: &str| format!("{words}{staff}");
     match lookup {
         Lookup::In | Lookup::All | Lookup::Range => {
-            let (least, most) = if lookup == Lookup::Range { (2, 2) } else { (0, VALUES_MAX) };
-            let items = value(field, lookup);
-            let list = Array::builder().items(items).min_items(Some(least)).max_items(Some(most));
             let about = about(match lookup {
-                Lookup::In => "One of these.",
-                Lookup::All => "Every one of these.",
-                _ => "From the first to the second, both included.",
+                Lookup::In => "One of these, with commas between them.",
+                Lookup::All => "Every one of these, with commas between them.",
+                _ => "From the first to the second, both included, with a comma between them.",
             });
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Query)
-                .required(Required::False)
-                .description(Some(about))
-                .schema(Some(Schema::Array(list.build())))
-                .style(Some(ParameterStyle::Form))
-                .explode(Some(false))
-                .build()
+            // Not an array: generators send its items one by one, whatever the document says, and each would be a condition.
+            let list = Object::builder().schema_type(Type::String).max_length(Some(LIST_MAX));
+            parameter(name, &about, if lookup == Lookup::In { list } else { list.min_length(Some(1)) })
         }
         Lookup::IsNull => {
             parameter(name, &about("Whether there is none."), Object::builder().schema_type(Type::Boolean))
@@ -153,15 +146,12 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
 
 /// One value of a field.
 fn value(field: &Field, lookup: Lookup) -> RefOr<Schema> {
-    let is_listed = matches!(lookup, Lookup::In | Lookup::All | Lookup::Range);
     let object = Object::builder();
     let object = match field.kind {
         Kind::Text | Kind::Ascii | Kind::Username => {
             let is_pattern = matches!(lookup, Lookup::Regex | Lookup::IRegex);
             let max = if is_pattern { PATTERN_MAX } else { TEXT_MAX };
-            let object = object.schema_type(Type::String).max_length(Some(max));
-            // What an SDK would have to put into quotation marks itself.
-            if is_listed { object.pattern(Some("^[^\",\\r\\n]+$")) } else { object }
+            object.schema_type(Type::String).max_length(Some(max))
         }
         Kind::Integer => object.schema_type(Type::Integer).format(Some(SchemaFormat::Custom("int64".into()))),
         Kind::Choice(choices) => object.schema_type(Type::String).enum_values(Some(choices.iter().copied())),

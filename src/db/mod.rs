@@ -5,6 +5,7 @@ pub mod listener;
 pub mod migrations;
 mod queue;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use diesel::Connection;
@@ -14,6 +15,7 @@ use diesel::connection::{
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, is_connection_lost};
 use queue::Queue;
@@ -33,6 +35,8 @@ pub struct Db {
     queue: Queue,
     /// How long a read waits for a server that takes statements and does not answer, not even with a time-out of its own.
     patience: Duration,
+    /// How many of those run at once that may each take all of a statement's time.
+    turns: Arc<Semaphore>,
 }
 
 impl Db {
@@ -54,7 +58,13 @@ impl Db {
             .error_handler(Box::new(LogErrors))
             .connection_customizer(Box::new(Customize { statement_timeout, statements }))
             .build_unchecked(ConnectionManager::new(url));
-        Self { pool, queue: Queue::new(size), patience: POOL_WAIT + statement_timeout }
+        let turns = usize::try_from(size / 4).unwrap_or(1).max(1);
+        Self {
+            pool,
+            queue: Queue::new(size),
+            patience: POOL_WAIT + statement_timeout,
+            turns: Arc::new(Semaphore::new(turns)),
+        }
     }
 
     /// Read, or do one statement that may be repeated: it is, on a fresh connection, where the first one turns out to
@@ -68,13 +78,16 @@ impl Db {
         self.run_within(self.patience, read).await
     }
 
-    /// The same for up to so many statements, each of which may take its time.
-    pub async fn run_several<T, F>(&self, statements: u32, read: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: Fn(&mut PgConnection) -> Result<T> + Send + 'static,
-    {
-        self.run_within(self.patience * statements, read).await
+    /// How long a statement may take.
+    pub fn statement_timeout(&self) -> Duration {
+        self.patience.saturating_sub(POOL_WAIT)
+    }
+
+    /// Wait for a turn to do what may take all of a statement's time, which a quarter of the connections do at once. 503 `busy` after
+    /// 3 s.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        let turn = tokio::time::timeout(POOL_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
+        turn.map_err(|_| Error::unavailable(Code::Busy, 1))?.map_err(Error::internal)
     }
 
     /// The same for what takes no time where the database answers at all: 503 `database_unavailable` after `patience`.

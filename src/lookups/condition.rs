@@ -69,11 +69,35 @@ pub struct Column {
     pub part: Option<Part>,
 }
 
+/// How two values are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Operator {
+    Equal,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Operator {
+    /// As SQL writes it.
+    pub const fn sql(self) -> &'static str {
+        match self {
+            Self::Equal => " = ",
+            Self::Greater => " > ",
+            Self::GreaterOrEqual => " >= ",
+            Self::Less => " < ",
+            Self::LessOrEqual => " <= ",
+        }
+    }
+}
+
 /// What a column is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Comparison {
-    /// By `=`, `<`, `<=`, `>` or `>=`.
-    Compare(&'static str, Bind),
+    /// By an operator.
+    Compare(Operator, Bind),
     /// Between two, both included.
     Between(Bind, Bind),
     /// One of a list.
@@ -92,6 +116,13 @@ pub enum Comparison {
     Regex(String),
     /// PostgreSQL's `~*`.
     CaselessRegex(String),
+}
+
+impl Comparison {
+    /// Whether it is one with a regular expression.
+    pub fn is_regex(&self) -> bool {
+        matches!(self, Self::Regex(_) | Self::CaselessRegex(_))
+    }
 }
 
 /// The text of a value.
@@ -190,9 +221,12 @@ fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, Refuse
         }
         Lookup::All => {
             let keys = several(raw)?;
+            if keys.is_empty() {
+                return Err(Refused::new("One key at least."));
+            }
             values.many(key, None, &keys)?;
             let each = keys.iter().map(|text| {
-                let has = has(Comparison::Compare(" = ", values.one(key, None, text)?));
+                let has = has(Comparison::Compare(Operator::Equal, values.one(key, None, text)?));
                 Ok(Node::Anew(Box::new(has)))
             });
             each.collect::<Result<_, _>>().map(Node::All)
@@ -216,11 +250,11 @@ fn compare(
     };
     let like = || text(TEXT_MAX).map(|text| escape(&text));
     Ok(match lookup {
-        Lookup::Exact | Lookup::All => Comparison::Compare(" = ", single()?),
-        Lookup::Gt => Comparison::Compare(" > ", single()?),
-        Lookup::Gte => Comparison::Compare(" >= ", single()?),
-        Lookup::Lt => Comparison::Compare(" < ", single()?),
-        Lookup::Lte => Comparison::Compare(" <= ", single()?),
+        Lookup::Exact | Lookup::All => Comparison::Compare(Operator::Equal, single()?),
+        Lookup::Gt => Comparison::Compare(Operator::Greater, single()?),
+        Lookup::Gte => Comparison::Compare(Operator::GreaterOrEqual, single()?),
+        Lookup::Lt => Comparison::Compare(Operator::Less, single()?),
+        Lookup::Lte => Comparison::Compare(Operator::LessOrEqual, single()?),
         Lookup::In => match several(raw)? {
             list if list.is_empty() => Comparison::Nothing,
             list => Comparison::Among(values.many(field, part, &list)?),

@@ -5,11 +5,12 @@
 //! 1. `table`: what a resource's fields and relations are; the only place where they are told. `lookup` says how they compare.
 //! 2. `request`: a query string into conditions, an ordering and a page, or all of its faults; `name`, `value`, `condition` and
 //!    `filter` read its parts.
-//! 3. `predicate` and `order`: those as SQL, in `fragment`s of the program's own words and bound values.
+//! 3. `predicate` with `comparison`, and `order`: those as SQL, in `fragment`s of the program's own words and bound values.
 //! 4. `selection`: the statement, with `page` and `cursor` for what lies next to it.
 //!
 //! `describe` tells people of the tables.
 
+pub mod comparison;
 pub mod condition;
 pub mod cursor;
 pub mod describe;

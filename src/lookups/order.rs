@@ -1,10 +1,11 @@
 //! Orderings over whatever columns, and where a page begins in one.
 
+use super::comparison::ROOT;
 use super::fragment::{Alias, Bind, Fragment};
 use super::lookup::Lookup;
 use super::name::{Name, Subject, Unknown};
-use super::predicate::{ROOT, Writer};
-use super::table::{Field, Join, Kind, Relation, Resource};
+use super::predicate::Writer;
+use super::table::{Field, Join, Kind, Relation, Resource, Texture};
 
 /// Most terms of an ordering.
 pub const TERMS_MAX: usize = 8;
@@ -61,6 +62,9 @@ impl Ordering {
     pub fn parse(resource: &'static Resource, text: &str) -> Result<Self, Faulty> {
         let mut ordering = Self { terms: Vec::new(), is_private: false };
         for text in text.split(',') {
+            if text.trim_start_matches('-').is_empty() {
+                return Err(Faulty::NotSortable(text.to_owned()));
+            }
             let (is_descending, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
             let known = Name::parse(resource, name).map_err(|unknown| Faulty::Name(name.into(), unknown))?;
             let is_sortable = known.path.iter().all(|relation| relation.is_to_one())
@@ -160,6 +164,11 @@ impl Term {
             let mut collated = Fragment::default();
             collated.word("(").embed(&sql).word(ROOT).word(")");
             sql = collated;
+        }
+        if let By::Field(_, Field { texture: Texture::Long, .. }) = self.by {
+            let mut beginning = Fragment::default();
+            beginning.word("LEFT(").embed(&sql).word(", 256)");
+            sql = beginning;
         }
         // What holds nothing sorts after every time, as if it were never to come: so one comparison finds the next page in an
         // index of this expression.

@@ -4,16 +4,12 @@
 //! that stand together and speak of the same relation are put into one `EXISTS`, so that they bind the same row, as one call of
 //! Django's `filter()` does; `not` starts anew, as `exclude()` does. Only rows that the reader may read are looked at.
 
-use chrono::{Datelike, NaiveDate};
 use chrono_tz::Tz;
 
-use super::condition::{Claim, Column, Comparison, Node, Test};
+use super::comparison;
+use super::condition::{Claim, Comparison, Node, Operator, Test};
 use super::fragment::{Alias, Bind, Fragment};
-use super::lookup::Part;
-use super::table::{Grant, Join, Kind, Reader, Relation, Resource, Rights};
-
-/// ICU's root collation: what text is compared under, whatever the database's own is.
-pub const ROOT: &str = " COLLATE \"und-x-icu\"";
+use super::table::{Grant, Join, Reader, Relation, Resource, Rights};
 
 /// Writes conditions about the rows of a resource, which are called by its table's name.
 #[derive(Clone, Copy, Debug)]
@@ -283,76 +279,33 @@ impl Writer<'_> {
             Some(bound) => bound.far,
             None => self.root(),
         };
-        if let (true, Comparison::Like(pattern) | Comparison::UpperLike(pattern)) =
-            (column.field.has_trigrams, comparison)
-            && let Some(least) = least(pattern)
-        {
-            // Implied, and where the index that orders by the column can begin.
-            sql.column(row, column.field.column).word(" >= ").bind(Bind::Text(least)).word(" AND ");
-        }
-        if let (true, Comparison::Like(pattern)) = (column.field.has_trigrams, comparison) {
-            // Implied, and what the index of trigrams is of.
-            let upper = Comparison::UpperLike(pattern.clone());
-            compare(sql, column.field.kind, &upper, |sql| {
-                sql.column(row, column.field.column);
-            });
-            sql.word(" AND ");
-        }
-        match (column.part, comparison) {
-            (Some(part), comparison) => self.part(sql, row, *column, part, comparison),
-            (None, comparison) => compare(sql, column.field.kind, comparison, |sql| {
-                sql.column(row, column.field.column);
-            }),
-        }
-    }
-
-    /// A comparison of a part of a time. A year or a day is a span of time, which an index of the column finds.
-    fn part(&self, sql: &mut Fragment, row: Alias, column: Column, part: Part, comparison: &Comparison) {
-        if let Some(spans) = spans(part, comparison) {
-            sql.word("(").join(" AND ", spans, |sql, (operator, day)| {
-                sql.column(row, column.field.column).word(operator).word("CAST(").bind(Bind::Date(day));
-                sql.word(" AS timestamp) AT TIME ZONE ").bind(Bind::Text(self.zone.name().into()));
-            });
-            sql.word(")");
-            return;
-        }
-        let local = |sql: &mut Fragment| {
-            sql.word("(").column(row, column.field.column).word(" AT TIME ZONE ");
-            sql.bind(Bind::Text(self.zone.name().into())).word(")");
+        let rights = match bindings.bound(&test.path) {
+            Some(bound) => &bound.relation.target.readable,
+            None => &self.resource.readable,
         };
-        compare(sql, Kind::Integer, comparison, |sql| {
-            let (before, after) = match part {
-                Part::Date => ("CAST(", " AS date)"),
-                Part::Time => ("CAST(", " AS time)"),
-                Part::Year => ("EXTRACT(YEAR FROM ", ")"),
-                Part::IsoYear => ("EXTRACT(ISOYEAR FROM ", ")"),
-                Part::Month => ("EXTRACT(MONTH FROM ", ")"),
-                Part::Day => ("EXTRACT(DAY FROM ", ")"),
-                Part::Week => ("EXTRACT(WEEK FROM ", ")"),
-                Part::WeekDay => ("(EXTRACT(DOW FROM ", ") + 1)"),
-                Part::IsoWeekDay => ("EXTRACT(ISODOW FROM ", ")"),
-                Part::Quarter => ("EXTRACT(QUARTER FROM ", ")"),
-                Part::Hour => ("EXTRACT(HOUR FROM ", ")"),
-                Part::Minute => ("EXTRACT(MINUTE FROM ", ")"),
-                Part::Second => ("FLOOR(EXTRACT(SECOND FROM ", "))"),
-            };
-            sql.word(before);
-            local(sql);
-            sql.word(after);
-        });
+        let is_guarded =
+            comparison.is_regex() && !self.reader.is_staff && !matches!(rights, Rights::Everyone);
+        if is_guarded {
+            // The database takes a regular expression for cheap, and would try it first on rows that the reader may not read: how
+            // long that takes, and what the statistics make of it, would tell of them.
+            let own = bindings.bound(&test.path).map_or_else(|| self.root(), |bound| bound.far);
+            sql.word("CASE WHEN ");
+            self.may(sql, own, rights);
+            sql.word(" THEN ");
+        }
+        comparison::write(sql, row, *column, comparison, self.zone);
+        if is_guarded {
+            sql.word(" END");
+        }
     }
-}
-
-/// What no text that begins like a pattern sorts before, in whatever case. Of ASCII letters and digits alone: what follows them, and
-/// whatever they are upper case of, sorts after them in ICU's root collation, and small letters come first.
-fn least(pattern: &str) -> Option<String> {
-    let plain: String = pattern.chars().take_while(char::is_ascii_alphanumeric).collect();
-    (!plain.is_empty()).then(|| plain.to_ascii_lowercase())
 }
 
 /// The key that a condition asks for at the end of a path, where it asks for nothing else.
 fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
-    let Node::Test(Test { path: own, claim: Claim::Field(column, Comparison::Compare(" = ", key)) }) = node
+    let Node::Test(Test {
+        path: own,
+        claim: Claim::Field(column, Comparison::Compare(Operator::Equal, key)),
+    }) = node
     else {
         return None;
     };
@@ -396,88 +349,4 @@ fn groups<'n>(bindings: &Bindings, nodes: &[&'n Node]) -> Vec<Vec<&'n Node>> {
         groups.push((own, members));
     }
     groups.into_iter().map(|(_, nodes)| nodes.into_iter().map(|(_, node)| node).collect()).collect()
-}
-
-/// A comparison of something with a value.
-fn compare(sql: &mut Fragment, kind: Kind, comparison: &Comparison, left: impl Fn(&mut Fragment)) {
-    // Equality is the same under every collation that Plaza's columns have; an order is not.
-    let ordered = |sql: &mut Fragment| {
-        left(sql);
-        if kind == Kind::Ascii {
-            sql.word(ROOT);
-        }
-    };
-    let upper = |sql: &mut Fragment, right: &str, operator| {
-        sql.word("UPPER(");
-        ordered(sql);
-        sql.word(")").word(operator).word("UPPER(").bind(Bind::Text(right.to_owned())).word(ROOT).word(")");
-    };
-    match comparison {
-        Comparison::Compare(" = ", value) => {
-            left(sql);
-            sql.word(" = ").bind(value.clone());
-        }
-        Comparison::Compare(operator, value) => {
-            ordered(sql);
-            sql.word(operator).bind(value.clone());
-        }
-        Comparison::Between(low, high) => {
-            ordered(sql);
-            sql.word(" BETWEEN ").bind(low.clone()).word(" AND ").bind(high.clone());
-        }
-        Comparison::Among(list) => {
-            left(sql);
-            sql.word(" = ANY (").bind(list.clone()).word(")");
-        }
-        Comparison::Nothing => {
-            sql.word("FALSE");
-        }
-        Comparison::Null(is_null) => {
-            left(sql);
-            sql.word(if *is_null { " IS NULL" } else { " IS NOT NULL" });
-        }
-        Comparison::Like(pattern) => {
-            left(sql);
-            sql.word(" LIKE ").bind(Bind::Text(pattern.clone()));
-        }
-        Comparison::UpperLike(pattern) => upper(sql, pattern, " LIKE "),
-        Comparison::UpperEqual(text) => upper(sql, text, " = "),
-        Comparison::Regex(pattern) => {
-            ordered(sql);
-            sql.word(" ~ ").bind(Bind::Text(pattern.clone()));
-        }
-        Comparison::CaselessRegex(pattern) => {
-            ordered(sql);
-            sql.word(" ~* ").bind(Bind::Text(pattern.clone()));
-        }
-    }
-}
-
-/// A comparison of a year or a date as one or two of the time itself, where it is one.
-fn spans(part: Part, comparison: &Comparison) -> Option<Vec<(&'static str, NaiveDate)>> {
-    // The first day of what is compared with, and the first after it.
-    let days = |value: &Bind| match (part, value) {
-        (Part::Date, Bind::Date(day)) => Some((*day, day.succ_opt()?)),
-        (Part::Year, Bind::Integer(year)) => {
-            let year = i32::try_from(*year).ok().filter(|year| (1..=9998).contains(year))?;
-            Some((NaiveDate::from_yo_opt(year, 1)?, NaiveDate::from_yo_opt(year + 1, 1)?))
-        }
-        _ => None,
-    };
-    let is_kept = |day: &NaiveDate| (1..=9999).contains(&day.year());
-    let spans = match comparison {
-        Comparison::Compare(operator, value) => {
-            let (first, next) = days(value)?;
-            match *operator {
-                " > " => vec![(" >= ", next)],
-                " >= " => vec![(" >= ", first)],
-                " < " => vec![(" < ", first)],
-                " <= " => vec![(" < ", next)],
-                _ => vec![(" >= ", first), (" < ", next)],
-            }
-        }
-        Comparison::Between(low, high) => vec![(" >= ", days(low)?.0), (" < ", days(high)?.1)],
-        _ => return None,
-    };
-    spans.iter().all(|(_, day)| is_kept(day)).then_some(spans)
 }

@@ -291,8 +291,8 @@ impl<'a> Parser<'a> {
     fn fault(&self, parameter: &str, field: &str, faulty: Faulty) -> Fault {
         match faulty {
             Faulty::Name(unknown) => {
-                let unknown = self.or_control(field, unknown);
                 let prefix = parameter.strip_suffix(field).unwrap_or_default();
+                let unknown = if prefix.is_empty() { self.or_control(field, unknown) } else { unknown };
                 let nearest = unknown.nearest.as_ref().map(|nearest| format!("{prefix}{nearest}"));
                 let detail = match &nearest {
                     Some(nearest) => {
@@ -403,7 +403,10 @@ fn fault_in_filter(condition: &Condition, faulty: Faulty) -> Fault {
         Faulty::Value(Refused { code, detail, params }) => {
             (condition.value_at, code, format!("`{name}`: {detail}"), params)
         }
-        Faulty::PartOverRelation => (condition.name_at, "unknown_field", String::new(), json!({})),
+        Faulty::PartOverRelation => {
+            let detail = format!("`{name}` is asked for in a filter only.");
+            (condition.name_at, "unknown_field", detail, json!({}))
+        }
     };
     params["position"] = at.into();
     Fault::new("filter", code, format!("`filter`, character {}: {detail}", at + 1), params)

@@ -3,6 +3,10 @@
 //! The ids come first, in a query over the resource's own table, so that the planner finds the page in an index, or sorts narrow
 //! rows; what a representation needs is then joined to those of the page alone. Both are one statement.
 
+use std::time::Instant;
+
+use chrono_tz::Tz;
+use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Bool, Json, Nullable, Text, Untyped};
@@ -12,13 +16,16 @@ use serde_json::Value;
 use super::condition::Node;
 use super::fragment::{Alias, Bind, Fragment, Sql};
 use super::order::Place;
-use super::page::Slice;
+use super::page::{MAX_LIMIT, Slice};
 use super::predicate::Writer;
 use super::request::{Count, Request};
 use super::table::{Join, Reader, Relation, Resource, Rights};
 
 /// What a count by estimate may cost, in the planner's units (about a page read each), for the rows to be counted after all.
 const CHEAP: f64 = 5_000.0;
+
+/// Rows that an estimate counts rather than guesses, where a guess could tell too much.
+const COUNTED: i64 = 10_000;
 
 /// A list that is part of another resource, such as the comments on a post.
 #[derive(Clone, Debug)]
@@ -42,6 +49,8 @@ pub struct Selection {
     pub within: Option<Within>,
     /// The place that the page begins at, and whether it lies before that.
     pub from: Option<(Place, bool)>,
+    /// When the last of its statements must be done.
+    pub deadline: Option<Instant>,
     /// The rows of the page, once they are found.
     pinned: Option<Vec<i64>>,
 }
@@ -49,7 +58,7 @@ pub struct Selection {
 impl Selection {
     /// Of the whole list, what a request asks for.
     pub fn new(resource: &'static Resource, reader: Reader, request: Request) -> Self {
-        Self { resource, reader, request, within: None, from: None, pinned: None }
+        Self { resource, reader, request, within: None, from: None, deadline: None, pinned: None }
     }
 
     /// Only the rows that belong to the one with this key, by a relation of theirs.
@@ -66,9 +75,16 @@ impl Selection {
         self.from.as_ref().is_some_and(|(_, is_backward)| *is_backward)
     }
 
-    /// How many statements it takes at most to read the page.
-    pub fn statements(&self) -> u32 {
-        2 + u32::from(self.request.count.is_some()) + u32::from(!self.request.patterns.is_empty())
+    /// Whether it takes several statements that may each take long: then they share the time of one.
+    pub fn is_heavy(&self) -> bool {
+        self.request.count.is_some() || !self.request.patterns.is_empty() || self.request.zone != Tz::UTC
+    }
+
+    /// Give the next statement of the transaction no more time than is left.
+    fn hurry(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        let Some(deadline) = self.deadline else { return Ok(()) };
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+        conn.batch_execute(&format!("SET LOCAL statement_timeout = {left}"))
     }
 
     /// That a row is one of the page.
@@ -81,7 +97,14 @@ impl Selection {
             sql.word(" IN (");
             self.page(&mut sql, false);
         }
-        sql.word(")").typed()
+        sql.word(")");
+        // What ends the ordering of a list within another row may be no more than unique there.
+        if let Some(within @ Within { relation: Relation { join: Join::One { .. }, .. }, .. }) = &self.within
+        {
+            sql.word(" AND ");
+            self.belongs(&mut sql, within, None);
+        }
+        sql.typed()
     }
 
     /// The ids of the page, in the direction of travel, each with its place if that is wanted.
@@ -227,14 +250,31 @@ impl Selection {
         self.condition(sql, rights, None);
     }
 
-    /// One more than asked for, which tells whether there are more.
+    /// One more than asked for, which tells whether there are more. Or some more, so that the limits that clients think of do not
+    /// make a statement of its own each.
     fn fetch(&self) -> i64 {
-        if self.request.limit == 0 { 0 } else { self.request.limit + 1 }
+        let most = [2, 6, 11, 21, 31, 51, MAX_LIMIT + 1];
+        most.into_iter().find(|most| *most > self.request.limit).unwrap_or(self.request.limit + 1)
+    }
+
+    /// Whether the database's server knows the time zone, too: its list may be older than the program's.
+    pub fn knows_zone(&self, conn: &mut PgConnection) -> QueryResult<bool> {
+        if self.request.zone == Tz::UTC {
+            return Ok(true);
+        }
+        let mut sql = Fragment::default();
+        sql.word("SELECT now() AT TIME ZONE ").bind(Bind::Text(self.request.zone.name().into()));
+        match sql.word(" IS NOT NULL").typed::<Bool>().get_result::<bool>(conn) {
+            Ok(_) => Ok(true),
+            Err(Error::DatabaseError(_, info)) if info.message().starts_with("time zone \"") => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The first regular expression that the database does not take, by its parameter, and what it has against that.
     pub fn complaint(&self, conn: &mut PgConnection) -> QueryResult<Option<(&str, String)>> {
         let patterns = &self.request.patterns;
+        self.hurry(conn)?;
         if patterns.is_empty() || complaint(conn, patterns.iter().map(|(_, pattern)| pattern))?.is_none() {
             return Ok(None);
         }
@@ -256,6 +296,7 @@ impl Selection {
         load: impl FnOnce(&mut PgConnection, &Self) -> QueryResult<Vec<(R, Place)>>,
     ) -> QueryResult<Slice<T>> {
         let count = self.count(conn)?;
+        self.hurry(conn)?;
         if self.request.limit == 0 {
             return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
         }
@@ -314,27 +355,37 @@ impl Selection {
     }
 
     fn count(&self, conn: &mut PgConnection) -> QueryResult<Option<i64>> {
-        match self.request.count {
-            None => Ok(None),
-            Some(Count::Exact) => self.count_exactly(conn).map(Some),
-            Some(Count::Estimated) => {
-                let mut sql = Fragment::default();
-                sql.word("EXPLAIN (FORMAT JSON) ");
-                self.ids(&mut sql, &self.resource.readable);
-                let plan: Value = sql.unprepared::<Json>().get_result(conn)?;
-                let plan = &plan[0]["Plan"];
-                if plan["Total Cost"].as_f64().is_none_or(|cost| cost < CHEAP) {
-                    return self.count_exactly(conn).map(Some);
-                }
-                Ok(plan["Plan Rows"].as_i64())
+        let Some(count) = self.request.count else { return Ok(None) };
+        self.hurry(conn)?;
+        if count == Count::Exact {
+            return self.count_up_to(conn, None).map(Some);
+        }
+        // The planner's statistics are of all rows. What it makes of conditions on text would tell of texts that the reader may not
+        // read, so of few rows those are counted that are there.
+        if !self.reader.is_staff && !self.request.is_plain {
+            let counted = self.count_up_to(conn, Some(COUNTED))?;
+            if counted < COUNTED {
+                return Ok(Some(counted));
             }
         }
+        let mut sql = Fragment::default();
+        sql.word("EXPLAIN (FORMAT JSON) ");
+        self.ids(&mut sql, &self.resource.readable);
+        let plan: Value = sql.unprepared::<Json>().get_result(conn)?;
+        let plan = &plan[0]["Plan"];
+        if plan["Total Cost"].as_f64().is_none_or(|cost| cost < CHEAP) {
+            return self.count_up_to(conn, None).map(Some);
+        }
+        Ok(plan["Plan Rows"].as_i64())
     }
 
-    fn count_exactly(&self, conn: &mut PgConnection) -> QueryResult<i64> {
+    fn count_up_to(&self, conn: &mut PgConnection, most: Option<i64>) -> QueryResult<i64> {
         let mut sql = Fragment::default();
         sql.word("SELECT count(*) FROM (");
         self.ids(&mut sql, &self.resource.readable);
+        if let Some(most) = most {
+            sql.word(" LIMIT ").number(most);
+        }
         sql.word(") AS selected").unprepared::<BigInt>().get_result(conn)
     }
 }

@@ -52,8 +52,19 @@ pub struct Field {
     pub via: Option<&'static Relation>,
     /// What a value is compared as.
     pub fold: Option<fn(&str) -> String>,
-    /// Whether an index knows the trigrams of the column in upper case.
-    pub has_trigrams: bool,
+    /// What its text is like.
+    pub texture: Texture,
+}
+
+/// What the text of a field is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Texture {
+    /// Short, or no text.
+    Plain,
+    /// Short, and an index knows its trigrams in upper case.
+    Trigrams,
+    /// Long: its beginning sorts it, since a cursor holds what sorts.
+    Long,
 }
 
 /// What a column holds.
@@ -163,7 +174,7 @@ impl Field {
             is_private: false,
             via: None,
             fold: None,
-            has_trigrams: false,
+            texture: Texture::Plain,
         }
     }
 
@@ -217,7 +228,13 @@ impl Field {
     /// The same where an index knows the column's trigrams in upper case.
     #[must_use]
     pub const fn with_trigrams(self) -> Self {
-        Self { has_trigrams: true, ..self }
+        Self { texture: Texture::Trigrams, ..self }
+    }
+
+    /// The same where the text may be long.
+    #[must_use]
+    pub const fn long(self) -> Self {
+        Self { texture: Texture::Long, ..self }
     }
 
     /// The same in a column of another name.

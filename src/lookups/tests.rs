@@ -126,7 +126,7 @@ fn text_is_compared_under_icus_root_collation() {
 
 #[test]
 fn years_and_days_are_spans_that_an_index_finds() {
-    insta::assert_snapshot!(sql("printed_at__year__lte=2024&tz=Asia/Kolkata"), @r#"(books.printed_at < CAST($1 AS timestamp) AT TIME ZONE $2) -- binds: [2025-01-01, "Asia/Kolkata"]"#);
+    insta::assert_snapshot!(sql("printed_at__year__lte=2024&tz=Asia/Kolkata"), @"(books.printed_at < $1) -- binds: [2024-12-31T18:30:00Z]");
     insta::assert_snapshot!(sql("printed_at__week=53"), @r#"EXTRACT(WEEK FROM (books.printed_at AT TIME ZONE $1)) = $2 -- binds: ["UTC", 53]"#);
 }
 

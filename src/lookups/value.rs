@@ -1,6 +1,6 @@
 //! What is compared with: text, as the right kind of value.
 
-use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
@@ -16,6 +16,9 @@ pub const PATTERN_MAX: usize = 256;
 /// Most values of a list.
 pub const VALUES_MAX: usize = 100;
 
+/// The code for what only those may ask who are known.
+pub const NEEDS_USER: &str = "authentication_required";
+
 /// Why a text is no value: the code of the rule, and a sentence about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -26,9 +29,6 @@ pub struct Refused {
     /// The rule's numbers.
     pub params: Value,
 }
-
-/// The code for what only those may ask who are known.
-pub const NEEDS_USER: &str = "authentication_required";
 
 impl Refused {
     /// By this rule.
@@ -87,8 +87,6 @@ impl Values<'_> {
             let detail = format!("At most {VALUES_MAX} values in a list.");
             return Err(Refused::by("too_many", detail, json!({ "max": VALUES_MAX })));
         }
-        let values: Vec<Bind> =
-            texts.iter().map(|text| self.one(field, part, text)).collect::<Result<_, _>>()?;
         let mut list = match (field.kind, part) {
             (_, Some(Part::Date)) => Bind::Dates(Vec::new()),
             (_, Some(Part::Time)) => Bind::Times(Vec::new()),
@@ -97,8 +95,8 @@ impl Values<'_> {
             (Kind::Boolean, None) => Bind::Booleans(Vec::new()),
             (Kind::Text | Kind::Ascii | Kind::Username | Kind::Choice(_), None) => Bind::Texts(Vec::new()),
         };
-        for value in values {
-            match (&mut list, value) {
+        for text in texts {
+            match (&mut list, self.one(field, part, text)?) {
                 (Bind::Texts(list), Bind::Text(value)) => list.push(value),
                 (Bind::Integers(list), Bind::Integer(value)) => list.push(value),
                 (Bind::Booleans(list), Bind::Boolean(value)) => list.push(value),
@@ -113,14 +111,16 @@ impl Values<'_> {
 
     /// RFC 3339; without an offset, or with nothing but a date, it is in the time zone that was asked for.
     fn instant(&self, text: &str) -> Result<DateTime<Utc>, Refused> {
-        if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-            return Ok(instant.to_utc());
-        }
-        let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f")
-            .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f"))
-            .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M"))
-            .or_else(|_| date(text).map(|date| date.and_time(NaiveTime::MIN)));
-        local.map(|local| in_zone(local, self.zone)).map_err(|_| {
+        let local = |text: &str| {
+            ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+                .iter()
+                .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+                .or_else(|| date(text).ok().map(|date| date.and_time(NaiveTime::MIN)))
+        };
+        let instant = DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).ok().or_else(|| {
+            local(text).filter(|local| is_usual(local.year())).map(|local| in_zone(local, self.zone))
+        });
+        instant.filter(|instant| is_usual(instant.year())).ok_or_else(|| {
             Refused::new(
                 "A time such as `2026-01-31T09:30:00Z`, or a date; a `+` in a query string must be sent as `%2B`.",
             )
@@ -128,8 +128,13 @@ impl Values<'_> {
     }
 }
 
+/// Whether a year has four digits, as RFC 3339 and Python have it. The database knows others, and no post has them.
+fn is_usual(year: i32) -> bool {
+    (1..=9999).contains(&year)
+}
+
 /// The moment when the clocks of a time zone show this: the first where they do so twice, and where they leave it out, what they
-/// would have shown without the change.
+/// would have shown without the change. For years of four digits.
 pub fn in_zone(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&local) {
         LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.to_utc(),
@@ -142,6 +147,13 @@ pub fn in_zone(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
 
 /// The name of a time zone.
 pub fn zone(text: &str) -> Result<Tz, Refused> {
+    // These PostgreSQL takes for abbreviations, which know no summer; tzdata has them as links to these.
+    let text = match text {
+        "CET" | "MET" => "Europe/Brussels",
+        "EET" => "Europe/Athens",
+        "WET" => "Europe/Lisbon",
+        text => text,
+    };
     text.parse().map_err(|_| {
         let nearest = nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
         let hint = nearest.map(|nearest| format!(" Did you mean `{nearest}`?")).unwrap_or_default();
@@ -162,24 +174,46 @@ pub fn boolean(text: &str) -> Result<bool, Refused> {
     text.parse().map_err(|_| Refused::new("`true` or `false`."))
 }
 
-/// The values of a list: comma-separated, `"a,b"` being one. Nothing is a list of none.
+/// The values of a list: comma-separated as in RFC 4180, `"a,b"` being one, and `""` a quotation mark within it. Nothing is a list of
+/// none. By hand, since the usual reader of CSV takes whatever comes, and a list that is not closed is a fault here.
 pub fn list(text: &str) -> Result<Vec<String>, Refused> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let mut records = reader.records();
-    let record = match records.next() {
-        None => return Ok(Vec::new()),
-        Some(record) => record.map_err(|_| Refused::new("Values with commas between them."))?,
-    };
-    if records.next().is_some() {
-        return Err(Refused::new(
-            "Values with commas between them, those with line breaks in quotation marks.",
-        ));
+    let unclosed = || Refused::new("Values with commas between them, those with a comma in quotation marks.");
+    let (mut values, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() || !values.is_empty() {
+        let mut value = String::new();
+        if let Some(mut quoted) = rest.strip_prefix('"') {
+            loop {
+                let (before, after) = quoted.split_once('"').ok_or_else(unclosed)?;
+                value.push_str(before);
+                quoted = after;
+                let Some(more) = quoted.strip_prefix('"') else { break };
+                value.push('"');
+                quoted = more;
+            }
+            rest = quoted;
+        } else {
+            let end = rest.find(',').unwrap_or(rest.len());
+            value.push_str(&rest[..end]);
+            rest = &rest[end..];
+            if value.contains('"') {
+                return Err(unclosed());
+            }
+        }
+        values.push(value);
+        match rest.strip_prefix(',') {
+            Some(more) => rest = more,
+            None if rest.is_empty() => return Ok(values),
+            None => return Err(unclosed()),
+        }
     }
-    Ok(record.iter().map(str::to_owned).collect())
+    Ok(values)
 }
 
-fn integer(text: &str) -> Result<i64, Refused> {
-    text.trim().parse().map_err(|_| Refused::new("A whole number of at most 64 bits."))
+/// A whole number without a sign but `-`.
+pub fn integer(text: &str) -> Result<i64, Refused> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let number = text.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    number.ok_or_else(|| Refused::new("A whole number of at most 64 bits."))
 }
 
 /// One of some words.
@@ -191,11 +225,67 @@ pub fn choice(text: &str, choices: &[&str]) -> Result<String, Refused> {
 }
 
 fn date(text: &str) -> Result<NaiveDate, Refused> {
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| Refused::new("A date such as `2026-01-31`."))
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    let date = date.filter(|date| is_usual(date.year()) && text.len() == "2026-01-31".len());
+    date.ok_or_else(|| Refused::new("A date such as `2026-01-31`."))
 }
 
 fn time_of_day(text: &str) -> Result<NaiveTime, Refused> {
+    // A leap second is one that no clock of the database shows.
     NaiveTime::parse_from_str(text, "%H:%M:%S%.f")
         .or_else(|_| NaiveTime::parse_from_str(text, "%H:%M"))
-        .map_err(|_| Refused::new("A time of day such as `09:30` or `09:30:00.5`."))
+        .ok()
+        .filter(|time| chrono::Timelike::nanosecond(time) < 1_000_000_000)
+        .ok_or_else(|| Refused::new("A time of day such as `09:30` or `09:30:00.5`."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_comma_separated_and_strict() {
+        let read = |text: &str| list(text).ok().map(|values| values.join("|"));
+        assert_eq!(list(""), Ok(vec![]));
+        assert_eq!(list("\"\""), Ok(vec![String::new()]));
+        assert_eq!(read("a"), Some("a".into()));
+        assert_eq!(read("a,b"), Some("a|b".into()));
+        assert_eq!(read("a,"), Some("a|".into()));
+        assert_eq!(read(",a"), Some("|a".into()));
+        assert_eq!(read("\"a,b\",c"), Some("a,b|c".into()));
+        assert_eq!(read("\"say \"\"hi\"\"\",x"), Some("say \"hi\"|x".into()));
+        assert_eq!(read(" a , b "), Some(" a | b ".into()));
+        for wrong in ["\"a", "\"a\"b", "a\"b\"", "a,\"b", "\"a\"\"", "\""] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_times_are_strict() {
+        assert_eq!(integer("-9223372036854775808"), Ok(i64::MIN));
+        for wrong in ["", "-", "+1", " 1", "1 ", "1.0", "9223372036854775808", "1e3", "٣"] {
+            assert!(integer(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["2026-1-1", "+2026-01-01", "0000-01-01", "10000-01-01", "2025-02-29", "-0001-01-01"] {
+            assert!(date(wrong).is_err(), "{wrong}");
+        }
+        assert!(time_of_day("23:59:60").is_err() && time_of_day("09:30").is_ok());
+        let values = Values { zone: Tz::UTC, caller: None };
+        for wrong in
+            ["-200000-01-01", "+262142-12-31T23:59:59", "now", "9999-12-31T23:59:59-01:00", "infinity"]
+        {
+            assert!(values.instant(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn clocks_that_jump_show_what_django_says() {
+        let new_york = |text: &str| {
+            let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").expect(text);
+            in_zone(local, chrono_tz::America::New_York).to_rfc3339()
+        };
+        assert_eq!(new_york("2026-11-01T01:30"), "2026-11-01T05:30:00+00:00");
+        assert_eq!(new_york("2026-03-08T02:30"), "2026-03-08T07:30:00+00:00");
+        assert_eq!(zone("CET"), Ok(Tz::Europe__Brussels));
+    }
 }

@@ -19,7 +19,7 @@ pub static POSTS: Resource = Resource {
         Field::integer("id"),
         Field::text("title").with_trigrams(),
         Field::ascii("slug"),
-        Field::text("content"),
+        Field::text("content").long(),
         Field::choice("category", &CATEGORY_VALUES),
         Field::integer("rating"),
         Field::integer("rank"),
@@ -126,7 +126,7 @@ pub static COMMENTS: Resource = Resource {
     fields: &[
         Field::integer("id"),
         Field::text("alias"),
-        Field::text("content"),
+        Field::text("content").long(),
         Field::time("created_at"),
         Field::time("updated_at"),
     ],
@@ -181,7 +181,7 @@ pub static PROFILES: Resource = Resource {
     fields: &[
         Field::username("username").via(&USER_OF_PROFILE),
         Field::text("display_name"),
-        Field::text("bio").nullable(),
+        Field::text("bio").nullable().long(),
         Field::text("occupation").nullable(),
         Field::text("phone").nullable().private(),
         Field::time("created_at"),
