@@ -1,84 +1,150 @@
-//! What the documentation says of lookups is what the program does.
+//! What the OpenAPI document says of lists and of changes of many rows.
 
+use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use super::{query, two_of_everything};
 use crate::app::TestApp;
 use crate::client::send;
 
-fn read(path: &str) -> String {
-    let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(path).expect("a file of the repository")
-}
-
-/// A request as a table has it: `` `METHOD /path` `` with `` `{…}` `` after it where there is a body, and `→ 404` where that is the
-/// answer.
-struct Example {
+/// An operation that takes conditions.
+struct Operation {
+    id: String,
     method: Method,
     path: String,
-    body: Option<Value>,
-    status: Option<String>,
+    parameters: Vec<Value>,
 }
 
-/// Every example of a text, in its order.
-fn examples(text: &str) -> Vec<Example> {
-    let pieces: Vec<&str> = text.split('`').collect();
-    let code = |at: usize| pieces.get(at).copied().unwrap_or_default();
-    let mut examples = Vec::new();
-    for at in (1..pieces.len()).step_by(2) {
-        let Some((method, path)) = code(at).split_once(' ') else { continue };
-        let is_method = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].contains(&method);
-        if !is_method || !path.starts_with('/') || path.contains('…') {
-            continue;
+/// Every one of the document.
+async fn operations(app: &TestApp) -> Vec<Operation> {
+    let document = app.guest().get("/openapi.json").await.json();
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("an item") {
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            if parameters.iter().any(|parameter| parameter["name"] == "filter") {
+                let slug = if path.contains("/labels/{slug}") { "ai" } else { "p" };
+                found.push(Operation {
+                    id: operation["operationId"].as_str().expect("a name").to_owned(),
+                    method: method.to_uppercase().parse().expect("a method"),
+                    path: path.replace("{slug}", slug),
+                    parameters: parameters.into_iter().filter(|p| p["in"] == "query").collect(),
+                });
+            }
         }
-        let has_body = code(at + 1) == " " && code(at + 2).starts_with('{');
-        let body = has_body.then(|| serde_json::from_str(code(at + 2)).expect(code(at + 2)));
-        let after = code(if has_body { at + 3 } else { at + 1 });
-        examples.push(Example {
-            method: method.parse().expect("a method"),
-            path: path.replace("\\|", "|"),
-            body,
-            status: after.strip_prefix(" → ").map(|rest| rest[..3].to_owned()),
-        });
     }
-    examples
+    found
+}
+
+/// A value that a schema allows.
+fn valid(name: &str, schema: &Value) -> String {
+    match (name, schema["type"].as_str()) {
+        ("tz", _) => return "Europe/Madrid".into(),
+        _ => {}
+    }
+    if let Some(first) = schema["enum"][0].as_str() {
+        return first.into();
+    }
+    match schema["type"].as_str() {
+        Some("integer") => schema["maximum"].as_i64().unwrap_or(4).to_string(),
+        Some("boolean") => "true".into(),
+        Some("array") => {
+            let items = schema["minItems"].as_u64().unwrap_or(0).max(2);
+            (0..items).map(|_| valid("", &schema["items"])).collect::<Vec<_>>().join(",")
+        }
+        _ if schema["format"] == "date-time" => "2026-01-31T09:30:00.000001Z".into(),
+        // As long as it may be.
+        _ => "x".repeat(usize::try_from(schema["maxLength"].as_u64().expect("a bound")).expect("small")),
+    }
+}
+
+/// Values that it does not allow.
+fn invalid(schema: &Value) -> Vec<String> {
+    let mut values = match schema["type"].as_str() {
+        Some("integer") => ["x", "", "1.5", "9223372036854775808"].map(String::from).to_vec(),
+        Some("boolean") => ["1", "yes", "True", ""].map(String::from).to_vec(),
+        Some("array") => {
+            let item = valid("", &schema["items"]);
+            let with = |wrong: String| format!("{item},{wrong}");
+            let mut values: Vec<String> = invalid(&schema["items"]).into_iter().map(with).collect();
+            let most = schema["maxItems"].as_u64().expect("a bound");
+            // A word each, so that the URL is one.
+            let short = if item.len() > 100 { "x" } else { &item };
+            values.push(vec![short; 1 + usize::try_from(most).expect("small")].join(","));
+            values.extend((schema["minItems"] == 2).then_some(item));
+            values
+        }
+        _ if schema["format"] == "date-time" => {
+            ["yesterday", "", "2026-13-01", "2026-01-31T25:00:00Z"].map(String::from).to_vec()
+        }
+        _ if schema["enum"].is_array() => ["garbage", ""].map(String::from).to_vec(),
+        _ => Vec::new(),
+    };
+    if schema["type"] == "string" && schema["enum"].is_null() && schema["format"].is_null() {
+        values.push(
+            "x".repeat(1 + usize::try_from(schema["maxLength"].as_u64().expect("a bound")).expect("small")),
+        );
+        values.extend((schema["minLength"] == 1).then(String::new));
+    }
+    for bound in ["maximum", "minimum"] {
+        let beyond = |n: i64| n + if bound == "maximum" { 1 } else { -1 };
+        values.extend(schema[bound].as_i64().map(|bound| beyond(bound).to_string()));
+    }
+    values
 }
 
 #[actix_web::test]
-async fn every_request_that_the_guides_show_for_lookups_runs() {
+async fn every_documented_parameter_takes_what_it_says_and_nothing_else() {
     let app = TestApp::new().await;
-    let (ana, bob) = (app.staff("ana"), app.member("bob"));
-    let labels = json!([{ "name": "Tech" }, { "name": "AI" }]);
-    ana.post("/api/v1/posts", json!({ "title": "Python", "published": true, "labels": labels })).await;
-    bob.post("/api/v1/posts/python/comments", json!({ "content": "Yes" })).await;
-    let django = read("docs/django.md");
-    let (_, query_sets) = django.split_once("## Query sets").expect("a section on query sets");
-    let lookups = examples(&read("docs/lookups.md"));
-    let query_sets = examples(query_sets);
-    // Fewer would mean that the tables are written in another way than this test reads them.
-    assert!(lookups.len() > 20 && query_sets.len() > 100, "{} and {}", lookups.len(), query_sets.len());
+    let root = two_of_everything(&app).await;
+    let operations = operations(&app).await;
+    let mut names: Vec<&str> = operations.iter().map(|operation| operation.id.as_str()).collect();
+    names.sort_unstable();
+    assert_snapshot!(names.join(" "), @"bulkDeletePosts bulkUpdatePosts listComments listLabelPosts listLabels listPostComments listPostLabels listPosts listProfiles listSessions listUsers");
     let mut wrong = Vec::new();
-    for Example { method, path, body, status } in lookups.into_iter().chain(query_sets) {
-        let request = ana.request(method.clone(), &format!("/api/v1{path}"));
-        let answer = send(match &body {
-            Some(body) => request.json(body),
-            None => request,
-        })
-        .await;
-        let is_right = status
-            .as_ref()
-            .map_or(answer.status.starts_with('2'), |status| answer.status.starts_with(status));
-        if !is_right {
-            wrong.push(format!("{method} {path} {body:?}: {}", answer.status));
+    for operation in &operations {
+        assert!(operation.parameters.len() < 100, "{} has too many for some generators", operation.id);
+        // What a change of many chooses must not be there the next time.
+        let is_bulk = operation.id.starts_with("bulk");
+        let send = async |parameters: &[(&str, &str)]| {
+            let mut parameters = parameters.to_vec();
+            if is_bulk {
+                parameters.push(("id", "0"));
+            }
+            let request =
+                root.request(operation.method.clone(), &format!("{}?{}", operation.path, query(&parameters)));
+            let request =
+                if operation.id == "bulkUpdatePosts" { request.json(&json!({ "rank": 1 })) } else { request };
+            send(request).await
+        };
+        // What it is that can be compared and sorted by.
+        let is_equal = |p: &&Value| p["description"] == "Equal to this.";
+        let first = operation.parameters.iter().find(is_equal).and_then(|p| p["name"].as_str());
+        let first = first.expect("a field");
+        for parameter in &operation.parameters {
+            let name = parameter["name"].as_str().expect("a name");
+            let value = match name {
+                "filter" => format!("not ({first}:1)"),
+                "ordering" => format!("-{first}"),
+                "cursor" => root.get(&format!("{}?limit=1", operation.path)).await.text("/next_cursor"),
+                _ => valid(name, &parameter["schema"]),
+            };
+            let answer = send(&[(name, &value)]).await;
+            if answer.status != "200 OK" {
+                wrong.push(format!("{} {name}={value:.60}: {}", operation.id, answer.refusal()));
+            }
+            let refused = invalid(&parameter["schema"]);
+            assert!(!refused.is_empty(), "{name} takes everything");
+            for value in refused {
+                let answer = send(&[(name, &value)]).await;
+                let errors = answer.json()["errors"].as_array().cloned().unwrap_or_default();
+                let is_named = errors.len() == 1 && errors[0]["parameter"] == name;
+                if !answer.status.starts_with("400") || !is_named {
+                    wrong.push(format!("{} {name}={value:.60}: {} {errors:?}", operation.id, answer.status));
+                }
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-#[test]
-fn the_grammar_of_the_guide_is_the_programs() {
-    let guide = read("docs/lookups.md");
-    let (_, grammar) = guide.split_once("```pest\n").expect("the grammar");
-    let (grammar, _) = grammar.split_once("```").expect("its end");
-    assert_eq!(grammar, read("src/lookups/filter.pest"));
 }

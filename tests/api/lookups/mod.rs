@@ -2,12 +2,18 @@
 
 mod django;
 mod documented;
+mod fuzz;
+mod guides;
 mod pages;
 mod property;
+mod refusals;
 mod walked;
 mod walks;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+use crate::client::Client;
 
 /// A query string of these parameters.
 pub fn query<N: AsRef<str>, V: AsRef<str>>(parameters: &[(N, V)]) -> String {
@@ -18,4 +24,17 @@ pub fn query<N: AsRef<str>, V: AsRef<str>>(parameters: &[(N, V)]) -> String {
 pub fn keys(page: &Value, member: &str) -> Vec<Value> {
     let results = page["results"].as_array().unwrap_or_else(|| panic!("no page: {page}"));
     results.iter().map(|row| row[member].clone()).collect()
+}
+
+/// Two rows in every list, seen by one of its staff.
+pub async fn two_of_everything(app: &TestApp) -> Client {
+    let (ana, root) = (app.member("ana"), app.staff("root"));
+    for title in ["p", "q"] {
+        let labels = json!([{ "name": "AI", "reason": "x" }, { "name": "Tech" }]);
+        let body = json!({ "title": title, "published": true, "editor": "root", "labels": labels });
+        ana.post("/api/v1/posts", body).await;
+        ana.post("/api/v1/posts/p/comments", json!({ "content": "x" })).await;
+    }
+    app.staff("root");
+    root
 }
