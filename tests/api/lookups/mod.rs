@@ -2,11 +2,15 @@
 
 mod django;
 mod documented;
+mod expressions;
+mod filter;
 mod fuzz;
 mod guides;
 mod pages;
 mod property;
+mod questions;
 mod refusals;
+mod rights;
 mod walked;
 mod walks;
 
