@@ -12,10 +12,7 @@ use crate::lookups::name::{Name, SEPARATOR};
 use crate::lookups::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
 use crate::lookups::request::SEARCH_MAX;
 use crate::lookups::table::{Field, Kind, Resource};
-use crate::lookups::value::{PATTERN_MAX, TEXT_MAX, VALUES_MAX};
-
-/// Characters that a list can have at most.
-const LIST_MAX: usize = VALUES_MAX * (TEXT_MAX + 1);
+use crate::lookups::value::{LIST_MAX, PATTERN_MAX, TEXT_MAX};
 
 impl<T: Paged> IntoParams for List<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -110,6 +107,7 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
             });
             // Not an array: generators send its items one by one, whatever the document says, and each would be a condition.
             let list = Object::builder().schema_type(Type::String).max_length(Some(LIST_MAX));
+            let list = list.examples([two_of(field)]);
             parameter(name, &about, if lookup == Lookup::In { list } else { list.min_length(Some(1)) })
         }
         Lookup::IsNull => {
@@ -141,6 +139,18 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
                 .schema(Some(schema))
                 .build()
         }
+    }
+}
+
+/// Two values of a field, as a list has them.
+fn two_of(field: &Field) -> String {
+    match field.kind {
+        Kind::Text | Kind::Ascii => "one,another".into(),
+        Kind::Username => "ana,bob".into(),
+        Kind::Integer => "4,5".into(),
+        Kind::Choice(choices) => choices.iter().take(2).copied().collect::<Vec<_>>().join(","),
+        Kind::Time => "2026-01-01T00:00:00Z,2026-01-31T23:59:59Z".into(),
+        Kind::Boolean => "true,false".into(),
     }
 }
 

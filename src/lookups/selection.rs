@@ -10,7 +10,7 @@ use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Bool, Json, Nullable, Text, Untyped};
-use diesel::{QueryResult, RunQueryDsl};
+use diesel::{Connection, QueryResult, RunQueryDsl};
 use serde_json::Value;
 
 use super::condition::Node;
@@ -400,7 +400,9 @@ fn complaint<'p>(
     let mut sql = Fragment::default();
     sql.word("SELECT count(*) FILTER (WHERE '' ~ pattern) FROM unnest(").bind(Bind::Texts(patterns));
     sql.word(") AS pattern");
-    match sql.typed::<BigInt>().get_result::<i64>(conn) {
+    let query = sql.typed::<BigInt>();
+    // A savepoint, since the transaction goes on.
+    match conn.transaction(|conn| query.get_result::<i64>(conn)) {
         Ok(_) => Ok(None),
         Err(Error::DatabaseError(_, info)) if info.message().starts_with("invalid regular expression") => {
             Ok(Some(info.message().to_owned()))

@@ -13,6 +13,8 @@ use super::table::{Field, Kind};
 pub const TEXT_MAX: usize = 1000;
 /// Most characters of a regular expression.
 pub const PATTERN_MAX: usize = 256;
+/// Most characters of a list.
+pub const LIST_MAX: usize = 8000;
 /// Most values of a list.
 pub const VALUES_MAX: usize = 100;
 
@@ -177,6 +179,7 @@ pub fn boolean(text: &str) -> Result<bool, Refused> {
 /// The values of a list: comma-separated as in RFC 4180, `"a,b"` being one, and `""` a quotation mark within it. Nothing is a list of
 /// none. By hand, since the usual reader of CSV takes whatever comes, and a list that is not closed is a fault here.
 pub fn list(text: &str) -> Result<Vec<String>, Refused> {
+    checked(text, LIST_MAX)?;
     let unclosed = || Refused::new("Values with commas between them, those with a comma in quotation marks.");
     let (mut values, mut rest) = (Vec::new(), text);
     while !rest.is_empty() || !values.is_empty() {

@@ -39,9 +39,11 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
 
 /// A value that a schema allows.
 fn valid(name: &str, schema: &Value) -> String {
-    match (name, schema["type"].as_str()) {
-        ("tz", _) => return "Europe/Madrid".into(),
-        _ => {}
+    if name == "tz" {
+        return "Europe/Madrid".into();
+    }
+    if let Some(example) = schema["examples"][0].as_str() {
+        return example.into();
     }
     if let Some(first) = schema["enum"][0].as_str() {
         return first.into();
@@ -49,10 +51,6 @@ fn valid(name: &str, schema: &Value) -> String {
     match schema["type"].as_str() {
         Some("integer") => schema["maximum"].as_i64().unwrap_or(4).to_string(),
         Some("boolean") => "true".into(),
-        Some("array") => {
-            let items = schema["minItems"].as_u64().unwrap_or(0).max(2);
-            (0..items).map(|_| valid("", &schema["items"])).collect::<Vec<_>>().join(",")
-        }
         _ if schema["format"] == "date-time" => "2026-01-31T09:30:00.000001Z".into(),
         // As long as it may be.
         _ => "x".repeat(usize::try_from(schema["maxLength"].as_u64().expect("a bound")).expect("small")),
@@ -64,17 +62,6 @@ fn invalid(schema: &Value) -> Vec<String> {
     let mut values = match schema["type"].as_str() {
         Some("integer") => ["x", "", "1.5", "9223372036854775808"].map(String::from).to_vec(),
         Some("boolean") => ["1", "yes", "True", ""].map(String::from).to_vec(),
-        Some("array") => {
-            let item = valid("", &schema["items"]);
-            let with = |wrong: String| format!("{item},{wrong}");
-            let mut values: Vec<String> = invalid(&schema["items"]).into_iter().map(with).collect();
-            let most = schema["maxItems"].as_u64().expect("a bound");
-            // A word each, so that the URL is one.
-            let short = if item.len() > 100 { "x" } else { &item };
-            values.push(vec![short; 1 + usize::try_from(most).expect("small")].join(","));
-            values.extend((schema["minItems"] == 2).then_some(item));
-            values
-        }
         _ if schema["format"] == "date-time" => {
             ["yesterday", "", "2026-13-01", "2026-01-31T25:00:00Z"].map(String::from).to_vec()
         }

@@ -32,7 +32,7 @@ fn examples(text: &str) -> Vec<Example> {
             continue;
         }
         let has_body = code(at + 1) == " " && code(at + 2).starts_with('{');
-        let body = has_body.then(|| serde_json::from_str(code(at + 2)).expect(code(at + 2)));
+        let body = has_body.then(|| serde_json::from_str(code(at + 2)).expect("JSON"));
         let after = code(if has_body { at + 3 } else { at + 1 });
         examples.push(Example {
             method: method.parse().expect("a method"),

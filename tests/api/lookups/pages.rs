@@ -10,7 +10,7 @@ use crate::client::Client;
 const POSTS: &str = "/api/v1/posts";
 
 /// 250 posts of ana's with as many comments, an hour between each and the one before.
-async fn world(app: &TestApp) -> Client {
+fn world(app: &TestApp) -> Client {
     let ana = app.member("ana");
     app.sql(
         "INSERT INTO posts (slug, title, content, rating, published, writer_id, created_at)
@@ -27,7 +27,7 @@ async fn world(app: &TestApp) -> Client {
 #[actix_web::test]
 async fn a_cursor_is_good_for_its_own_list_filter_and_order_alone() {
     let app = TestApp::new().await;
-    world(&app).await;
+    world(&app);
     let guest = app.guest();
     let own = [
         ("rating__gte", "2"),
@@ -85,7 +85,7 @@ async fn a_cursor_is_good_for_its_own_list_filter_and_order_alone() {
 #[actix_web::test]
 async fn a_cursor_of_the_default_order_is_good_for_no_other() {
     let app = TestApp::new().await;
-    let ana = world(&app).await;
+    let ana = world(&app);
     let guest = app.guest();
     let cursor = guest.get(&format!("{POSTS}?limit=1")).await.text("/next_cursor");
     let lists = ["labels", "labels/ai/posts", "comments", "posts/p1/comments", "posts/p1/labels", "users"];
@@ -109,7 +109,7 @@ async fn a_cursor_of_the_default_order_is_good_for_no_other() {
 #[actix_web::test]
 async fn a_cursor_that_was_tampered_with_is_refused() {
     let app = TestApp::new().await;
-    world(&app).await;
+    world(&app);
     let guest = app.guest();
     let cursor = guest.get(&format!("{POSTS}?limit=1&ordering=rating")).await.text("/next_cursor");
     let refused = async |cursor: &str| {
@@ -149,7 +149,7 @@ fn links(page: &Value) -> String {
 #[actix_web::test]
 async fn links_lead_where_next_and_previous_do() {
     let app = TestApp::new().await;
-    world(&app).await;
+    world(&app);
     let guest = app.guest();
     let asked = [
         ("limit", "40"),
@@ -204,7 +204,7 @@ async fn links_lead_where_next_and_previous_do() {
 #[actix_web::test]
 async fn numbered_pages_are_slices_and_go_on_by_cursor() {
     let app = TestApp::new().await;
-    world(&app).await;
+    world(&app);
     let guest = app.guest();
     let page = async |query: &str| guest.get(&format!("{POSTS}?ordering=rating&{query}")).await.json();
     let mut all = Vec::new();
@@ -257,7 +257,7 @@ async fn numbered_pages_are_slices_and_go_on_by_cursor() {
 #[actix_web::test]
 async fn rows_are_counted_when_somebody_asks() {
     let app = TestApp::new().await;
-    world(&app).await;
+    world(&app);
     app.sql("UPDATE posts SET published = false WHERE slug LIKE 'p1%'");
     let (guest, root) = (app.guest(), app.staff("root"));
     let counted = async |client: &Client, query: &str| {

@@ -122,13 +122,14 @@ impl Values {
                 let value = value.replace('\\', "\\\\").replace('"', "\\\"");
                 let condition = format!("{name}:\"{value}\"");
                 text.push_str(if place == 0 { "" } else { [" and ", " or "][usize::from(shape) % 2] });
-                text.push_str(&match shape {
+                let shaped = match shape {
                     0 => format!("not {condition}"),
                     1 => format!("({condition})"),
                     2 => format!("not (not {condition} and {condition})"),
                     3 if name.ends_with("__in") => format!("{name}:[\"{value}\",x]"),
                     _ => condition,
-                });
+                };
+                text.push_str(&shaped);
             }
             ("filter".to_owned(), text)
         })
