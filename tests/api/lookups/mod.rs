@@ -1,5 +1,6 @@
 //! The lookup language: what Django's ORM answers, from any HTTP client.
 
+mod bulk;
 mod django;
 mod documented;
 mod expressions;
@@ -7,10 +8,12 @@ mod filter;
 mod fuzz;
 mod guides;
 mod pages;
+mod plans;
 mod property;
 mod questions;
 mod refusals;
 mod rights;
+mod search;
 mod walked;
 mod walks;
 

@@ -117,21 +117,19 @@ impl Values {
 
     fn filter(&self, resource: &'static Resource) -> impl Strategy<Value = (String, String)> + use<> {
         vec((self.condition(resource), 0_u8..6), 1..4).prop_map(|conditions| {
-            let mut text = String::new();
-            for (place, ((name, value), shape)) in conditions.into_iter().enumerate() {
+            let parts = conditions.into_iter().enumerate().map(|(place, ((name, value), shape))| {
                 let value = value.replace('\\', "\\\\").replace('"', "\\\"");
                 let condition = format!("{name}:\"{value}\"");
-                text.push_str(if place == 0 { "" } else { [" and ", " or "][usize::from(shape) % 2] });
-                let shaped = match shape {
-                    0 => format!("not {condition}"),
-                    1 => format!("({condition})"),
-                    2 => format!("not (not {condition} and {condition})"),
-                    3 if name.ends_with("__in") => format!("{name}:[\"{value}\",x]"),
-                    _ => condition,
-                };
-                text.push_str(&shaped);
-            }
-            ("filter".to_owned(), text)
+                let joint = if place == 0 { "" } else { [" and ", " or "][usize::from(shape) % 2] };
+                match shape {
+                    0 => format!("{joint}not {condition}"),
+                    1 => format!("{joint}({condition})"),
+                    2 => format!("{joint}not (not {condition} and {condition})"),
+                    3 if name.ends_with("__in") => format!("{joint}{name}:[\"{value}\",x]"),
+                    _ => format!("{joint}{condition}"),
+                }
+            });
+            ("filter".to_owned(), parts.collect())
         })
     }
 

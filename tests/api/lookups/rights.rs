@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use insta::assert_snapshot;
 use proptest::prelude::*;
 
 use super::property::sample;
@@ -292,12 +293,30 @@ async fn me_is_who_asks() {
         let refusal = rows(&guest, &format!("posts?{name}=me")).await;
         assert_eq!(refusal, "401 authentication_required", "{name}");
     }
-    for query in [
-        "posts?filter=writer:me",
-        "users?username=me",
-        "comments?user=me",
-        "posts?filter=not (x:1 or writer:me)",
-    ] {
-        assert_eq!(rows(&guest, query).await, "401 authentication_required", "{query}");
+    assert_snapshot!(rows(&guest, "posts?filter=writer:me").await, @"401 authentication_required");
+    assert_snapshot!(rows(&guest, "users?username=me").await, @"401 authentication_required");
+    assert_snapshot!(rows(&guest, "comments?user=me").await, @"401 authentication_required");
+}
+
+#[actix_web::test]
+async fn the_posts_of_a_user_who_is_not_active_stay() {
+    let (app, _) = world().await;
+    let (guest, ana, root) = (app.guest(), app.member("ana"), app.staff("root"));
+    assert_eq!(guest.get("/api/v1/posts/i").await.at("/writer/username"), "ida");
+    assert_eq!(guest.get("/api/v1/users/ida").await.status, "404 Not Found");
+    for (client, finds) in [(&guest, 0), (&ana, 0), (&root, 1)] {
+        for query in [
+            "writer=ida",
+            "writer__in=ida",
+            "writer__username=ida",
+            "writer__username__iexact=IDA",
+            "filter=writer:ida",
+        ] {
+            let count = client.get(&format!("/api/v1/posts?limit=0&count=exact&{query}")).await.at("/count");
+            assert_eq!(count, finds, "{query}");
+        }
+        assert_eq!(client.get("/api/v1/posts?slug=i").await.each("/results", "slug"), "i");
     }
+    app.sql("UPDATE users SET is_active = true WHERE username = 'ida'");
+    assert_eq!(guest.get("/api/v1/posts?writer=ida").await.each("/results", "slug"), "i");
 }
