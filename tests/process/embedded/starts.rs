@@ -32,7 +32,7 @@ fn the_first_start_makes_a_durable_private_database() {
         "select datlocprovider, datdba::regrole from pg_database where datname = current_database()";
     assert_eq!(plaza.sql("select current_user || ' ' || current_database()"), "plaza plaza");
     assert_eq!(plaza.sql(provider), "i|plaza", "it sorts by ICU, and the role owns its database");
-    plaza.sql("create extension pg_trgm; create table t (x int); drop table t; drop extension pg_trgm");
+    plaza.sql("create extension citext; create table t (x int); drop table t; drop extension citext");
     let refused = try_psql(plaza.database_url(), "create role other");
     assert!(refused.is_err(), "the role is no superuser");
     let superuser = plaza.database_url().replace("plaza@", "postgres@");
