@@ -31,16 +31,17 @@ $$;
 -- The same where only the beginning is known, however short.
 CREATE INDEX posts_upper_title_prefix_idx ON posts (upper(title) text_pattern_ops);
 
--- What is compared in a search: without case, accents and compatibility forms, as in ﬁ, ５ or ß.
+-- What is compared in a search: without case, accents and compatibility forms, as in ﬁ, ５ or ß. Signs that join words part them: for
+-- words that are joined without end PostgreSQL's reader takes a time that grows with the square of their number.
 CREATE FUNCTION search_fold(words text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
-RETURN CASE WHEN octet_length(words) = char_length(words) THEN lower(words COLLATE "C")
+RETURN CASE WHEN octet_length(words) = char_length(words) THEN translate(lower(words COLLATE "C"), '-_/.@:+&=?#~%', '             ')
 ELSE translate(
     replace(replace(replace(
         lower(upper(lower(regexp_replace(
             normalize(words, NFKD) COLLATE "und-x-icu", '[\u0300-\u036F]+', '', 'g')))),
         'æ', 'ae'), 'œ', 'oe'), 'þ', 'th'),
-    'øłđðħŧı', 'olddhti') COLLATE "C"
+    'øłđðħŧı-_/.@:+&=?#~%', 'olddhti             ') COLLATE "C"
 END;
 
 -- A tsvector holds a megabyte. A text whose words are more is found by the words that it begins with.
@@ -77,7 +78,7 @@ BEGIN
             CONTINUE;
         END IF;
         folded := left(search_fold(trim(LEADING '-' FROM word)), 500);
-        IF word ~ '[^*"]\*+$' THEN
+        IF word ~ '[^*"]\*+$' AND rtrim(folded, '* ') <> '' THEN
             query := to_tsquery('pg_catalog.simple',
                 '''' || replace(replace(rtrim(folded, '*'), '\', '\\'), '''', '''''') || ''':*');
         ELSE

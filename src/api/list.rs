@@ -85,7 +85,7 @@ impl<T: Paged> List<T> {
         db: &Db,
         page: impl Fn(&mut PgConnection, &Selection) -> Result<Slice<R>> + Send + 'static,
     ) -> Result<Slice<R>> {
-        let mut selection = self.selection.clone();
+        let mut selection = self.selection.clone().led();
         if !selection.is_heavy() {
             return db.run(move |conn| page(conn, &selection)).await;
         }

@@ -102,8 +102,8 @@ fn refuse_depth(text: &str) -> Result<(), SyntaxError> {
             '"' => is_quoted = true,
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
-            // Only those that follow each other nest without parentheses.
-            ':' => nots = 0,
+            // Only those that follow each other nest without parentheses, and a word of a list is no more than that.
+            ':' | ',' | ']' => nots = 0,
             _ => {}
         }
         if depth + nots > DEPTH_MAX {

@@ -113,6 +113,14 @@ impl Ordering {
         self
     }
 
+    /// The column of the rows themselves that sorts them first.
+    pub fn leading(&self) -> Option<&'static str> {
+        match &self.terms.first()?.by {
+            By::Field(path, field) if path.is_empty() => Some(field.column),
+            _ => None,
+        }
+    }
+
     /// How many values a place has.
     pub fn width(&self) -> usize {
         self.terms.len()

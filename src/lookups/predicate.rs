@@ -85,6 +85,15 @@ fn requires(node: &Node, path: Path<'_>) -> bool {
     }
 }
 
+/// Whether a condition speaks of a row at the end of this path that its neighbours may speak of, too.
+pub fn speaks_of(node: &Node, path: Path<'_>) -> bool {
+    match node {
+        Node::All(nodes) | Node::Any(nodes) => nodes.iter().any(|node| speaks_of(node, path)),
+        Node::Test(test) => test.path.get(..path.len()).is_some_and(|start| is_same(start, path)),
+        Node::Not(_) | Node::Anew(_) => false,
+    }
+}
+
 impl Writer<'_> {
     /// What the resource's own row is called.
     pub fn root(&self) -> Alias {
@@ -203,15 +212,7 @@ impl Writer<'_> {
 
     /// That it is a row of this near one, and one that may be read.
     fn belongs(&self, sql: &mut Fragment, near: Alias, bound: Bound) {
-        match (&bound.relation.join, bound.link) {
-            (Join::Through(through), Some(link)) => {
-                sql.column(link, through.near).word(" = ").column(near, "id")
-            }
-            (Join::One { near: own, far, .. } | Join::Many { near: own, far }, _) => {
-                sql.column(bound.far, far).word(" = ").column(near, own)
-            }
-            (Join::Through(_), None) => sql.word("FALSE"),
-        };
+        joins(sql, near, bound);
         sql.word(" AND ");
         self.may(sql, bound.far, &bound.relation.target.readable);
     }
@@ -236,9 +237,10 @@ impl Writer<'_> {
             }
         };
         let grants = grants.iter().filter(|grant| user.is_some() || !matches!(grant, Grant::Named(_)));
+        let grants: Vec<&Grant> = grants.collect();
+        let is_only_one = grants.len() == 1;
         sql.word("(");
-        let mut grants = grants.peekable();
-        if grants.peek().is_none() {
+        if grants.is_empty() {
             sql.word("FALSE");
         }
         sql.join(" OR ", grants, |sql, grant| match grant {
@@ -247,6 +249,18 @@ impl Writer<'_> {
             }
             Grant::Named(column) => {
                 sql.column(row, column).word(" = ").bind(Bind::Integer(user.unwrap_or_default()));
+            }
+            Grant::With(relation) if !is_only_one => {
+                // As a value, which is looked up row by row: of `EXISTS` beside something else the planner makes a list of every
+                // far row first.
+                let bound = Bound { relation, far: sql.fresh(), link: None };
+                sql.word("(SELECT ");
+                self.may(sql, bound.far, &relation.target.readable);
+                sql.word(" FROM ");
+                table(sql, bound);
+                sql.word(" WHERE ");
+                joins(sql, row, bound);
+                sql.word(")");
             }
             Grant::With(relation) => {
                 let bound = Bound { relation, far: sql.fresh(), link: None };
@@ -301,7 +315,7 @@ impl Writer<'_> {
 }
 
 /// The key that a condition asks for at the end of a path, where it asks for nothing else.
-fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
+pub fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
     let Node::Test(Test {
         path: own,
         claim: Claim::Field(column, Comparison::Compare(Operator::Equal, key)),
@@ -325,6 +339,17 @@ fn table(sql: &mut Fragment, bound: Bound) {
     } else {
         sql.word(far.table).word(" AS ").alias(bound.far);
     }
+}
+
+/// That a row is one that a relation leads to from this near one.
+fn joins(sql: &mut Fragment, near: Alias, bound: Bound) {
+    match (&bound.relation.join, bound.link) {
+        (Join::Through(through), Some(link)) => sql.column(link, through.near).word(" = ").column(near, "id"),
+        (Join::One { near: own, far, .. } | Join::Many { near: own, far }, _) => {
+            sql.column(bound.far, far).word(" = ").column(near, own)
+        }
+        (Join::Through(_), None) => sql.word("FALSE"),
+    };
 }
 
 /// Conditions with their places, and the steps that they go.

@@ -368,7 +368,8 @@ impl<'a> Parser<'a> {
             self.faults.push(Fault::new("offset", "invalid_parameter", detail, json!({})));
         }
         let has_conditions = !self.conditions.is_empty() || self.request.search.is_some();
-        if self.purpose == Purpose::Bulk && !has_conditions && !self.request.means_all {
+        let is_unsaid = !has_conditions && !self.request.means_all && self.faults.is_empty();
+        if self.purpose == Purpose::Bulk && is_unsaid {
             let detail = "Say which ones by at least one condition, or `all=true`.";
             self.faults.push(Fault::new("all", "required", detail, json!({})));
         }

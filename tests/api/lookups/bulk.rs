@@ -222,6 +222,8 @@ async fn what_is_not_said_well_changes_nothing() {
         ("all=true&ordering=title", "400 invalid_query ordering unknown_parameter"),
         ("all=true&cursor=x", "400 invalid_query cursor unknown_parameter"),
         ("all=true&count=exact", "400 invalid_query count unknown_parameter"),
+        ("all=yes", "400 invalid_query all invalid_parameter"),
+        ("titel=x", "400 invalid_query titel unknown_parameter"),
         ("all=true&titel=x", "400 invalid_query titel unknown_parameter"),
         ("all=true&rating=x", "400 invalid_query rating invalid_parameter"),
         ("all=true&search=", "400 invalid_query search invalid_parameter"),

@@ -137,6 +137,8 @@ fn expressions_are_as_deep_and_as_long_as_they_may_be() {
     // One after the other they are not deep, and in quotation marks they are nothing.
     let wide = ["not (a:1)"; 100].join(" and ");
     assert!(matches!(Expression::parse(&wide), Ok(Expression::All(parts)) if parts.len() == 100));
+    let list = format!("a:[{}]", ["not"; 100].join(","));
+    assert!(Expression::parse(&list).is_ok());
     let quoted = format!("a:\"{}\"", "(not ".repeat(100));
     assert!(Expression::parse(&quoted).is_ok());
     // Characters are counted, not bytes.

@@ -79,7 +79,7 @@ impl Planner<'_> {
     ) -> String {
         let parameters: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let request = Request::parse(resource, &parameters, reader, Purpose::List).expect("a request");
-        let rows = page(Selection::new(resource, reader.clone(), request)).rows();
+        let rows = page(Selection::new(resource, reader.clone(), request).led()).rows();
         let explained = Explained { table: resource.table, rows };
         let lines: plaza::error::Result<Vec<String>> =
             self.app.app.db().transaction_blocking(|conn| Ok(explained.load(conn)?));
@@ -146,6 +146,7 @@ async fn the_main_questions_are_answered_by_indexes() {
         ("id=777", &["posts_pkey"]),
         ("writer=user9", &["posts_writer_id_created_at_id_idx"]),
         ("filter=writer:user9 and rating__gte:4", &["posts_writer_id_created_at_id_idx"]),
+        ("labels=rare", &["post_labels_label_id_post_created_at_post_id_idx"]),
         (
             "comments__user=user9",
             &["comments_user_id_created_at_id_idx", "comments_post_id_created_at_id_idx"],
@@ -163,6 +164,8 @@ async fn the_main_questions_are_answered_by_indexes() {
         &[&["comments_post_id_created_at_id_idx"], &["posts_slug_key"]],
         first,
     );
+
+    planner.finds(&COMMENTS, "", &[&["comments_created_at_id_idx"]], first);
 
     // Deep in the list, by cursor: the index is entered at the place, not read up to it.
     for (query, place, index, is_backward) in [
