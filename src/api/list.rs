@@ -19,9 +19,10 @@ use crate::auth::Caller;
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
 use crate::lookups::cursor::{Cursor, Cursors};
+use crate::lookups::fault::Refusal;
 use crate::lookups::order::Place;
 use crate::lookups::page::Slice;
-use crate::lookups::request::{Purpose, Refusal, Request};
+use crate::lookups::request::{Purpose, Request};
 use crate::lookups::selection::Selection;
 use crate::lookups::table::{Reader, Relation, Resource};
 

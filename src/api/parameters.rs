@@ -2,7 +2,8 @@
 
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::{Object, RefOr, Required, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::{Object, Required, Schema, SchemaFormat, Type};
 
 use super::list::{Chosen, List};
 use super::page::Paged;
@@ -61,12 +62,13 @@ fn of_pages(resource: &Resource) -> Vec<Parameter> {
 /// Those that say which rows.
 fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
     let text = |max| Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(max));
+    let first = resource.fields.first().map(|field| (field.name, two_of(field)));
+    let (name, values) = first.unwrap_or_default();
+    let filter = format!(
+        "Any conditions as one expression, such as `{name}__in:[{values}] and not ({name}__isnull:true)`."
+    );
     let mut parameters = vec![
-        parameter(
-            "filter",
-            "Any conditions as one expression, such as `id__gt:7 and not (id__in:[8,9])`.",
-            text(FILTER_MAX),
-        ),
+        parameter("filter", &filter, text(FILTER_MAX)),
         parameter(
             "tz",
             "Time zone, by its IANA name, of times without one and of parts of times. UTC by default.",
@@ -97,48 +99,41 @@ fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
 
 fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
     let staff = if field.is_private { " Staff only." } else { "" };
-    let about = |words: &str| format!("{words}{staff}");
-    match lookup {
+    let about = format!("{}{staff}", said(lookup));
+    let schema = match lookup {
+        // Not an array: generators send its items one by one, whatever the document says, and each would be a condition.
         Lookup::In | Lookup::All | Lookup::Range => {
-            let about = about(match lookup {
-                Lookup::In => "One of these, with commas between them.",
-                Lookup::All => "Every one of these, with commas between them.",
-                _ => "From the first to the second, both included, with a comma between them.",
-            });
-            // Not an array: generators send its items one by one, whatever the document says, and each would be a condition.
             let list = Object::builder().schema_type(Type::String).max_length(Some(LIST_MAX));
             let list = list.examples([two_of(field)]);
-            parameter(name, &about, if lookup == Lookup::In { list } else { list.min_length(Some(1)) })
+            if lookup == Lookup::In { list } else { list.min_length(Some(1)) }
         }
-        Lookup::IsNull => {
-            parameter(name, &about("Whether there is none."), Object::builder().schema_type(Type::Boolean))
-        }
-        lookup => {
-            let about = about(match lookup {
-                Lookup::Exact => "Equal to this.",
-                Lookup::IExact => "Equal to this, whatever the case.",
-                Lookup::Contains => "Containing this.",
-                Lookup::IContains => "Containing this, whatever the case.",
-                Lookup::StartsWith => "Beginning with this.",
-                Lookup::IStartsWith => "Beginning with this, whatever the case.",
-                Lookup::EndsWith => "Ending with this.",
-                Lookup::IEndsWith => "Ending with this, whatever the case.",
-                Lookup::Regex => "Matching this regular expression of PostgreSQL.",
-                Lookup::IRegex => "Matching this regular expression of PostgreSQL, whatever the case.",
-                Lookup::Gt => "After this.",
-                Lookup::Gte => "This, or after it.",
-                Lookup::Lt => "Before this.",
-                _ => "This, or before it.",
-            });
-            let schema = value(field, lookup);
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Query)
-                .required(Required::False)
-                .description(Some(about))
-                .schema(Some(schema))
-                .build()
-        }
+        Lookup::IsNull => Object::builder().schema_type(Type::Boolean),
+        lookup => value(field, lookup),
+    };
+    parameter(name, &about, schema)
+}
+
+/// What a lookup finds.
+fn said(lookup: Lookup) -> &'static str {
+    match lookup {
+        Lookup::Exact => "Equal to this.",
+        Lookup::IExact => "Equal to this, whatever the case.",
+        Lookup::Contains => "Containing this.",
+        Lookup::IContains => "Containing this, whatever the case.",
+        Lookup::StartsWith => "Beginning with this.",
+        Lookup::IStartsWith => "Beginning with this, whatever the case.",
+        Lookup::EndsWith => "Ending with this.",
+        Lookup::IEndsWith => "Ending with this, whatever the case.",
+        Lookup::Regex => "Matching this regular expression of PostgreSQL.",
+        Lookup::IRegex => "Matching this regular expression of PostgreSQL, whatever the case.",
+        Lookup::In => "One of these, with commas between them.",
+        Lookup::All => "Every one of these, with commas between them.",
+        Lookup::Range => "From the first to the second, both included, with a comma between them.",
+        Lookup::IsNull => "Whether there is none.",
+        Lookup::Gt => "After this.",
+        Lookup::Gte => "This, or after it.",
+        Lookup::Lt => "Before this.",
+        Lookup::Lte => "This, or before it.",
     }
 }
 
@@ -155,23 +150,25 @@ fn two_of(field: &Field) -> String {
 }
 
 /// One value of a field.
-fn value(field: &Field, lookup: Lookup) -> RefOr<Schema> {
+fn value(field: &Field, lookup: Lookup) -> ObjectBuilder {
     let object = Object::builder();
-    let object = match field.kind {
+    let of_format = |kind, format: &str| {
+        Object::builder().schema_type(kind).format(Some(SchemaFormat::Custom(format.to_owned())))
+    };
+    match field.kind {
         Kind::Text | Kind::Ascii | Kind::Username => {
             let is_pattern = matches!(lookup, Lookup::Regex | Lookup::IRegex);
             let max = if is_pattern { PATTERN_MAX } else { TEXT_MAX };
             object.schema_type(Type::String).max_length(Some(max))
         }
-        Kind::Integer => object.schema_type(Type::Integer).format(Some(SchemaFormat::Custom("int64".into()))),
+        Kind::Integer => of_format(Type::Integer, "int64"),
         Kind::Choice(choices) => object.schema_type(Type::String).enum_values(Some(choices.iter().copied())),
-        Kind::Time => object.schema_type(Type::String).format(Some(SchemaFormat::Custom("date-time".into()))),
+        Kind::Time => of_format(Type::String, "date-time"),
         Kind::Boolean => object.schema_type(Type::Boolean),
-    };
-    Schema::Object(object.build()).into()
+    }
 }
 
-fn parameter(name: &str, about: &str, schema: utoipa::openapi::schema::ObjectBuilder) -> Parameter {
+fn parameter(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
     ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Query)

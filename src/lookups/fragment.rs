@@ -17,7 +17,7 @@ use diesel::{AppearsOnTable, Expression, QueryResult, RunQueryDsl, SelectableExp
 const MOST_SHAPES: usize = 256;
 
 /// How many of them are kept for what needs no conditions, so that nobody's conditions take the place of the plain pages.
-const PLAIN_SHAPES: usize = 96;
+const PLAIN_SHAPES: usize = 128;
 
 /// A value as the database gets it.
 #[derive(Clone, Debug, PartialEq)]

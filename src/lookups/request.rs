@@ -1,10 +1,11 @@
 //! A query string as a selection of rows, or everything that is wrong with it.
 
 use chrono_tz::Tz;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::condition::{self, Faulty, Node, Raw};
-use super::filter::{Condition, Expression};
+use super::fault::{self, Fault, Refusal, hint};
+use super::filter::Expression;
 use super::name::{SEPARATOR, Unknown, nearest};
 use super::order::{self, Ordering, TERMS_MAX};
 use super::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
@@ -63,49 +64,10 @@ pub struct Request {
     pub cursor: Option<String>,
     /// Regular expressions that the database has to agree to, each with the parameter that it came in.
     pub patterns: Vec<(String, String)>,
-    /// Whether every row is meant, where nothing is said of them.
-    pub means_all: bool,
-    /// Whether anything is said of the rows.
-    pub has_conditions: bool,
     /// Whether nothing is said but the place of a page.
     pub is_plain: bool,
     /// Everything that a cursor depends on, the same whatever the order of the parameters.
     pub identity: String,
-}
-
-/// One thing that is wrong with a query string.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Fault {
-    /// Which parameter.
-    pub parameter: String,
-    /// Which rule.
-    pub code: &'static str,
-    /// The same for people.
-    pub detail: String,
-    /// The rule's numbers.
-    pub params: Value,
-}
-
-/// Why a query string is not answered.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Refusal {
-    /// It asks what only those may who are known.
-    Anonymous,
-    /// It cannot be read.
-    Faults(Vec<Fault>),
-    /// It asks what only staff may.
-    Forbidden,
-}
-
-impl Fault {
-    fn new(parameter: &str, code: &'static str, detail: impl Into<String>, params: Value) -> Self {
-        Self { parameter: parameter.to_owned(), code, detail: detail.into(), params }
-    }
-
-    fn refused(parameter: &str, refused: Refused) -> Self {
-        let Refused { code, detail, params } = refused;
-        Self::new(parameter, code, format!("`{parameter}`: {detail}"), params)
-    }
 }
 
 /// Reads a query string parameter by parameter, and remembers what is wrong.
@@ -118,6 +80,7 @@ struct Parser<'a> {
     conditions: Vec<Node>,
     number: usize,
     seen: Vec<&'a str>,
+    means_all: bool,
     is_private: bool,
     needs_user: bool,
     faults: Vec<Fault>,
@@ -136,8 +99,6 @@ impl Request {
             count: None,
             cursor: None,
             patterns: Vec::new(),
-            means_all: false,
-            has_conditions: false,
             is_plain: true,
             identity: String::new(),
         }
@@ -159,6 +120,7 @@ impl Request {
             conditions: Vec::new(),
             number: 0,
             seen: Vec::new(),
+            means_all: false,
             is_private: false,
             needs_user: false,
             faults: Vec::new(),
@@ -220,7 +182,7 @@ impl<'a> Parser<'a> {
                 self.request.count = Some(if count == "exact" { Count::Exact } else { Count::Estimated });
             }
             "tz" => self.zone = value::zone(text)?,
-            "all" => self.request.means_all = value::boolean(text)?,
+            "all" => self.means_all = value::boolean(text)?,
             SEARCH => {
                 value::checked(text, SEARCH_MAX)?;
                 if text.trim().is_empty() {
@@ -356,7 +318,7 @@ impl<'a> Parser<'a> {
         match condition::read(self.resource, &condition.name, &condition.value, self.values(), true) {
             Ok(read) => return self.take("filter", read),
             Err(Faulty::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
-            Err(faulty) => self.faults.push(fault_in_filter(condition, faulty)),
+            Err(faulty) => self.faults.push(fault::in_filter(condition, faulty)),
         }
         // Nobody runs it: the request is refused.
         Node::All(Vec::new())
@@ -368,7 +330,7 @@ impl<'a> Parser<'a> {
             self.faults.push(Fault::new("offset", "invalid_parameter", detail, json!({})));
         }
         let has_conditions = !self.conditions.is_empty() || self.request.search.is_some();
-        let is_unsaid = !has_conditions && !self.request.means_all && self.faults.is_empty();
+        let is_unsaid = !has_conditions && !self.means_all && self.faults.is_empty();
         if self.purpose == Purpose::Bulk && is_unsaid {
             let detail = "Say which ones by at least one condition, or `all=true`.";
             self.faults.push(Fault::new("all", "required", detail, json!({})));
@@ -388,35 +350,8 @@ impl<'a> Parser<'a> {
         {
             request.ordering = Ordering::by_relevance(self.resource, document, search);
         }
-        request.is_plain =
-            !has_conditions && !self.seen.contains(&"ordering") && request.limit == DEFAULT_LIMIT;
-        Ok(Request { node: Node::All(self.conditions), zone: self.zone, has_conditions, ..request })
-    }
-}
-
-fn fault_in_filter(condition: &Condition, faulty: Faulty) -> Fault {
-    let name = &condition.name;
-    let (at, code, detail, mut params) = match faulty {
-        Faulty::Name(unknown) => {
-            let detail = format!("there is no condition `{name}`.{}", hint(&unknown));
-            (condition.name_at, "unknown_field", detail, json!({ "nearest": unknown.nearest }))
-        }
-        Faulty::Value(Refused { code, detail, params }) => {
-            (condition.value_at, code, format!("`{name}`: {detail}"), params)
-        }
-        Faulty::PartOverRelation => {
-            let detail = format!("`{name}` is asked for in a filter only.");
-            (condition.name_at, "unknown_field", detail, json!({}))
-        }
-    };
-    params["position"] = at.into();
-    Fault::new("filter", code, format!("`filter`, character {}: {detail}", at + 1), params)
-}
-
-fn hint(unknown: &Unknown) -> String {
-    match &unknown.nearest {
-        Some(nearest) => format!(" Did you mean `{nearest}`?"),
-        None => format!(" In other words, {}.", unknown.detail),
+        request.is_plain = !has_conditions && !self.seen.contains(&"ordering");
+        Ok(Request { node: Node::All(self.conditions), zone: self.zone, ..request })
     }
 }
 

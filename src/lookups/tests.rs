@@ -3,9 +3,10 @@
 use diesel::pg::Pg;
 use diesel::sql_types::Bool;
 
+use super::fault::{Fault, Refusal};
 use super::fragment::Fragment;
 use super::predicate::Writer;
-use super::request::{Fault, Purpose, Refusal, Request};
+use super::request::{Purpose, Request};
 use super::selection::Selection;
 use super::table::{Field, Grant, Reader, Relation, Resource, Rights, Through};
 

@@ -1,0 +1,190 @@
+//! What a selection asks of the database: whether it takes what only it can judge, how many rows there are, and a page of them.
+
+use std::time::Instant;
+
+use chrono_tz::Tz;
+use diesel::connection::SimpleConnection;
+use diesel::pg::PgConnection;
+use diesel::result::Error;
+use diesel::sql_types::{Array, BigInt, Bool, Json, Nullable, Text};
+use diesel::{Connection, QueryResult, RunQueryDsl};
+use serde_json::Value;
+
+use super::fragment::{Bind, Fragment};
+use super::order::Place;
+use super::page::Slice;
+use super::request::Count;
+use super::selection::Selection;
+
+/// What a count by estimate may cost, in the planner's units (about a page read each), for the rows to be counted after all.
+const CHEAP: f64 = 5_000.0;
+
+/// Rows that an estimate counts rather than guesses, where a guess could tell too much.
+const COUNTED: i64 = 10_000;
+
+impl Selection {
+    /// Whether it takes several statements that may each take long: then they share the time of one.
+    pub fn is_heavy(&self) -> bool {
+        self.request.count.is_some() || !self.request.patterns.is_empty() || self.request.zone != Tz::UTC
+    }
+
+    /// Give the next statement of the transaction no more time than is left.
+    fn hurry(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        let Some(deadline) = self.deadline else { return Ok(()) };
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
+        conn.batch_execute(&format!("SET LOCAL statement_timeout = {left}"))
+    }
+
+    /// Whether the database's server knows the time zone, too: its list may be older than the program's.
+    pub fn knows_zone(&self, conn: &mut PgConnection) -> QueryResult<bool> {
+        if self.request.zone == Tz::UTC {
+            return Ok(true);
+        }
+        let mut sql = Fragment::default();
+        sql.word("SELECT now() AT TIME ZONE ").bind(Bind::Text(self.request.zone.name().into()));
+        match sql.word(" IS NOT NULL").typed::<Bool>().get_result::<bool>(conn) {
+            Ok(_) => Ok(true),
+            Err(Error::DatabaseError(_, info)) if info.message().starts_with("time zone \"") => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The first regular expression that the database does not take, by its parameter, and what it has against that.
+    pub fn complaint(&self, conn: &mut PgConnection) -> QueryResult<Option<(&str, String)>> {
+        let patterns = &self.request.patterns;
+        self.hurry(conn)?;
+        if patterns.is_empty() || complaint(conn, patterns.iter().map(|(_, pattern)| pattern))?.is_none() {
+            return Ok(None);
+        }
+        for (parameter, pattern) in patterns {
+            if let Some(complaint) = complaint(conn, [pattern])? {
+                return Ok(Some((parameter, complaint)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The page: `load` gives the rows that [`Selection::rows`] names, in the order of [`Selection::order`], each with its place.
+    ///
+    /// A page is one statement where that is prepared. Where it is planned for its values, the ids are found first and the rest
+    /// is read by them: to plan the query for the ids takes a fraction of the time that the whole takes, and the rest is prepared.
+    pub fn slice<R, T: From<R>>(
+        &self,
+        conn: &mut PgConnection,
+        load: impl FnOnce(&mut PgConnection, &Self) -> QueryResult<Vec<(R, Place)>>,
+    ) -> QueryResult<Slice<T>> {
+        let count = self.count(conn)?;
+        self.hurry(conn)?;
+        if self.request.limit == 0 {
+            return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
+        }
+        let mut sql = Fragment::default();
+        self.page(&mut sql, false);
+        if self.is_prepared(&sql) {
+            let rows = load(conn, self)?;
+            let fetched = rows.len();
+            return Ok(self.cut(rows, fetched, count));
+        }
+        let mut sql = Fragment::default();
+        self.page(&mut sql, true);
+        let found: Vec<(i64, Place)> = sql.unprepared::<(BigInt, Array<Nullable<Text>>)>().load(conn)?;
+        if found.is_empty() {
+            return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
+        }
+        let pinned = Some(found.iter().map(|(id, _)| *id).collect());
+        let rows = load(conn, &Self { pinned, ..self.clone() })?;
+        let place_of = |id: &Place| {
+            let id: i64 = id.first()?.as_ref()?.parse().ok()?;
+            found.iter().find(|(found, _)| *found == id).map(|(_, place)| place.clone())
+        };
+        let rows = rows.into_iter().filter_map(|(row, id)| Some((row, place_of(&id)?)));
+        Ok(self.cut(rows.collect(), found.len(), count))
+    }
+
+    /// Whether a statement is prepared. Not where the best plan depends on what is looked for, as it does with patterns and words:
+    /// a plan for any of them would read every row for a rare one.
+    fn is_prepared(&self, sql: &Fragment) -> bool {
+        self.request.search.is_none()
+            && !self.request.node.is_of_patterns()
+            && sql.is_admitted(self.request.is_plain)
+    }
+
+    /// Make a page of what was fetched in the order of travel.
+    fn cut<R, T: From<R>>(&self, mut rows: Vec<(R, Place)>, fetched: usize, count: Option<i64>) -> Slice<T> {
+        let limit = usize::try_from(self.request.limit).unwrap_or(0);
+        let more = fetched > limit;
+        rows.truncate(limit);
+        let (has_next, has_previous) = if self.is_backward() {
+            rows.reverse();
+            // The page that one came back from lies ahead.
+            (true, more)
+        } else {
+            (more, self.from.is_some() || self.request.offset > 0)
+        };
+        let place = |row: Option<&(R, Place)>, is_there: bool| {
+            row.filter(|_| is_there).map(|(_, place)| place.clone())
+        };
+        Slice {
+            next: place(rows.last(), has_next),
+            previous: place(rows.first(), has_previous),
+            rows: rows.into_iter().map(|(row, _)| T::from(row)).collect(),
+            count,
+        }
+    }
+
+    fn count(&self, conn: &mut PgConnection) -> QueryResult<Option<i64>> {
+        let Some(count) = self.request.count else { return Ok(None) };
+        self.hurry(conn)?;
+        if count == Count::Exact {
+            return self.count_up_to(conn, None).map(Some);
+        }
+        // The planner's statistics are of all rows. What it makes of conditions on text would tell of texts that the reader may not
+        // read, so of few rows those are counted that are there.
+        if !self.reader.is_staff && !self.request.is_plain {
+            let counted = self.count_up_to(conn, Some(COUNTED))?;
+            if counted < COUNTED {
+                return Ok(Some(counted));
+            }
+        }
+        let mut sql = Fragment::default();
+        sql.word("EXPLAIN (FORMAT JSON) ");
+        self.ids(&mut sql, &self.resource.readable);
+        let plan: Value = sql.unprepared::<Json>().get_result(conn)?;
+        let plan = &plan[0]["Plan"];
+        if plan["Total Cost"].as_f64().is_none_or(|cost| cost < CHEAP) {
+            return self.count_up_to(conn, None).map(Some);
+        }
+        Ok(plan["Plan Rows"].as_i64())
+    }
+
+    fn count_up_to(&self, conn: &mut PgConnection, most: Option<i64>) -> QueryResult<i64> {
+        let mut sql = Fragment::default();
+        sql.word("SELECT count(*) FROM (");
+        self.ids(&mut sql, &self.resource.readable);
+        if let Some(most) = most {
+            sql.word(" LIMIT ").number(most);
+        }
+        sql.word(") AS selected").unprepared::<BigInt>().get_result(conn)
+    }
+}
+
+/// What the database has against one of these regular expressions. All in one statement, so that together they take no longer than one
+/// may.
+fn complaint<'p>(
+    conn: &mut PgConnection,
+    patterns: impl IntoIterator<Item = &'p String>,
+) -> QueryResult<Option<String>> {
+    let patterns = patterns.into_iter().cloned().collect();
+    let mut sql = Fragment::default();
+    sql.word("SELECT count(*) FILTER (WHERE '' ~ pattern) FROM unnest(").bind(Bind::Texts(patterns));
+    sql.word(") AS pattern");
+    let query = sql.typed::<BigInt>();
+    // A savepoint, since the transaction goes on.
+    match conn.transaction(|conn| query.get_result::<i64>(conn)) {
+        Ok(_) => Ok(None),
+        Err(Error::DatabaseError(_, info)) if info.message().starts_with("invalid regular expression") => {
+            Ok(Some(info.message().to_owned()))
+        }
+        Err(error) => Err(error),
+    }
+}
