@@ -91,8 +91,10 @@ impl<T: Paged> List<T> {
             return db.run(move |conn| page(conn, &selection)).await;
         }
         let time = db.statement_timeout();
-        let _turn = turn(db, &selection).await?;
+        let turn = turn(db, &selection).await?;
         db.transaction(move |conn| {
+            // Kept as long as the work goes on, even if the client has gone.
+            let _turn = turn;
             selection.deadline = Some(Instant::now() + time);
             judge(conn, &selection)?;
             page(conn, &selection)
@@ -167,8 +169,9 @@ impl<T> Chosen<T> {
     {
         let selection = self.selection;
         let has_patterns = !selection.request.patterns.is_empty();
-        let _turn = turn(db, &selection).await?;
+        let turn = turn(db, &selection).await?;
         let work = move |conn: &mut PgConnection| {
+            let _turn = turn;
             judge(conn, &selection)?;
             change(conn, &selection)
         };

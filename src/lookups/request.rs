@@ -356,7 +356,7 @@ impl<'a> Parser<'a> {
 }
 
 fn number(text: &str, max: i64) -> Result<i64, Refused> {
-    let number: i64 = text.parse().map_err(|_| Refused::new("A whole number."))?;
+    let number = value::integer(text)?;
     if (0..=max).contains(&number) {
         return Ok(number);
     }
