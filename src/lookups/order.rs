@@ -5,7 +5,7 @@ use super::fragment::{Alias, Bind, Fragment};
 use super::lookup::Lookup;
 use super::name::{Name, Subject, Unknown};
 use super::predicate::Writer;
-use super::table::{Field, Join, Kind, Relation, Resource, Texture};
+use super::table::{Field, Kind, Relation, Resource, Texture};
 
 /// Most terms of an ordering.
 pub const TERMS_MAX: usize = 8;
@@ -157,15 +157,13 @@ impl Term {
             By::Id(_) => ("bigint", false),
             By::Relevance(..) => ("real", false),
             By::Field(path, field) => {
-                let is_certain =
-                    |relation: &&Relation| matches!(relation.join, Join::One { is_certain: true, .. });
                 let cast = match field.kind {
                     Kind::Text | Kind::Ascii | Kind::Username | Kind::Choice(_) => "text",
                     Kind::Integer => "bigint",
                     Kind::Time => "timestamptz",
                     Kind::Boolean => "boolean",
                 };
-                (cast, field.is_nullable || !path.iter().all(is_certain))
+                (cast, field.is_nullable || !path.iter().all(|relation| relation.is_certain()))
             }
         };
         if let By::Field(_, Field { kind: Kind::Ascii, .. }) = self.by {
@@ -207,9 +205,8 @@ impl Writer<'_> {
                 return term.column(self.root(), &stands_for);
             }
             let row = path.iter().fold(self.root(), |near, relation| {
-                let is_certain = matches!(relation.join, Join::One { is_certain: true, .. });
                 let far = sql.fresh();
-                sql.word(if is_certain { " INNER JOIN " } else { " LEFT JOIN " });
+                sql.word(if relation.is_certain() { " INNER JOIN " } else { " LEFT JOIN " });
                 self.one(sql, near, relation, far, " ON ");
                 far
             });

@@ -298,6 +298,11 @@ impl Relation {
         matches!(self.join, Join::One { .. })
     }
 
+    /// Whether everybody who may read the near row may read a far one.
+    pub fn is_certain(&self) -> bool {
+        matches!(self.join, Join::One { is_certain: true, .. })
+    }
+
     /// What the table of pairs knows of each.
     pub fn link_fields(&self) -> &'static [Field] {
         match self.join {
