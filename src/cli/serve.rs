@@ -69,8 +69,9 @@ impl Serve {
             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
         });
         // Dropping the runtime would wait for its blocking threads, and one that waits for a database which neither answers
-        // nor hangs up would keep the program for ever.
-        std::mem::forget(system);
+        // nor hangs up would keep the program for ever. A handle stays, too: where the last one goes with a worker's thread, that
+        // wakes the runtime from a thread-local destructor, where tokio panics, which aborts the program.
+        std::mem::forget((actix_web::rt::System::current(), system));
         served?;
         database.stop()?;
         tracing::info!("stopped");

@@ -6,7 +6,7 @@
 //! 2. `request`: a query string into conditions, an ordering and a page, or every `fault` of it; `name`, `value`, `condition` and
 //!    `filter` read its parts.
 //! 3. `predicate` with `comparison`, and `order`: those as SQL, in `fragment`s of the program's own words and bound values.
-//! 4. `selection`: the statement, with `page` and `cursor` for what lies next to it.
+//! 4. `selection` and `rows`: the statement, with `page` and `cursor` for what lies next to it.
 //! 5. `reading`: what is asked of the database.
 //!
 //! `describe` tells people of the tables.
@@ -25,6 +25,7 @@ pub mod page;
 pub mod predicate;
 pub mod reading;
 pub mod request;
+pub mod rows;
 pub mod selection;
 pub mod table;
 pub mod value;

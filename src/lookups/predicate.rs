@@ -250,27 +250,28 @@ impl Writer<'_> {
             Grant::Named(column) => {
                 sql.column(row, column).word(" = ").bind(Bind::Integer(user.unwrap_or_default()));
             }
-            Grant::With(relation) if !is_only_one => {
-                // As a value, which is looked up row by row: of `EXISTS` beside something else the planner makes a list of every
-                // far row first.
-                let bound = Bound { relation, far: sql.fresh(), link: None };
-                sql.word("(SELECT ");
-                self.may(sql, bound.far, &relation.target.readable);
-                sql.word(" FROM ");
-                table(sql, bound);
-                sql.word(" WHERE ");
-                joins(sql, row, bound);
-                sql.word(")");
-            }
-            Grant::With(relation) => {
-                let bound = Bound { relation, far: sql.fresh(), link: None };
-                sql.word("EXISTS (SELECT FROM ");
-                table(sql, bound);
-                sql.word(" WHERE ");
-                self.belongs(sql, row, bound);
-                sql.word(")");
-            }
+            Grant::With(relation) => self.may_with(sql, row, relation, is_only_one),
         });
+        sql.word(")");
+    }
+
+    /// That the reader has a right to the row at the end of a relation. Beside other conditions as a value, which is looked up row by
+    /// row: of `EXISTS` beside something else the planner makes a list of every far row first.
+    fn may_with(&self, sql: &mut Fragment, row: Alias, relation: &'static Relation, is_alone: bool) {
+        let bound = Bound { relation, far: sql.fresh(), link: None };
+        if is_alone {
+            sql.word("EXISTS (SELECT FROM ");
+            table(sql, bound);
+            sql.word(" WHERE ");
+            self.belongs(sql, row, bound);
+        } else {
+            sql.word("(SELECT ");
+            self.may(sql, bound.far, &relation.target.readable);
+            sql.word(" FROM ");
+            table(sql, bound);
+            sql.word(" WHERE ");
+            joins(sql, row, bound);
+        }
         sql.word(")");
     }
 

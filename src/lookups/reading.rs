@@ -14,6 +14,7 @@ use super::fragment::{Bind, Fragment};
 use super::order::Place;
 use super::page::Slice;
 use super::request::Count;
+use super::rows::Rows;
 use super::selection::Selection;
 
 /// What a count by estimate may cost, in the planner's units (about a page read each), for the rows to be counted after all.
@@ -64,24 +65,23 @@ impl Selection {
         Ok(None)
     }
 
-    /// The page: `load` gives the rows that [`Selection::rows`] names, in the order of [`Selection::order`], each with its place.
+    /// The page: `load` gives the rows in their order, each with its place.
     ///
     /// A page is one statement where that is prepared. Where it is planned for its values, the ids are found first and the rest
     /// is read by them: to plan the query for the ids takes a fraction of the time that the whole takes, and the rest is prepared.
     pub fn slice<R, T: From<R>>(
         &self,
         conn: &mut PgConnection,
-        load: impl FnOnce(&mut PgConnection, &Self) -> QueryResult<Vec<(R, Place)>>,
+        load: impl FnOnce(&mut PgConnection, &Rows<'_>) -> QueryResult<Vec<(R, Place)>>,
     ) -> QueryResult<Slice<T>> {
         let count = self.count(conn)?;
         self.hurry(conn)?;
         if self.request.limit == 0 {
             return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
         }
-        let mut sql = Fragment::default();
-        self.page(&mut sql, false);
-        if self.is_prepared(&sql) {
-            let rows = load(conn, self)?;
+        let page = self.rows();
+        if page.query().is_some_and(|query| self.is_prepared(query)) {
+            let rows = load(conn, &page)?;
             let fetched = rows.len();
             return Ok(self.cut(rows, fetched, count));
         }
@@ -91,8 +91,7 @@ impl Selection {
         if found.is_empty() {
             return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
         }
-        let pinned = Some(found.iter().map(|(id, _)| *id).collect());
-        let rows = load(conn, &Self { pinned, ..self.clone() })?;
+        let rows = load(conn, &self.found(found.iter().map(|(id, _)| *id).collect()))?;
         let place_of = |id: &Place| {
             let id: i64 = id.first()?.as_ref()?.parse().ok()?;
             found.iter().find(|(found, _)| *found == id).map(|(_, place)| place.clone())

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use diesel::sql_types::{Array, Bool, Nullable, Text, Untyped};
+use diesel::sql_types::Bool;
 
 use super::condition::{Node, Test};
 use super::fragment::{Alias, Bind, Fragment, Sql};
@@ -39,14 +39,12 @@ pub struct Selection {
     pub from: Option<(Place, bool)>,
     /// When the last of its statements must be done.
     pub deadline: Option<Instant>,
-    /// The rows of the page, once they are found.
-    pub pinned: Option<Vec<i64>>,
 }
 
 impl Selection {
     /// Of the whole list, what a request asks for.
     pub fn new(resource: &'static Resource, reader: Reader, request: Request) -> Self {
-        Self { resource, reader, request, within: None, from: None, deadline: None, pinned: None }
+        Self { resource, reader, request, within: None, from: None, deadline: None }
     }
 
     /// Only the rows that belong to the one with this key, by a relation of theirs.
@@ -82,33 +80,14 @@ impl Selection {
         }
     }
 
-    fn writer(&self) -> Writer<'_> {
+    /// Writes conditions on its rows.
+    pub fn writer(&self) -> Writer<'_> {
         Writer { resource: self.resource, reader: &self.reader, zone: self.request.zone }
     }
 
     /// Whether the page lies before the place that it begins at.
     pub fn is_backward(&self) -> bool {
         self.from.as_ref().is_some_and(|(_, is_backward)| *is_backward)
-    }
-
-    /// That a row is one of the page.
-    pub fn rows(&self) -> Sql<Bool> {
-        let mut sql = Fragment::default();
-        sql.column(self.writer().root(), self.resource.id);
-        if let Some(ids) = &self.pinned {
-            sql.word(" = ANY (").bind(Bind::Integers(ids.clone()));
-        } else {
-            sql.word(" IN (");
-            self.page(&mut sql, false);
-        }
-        sql.word(")");
-        // What ends the ordering of a list within another row may be no more than unique there.
-        if let Some(within @ Within { relation: Relation { join: Join::One { .. }, .. }, .. }) = &self.within
-        {
-            sql.word(" AND ");
-            self.belongs(&mut sql, within, None);
-        }
-        sql.typed()
     }
 
     /// The ids of the page, in the direction of travel, each with its place if that is wanted.
@@ -175,7 +154,7 @@ impl Selection {
     }
 
     /// That a row is one of those that another resource's row has, if that one may be read.
-    fn belongs(&self, sql: &mut Fragment, within: &Within, pairs: Option<Alias>) {
+    pub fn belongs(&self, sql: &mut Fragment, within: &Within, pairs: Option<Alias>) {
         let (writer, target) = (self.writer(), within.relation.target);
         let row = sql.fresh();
         let parent = |sql: &mut Fragment, column| {
@@ -211,29 +190,6 @@ impl Selection {
                 sql.word(")");
             }
         }
-    }
-
-    /// The list that `ORDER BY` takes, for the rows of the page in the direction of travel.
-    pub fn order(&self) -> Sql<Untyped> {
-        let (writer, mut sql) = (self.writer(), Fragment::default());
-        if let Some(ids) = &self.pinned {
-            sql.word("array_position(").bind(Bind::Integers(ids.clone())).word(", ");
-            sql.column(writer.root(), self.resource.id).word(")");
-        } else {
-            writer.ordering(&self.request.ordering).list(&mut sql, self.is_backward());
-        }
-        sql.typed()
-    }
-
-    /// A row's place; of rows that are found already, their ids.
-    pub fn place(&self) -> Sql<Array<Nullable<Text>>> {
-        let (writer, mut sql) = (self.writer(), Fragment::default());
-        if self.pinned.is_some() {
-            sql.word("ARRAY[CAST(").column(writer.root(), self.resource.id).word(" AS text)]");
-        } else {
-            writer.ordering(&self.request.ordering).place(&mut sql);
-        }
-        sql.typed()
     }
 
     /// That a row is one of all that are selected, and to which somebody has these rights: locked in one order, so that two

@@ -133,8 +133,8 @@ impl Comment {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullComment>> {
-        selection.slice::<FullRow, _>(conn, |conn, selection| {
-            full_comments!(selection.place()).filter(selection.rows()).order(selection.order()).load(conn)
+        selection.slice::<FullRow, _>(conn, |conn, rows| {
+            full_comments!(rows.place()).filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 

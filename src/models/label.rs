@@ -143,9 +143,9 @@ impl Label {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullLabel>> {
-        selection.slice::<(Self, i64), _>(conn, |conn, selection| {
-            let query = labels::table.select(((columns::<Self>(), PostCount), selection.place()));
-            query.filter(selection.rows()).order(selection.order()).load(conn)
+        selection.slice::<(Self, i64), _>(conn, |conn, rows| {
+            let query = labels::table.select(((columns::<Self>(), PostCount), rows.place()));
+            query.filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 

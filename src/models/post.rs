@@ -232,17 +232,17 @@ impl Post {
 
     /// Those of a selection, with the first [`EXCERPT`] characters of each content.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
-        selection.slice::<FullRow, _>(conn, |conn, selection| {
-            let query = full_posts!(left(posts::content, EXCERPT), selection.place());
-            query.filter(selection.rows()).order(selection.order()).load(conn)
+        selection.slice::<FullRow, _>(conn, |conn, rows| {
+            let query = full_posts!(left(posts::content, EXCERPT), rows.place());
+            query.filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 
     /// The same with all of their contents.
     pub fn page_in_full(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
-        selection.slice::<FullRow, _>(conn, |conn, selection| {
-            let query = full_posts!(posts::content, selection.place());
-            query.filter(selection.rows()).order(selection.order()).load(conn)
+        selection.slice::<FullRow, _>(conn, |conn, rows| {
+            let query = full_posts!(posts::content, rows.place());
+            query.filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 

@@ -121,15 +121,15 @@ pub fn find_overfull(conn: &mut PgConnection, post_ids: &[i64]) -> QueryResult<O
 
 /// Those of a selection, all of one post.
 pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<PostLabel>> {
-    selection.slice::<LabelRow, _>(conn, |conn, selection| {
+    selection.slice::<LabelRow, _>(conn, |conn, rows| {
         post_labels::table
             .inner_join(labels::table)
             .select((
                 (labels::slug, labels::name, post_labels::reason, post_labels::labeled_at),
-                selection.place(),
+                rows.place(),
             ))
-            .filter(selection.rows())
-            .order(selection.order())
+            .filter(rows.are_these())
+            .order(rows.order())
             .load(conn)
     })
 }

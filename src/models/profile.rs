@@ -99,16 +99,13 @@ impl Profile {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullProfile>> {
-        selection.slice::<(Self, String, Option<Picture>), _>(conn, |conn, selection| {
+        selection.slice::<(Self, String, Option<Picture>), _>(conn, |conn, rows| {
             profiles::table
                 .inner_join(users::table)
                 .left_join(pictures::table)
-                .select((
-                    (columns::<Self>(), users::username, columns::<Option<Picture>>()),
-                    selection.place(),
-                ))
-                .filter(selection.rows())
-                .order(selection.order())
+                .select(((columns::<Self>(), users::username, columns::<Option<Picture>>()), rows.place()))
+                .filter(rows.are_these())
+                .order(rows.order())
                 .load(conn)
         })
     }

@@ -159,9 +159,9 @@ impl Session {
 
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
-        selection.slice::<Self, _>(conn, |conn, selection| {
-            let query = sessions::table.select((Self::as_select(), selection.place()));
-            query.filter(selection.rows()).order(selection.order()).load(conn)
+        selection.slice::<Self, _>(conn, |conn, rows| {
+            let query = sessions::table.select((Self::as_select(), rows.place()));
+            query.filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    Answer, KilledAtEnd, PASSWORD, Place, Plaza, eventually, kill, log, postmaster, processes, text,
+    Answer, KilledAtEnd, PASSWORD, Place, Plaza, SECRET, eventually, kill, log, postmaster, processes, text,
 };
 
 #[test]
@@ -125,6 +125,20 @@ fn a_connection_that_is_merely_kept_open_delays_no_stop() {
     assert_eq!(plaza.wait().code(), Some(0), "a stop is no failure: {}", plaza.said());
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "nobody waits for a request that never comes: {took:?}");
+}
+
+#[test]
+fn one_stop_after_another_is_no_failure() {
+    let places = [Place::new(), Place::new()];
+    let first = places[0].serve_with(["--secret-key", SECRET]);
+    // One in twenty used to abort while its threads ended.
+    for _ in 0..30 {
+        let flags = ["--secret-key", SECRET, "--database-url", first.database_url()];
+        let plaza = places[1].serve_with(flags);
+        plaza.client().get("/api/v1/posts").expect(200);
+        plaza.stop();
+    }
+    first.stop();
 }
 
 #[test]

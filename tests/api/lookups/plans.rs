@@ -79,7 +79,7 @@ impl Planner<'_> {
     ) -> String {
         let parameters: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let request = Request::parse(resource, &parameters, reader, Purpose::List).expect("a request");
-        let rows = page(Selection::new(resource, reader.clone(), request).led()).rows();
+        let rows = page(Selection::new(resource, reader.clone(), request).led()).rows().are_these();
         let explained = Explained { table: resource.table, rows };
         let lines: plaza::error::Result<Vec<String>> =
             self.app.app.db().transaction_blocking(|conn| Ok(explained.load(conn)?));
