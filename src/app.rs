@@ -43,6 +43,7 @@ use crate::error::{Error, Result};
 use crate::events::accounts::AccountMails;
 use crate::events::housekeeping::Housekeeping;
 use crate::events::mail::{MailSettings, Mailer};
+use crate::events::publisher::Publisher;
 use crate::events::{Dispatcher, Wake};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
@@ -188,7 +189,14 @@ impl App {
     pub fn work(&self) -> Background {
         let (stop, stopped) = watch::channel(false);
         let dispatcher = Dispatcher::new(self.db.clone(), Arc::clone(&self.wake), &self.mails, &self.media);
+        let publisher = Publisher {
+            db: self.db.clone(),
+            subscriptions: dispatcher.subscriptions(),
+            metrics: self.metrics.as_ref().clone(),
+        };
+        let (wake, stop_publishing) = (Arc::clone(&self.wake), stopped.clone());
         let tasks = vec![
+            actix_web::rt::spawn(async move { publisher.run(&wake.publisher, stop_publishing).await }),
             actix_web::rt::spawn(dispatcher.run(stopped.clone())),
             actix_web::rt::spawn(self.housekeeping().run(stopped)),
         ];
@@ -296,6 +304,9 @@ fn ears(
         memory.hear(news);
         if is_new || news.contains(&News::Jobs) {
             wake.all();
+        }
+        if is_new || news.contains(&News::Written) {
+            wake.publisher.notify_one();
         }
     }
 }

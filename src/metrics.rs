@@ -33,6 +33,8 @@ pub struct Metrics {
     pub files_collected: Counter,
     /// Tries of that which failed.
     pub collections_failed: Counter,
+    /// Events that this node published.
+    pub events_published: Counter,
     jobs: Family<JobLabels, Gauge>,
 }
 
@@ -46,6 +48,7 @@ impl Metrics {
             ("variants_made", "Variants made because somebody asked for them", &self.variants_made),
             ("files_collected", "Files removed from the store after their rows", &self.files_collected),
             ("file_collections_failed", "Tries of that which failed", &self.collections_failed),
+            ("events_published", "Events published", &self.events_published),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());

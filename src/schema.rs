@@ -33,6 +33,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    events (id) {
+        id -> Int8,
+        position -> Nullable<Int8>,
+        #[sql_name = "type"]
+        type_ -> Text,
+        created_at -> Timestamptz,
+        transaction -> Int8,
+        resource_type -> Text,
+        resource_id -> Nullable<Int8>,
+        resource_key -> Nullable<Text>,
+        changed -> Array<Nullable<Text>>,
+        data -> Nullable<Jsonb>,
+        actor_id -> Nullable<Int8>,
+        user_id -> Nullable<Int8>,
+        author_id -> Nullable<Int8>,
+        host_id -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
     files (key) {
         key -> Text,
         picture_key -> Nullable<Text>,
@@ -69,6 +89,7 @@ diesel::table! {
         last_error -> Nullable<Text>,
         failed_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
+        subject -> Nullable<Text>,
     }
 }
 
@@ -176,6 +197,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    publication (is_only) {
+        is_only -> Bool,
+        last_position -> Int8,
+    }
+}
+
+diesel::table! {
     sessions (id) {
         id -> Int8,
         user_id -> Int8,
@@ -247,6 +275,7 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     account_tokens,
     comments,
+    events,
     files,
     idempotency_keys,
     jobs,
@@ -259,6 +288,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     post_slugs,
     posts,
     profiles,
+    publication,
     sessions,
     signing_keys,
     throttle_buckets,

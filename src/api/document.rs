@@ -28,6 +28,7 @@ use crate::error::{Problem, Violation};
         (name = "posts", description = "What users write"),
         (name = "labels", description = "What posts are sorted by"),
         (name = "comments", description = "What users say about posts"),
+        (name = "events", description = "What has changed, for programs that want to know"),
         (name = "media", description = "The files themselves"),
         (name = "service", description = "For clients' start-up and operators")
     ),

@@ -19,6 +19,7 @@ use super::document::{Operation, Operations};
 use super::frame::Route;
 use crate::auth::callers::Callers;
 use crate::auth::{Caller, CurrentUser};
+use crate::db::actor;
 use crate::error::{Code, Error, Result, Violation};
 use crate::lookups::name::nearest;
 
@@ -33,8 +34,14 @@ pub async fn gate<B: MessageBody + 'static>(
     }
     match admit(&request).await {
         Ok(caller) => {
+            let actor = caller.as_ref().map(|user| user.id);
             request.extensions_mut().insert(Caller(caller));
-            next.call(request).await.map(ServiceResponse::map_into_left_body)
+            let answer = next.call(request);
+            let answer = match actor {
+                Some(user) => actor::acting(user, answer).await,
+                None => answer.await,
+            };
+            answer.map(ServiceResponse::map_into_left_body)
         }
         Err(error) => {
             let (request, mut payload) = request.into_parts();

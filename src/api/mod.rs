@@ -26,6 +26,7 @@ pub mod auth;
 pub mod avatars;
 pub mod choices;
 pub mod comments;
+pub mod events;
 pub mod labels;
 pub mod media;
 pub mod pictures;
@@ -44,6 +45,7 @@ use utoipa::ToSchema;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
+use crate::db::actor;
 use crate::error::{Error, Result};
 use crate::models::post::Losses;
 
@@ -109,7 +111,8 @@ pub fn routes(config: &mut ServiceConfig) {
                 .service(comments::get_comment)
                 .service(comments::update_comment)
                 .service(comments::delete_comment)
-                .service(choices::list_choices),
+                .service(choices::list_choices)
+                .service(events::list_events),
         )
         .service(media::get_default_avatar)
         .service(media::get_media)
@@ -121,7 +124,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Finish what was begun, even if the client goes away: actix drops a handler whose connection is reset, and what it had announced
 /// would stand in the store until its time is up.
 pub async fn to_its_end<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
-    actix_web::rt::spawn(work.in_current_span()).await.map_err(Error::internal)?
+    actix_web::rt::spawn(actor::carried(work).in_current_span()).await.map_err(Error::internal)?
 }
 
 /// What a deletion took along.

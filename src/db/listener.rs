@@ -13,6 +13,8 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use crate::models::event::Event;
+
 /// How long the last word of the database stands. After that a node must not rely on having heard everything.
 pub const HEARING: Duration = Duration::from_secs(1);
 /// How often the connection is looked at. libpq could be waited for, but diesel does not lend its socket.
@@ -35,6 +37,10 @@ pub enum News {
     Keys,
     /// There are new jobs.
     Jobs,
+    /// There are events that nobody has published yet.
+    Written,
+    /// Events are published, up to this position.
+    Published(i64),
 }
 
 impl News {
@@ -45,6 +51,7 @@ impl News {
             ("users", _) => Some(Self::Users),
             ("keys", _) => Some(Self::Keys),
             ("jobs", _) => Some(Self::Jobs),
+            ("events", position) => position.parse().ok().map(Self::Published),
             _ => None,
         }
     }
@@ -130,13 +137,13 @@ fn follow(
     let mut asked: Option<Instant> = None;
     while !state.is_over.load(Ordering::Acquire) {
         let beat = asked.is_none_or(|asked| asked.elapsed() >= BEAT).then(Instant::now);
-        if beat.is_some() {
-            conn.batch_execute("SELECT 1")?;
-        }
-        let news = conn
+        // Events are no notices of whoever writes them: those make commits wait for each other.
+        let has_events = beat.is_some() && Event::are_waiting(conn)?;
+        let mut news = conn
             .notifications_iter()
             .filter_map(|notice| notice.map(|notice| News::parse(&notice.payload)).transpose())
             .collect::<QueryResult<Vec<_>>>()?;
+        news.extend(has_events.then_some(News::Written));
         // With every beat too, for what could not be done about older news.
         if beat.is_some() || !news.is_empty() {
             hear(&news);
@@ -159,6 +166,7 @@ mod tests {
         assert_eq!(News::parse("user 7"), Some(News::User(7)));
         assert_eq!(News::parse("keys"), Some(News::Keys));
         assert_eq!(News::parse("jobs"), Some(News::Jobs));
+        assert_eq!(News::parse("events 12"), Some(News::Published(12)));
         for unknown in ["", "user", "user x", "weather fine"] {
             assert_eq!(News::parse(unknown), None, "{unknown}");
         }

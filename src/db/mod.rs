@@ -1,5 +1,6 @@
 //! The database: the one bridge from async code to diesel, migrations, and a server of the program's own.
 
+pub mod actor;
 pub mod embedded;
 pub mod listener;
 pub mod migrations;
@@ -15,7 +16,7 @@ use diesel::connection::{
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use prometheus_client::metrics::counter::Counter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, is_connection_lost};
 use queue::Queue;
@@ -37,6 +38,8 @@ pub struct Db {
     patience: Duration,
     /// How many of those run at once that may each take all of a statement's time.
     turns: Arc<Semaphore>,
+    /// Told of each transaction that was committed.
+    committed: Arc<Notify>,
 }
 
 impl Db {
@@ -64,6 +67,7 @@ impl Db {
             queue: Queue::new(size),
             patience: POOL_WAIT + statement_timeout,
             turns: Arc::new(Semaphore::new(turns)),
+            committed: Arc::default(),
         }
     }
 
@@ -76,6 +80,11 @@ impl Db {
         F: Fn(&mut PgConnection) -> Result<T> + Send + 'static,
     {
         self.run_within(self.patience, read).await
+    }
+
+    /// Until a transaction of this node is committed; one that was since the last time counts. For one who waits.
+    pub async fn committed(&self) {
+        self.committed.notified().await;
     }
 
     /// How long a statement may take.
@@ -124,7 +133,9 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T> + Send + 'static,
     {
-        self.answer_within(TRANSACTION, move |db, deadline| db.transaction_until(deadline, work)).await
+        let begin = begin(None);
+        self.answer_within(TRANSACTION, move |db, deadline| db.transaction_until(deadline, &begin, work))
+            .await
     }
 
     /// The same for what may take minutes, such as the deletion of somebody with everything: it has ten of them, and so have its
@@ -134,31 +145,25 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T> + Send + 'static,
     {
-        self.answer_within(LONG_TRANSACTION, move |db, deadline| {
-            db.transaction_until(deadline, |conn| {
-                conn.batch_execute(&format!(
-                    "SET LOCAL statement_timeout = {}",
-                    LONG_TRANSACTION.as_millis()
-                ))?;
-                work(conn)
-            })
-        })
-        .await
+        let begin = begin(Some(LONG_TRANSACTION));
+        self.answer_within(LONG_TRANSACTION, move |db, deadline| db.transaction_until(deadline, &begin, work))
+            .await
     }
 
     /// [`Db::transaction`] for code that is not async: the command line.
     pub fn transaction_blocking<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
-        self.transaction_until(Instant::now() + POOL_WAIT, work)
+        self.transaction_until(Instant::now() + POOL_WAIT, &begin(None), work)
     }
 
     fn transaction_until<T>(
         &self,
         deadline: Instant,
+        begin: &str,
         work: impl FnOnce(&mut PgConnection) -> Result<T>,
     ) -> Result<T> {
         let mut work = Some(work);
         self.on_live_connection(deadline, |conn| {
-            if let Err(error) = AnsiTransactionManager::begin_transaction(conn) {
+            if let Err(error) = AnsiTransactionManager::begin_transaction_sql(conn, begin) {
                 return if is_connection_lost(&error) {
                     Attempt::Broken(error.into())
                 } else {
@@ -170,7 +175,9 @@ impl Db {
             };
             Attempt::Done(match work(conn) {
                 Ok(value) => {
-                    AnsiTransactionManager::commit_transaction(conn).map(|()| value).map_err(Error::from)
+                    let done = AnsiTransactionManager::commit_transaction(conn);
+                    self.committed.notify_one();
+                    done.map(|()| value).map_err(Error::from)
                 }
                 Err(error) => {
                     // What counts is the first error; a rollback that fails leaves a connection that the pool drops.
@@ -225,6 +232,13 @@ impl Db {
             left -= 1;
         }
     }
+}
+
+/// What begins a transaction, with what its triggers want to know of it, in one message.
+fn begin(statement_timeout: Option<Duration>) -> String {
+    let actor = actor::current().map(|user| format!("; SET LOCAL plaza.actor = '{user}'"));
+    let time = statement_timeout.map(|time| format!("; SET LOCAL statement_timeout = {}", time.as_millis()));
+    format!("BEGIN{}{}", actor.unwrap_or_default(), time.unwrap_or_default())
 }
 
 enum Attempt<T> {

@@ -48,7 +48,7 @@ impl Notice {
     /// Tell `user` at the address as it is in the row, once the transaction stands.
     pub fn send(self, conn: &mut diesel::PgConnection, user: &User) -> Result<()> {
         let payload = json!({ "what": self.as_str(), "to": user.email, "username": user.username });
-        Ok(NewJob { kind: NOTICE, payload, user_id: Some(user.id) }.insert(conn)?)
+        Ok(NewJob { kind: NOTICE, payload, user_id: Some(user.id), subject: None }.insert(conn)?)
     }
 
     fn letter(what: &str, to: &str, username: &str) -> Option<Letter> {

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use actix_web::web::Data;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Failure, Outcome};
+use crate::db::Db;
 use crate::media::Media;
+use crate::models::event::Event;
 
 /// How long a job may take: less than somebody else waits before taking it over.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -15,14 +18,21 @@ const PATIENCE: Duration = Duration::from_secs(50);
 #[derive(Deserialize)]
 struct Removal {
     keys: Vec<String>,
+    /// Whether the files were to be had, so that somebody may have kept copies.
+    #[serde(default)]
+    were_public: bool,
 }
 
-/// Remove the files that a job names, unless they have rows again.
-pub async fn remove_files(media: Media, payload: Value) -> Outcome {
-    let Removal { keys } =
+/// Remove the files that a job names, unless they have rows again, and write that they have gone.
+pub async fn remove_files(media: Media, db: Data<Db>, payload: Value) -> Outcome {
+    let Removal { keys, were_public } =
         serde_json::from_value(payload).map_err(|error| Failure::Lasting(error.to_string()))?;
-    match tokio::time::timeout(PATIENCE, media.remove_files(&keys)).await {
-        Ok(removed) => removed.map_err(|error| Failure::Passing(error.to_string())),
-        Err(_) => Err(Failure::Passing("the store is too slow".into())),
+    let removed = tokio::time::timeout(PATIENCE, media.remove_files(&keys)).await;
+    let Ok(removed) = removed else { return Err(Failure::Passing("the store is too slow".into())) };
+    removed.map_err(|error| Failure::Passing(error.to_string()))?;
+    if were_public {
+        // What is made again meanwhile is purged for nothing, which does no harm.
+        db.transaction(move |conn| Ok(Event::of_deleted_files(conn, &keys)?)).await?;
     }
+    Ok(())
 }

@@ -3,12 +3,14 @@
 //! A job stands in the database once the transaction that causes it does. Whichever node is alive takes it, woken by a notice,
 //! and does it at least once: a receiver must not mind doing a job twice. What fails is tried again after a delay that grows.
 //!
-//! A receiver is one function, and one line in [`lanes`].
+//! A receiver is one function, and one line in [`lanes`]. Some do what a handler asks for; others hear of events, which the
+//! `publisher` makes jobs of.
 
 pub mod accounts;
 mod cleanup;
 pub mod housekeeping;
 pub mod mail;
+pub mod publisher;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -29,6 +31,7 @@ use crate::media::Media;
 use crate::media::cleanup::REMOVE_FILES;
 use crate::models::job::{Job, Order};
 use accounts::{AccountMails, NOTICE};
+use publisher::Subscription;
 
 /// After this time a job is taken to be abandoned. No receiver may work longer.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -61,11 +64,19 @@ impl From<Error> for Failure {
 
 type Work = Pin<Box<dyn Future<Output = Outcome>>>;
 
+/// What a receiver hears of.
+#[derive(Clone, Copy)]
+struct Hears {
+    types: &'static [&'static str],
+    gathering: Option<TimeDelta>,
+}
+
 /// Does the jobs of one kind.
 struct Receiver {
     kind: &'static str,
     /// How often a job is tried at the most.
     tries: i32,
+    hears: Option<Hears>,
     work: Box<dyn Fn(Value) -> Work>,
 }
 
@@ -75,7 +86,17 @@ impl Receiver {
         tries: i32,
         work: impl Fn(Value) -> F + 'static,
     ) -> Self {
-        Self { kind, tries, work: Box::new(move |payload| Box::pin(work(payload))) }
+        Self { kind, tries, hears: None, work: Box::new(move |payload| Box::pin(work(payload))) }
+    }
+
+    /// The same that hears of events of these types: of each by itself, `{event}`, and of those of one resource in their order.
+    fn on(self, types: &'static [&'static str]) -> Self {
+        Self { hears: Some(Hears { types, gathering: None }), ..self }
+    }
+
+    /// The same that hears of all at once that come within this time: `{events}`.
+    fn gathering(self, types: &'static [&'static str], time: TimeDelta) -> Self {
+        Self { hears: Some(Hears { types, gathering: Some(time) }), ..self }
     }
 }
 
@@ -90,28 +111,33 @@ struct Lane {
 /// How many lanes there are.
 const LANES: usize = 2;
 
-/// Wakes whoever waits for jobs.
+/// Wakes whoever waits for work.
 #[derive(Default)]
-pub struct Wake([Notify; LANES]);
+pub struct Wake {
+    /// Those who wait for jobs.
+    lanes: [Notify; LANES],
+    /// The one who waits for events that another program wrote.
+    pub publisher: Notify,
+}
 
 impl Wake {
     /// There may be new jobs, of whatever kind.
     pub fn all(&self) {
-        self.0.iter().for_each(Notify::notify_one);
+        self.lanes.iter().for_each(Notify::notify_one);
     }
 }
 
 /// Who does what. Twenty tries of a mail take about nine hours; files are removed until the store agrees.
-fn lanes(mails: &Arc<AccountMails>, media: &Data<Media>) -> [Lane; LANES] {
+fn lanes(db: &Data<Db>, mails: &Arc<AccountMails>, media: &Data<Media>) -> [Lane; LANES] {
     let (wanted, token, notice) = (Arc::clone(mails), Arc::clone(mails), Arc::clone(mails));
-    let media = media.clone();
+    let (db, media) = (db.clone(), media.clone());
     let mails = vec![
         Receiver::new(WANT_TOKEN, 20, move |payload| Arc::clone(&wanted).want(payload)),
         Receiver::new(SEND_TOKEN, 20, move |payload| Arc::clone(&token).send_token(payload)),
         Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
     ];
     let removals = vec![Receiver::new(REMOVE_FILES, i32::MAX, move |payload| {
-        cleanup::remove_files(media.as_ref().clone(), payload)
+        cleanup::remove_files(media.as_ref().clone(), db.clone(), payload)
     })];
     [
         Lane { receivers: mails, order: Order::OldestFirst, workers: 4 },
@@ -145,12 +171,19 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// `wake` is told of new jobs.
     pub fn new(db: Data<Db>, wake: Arc<Wake>, mails: &Arc<AccountMails>, media: &Data<Media>) -> Self {
-        Self { db, wake, lanes: lanes(mails, media) }
+        Self { lanes: lanes(&db, mails, media), db, wake }
+    }
+
+    /// What the receivers want to hear of.
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        let receivers = self.lanes.iter().flat_map(|lane| &lane.receivers);
+        let wishes = receivers.filter_map(|receiver| Some((receiver.kind, receiver.hears?)));
+        wishes.map(|(kind, Hears { types, gathering })| Subscription { kind, types, gathering }).collect()
     }
 
     /// Until `stop` says so; a job that has begun is finished. Slow jobs hold up those of their lane, and no others.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let lanes = self.lanes.iter().zip(&self.wake.0);
+        let lanes = self.lanes.iter().zip(&self.wake.lanes);
         let workers = lanes.flat_map(|(lane, wake)| (0..lane.workers).map(move |_| (lane, wake)));
         join_all(workers.map(|(lane, wake)| self.work(lane, wake, stop.clone()))).await;
     }

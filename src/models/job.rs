@@ -3,11 +3,21 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Interval, Text, Timestamptz};
-use serde_json::Value;
+use diesel::sql_types::{Array, BigInt, Integer, Interval, Text, Timestamptz};
+use serde_json::{Value, json};
 
 use super::delete_some;
 use crate::schema::jobs;
+
+/// Events that one job gathers.
+const GATHERED: i32 = 1000;
+
+/// That time from now, by the database's clock.
+macro_rules! after {
+    ($delay:expr) => {
+        diesel::dsl::sql::<Timestamptz>("now() + ").bind::<Interval, _>($delay)
+    };
+}
 
 /// Something to do.
 #[derive(Clone, Debug, Queryable, Selectable, QueryableByName)]
@@ -56,6 +66,8 @@ pub struct NewJob {
     pub payload: Value,
     /// Whom it is about, if it is void without them.
     pub user_id: Option<i64>,
+    /// What it is about, where it may not overtake another of its kind that is about the same.
+    pub subject: Option<String>,
 }
 
 impl NewJob {
@@ -63,6 +75,57 @@ impl NewJob {
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(jobs::table).values(self).execute(conn).map(drop)
     }
+}
+
+/// Jobs for an event each, of one receiver: `{event}`.
+pub fn insert_for_events(
+    conn: &mut PgConnection,
+    kind: &'static str,
+    events: &[(i64, &str)],
+) -> QueryResult<()> {
+    let jobs: Vec<NewJob> = events
+        .iter()
+        .map(|(id, subject)| NewJob {
+            kind,
+            payload: json!({ "event": id }),
+            user_id: None,
+            subject: Some((*subject).to_owned()),
+        })
+        .collect();
+    diesel::insert_into(jobs::table).values(jobs).execute(conn).map(drop)
+}
+
+/// One job for many events: `{events}`. It is due after `delay`, and takes in what comes until it is begun, up to [`GATHERED`] of them
+/// or a few more.
+pub fn gather_events(
+    conn: &mut PgConnection,
+    kind: &'static str,
+    events: &[i64],
+    delay: TimeDelta,
+) -> QueryResult<()> {
+    let added = diesel::sql_query(
+        "UPDATE jobs SET payload = jsonb_build_object('events', payload->'events' || to_jsonb($2))
+         WHERE id = (
+             SELECT id FROM jobs
+             WHERE kind = $1 AND attempts = 0 AND failed_at IS NULL AND jsonb_array_length(payload->'events') < $3
+             ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+         )",
+    )
+    .bind::<Text, _>(kind)
+    .bind::<Array<BigInt>, _>(events)
+    .bind::<Integer, _>(GATHERED)
+    .execute(conn)?;
+    if added > 0 {
+        return Ok(());
+    }
+    diesel::insert_into(jobs::table)
+        .values((
+            jobs::kind.eq(kind),
+            jobs::payload.eq(json!({ "events": events })),
+            jobs::due_at.eq(after!(delay)),
+        ))
+        .execute(conn)
+        .map(drop)
 }
 
 impl Job {
@@ -80,6 +143,10 @@ impl Job {
             "UPDATE jobs SET attempts = attempts + 1, due_at = now() + $1
              WHERE id = (
                  SELECT id FROM jobs WHERE failed_at IS NULL AND due_at <= now() AND kind = ANY ($2)
+                     AND (subject IS NULL OR NOT EXISTS (
+                         SELECT FROM jobs AS earlier
+                         WHERE earlier.kind = jobs.kind AND earlier.subject = jobs.subject AND earlier.id < jobs.id
+                           AND earlier.failed_at IS NULL))
                  ORDER BY {} LIMIT 1 FOR UPDATE SKIP LOCKED
              )
              RETURNING id, kind, payload, attempts",
@@ -94,10 +161,10 @@ impl Job {
         .optional()
     }
 
-    /// When the next job of these kinds is due, if there is one.
+    /// In what time the next job of these kinds is due, if there is one. Those that are due already wait for another one.
     pub fn next_due(conn: &mut PgConnection, kinds: &[&str]) -> QueryResult<Option<TimeDelta>> {
         let (due, at): (Option<DateTime<Utc>>, DateTime<Utc>) = jobs::table
-            .filter(jobs::failed_at.is_null().and(jobs::kind.eq_any(kinds)))
+            .filter(jobs::failed_at.is_null().and(jobs::kind.eq_any(kinds)).and(jobs::due_at.gt(now)))
             .select((diesel::dsl::min(jobs::due_at), diesel::dsl::sql::<Timestamptz>("now()")))
             .first(conn)?;
         Ok(due.map(|due| due - at))
@@ -128,10 +195,7 @@ impl Job {
         let taken = jobs::table.find(self.id).filter(jobs::attempts.eq(self.attempts));
         match delay {
             Some(delay) => diesel::update(taken)
-                .set((
-                    jobs::last_error.eq(error),
-                    jobs::due_at.eq(diesel::dsl::sql::<Timestamptz>("now() + ").bind::<Interval, _>(delay)),
-                ))
+                .set((jobs::last_error.eq(error), jobs::due_at.eq(after!(delay))))
                 .execute(conn),
             None => {
                 diesel::update(taken).set((jobs::last_error.eq(error), jobs::failed_at.eq(now))).execute(conn)

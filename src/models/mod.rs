@@ -6,6 +6,7 @@
 pub mod account_token;
 pub mod choices;
 pub mod comment;
+pub mod event;
 pub mod file;
 pub mod idempotency_key;
 pub mod job;

@@ -1,6 +1,7 @@
 //! That a post has a label, since when and why.
 
 use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Nullable, Record, Text, Timestamptz};
 use diesel::upsert::excluded;
@@ -46,6 +47,23 @@ pub struct Labeling {
     pub label_id: i64,
     /// Why; `None` keeps what was said before.
     pub reason: Option<Option<String>>,
+}
+
+/// What a request does with all labels of a post, for the event that it writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Other labels take their places.
+    Set,
+    /// None are left.
+    Clear,
+}
+
+/// Say so of what follows in the transaction; otherwise labels are added and removed.
+pub fn announce(conn: &mut PgConnection, action: Action) -> QueryResult<()> {
+    conn.batch_execute(match action {
+        Action::Set => "SET LOCAL plaza.label_action = 'set'",
+        Action::Clear => "SET LOCAL plaza.label_action = 'clear'",
+    })
 }
 
 /// Label posts. What is labeled already takes the new reason and keeps its time. The pairs are different ones, and the posts are

@@ -6,8 +6,8 @@ use super::names::fold;
 use crate::lookups::table::{Field, Grant, Relation, Resource, Rights, Through};
 
 /// Every one, for the documentation.
-pub static RESOURCES: [&Resource; 7] =
-    [&POSTS, &LABELS, &POST_LABELS, &COMMENTS, &USERS, &PROFILES, &SESSIONS];
+pub static RESOURCES: [&Resource; 8] =
+    [&POSTS, &LABELS, &POST_LABELS, &COMMENTS, &USERS, &PROFILES, &SESSIONS, &EVENTS];
 
 /// Posts.
 pub static POSTS: Resource = Resource {
@@ -212,4 +212,24 @@ pub static SESSIONS: Resource = Resource {
     ordering: "-created_at",
     document: None,
     offered: &[],
+};
+
+/// Events, as far as they are published.
+pub static EVENTS: Resource = Resource {
+    name: "events",
+    table: "published_events",
+    id: "id",
+    key: Field::integer("id"),
+    fields: &[
+        Field::integer("id"),
+        Field::ascii("type"),
+        Field::time("created_at"),
+        Field::ascii("resource_type"),
+        Field::integer("resource_id").nullable(),
+    ],
+    relations: &[&Relation::one("actor", &USERS, "actor_id", "id")],
+    readable: Rights::Where(&[Grant::Named("author_id"), Grant::Named("host_id")]),
+    ordering: "-id",
+    document: None,
+    offered: &["actor", "actor__isnull"],
 };

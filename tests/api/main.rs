@@ -17,6 +17,7 @@ mod avatars;
 mod comments;
 mod covers;
 mod document;
+mod events;
 mod ground_rules;
 mod idempotency;
 mod labels;

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::lookups::table::Resource;
 use crate::models::label::Label;
 use crate::models::post::Post;
-use crate::models::post_label::{self, Labeling};
+use crate::models::post_label::{self, Action, Labeling};
 use crate::models::resources::{POST_LABELS, POST_OF_LABELING};
 
 /// A label as a post has it.
@@ -184,6 +184,7 @@ pub async fn replace_post_labels(
         let post = lock(conn, &slug.0, &user)?;
         if_match.check(post.version)?;
         let (chosen, kept) = read(conn, body)?;
+        post_label::announce(conn, Action::Set)?;
         // Room first, since only so many go on a post.
         post_label::keep_labels(conn, post.id, &kept)?;
         put_labels(conn, post.id, &chosen)?;
@@ -217,6 +218,7 @@ pub async fn clear_post_labels(
     db.transaction(move |conn| {
         let post = lock(conn, &slug.0, &user)?;
         if_match.check(post.version)?;
+        post_label::announce(conn, Action::Clear)?;
         Ok(post_label::keep_labels(conn, post.id, &[])?)
     })
     .await?;

@@ -1,0 +1,444 @@
+-- What has changed: a row for each, written by the statement that makes the change, whatever that is.
+CREATE TABLE events (
+    -- Given out before the commit: of one resource in the order of the commits, since its row is locked; of others in none.
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    -- Given out after the commit, so that nothing comes up any more before what has been read. NULL until then.
+    position bigint,
+    type text COLLATE "C" NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    transaction bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
+    resource_type text COLLATE "C" NOT NULL GENERATED ALWAYS AS (split_part(type, '.', 1)) STORED,
+    -- NULL for what has no number.
+    resource_id bigint,
+    -- What names it in URLs, if that is not its number.
+    resource_key text COLLATE "C",
+    -- The members that are others now.
+    changed text[] COLLATE "C" NOT NULL DEFAULT '{}',
+    -- What it was like then, without private members, and with users by their numbers: their names go with them.
+    data jsonb,
+    -- Who did it, where a request did.
+    actor_id bigint DEFAULT nullif(current_setting('plaza.actor', true), '')::bigint,
+    -- Whose data it is; it is erased with them.
+    user_id bigint,
+    -- Whose post or comment it is, who may read of it.
+    author_id bigint,
+    -- The writer of the post that a comment is about, who may, too.
+    host_id bigint,
+    CONSTRAINT events_pkey PRIMARY KEY (id),
+    CONSTRAINT events_position_key UNIQUE (position)
+);
+CREATE INDEX events_unpublished_idx ON events (id) WHERE position IS NULL;
+-- Changes of labels, which one request may make by several statements.
+CREATE INDEX events_unpublished_labels_idx ON events (resource_id, transaction)
+    WHERE position IS NULL AND type = 'post.labels_changed';
+CREATE INDEX events_created_at_position_idx ON events (created_at, position);
+CREATE INDEX events_type_position_idx ON events (type, position);
+CREATE INDEX events_user_id_idx ON events (user_id);
+CREATE INDEX events_author_id_position_idx ON events (author_id, position) WHERE author_id IS NOT NULL;
+CREATE INDEX events_host_id_position_idx ON events (host_id, position) WHERE host_id IS NOT NULL;
+
+-- The last position that was given out, in one row. Whoever gives out the next ones holds its lock.
+CREATE TABLE publication (
+    is_only boolean NOT NULL DEFAULT true,
+    last_position bigint NOT NULL DEFAULT 0,
+    CONSTRAINT publication_pkey PRIMARY KEY (is_only),
+    CONSTRAINT publication_is_only_check CHECK (is_only)
+);
+INSERT INTO publication DEFAULT VALUES;
+
+-- Data with the names of users instead of their numbers; of one who has gone there is no name.
+CREATE FUNCTION with_names(data jsonb) RETURNS jsonb
+LANGUAGE sql STABLE
+SET search_path FROM CURRENT
+AS $$
+    SELECT data || coalesce(jsonb_object_agg(key, (SELECT username FROM users WHERE id = value::text::bigint)), '{}')
+    FROM jsonb_each(data)
+    WHERE key IN ('writer', 'editor', 'author') AND jsonb_typeof(value) = 'number'
+$$;
+
+-- What people and programs get to see.
+CREATE VIEW published_events AS
+SELECT position AS id, type, created_at, resource_type, resource_id, resource_key, changed, with_names(data) AS data, actor_id,
+    author_id, host_id
+FROM events
+WHERE position IS NOT NULL;
+
+CREATE FUNCTION json_time(moment timestamptz) RETURNS text
+LANGUAGE sql IMMUTABLE
+RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+
+-- Users. A login is no change that anybody is told of, and a new password is nobody's business.
+CREATE FUNCTION write_user_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO events (type, resource_id, resource_key, data, user_id)
+        SELECT 'user.created', id, username,
+            jsonb_build_object('username', username, 'created_at', json_time(created_at)), id
+        FROM gained ORDER BY id;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO events (type, resource_id, resource_key, changed, data, user_id)
+        SELECT 'user.updated', id, username, members,
+            jsonb_build_object('username', username, 'created_at', json_time(created_at)), id
+        FROM (
+            SELECT gained.*, array_remove(ARRAY[
+                CASE WHEN lost.username <> gained.username THEN 'username' END,
+                CASE WHEN lost.email <> gained.email THEN 'email' END,
+                CASE WHEN lost.email_verified_at IS DISTINCT FROM gained.email_verified_at THEN 'email_verified_at' END,
+                CASE WHEN lost.is_active <> gained.is_active THEN 'is_active' END,
+                CASE WHEN lost.is_staff <> gained.is_staff THEN 'is_staff' END], NULL) AS members
+            FROM gained JOIN lost USING (id)
+        ) AS changes
+        WHERE members <> '{}' ORDER BY id;
+    ELSE
+        -- What is still to be written of what goes along finds nobody whose data it could be.
+        UPDATE events SET
+            data = NULL,
+            resource_key = CASE WHEN transaction = pg_current_xact_id()::text::bigint AND type LIKE '%.deleted' THEN resource_key END
+        WHERE user_id IN (SELECT id FROM lost);
+        INSERT INTO events (type, resource_id, resource_key, user_id)
+        SELECT 'user.deleted', id, username, id FROM lost ORDER BY id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER users_write_gained AFTER INSERT ON users
+    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_user_events();
+CREATE TRIGGER users_write_changed AFTER UPDATE ON users
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_user_events();
+CREATE TRIGGER users_write_lost AFTER DELETE ON users
+    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_user_events();
+
+-- Profiles come and go with their users, which is told of those.
+CREATE FUNCTION write_profile_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    INSERT INTO events (type, resource_id, resource_key, changed, data, user_id)
+    SELECT type, user_id, username, members,
+        CASE type
+            WHEN 'avatar.updated' THEN jsonb_build_object('file', avatar_key)
+            ELSE jsonb_build_object('display_name', display_name, 'bio', bio, 'occupation', occupation)
+        END, user_id
+    FROM (
+        SELECT gained.*, users.username, 'profile.updated' AS type, array_remove(ARRAY[
+            CASE WHEN lost.display_name <> gained.display_name THEN 'display_name' END,
+            CASE WHEN lost.bio IS DISTINCT FROM gained.bio THEN 'bio' END,
+            CASE WHEN lost.occupation IS DISTINCT FROM gained.occupation THEN 'occupation' END,
+            CASE WHEN lost.phone IS DISTINCT FROM gained.phone THEN 'phone' END], NULL) AS members
+        FROM gained JOIN lost USING (user_id) JOIN users ON users.id = user_id
+        UNION ALL
+        SELECT gained.*, users.username, 'avatar.updated', ARRAY['avatar']
+        FROM gained JOIN lost USING (user_id) JOIN users ON users.id = user_id
+        WHERE lost.avatar_key IS DISTINCT FROM gained.avatar_key
+    ) AS changes
+    WHERE members <> '{}' ORDER BY user_id;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER profiles_write_changed AFTER UPDATE ON profiles
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_profile_events();
+
+-- What is told of a post. Its content is to be had at its URL.
+CREATE FUNCTION post_data(
+    slug text, title text, category text, rating integer, rank integer, published boolean, published_at timestamptz,
+    writer bigint, editor bigint, created_at timestamptz
+) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+RETURN jsonb_build_object(
+    'slug', slug, 'title', title, 'category', category, 'rating', rating, 'rank', rank, 'published', published,
+    'published_at', json_time(published_at), 'writer', writer, 'editor', editor, 'created_at', json_time(created_at));
+
+-- Whoever waits for posts that all may read is told when one is published, whether it was a draft before or is new.
+CREATE FUNCTION write_post_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO events (type, resource_id, resource_key, data, user_id, author_id)
+        SELECT type, id, slug,
+            post_data(slug, title, category, rating, rank, published, published_at, writer_id, editor_id, created_at),
+            writer_id, writer_id
+        FROM gained CROSS JOIN (VALUES (1, 'post.created'), (2, 'post.published')) AS types (place, type)
+        WHERE place = 1 OR published ORDER BY id, place;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO events (type, resource_id, resource_key, changed, data, user_id, author_id)
+        SELECT type, id, slug, members,
+            post_data(slug, title, category, rating, rank, published, published_at, writer_id, editor_id, created_at),
+            writer_id, writer_id
+        FROM (
+            SELECT gained.*, gained.published AND NOT lost.published AS is_new, array_remove(ARRAY[
+                CASE WHEN lost.slug <> gained.slug THEN 'slug' END,
+                CASE WHEN lost.title <> gained.title THEN 'title' END,
+                CASE WHEN lost.content <> gained.content THEN 'content' END,
+                CASE WHEN lost.category <> gained.category THEN 'category' END,
+                CASE WHEN lost.rating <> gained.rating THEN 'rating' END,
+                CASE WHEN lost.rank <> gained.rank THEN 'rank' END,
+                CASE WHEN lost.published <> gained.published THEN 'published' END,
+                CASE WHEN lost.published_at IS DISTINCT FROM gained.published_at THEN 'published_at' END,
+                CASE WHEN lost.writer_id <> gained.writer_id THEN 'writer' END,
+                CASE WHEN lost.editor_id IS DISTINCT FROM gained.editor_id THEN 'editor' END,
+                CASE WHEN lost.cover_key IS DISTINCT FROM gained.cover_key THEN 'cover' END,
+                CASE WHEN lost.created_at <> gained.created_at THEN 'created_at' END], NULL) AS members
+            FROM gained JOIN lost USING (id)
+        ) AS changes
+        CROSS JOIN (VALUES (1, 'post.updated'), (2, 'post.published')) AS types (place, type)
+        WHERE members <> '{}' AND (place = 1 OR is_new) ORDER BY id, place;
+    ELSE
+        INSERT INTO events (type, resource_id, resource_key, data, user_id, author_id)
+        SELECT 'post.deleted', lost.id, slug,
+            CASE WHEN users.id IS NOT NULL THEN
+                post_data(slug, title, category, rating, rank, published, published_at, writer_id, editor_id, lost.created_at)
+            END,
+            writer_id, writer_id
+        FROM lost LEFT JOIN users ON users.id = writer_id ORDER BY lost.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER posts_write_gained AFTER INSERT ON posts
+    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_post_events();
+CREATE TRIGGER posts_write_changed AFTER UPDATE ON posts
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_post_events();
+CREATE TRIGGER posts_write_lost AFTER DELETE ON posts
+    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_post_events();
+
+CREATE FUNCTION write_label_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO events (type, resource_id, resource_key, data)
+        SELECT 'label.created', id, slug, jsonb_build_object('slug', slug, 'name', name) FROM gained ORDER BY id;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO events (type, resource_id, resource_key, changed, data)
+        SELECT 'label.updated', id, slug, members, jsonb_build_object('slug', slug, 'name', name)
+        FROM (
+            SELECT gained.*, array_remove(ARRAY[
+                CASE WHEN lost.slug <> gained.slug THEN 'slug' END,
+                CASE WHEN lost.name <> gained.name THEN 'name' END], NULL) AS members
+            FROM gained JOIN lost USING (id)
+        ) AS changes
+        WHERE members <> '{}' ORDER BY id;
+    ELSE
+        INSERT INTO events (type, resource_id, resource_key, data)
+        SELECT 'label.deleted', id, slug, jsonb_build_object('slug', slug, 'name', name) FROM lost ORDER BY id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER labels_write_gained AFTER INSERT ON labels
+    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_label_events();
+CREATE TRIGGER labels_write_changed AFTER UPDATE ON labels
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_label_events();
+CREATE TRIGGER labels_write_lost AFTER DELETE ON labels
+    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_label_events();
+
+-- That posts have other labels: an event for each post, with the labels that were put on or taken off; those that it has, where all
+-- were replaced. Only a handler knows `set` and `clear`. One request may take several statements: what was written last of a
+-- post by this transaction is added to, as long as the action is the same.
+CREATE FUNCTION tell_of_labels(posts_of bigint[], labels_of bigint[], usual text) RETURNS void
+LANGUAGE sql
+SET search_path FROM CURRENT
+AS $$
+    WITH pairs AS (
+        SELECT * FROM unnest(posts_of, labels_of) AS pairs (post_id, label_id)
+    ), told AS (
+        SELECT DISTINCT ON (resource_id) id, resource_id, data->>'action' AS action, data->'labels' AS labels FROM events
+        WHERE position IS NULL AND type = 'post.labels_changed'
+          AND transaction = pg_current_xact_id()::text::bigint AND resource_id = ANY (posts_of)
+        ORDER BY resource_id, id DESC
+    ), acts AS (
+        SELECT coalesce(nullif(current_setting('plaza.label_action', true), ''), usual) AS act
+    ), changes AS (
+        SELECT posts.id, posts.slug, posts.writer_id, act, told.id AS event_id,
+            CASE WHEN act = 'set' THEN
+                ARRAY(SELECT label_id FROM post_labels WHERE post_id = posts.id)
+            ELSE
+                ARRAY(SELECT label_id FROM pairs WHERE post_id = posts.id
+                      UNION SELECT (label->'id')::bigint FROM jsonb_array_elements(told.labels) AS label)
+            END AS label_ids
+        FROM acts, posts LEFT JOIN told ON told.resource_id = posts.id
+            AND told.action = (SELECT act FROM acts)
+        WHERE posts.id IN (SELECT post_id FROM pairs)
+    ), shown AS (
+        SELECT id, slug, writer_id, event_id, jsonb_build_object('slug', slug, 'action', act, 'labels', coalesce((
+            -- A label that has gone itself has no slug any more.
+            SELECT jsonb_agg(jsonb_build_object('id', label_id, 'slug', labels.slug) ORDER BY labels.slug, label_id)
+            FROM unnest(label_ids) AS label_id LEFT JOIN labels ON labels.id = label_id), '[]')) AS data
+        FROM changes
+    ), amended AS (
+        UPDATE events SET data = shown.data FROM shown WHERE events.id = event_id
+    )
+    INSERT INTO events (type, resource_id, resource_key, changed, data, user_id, author_id)
+    SELECT 'post.labels_changed', id, slug, ARRAY['labels'], data, writer_id, writer_id
+    FROM shown WHERE event_id IS NULL ORDER BY id
+$$;
+
+CREATE FUNCTION write_labeling_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        -- Posts that have gone tell of it themselves.
+        PERFORM tell_of_labels(array_agg(post_id), array_agg(label_id), 'remove') FROM lost HAVING count(*) > 0;
+    ELSIF TG_OP = 'INSERT' THEN
+        PERFORM tell_of_labels(array_agg(post_id), array_agg(label_id), 'add') FROM gained HAVING count(*) > 0;
+    ELSE
+        PERFORM tell_of_labels(array_agg(post_id), array_agg(label_id), 'remove')
+        FROM (SELECT post_id, label_id FROM lost EXCEPT SELECT post_id, label_id FROM gained) AS pairs HAVING count(*) > 0;
+        PERFORM tell_of_labels(array_agg(post_id), array_agg(label_id), 'add') FROM gained HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- By name after those that touch the posts.
+CREATE TRIGGER post_labels_write_gained AFTER INSERT ON post_labels
+    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
+CREATE TRIGGER post_labels_write_changed AFTER UPDATE ON post_labels
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
+CREATE TRIGGER post_labels_write_lost AFTER DELETE ON post_labels
+    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
+
+-- What is told of a comment, with as much of its content as a list shows of a post's.
+CREATE FUNCTION comment_data(alias text, content text, post bigint, author bigint, created_at timestamptz) RETURNS jsonb
+LANGUAGE sql IMMUTABLE
+RETURN jsonb_build_object(
+    'alias', alias, 'excerpt', "left"(content, 300), 'post_id', post, 'author', author, 'created_at', json_time(created_at));
+
+CREATE FUNCTION write_comment_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO events (type, resource_id, data, user_id, author_id, host_id)
+        SELECT 'comment.created', gained.id,
+            comment_data(alias, gained.content, post_id, user_id, gained.created_at), user_id, user_id, writer_id
+        FROM gained LEFT JOIN posts ON posts.id = post_id ORDER BY gained.id;
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO events (type, resource_id, changed, data, user_id, author_id, host_id)
+        SELECT 'comment.updated', changes.id, members,
+            comment_data(alias, changes.content, post_id, user_id, changes.created_at), user_id, user_id, writer_id
+        FROM (
+            SELECT gained.*, array_remove(ARRAY[
+                CASE WHEN lost.alias <> gained.alias THEN 'alias' END,
+                CASE WHEN lost.content <> gained.content THEN 'content' END,
+                CASE WHEN lost.post_id IS DISTINCT FROM gained.post_id THEN 'post' END,
+                CASE WHEN lost.user_id <> gained.user_id THEN 'user' END], NULL) AS members
+            FROM gained JOIN lost USING (id)
+        ) AS changes
+        LEFT JOIN posts ON posts.id = post_id
+        WHERE members <> '{}' ORDER BY changes.id;
+    ELSE
+        INSERT INTO events (type, resource_id, data, user_id, author_id, host_id)
+        SELECT 'comment.deleted', lost.id,
+            CASE WHEN users.id IS NOT NULL THEN
+                comment_data(alias, lost.content, post_id, user_id, lost.created_at)
+            END,
+            user_id, user_id, writer_id
+        FROM lost LEFT JOIN posts ON posts.id = post_id LEFT JOIN users ON users.id = user_id ORDER BY lost.id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER comments_write_gained AFTER INSERT ON comments
+    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_comment_events();
+CREATE TRIGGER comments_write_changed AFTER UPDATE ON comments
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_comment_events();
+CREATE TRIGGER comments_write_lost AFTER DELETE ON comments
+    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_comment_events();
+
+-- TRUNCATE tells of no rows, so it is told of them before they are gone: the type of the event, then the columns of the key, of the
+-- user and of the author.
+CREATE FUNCTION write_all_as_lost() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'users' THEN
+        UPDATE events SET data = NULL, resource_key = NULL WHERE user_id IS NOT NULL;
+    END IF;
+    EXECUTE format(
+        'INSERT INTO events (type, resource_id, resource_key, user_id, author_id) SELECT %L, id, %s, %s, %s FROM %I ORDER BY id',
+        TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], TG_TABLE_NAME);
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER users_write_all BEFORE TRUNCATE ON users
+    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('user.deleted', 'username', 'id', 'NULL');
+CREATE TRIGGER posts_write_all BEFORE TRUNCATE ON posts
+    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('post.deleted', 'slug', 'writer_id', 'writer_id');
+CREATE TRIGGER labels_write_all BEFORE TRUNCATE ON labels
+    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('label.deleted', 'slug', 'NULL', 'NULL');
+CREATE TRIGGER comments_write_all BEFORE TRUNCATE ON comments
+    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('comment.deleted', 'NULL', 'user_id', 'user_id');
+
+CREATE FUNCTION write_all_labelings_as_lost() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM tell_of_labels(array_agg(post_id), array_agg(label_id), 'clear') FROM post_labels HAVING count(*) > 0;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER post_labels_write_all BEFORE TRUNCATE ON post_labels
+    FOR EACH STATEMENT EXECUTE FUNCTION write_all_labelings_as_lost();
+
+-- Jobs that do not overtake each other: of those with the same kind and subject, only the first is done. Their receivers hear of
+-- events, which are about one resource each.
+ALTER TABLE jobs ADD COLUMN subject text COLLATE "C";
+CREATE INDEX jobs_kind_subject_id_idx ON jobs (kind, subject, id) WHERE subject IS NOT NULL AND failed_at IS NULL;
+
+-- Files that were to be had are told of when they have gone from the store, too: nobody caches them again then.
+DROP FUNCTION queue_removal(text[]);
+CREATE FUNCTION queue_removal(keys text[], were_public boolean) RETURNS void
+LANGUAGE sql
+SET search_path FROM CURRENT
+AS $$
+    INSERT INTO jobs (kind, payload)
+    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key), 'were_public', were_public)
+    FROM (SELECT key, (row_number() OVER (ORDER BY key) - 1) / 100 AS part FROM unnest(keys) AS listed (key)) AS parts
+    GROUP BY part
+$$;
+
+CREATE OR REPLACE FUNCTION remove_gone_files() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM queue_removal(ARRAY(SELECT key FROM gone WHERE stored_at IS NOT NULL), true);
+    PERFORM queue_removal(ARRAY(SELECT key FROM gone WHERE stored_at IS NULL), false);
+    -- One that somebody may still be writing is removed again when that must have ended.
+    INSERT INTO jobs (kind, payload, due_at)
+    SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key)), max(claimed_until)
+    FROM gone WHERE stored_at IS NULL AND claimed_until > now() HAVING count(*) > 0;
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION remove_all_files() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    PERFORM queue_removal(ARRAY(SELECT key FROM files WHERE stored_at IS NOT NULL), true);
+    PERFORM queue_removal(ARRAY(SELECT key FROM files WHERE stored_at IS NULL), false);
+    RETURN NULL;
+END
+$$;

@@ -1,0 +1,111 @@
+//! Publishes events: gives them their places, and has every receiver told that wants to know of them.
+//!
+//! A serial number is given out before the commit, so whoever reads by it could pass over one that commits later. So events get
+//! their public ids afterwards, from one node at a time, whichever is alive; and since that is a transaction, their receivers' jobs
+//! are written with it.
+
+use std::time::Duration;
+
+use actix_web::web::Data;
+use chrono::TimeDelta;
+use diesel::{Connection, PgConnection};
+use tokio::sync::{Notify, watch};
+
+use crate::db::Db;
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::models::event::{Event, Published};
+use crate::models::job;
+
+/// Events that are published at once.
+const BATCH: i64 = 500;
+/// What is written meanwhile is published together, so that a thousand changes are no thousand transactions more.
+const BREATH: Duration = Duration::from_millis(20);
+/// How long another node may take.
+const BUSY: Duration = Duration::from_millis(50);
+/// How long to wait where the database does not answer.
+const OUTAGE: Duration = Duration::from_secs(1);
+
+/// A receiver's wish to hear of events.
+#[derive(Clone, Copy)]
+pub struct Subscription {
+    /// Of the receiver's jobs.
+    pub kind: &'static str,
+    /// Of the events.
+    pub types: &'static [&'static str],
+    /// In one job for all that come within this time, or in one for each.
+    pub gathering: Option<TimeDelta>,
+}
+
+/// Publishes.
+pub struct Publisher {
+    /// Where the events are.
+    pub db: Data<Db>,
+    /// Who hears of them.
+    pub subscriptions: Vec<Subscription>,
+    /// What this node counts.
+    pub metrics: Metrics,
+}
+
+impl Publisher {
+    /// Until `stop` says so. `written` tells of events that this node did not write itself.
+    pub async fn run(self, written: &Notify, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let wait = match self.publish().await {
+                Ok(Some(events)) if events == usize::try_from(BATCH).unwrap_or(usize::MAX) => continue,
+                Ok(Some(_)) => None,
+                Ok(None) => Some(BUSY),
+                // The pool has logged it.
+                Err(_) => Some(OUTAGE),
+            };
+            let news = async {
+                if let Some(wait) = wait {
+                    tokio::time::sleep(wait).await;
+                } else {
+                    tokio::select! {
+                        () = self.db.committed() => {}
+                        () = written.notified() => {}
+                    }
+                }
+                tokio::time::sleep(BREATH).await;
+            };
+            tokio::select! {
+                () = news => {}
+                // Told to, or nobody is left who could tell.
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    /// How many it were; nothing where another node is about to.
+    async fn publish(&self) -> Result<Option<usize>> {
+        let subscriptions = self.subscriptions.clone();
+        let publish = move |conn: &mut PgConnection| {
+            let published = Event::publish(conn, BATCH)?;
+            for subscription in &subscriptions {
+                tell(conn, *subscription, published.as_deref().unwrap_or_default())?;
+            }
+            Ok(published.map(|events| events.len()))
+        };
+        // No `Db::transaction`, which would wake this publisher in turn. Done twice, it publishes what is left.
+        let published = self.db.run(move |conn| conn.transaction(&publish)).await?;
+        self.metrics.events_published.inc_by(published.unwrap_or_default() as u64);
+        Ok(published)
+    }
+}
+
+fn tell(conn: &mut PgConnection, subscription: Subscription, events: &[Published]) -> Result<()> {
+    let wanted = events.iter().filter(|event| subscription.types.contains(&event.kind.as_str()));
+    if let Some(time) = subscription.gathering {
+        let ids: Vec<i64> = wanted.map(|event| event.position).collect();
+        if !ids.is_empty() {
+            job::gather_events(conn, subscription.kind, &ids, time)?;
+        }
+    } else {
+        let events: Vec<_> = wanted.map(|event| (event.position, event.subject.as_str())).collect();
+        if !events.is_empty() {
+            job::insert_for_events(conn, subscription.kind, &events)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,182 @@
+//! Events: what has changed. The database writes them, whatever makes the change; here they are published and read.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Text};
+use serde_json::Value;
+
+use super::{Viewer, columns, delete_some};
+use crate::lookups::page::Slice;
+use crate::lookups::selection::Selection;
+use crate::schema::{events, publication, users};
+
+/// The view, of which diesel's tool writes no schema.
+mod view {
+    diesel::table! {
+        published_events (id) {
+            id -> Int8,
+            #[sql_name = "type"]
+            kind -> Text,
+            created_at -> Timestamptz,
+            resource_type -> Text,
+            resource_id -> Nullable<Int8>,
+            resource_key -> Nullable<Text>,
+            changed -> Array<Text>,
+            data -> Nullable<Jsonb>,
+            actor_id -> Nullable<Int8>,
+            author_id -> Nullable<Int8>,
+            host_id -> Nullable<Int8>,
+        }
+    }
+}
+use view::published_events;
+
+diesel::allow_tables_to_appear_in_same_query!(published_events, users);
+
+/// A published event.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = published_events, check_for_backend(diesel::pg::Pg))]
+#[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
+pub struct Event {
+    pub id: i64,
+    pub kind: String,
+    pub created_at: DateTime<Utc>,
+    pub resource_type: String,
+    pub resource_id: Option<i64>,
+    pub resource_key: Option<String>,
+    pub changed: Vec<String>,
+    pub data: Option<Value>,
+}
+
+/// An event with who did it.
+#[derive(Clone, Debug, Queryable)]
+pub struct FullEvent {
+    /// The event.
+    pub event: Event,
+    /// The user's name, if it was a user's doing who is still there.
+    pub actor: Option<String>,
+}
+
+/// An event that has just been published.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Published {
+    /// Its public id.
+    #[diesel(sql_type = BigInt)]
+    pub position: i64,
+    /// Such as `post.created`.
+    #[diesel(sql_type = Text)]
+    pub kind: String,
+    /// What it is about: of those with the same one the order matters.
+    #[diesel(sql_type = Text)]
+    pub subject: String,
+}
+
+macro_rules! full_events {
+    () => {
+        published_events::table
+            .left_join(users::table.on(published_events::actor_id.eq(users::id.nullable())))
+            .select((columns::<Event>(), users::username.nullable()))
+    };
+}
+
+impl Event {
+    /// Those of a selection.
+    pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullEvent>> {
+        selection.slice::<FullEvent, _>(conn, |conn, rows| {
+            published_events::table
+                .left_join(users::table.on(published_events::actor_id.eq(users::id.nullable())))
+                .select(((columns::<Event>(), users::username.nullable()), rows.place()))
+                .filter(rows.are_these())
+                .order(rows.order())
+                .load(conn)
+        })
+    }
+
+    /// By its public id, whoever may read it.
+    pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<FullEvent> {
+        full_events!().filter(published_events::id.eq(id)).first(conn)
+    }
+
+    /// The first `most` that the viewer may read, after one position and up to another.
+    pub fn between(
+        conn: &mut PgConnection,
+        viewer: Viewer,
+        (after, up_to): (i64, i64),
+        most: i64,
+    ) -> QueryResult<Vec<FullEvent>> {
+        let span = published_events::id.gt(after).and(published_events::id.le(up_to));
+        let these = full_events!().filter(span).order(published_events::id).limit(most);
+        match viewer {
+            Viewer::Staff(_) => these.load(conn),
+            Viewer::Member(id) => {
+                let is_theirs = published_events::author_id
+                    .is_not_distinct_from(id)
+                    .or(published_events::host_id.is_not_distinct_from(id));
+                these.filter(is_theirs).load(conn)
+            }
+            Viewer::Anonymous => Ok(Vec::new()),
+        }
+    }
+
+    /// The position of the last one that is published.
+    pub fn last_position(conn: &mut PgConnection) -> QueryResult<i64> {
+        publication::table.select(publication::last_position).first(conn)
+    }
+
+    /// Whether there are any that nobody has published yet.
+    pub fn are_waiting(conn: &mut PgConnection) -> QueryResult<bool> {
+        diesel::select(exists(events::table.filter(events::position.is_null()))).get_result(conn)
+    }
+
+    /// Publish up to `most` events in the order in which they were written; which ones, in that order. Nothing where somebody else
+    /// is about to. All nodes are told.
+    ///
+    /// One that is being erased is left to the next time: it would have to be waited for until the erasure ends.
+    pub fn publish(conn: &mut PgConnection, most: i64) -> QueryResult<Option<Vec<Published>>> {
+        let last: Option<i64> = publication::table
+            .select(publication::last_position)
+            .for_update()
+            .skip_locked()
+            .first(conn)
+            .optional()?;
+        let Some(last) = last else { return Ok(None) };
+        let mut published: Vec<Published> = diesel::sql_query(
+            "WITH chosen AS (
+                 SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+             ), placed AS (
+                 SELECT id, $2 + row_number() OVER (ORDER BY id) AS place FROM chosen
+             )
+             UPDATE events SET position = place FROM placed WHERE events.id = placed.id
+             RETURNING position, type AS kind, concat_ws(' ', resource_type, coalesce(resource_id, 0)) AS subject",
+        )
+        .bind::<BigInt, _>(most)
+        .bind::<BigInt, _>(last)
+        .load(conn)?;
+        published.sort_by_key(|event| event.position);
+        if let Some(event) = published.last() {
+            diesel::update(publication::table)
+                .set(publication::last_position.eq(event.position))
+                .execute(conn)?;
+            diesel::sql_query("SELECT pg_notify(channel(), 'events ' || $1)")
+                .bind::<BigInt, _>(event.position)
+                .execute(conn)?;
+        }
+        Ok(Some(published))
+    }
+
+    /// Write that files are not to be had any more.
+    pub fn of_deleted_files(conn: &mut PgConnection, keys: &[String]) -> QueryResult<()> {
+        diesel::sql_query(
+            "INSERT INTO events (type, data) VALUES ('media.deleted', jsonb_build_object('files', $1))",
+        )
+        .bind::<Array<Text>, _>(keys)
+        .execute(conn)
+        .map(drop)
+    }
+
+    /// Delete up to `most` events that were published and written before `before`; how many it were.
+    pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
+        delete_some!(conn, "events", "created_at < $2 AND position IS NOT NULL", most, before => diesel::sql_types::Timestamptz)
+    }
+}
