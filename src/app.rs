@@ -94,8 +94,8 @@ impl App {
         let accounts = &config.accounts;
         let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
         let metrics = Metrics::default();
-        let (pool, statements) = (config.database_pool(), metrics.statements.clone());
-        let db = Data::new(Db::counting(database_url, pool, config.statement_timeout, statements));
+        let pool = config.database_pool();
+        let db = Data::new(Db::counting(database_url, pool, config.statement_timeout, &metrics));
         let lifetime = delta(accounts.access_lifetime);
         let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
         let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
@@ -107,8 +107,8 @@ impl App {
         let mailer = Mailer::open(&mail_settings(&config)?).map_err(Error::internal)?;
         let app_url = accounts.app_url.as_ref().unwrap_or(&config.public_url);
         let guards = Guards {
-            passwords: Data::new(Passwords::start(config.argon2_threads(), config.argon2())?),
-            throttle: Data::new(Throttle::new(secret, accounts)),
+            passwords: Data::new(passwords(&config, &metrics)?),
+            throttle: Data::new(Throttle::new(secret, accounts, metrics.throttled.clone())),
             mail_tokens: mail_tokens.clone(),
             callers: Data::new(Callers::new(access.clone(), db.clone(), memory, listener)),
         };
@@ -281,6 +281,12 @@ fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Medi
         Store::open(&config.store, &config.aws, metrics.store_requests.clone()).map_err(Error::internal)?;
     let media = Media::new(config, store, db.clone(), Arc::clone(&uses), metrics.clone())?;
     Ok((Data::new(media), uses))
+}
+
+/// The passwords' threads.
+fn passwords(config: &Config, metrics: &Metrics) -> Result<Passwords> {
+    let threads = config.argon2_threads();
+    Passwords::counting(threads, config.argon2(), metrics.workers("passwords", threads))
 }
 
 /// What the news mean on this node. On the listener's thread.

@@ -7,12 +7,16 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::error::{Code, Error, Result};
+use crate::metrics::{Counted, Load};
 
 type Job = Box<dyn FnOnce() + Send>;
+/// A job that counts as waiting for as long as it is one.
+type Queued = (Counted, Job);
 
 /// How far the threads step back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,19 +30,33 @@ pub enum Priority {
 /// A handle to the threads; clones share them. They end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Workers {
-    queue: SyncSender<Job>,
+    queue: SyncSender<Queued>,
+    load: Load,
 }
 
 impl Workers {
-    /// Start `threads` threads called `name`, with room for `queued` jobs that wait.
-    pub fn start(name: &str, threads: usize, queued: usize, priority: Priority) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel::<Job>(queued);
+    /// Start `threads` threads called `name`, with room for `queued` jobs that wait. `load` tells what they have to do.
+    pub fn start(
+        name: &str,
+        threads: usize,
+        queued: usize,
+        priority: Priority,
+        load: Load,
+    ) -> std::io::Result<Self> {
+        let (queue, jobs) = sync_channel::<Queued>(queued);
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..threads {
-            let jobs = Arc::clone(&jobs);
-            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || work(&jobs, priority))?;
+            let (jobs, running) = (Arc::clone(&jobs), load.running.clone());
+            thread::Builder::new()
+                .name(format!("{name}-{number}"))
+                .spawn(move || work(&jobs, priority, &running))?;
         }
-        Ok(Self { queue })
+        Ok(Self { queue, load })
+    }
+
+    /// What they have to do, for those who make jobs wait before they come here.
+    pub fn load(&self) -> &Load {
+        &self.load
     }
 
     /// Run `job` there, in the caller's tracing span. Fails with 503 `busy` at once when the queue is full, and with 500
@@ -53,19 +71,24 @@ impl Workers {
                 drop(answer.send(result));
             }
         });
-        self.queue.try_send(job).map_err(|error| match error {
-            TrySendError::Full(_) => Error::unavailable(Code::Busy, 1),
+        self.queue.try_send((Counted::new(&self.load.waiting), job)).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                self.load.refused.inc();
+                Error::unavailable(Code::Busy, 1)
+            }
             TrySendError::Disconnected(_) => Error::internal("the worker threads are gone"),
         })?;
         answered.await.map_err(|_| Error::internal("a job on a worker thread panicked"))
     }
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, priority: Priority) {
+fn work(jobs: &Mutex<Receiver<Queued>>, priority: Priority, running: &Gauge) {
     step_back(priority);
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { return };
+        let Ok((waiting, job)) = job else { return };
+        drop(waiting);
+        let _running = Counted::new(running);
         // The panic hook has logged it; the caller sees its channel closed.
         drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
     }

@@ -267,7 +267,7 @@ fn method_of(name: &str) -> Option<Method> {
 }
 
 /// The path of the document for a route's pattern: a segment's regular expression is left out.
-fn template(pattern: &str) -> String {
+pub fn template(pattern: &str) -> String {
     let mut template = String::with_capacity(pattern.len());
     let mut rest = pattern;
     while let Some((before, after)) = rest.split_once('{') {

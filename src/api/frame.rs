@@ -10,15 +10,18 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::test::TestRequest;
+use actix_web::web::Data;
 use futures_util::FutureExt;
 use tracing::Instrument;
 
+use super::document::template;
 use crate::error::{Code, Error};
+use crate::metrics::Metrics;
 use crate::request_id;
 
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 
-/// Request id, log line, HEAD as GET, the headers that every answer carries, and a problem for every refusal that came
+/// Request id, log line, count, HEAD as GET, the headers that every answer carries, and a problem for every refusal that came
 /// without one.
 pub async fn frame<B: MessageBody + 'static>(
     mut request: ServiceRequest,
@@ -31,16 +34,9 @@ pub async fn frame<B: MessageBody + 'static>(
     request.extensions_mut().insert(route.clone());
     let class = Class::of(&route.path);
     let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
-    if method == Method::HEAD {
-        // The HTTP/1 encoder remembers that it was HEAD and sends the headers alone.
-        request.head_mut().method = Method::GET;
-        // Ranges are defined for GET only (RFC 9110, section 14.2).
-        request.headers_mut().remove(header::RANGE);
-    }
-    if refuses_identity(request.headers()) {
-        // RFC 9110, section 12.5.3: rather an answer as it is than none.
-        request.headers_mut().remove(header::ACCEPT_ENCODING);
-    }
+    // Now, since who answers may have been handed another request than this one.
+    let metrics = request.app_data::<Data<Metrics>>().cloned();
+    simplify(&mut request);
     let span = tracing::info_span!("request", id = %id);
     let answer = async {
         let response = next.call(request).await?;
@@ -56,11 +52,29 @@ pub async fn frame<B: MessageBody + 'static>(
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     class.set_caching(headers, status, has_credentials);
     weaken_etag_of_compressed(headers);
+    let took = started.elapsed();
     span.in_scope(|| {
-        let ms = (started.elapsed().as_secs_f64() * 10_000.0).round() / 10.0;
+        let ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
         tracing::info!(%method, route = route.pattern.as_deref().unwrap_or("-"), status = status.as_u16(), ms, "answered");
     });
+    if let Some(metrics) = metrics {
+        metrics.requests.answered(route.pattern, &method, status, took);
+    }
     Ok(response)
+}
+
+/// Take from a request what the layers within need not know of.
+fn simplify(request: &mut ServiceRequest) {
+    if *request.method() == Method::HEAD {
+        // The HTTP/1 encoder remembers that it was HEAD and sends the headers alone.
+        request.head_mut().method = Method::GET;
+        // Ranges are defined for GET only (RFC 9110, section 14.2).
+        request.headers_mut().remove(header::RANGE);
+    }
+    if refuses_identity(request.headers()) {
+        // RFC 9110, section 12.5.3: rather an answer as it is than none.
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
 }
 
 /// Where a request goes, found once for all layers: matching is the dearest thing that a layer does.
@@ -68,14 +82,18 @@ pub async fn frame<B: MessageBody + 'static>(
 pub struct Route {
     /// The path as actix routes it: `%61` is `a` by then, so no spelling of a path walks around a layer.
     pub path: String,
-    /// The pattern that matched; `None` where none did.
+    /// The template of the path that matched, such as `/media/{key}`; `None` where none did.
     pub pattern: Option<String>,
 }
 
 impl Route {
     fn of(request: &ServiceRequest) -> Self {
         let path = request.match_info().as_str().to_owned();
-        Self { pattern: request.resource_map().match_pattern(&path), path }
+        let pattern = request.resource_map().match_pattern(&path).map(|pattern| {
+            // Most patterns are templates already.
+            if pattern.contains(':') { template(&pattern) } else { pattern }
+        });
+        Self { path, pattern }
     }
 }
 

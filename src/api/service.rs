@@ -9,6 +9,7 @@ use actix_web::web::{Data, Json};
 use actix_web::{CustomizeResponder, HttpResponse, Responder, get};
 use chrono::Utc;
 use serde::Serialize;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::conditional::Listed;
@@ -19,7 +20,9 @@ use crate::auth::tokens::AccessTokens;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::events::KINDS;
-use crate::metrics::{Metrics, OPENMETRICS};
+use crate::media::Media;
+use crate::media::spool::Spools;
+use crate::metrics::{Metrics, OPENMETRICS, Readings};
 use crate::models::job::Job;
 
 /// Whether this node wants requests.
@@ -66,10 +69,19 @@ const JOBS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What this node counts, on the operators' listener alone; the jobs as long as the database tells them.
 #[get("/metrics")]
-pub async fn get_metrics(db: Data<Db>, metrics: Data<Metrics>) -> Result<HttpResponse> {
+pub async fn get_metrics(
+    db: Data<Db>,
+    media: Data<Media>,
+    spools: Data<Spools>,
+    metrics: Data<Metrics>,
+) -> Result<HttpResponse> {
+    // Before this request itself takes a connection.
+    let connections = db.connections();
     // While the database is away, the node's own counters are worth the more.
-    let jobs = db.run_within(JOBS_PATIENCE, |conn| Ok(Job::counts(conn, &KINDS)?)).await.unwrap_or_default();
-    let text = metrics.text(&jobs).map_err(Error::internal)?;
+    let jobs = timeout(JOBS_PATIENCE, db.run(|conn| Ok(Job::counts(conn, &KINDS)?))).await;
+    let jobs = jobs.ok().and_then(Result::ok).unwrap_or_default();
+    let readings = Readings { jobs, connections, memory: media.memory(), uploads: spools.under_way() };
+    let text = metrics.text(&readings).map_err(Error::internal)?;
     Ok(HttpResponse::Ok().content_type(OPENMETRICS).body(text))
 }
 

@@ -15,9 +15,11 @@ use futures_util::{Future, StreamExt};
 use serde_json::{Map, Value, json};
 
 use super::body::{BodyLimits, Paced, drain};
+use super::gate::data;
 use crate::auth::Caller;
 use crate::error::{Code, Error, Result, Violation};
 use crate::media::spool::{Room, Spooled, Spools};
+use crate::metrics::Metrics;
 
 /// Most parts of a form. The next is refused, whatever it is.
 const MAX_PARTS: usize = 32;
@@ -176,7 +178,10 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
         .app_data::<Data<Spools>>()
         .ok_or_else(|| Error::internal("a part of the application is missing"))?;
     let user = request.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref().map(|user| user.id));
-    let room = spools.room(user).await?;
+    let metrics = data::<Metrics>(request)?;
+    let room = spools.room(user).await.inspect_err(|error| {
+        metrics.pictures_refused.of(error.code().entry().name).inc();
+    })?;
     let upload = read_parts(request, payload, limits, &room).await?;
     // The parser is content with the last boundary. A body that breaks off behind it, by its length, is none all the same.
     let mut rest = Paced::new(payload, limits, OVERHEAD);

@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, Violation};
+use crate::metrics::{Counted, Load};
 use crate::models::names::fold;
 use crate::workers::{Priority, Workers};
 
@@ -68,7 +69,13 @@ impl Verdict {
 impl Passwords {
     /// Start the threads. New hashes cost what `params` say.
     pub fn start(threads: usize, params: Params) -> Result<Self> {
-        let workers = Workers::start("argon2", threads, QUEUED, Priority::Idle).map_err(Error::internal)?;
+        Self::counting(threads, params, Load::default())
+    }
+
+    /// The same where `load` tells what they have to do.
+    pub fn counting(threads: usize, params: Params, load: Load) -> Result<Self> {
+        let workers =
+            Workers::start("argon2", threads, QUEUED, Priority::Idle, load).map_err(Error::internal)?;
         Ok(Self {
             workers,
             params,
@@ -81,9 +88,14 @@ impl Passwords {
     /// outcome is known, so many right ones at once would look like many wrong ones if each were begun as it comes. 503 `busy`
     /// when too many wait.
     pub async fn turn(&self) -> Result<Turn> {
-        let waiting = self.queue.try_acquire().map_err(|_| Error::unavailable(Code::Busy, 1))?;
+        let load = self.workers.load();
+        let place = self.queue.try_acquire().map_err(|_| {
+            load.refused.inc();
+            Error::unavailable(Code::Busy, 1)
+        })?;
+        let waiting = Counted::new(&load.waiting);
         let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
-        drop(waiting);
+        drop((place, waiting));
         Ok(Turn { _permit: permit })
     }
 

@@ -9,11 +9,13 @@ use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
 use aws_lc_rs::hmac;
 use chrono::{TimeDelta, Utc};
 use diesel::PgConnection;
+use prometheus_client::metrics::counter::Counter;
 
 use super::secret::Secret;
 use super::sessions::delta;
 use crate::config::Accounts;
 use crate::error::{Code, Error, Result};
+use crate::metrics::By;
 use crate::models::account_token::Purpose;
 use crate::models::names::{Email, fold};
 use crate::models::throttle::{self, Rule};
@@ -44,6 +46,10 @@ static MAIL_USER: Policy = Policy { name: "mail-user", free: 5, window: 3600 };
 /// Mails that somebody asks for from one network.
 static MAIL_NETWORK: Policy = Policy { name: "mail-network", free: 20, window: 3600 };
 
+/// All of them.
+static POLICIES: [&Policy; 7] =
+    [&LOGIN_ACCOUNT, &LOGIN_NETWORK, &PASSWORD, &REGISTRATION, &MAIL_ADDRESS, &MAIL_USER, &MAIL_NETWORK];
+
 /// Longer than any window, so that what is older has drained, or nearly so.
 pub const FORGETS_AFTER: TimeDelta = TimeDelta::hours(2);
 
@@ -54,6 +60,7 @@ pub struct Throttle {
     is_on: bool,
     longest: TimeDelta,
     known_network: TimeDelta,
+    refused: By<Counter>,
 }
 
 /// Something that is counted: a policy, and of whom.
@@ -71,13 +78,17 @@ pub struct LoginBuckets {
 }
 
 impl Throttle {
-    /// As the settings say.
-    pub fn new(secret: &Secret, settings: &Accounts) -> Self {
+    /// As the settings say. `refused` counts the tries that are told to wait, by the name of the policy.
+    pub fn new(secret: &Secret, settings: &Accounts, refused: By<Counter>) -> Self {
+        for policy in POLICIES {
+            refused.of(policy.name);
+        }
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("throttle")),
             is_on: settings.throttle.is_on(),
             longest: delta(settings.throttle_delay),
             known_network: delta(settings.known_network),
+            refused,
         }
     }
 
@@ -157,6 +168,7 @@ impl Throttle {
             if !throttle::take(conn, &bucket.key, rule)? {
                 let keys: Vec<_> = buckets.iter().map(|bucket| bucket.key.clone()).collect();
                 let wait = throttle::blocked_for(conn, &keys)?;
+                self.refused.of(bucket.policy.name).inc();
                 return Err(refusal(bucket.policy, wait.to_std().unwrap_or_default()));
             }
         }

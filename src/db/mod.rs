@@ -19,6 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, is_connection_lost};
+use crate::metrics::{By, Metrics};
 use queue::Queue;
 
 /// How long a request waits for a connection before it is told 503.
@@ -40,17 +41,32 @@ pub struct Db {
     turns: Arc<Semaphore>,
     /// Told of each transaction that was committed.
     committed: Arc<Notify>,
+    refused: By<Counter>,
+}
+
+/// How a pool is.
+#[derive(Clone, Copy, Debug)]
+pub struct Connections {
+    /// Those that are being used.
+    pub busy: u32,
+    /// Those that are open besides.
+    pub idle: u32,
+    /// How many there may be.
+    pub max: u32,
+    /// Pieces of work that wait for one.
+    pub waiting: usize,
 }
 
 impl Db {
     /// A pool of `size` connections to `url`, each with `statement_timeout`. Connects lazily: that the database can be
     /// reached is for the caller to try.
     pub fn new(url: &str, size: u32, statement_timeout: Duration) -> Self {
-        Self::counting(url, size, statement_timeout, Counter::default())
+        Self::counting(url, size, statement_timeout, &Metrics::default())
     }
 
-    /// The same where `statements` counts what is sent to the database.
-    pub fn counting(url: &str, size: u32, statement_timeout: Duration, statements: Counter) -> Self {
+    /// The same where `metrics` count what is sent to the database, and what it does not answer.
+    pub fn counting(url: &str, size: u32, statement_timeout: Duration, metrics: &Metrics) -> Self {
+        let statements = metrics.statements.clone();
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
@@ -68,6 +84,7 @@ impl Db {
             patience: POOL_WAIT + statement_timeout,
             turns: Arc::new(Semaphore::new(turns)),
             committed: Arc::default(),
+            refused: metrics.database_refused.clone(),
         }
     }
 
@@ -87,6 +104,17 @@ impl Db {
         self.committed.notified().await;
     }
 
+    /// How the pool is, and who waits for it.
+    pub fn connections(&self) -> Connections {
+        let state = self.pool.state();
+        Connections {
+            busy: state.connections.saturating_sub(state.idle_connections),
+            idle: state.idle_connections,
+            max: self.pool.max_size(),
+            waiting: self.queue.waiting(),
+        }
+    }
+
     /// How long a statement may take.
     pub fn statement_timeout(&self) -> Duration {
         self.patience.saturating_sub(POOL_WAIT)
@@ -96,7 +124,8 @@ impl Db {
     /// 3 s.
     pub async fn turn(&self) -> Result<OwnedSemaphorePermit> {
         let turn = tokio::time::timeout(POOL_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
-        turn.map_err(|_| Error::unavailable(Code::Busy, 1))?.map_err(Error::internal)
+        let turn = turn.map_err(|_| self.refused(Error::unavailable(Code::Busy, 1)))?;
+        turn.map_err(Error::internal)
     }
 
     /// The same for what takes no time where the database answers at all: 503 `database_unavailable` after `patience`.
@@ -120,10 +149,19 @@ impl Db {
         work: impl FnOnce(&Self, Instant) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         // The thread and its connection are lost until that breaks or answers after all.
-        tokio::time::timeout(patience, self.blocking(work)).await.unwrap_or_else(|_| {
+        let answer = tokio::time::timeout(patience, self.blocking(work)).await.unwrap_or_else(|_| {
             tracing::warn!(?patience, "the database does not answer");
             Err(Error::unavailable(Code::DatabaseUnavailable, 1))
+        });
+        answer.map_err(|error| match error.code() {
+            Code::DatabaseUnavailable | Code::QueryTimeout => self.refused(error),
+            _ => error,
         })
+    }
+
+    fn refused(&self, error: Error) -> Error {
+        self.refused.of(error.code().entry().name).inc();
+        error
     }
 
     /// Everything that `work` does stands or falls together. Repeated only where `BEGIN` itself failed. 503

@@ -1,6 +1,7 @@
 //! Work that waits for a connection: so many pieces of it at once, the others in the order in which they came.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,18 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Queue {
     threads: usize,
     state: Arc<Mutex<State>>,
+}
+
+/// The place of a piece of work, given up when nobody waits for it any more.
+struct Place<'a> {
+    queue: &'a Queue,
+    number: u64,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.queue.withdraw(self.number);
+    }
 }
 
 #[derive(Default)]
@@ -50,12 +63,20 @@ impl Queue {
                 drop(sender.send(span.in_scope(work)));
             }
         }));
+        let place = Place { queue: self, number };
         let done = match tokio::time::timeout(patience, &mut receiver).await {
             Ok(done) => done,
             Err(_) if self.withdraw(number) => return Err(Error::unavailable(Code::DatabaseUnavailable, 1)),
             Err(_) => receiver.await,
         };
+        // It has begun, so there is nothing to look for.
+        mem::forget(place);
         done.map_err(|_| Error::internal("the work panicked"))?
+    }
+
+    /// How many pieces of it wait.
+    pub fn waiting(&self) -> usize {
+        self.state().waiting.len()
     }
 
     fn submit(&self, job: Job) -> u64 {
@@ -176,6 +197,29 @@ mod tests {
         slow.expect("a result");
         queue.run(LONG, || Ok(())).await.expect("a result");
         assert!(was_served.try_recv().is_err());
+    }
+
+    #[actix_web::test]
+    async fn who_goes_away_waits_no_more() {
+        let queue = Queue::new(1);
+        let (release, gate) = mpsc::channel::<()>();
+        let (begun, beginning) = oneshot::channel();
+        let slow = queue.run(LONG, move || {
+            begun.send(()).expect("a reader");
+            gate.recv().expect("a permission");
+            Ok(())
+        });
+        let gone = async {
+            beginning.await.expect("a beginning");
+            let mut late = Box::pin(queue.run(LONG, || Ok(())));
+            assert!(futures_util::poll!(&mut late).is_pending());
+            assert_eq!(queue.waiting(), 1);
+            drop(late);
+            assert_eq!(queue.waiting(), 0);
+            release.send(()).expect("somebody waits");
+        };
+        let (slow, ()) = futures_util::join!(slow, gone);
+        slow.expect("a result");
     }
 
     #[actix_web::test]

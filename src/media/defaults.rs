@@ -12,10 +12,13 @@ use super::image::{self, Encoded, EncodingFailed, Format, Resize};
 use super::variants::Variant;
 use super::{LIMITS, MASTER_SIDE};
 use crate::error::{Code, Error, Result};
+use crate::metrics::{Counted, Load};
 use crate::workers::{Priority, Workers};
 
 /// How many files are kept ready, most of them of some kilobytes.
 const KEPT: usize = 512;
+/// Threads that draw.
+pub const PAINTERS: usize = 1;
 /// How many are queued to be drawn.
 const QUEUED: usize = 64;
 /// How long somebody waits for a place in that queue.
@@ -43,11 +46,12 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// With a thread of its own.
-    pub fn start() -> Result<Self> {
+    /// With a thread of its own; `load` tells what it has to do.
+    pub fn start(load: Load) -> Result<Self> {
         let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
-            painter: Workers::start("painter", 1, QUEUED, Priority::Low).map_err(Error::internal)?,
+            painter: Workers::start("painter", PAINTERS, QUEUED, Priority::Low, load)
+                .map_err(Error::internal)?,
             places: Arc::new(Semaphore::new(QUEUED)),
             drawn: Arc::new(Mutex::new(LruCache::new(kept))),
         })
@@ -88,8 +92,15 @@ impl Defaults {
             return Ok(bytes);
         }
         // They wait in order of arrival, and a queue that is full refuses nobody at once.
+        let load = self.painter.load();
+        let waiting = Counted::new(&load.waiting);
         let place = tokio::time::timeout(WAIT, self.places.acquire()).await;
-        let _place = place.map_err(|_| Error::unavailable(Code::Busy, 1))?.map_err(Error::internal)?;
+        drop(waiting);
+        let place = place.map_err(|_| {
+            load.refused.inc();
+            Error::unavailable(Code::Busy, 1)
+        })?;
+        let _place = place.map_err(Error::internal)?;
         let bytes = Bytes::from(self.painter.run(draw).await?.map_err(Error::internal)?.bytes);
         drawn().put(key, bytes.clone());
         Ok(bytes)

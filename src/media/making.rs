@@ -127,8 +127,12 @@ impl Media {
                 let make = async move {
                     let _landing = Landing { flights: media.flights.clone(), key: key.clone() };
                     let outcome = media.make_once(&key).await.map_err(|error| told(&error));
-                    if outcome == Ok(Made::SourceMissing) {
-                        media.flights.remember_missing(&key);
+                    match outcome {
+                        Ok(Made::SourceMissing) => media.flights.remember_missing(&key),
+                        Ok(_) => {}
+                        Err(code) => {
+                            media.metrics.variants_failed.of(code.entry().name).inc();
+                        }
                     }
                     flight.send_replace(Some(outcome));
                 };

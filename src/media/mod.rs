@@ -16,14 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 use crate::workers::{Priority, Workers};
-use defaults::Defaults;
+use defaults::{Defaults, PAINTERS};
 use image::{Format, Limits};
 use making::Flights;
 pub use making::Made;
@@ -63,17 +64,21 @@ impl Media {
         uses: Arc<Uses>,
         metrics: Metrics,
     ) -> Result<Self> {
-        let budget = Budget::new(config.media_memory);
+        let budget = Budget::new(config.media_memory, metrics.pictures_waiting.clone());
         // Whoever is queued has memory, and at least a mebibyte of it: so the queue is never full.
         let queued = config.media_memory as usize;
+        let threads = config.picture_threads();
+        let load = metrics.workers("pictures", threads);
+        let workers =
+            Workers::start("picture", threads, queued, Priority::Idle, load).map_err(Error::internal)?;
+        let defaults = Defaults::start(metrics.workers("default_pictures", PAINTERS))?;
         Ok(Self {
             store,
             db,
             uses,
-            workers: Workers::start("picture", config.picture_threads(), queued, Priority::Idle)
-                .map_err(Error::internal)?,
+            workers,
             budget,
-            defaults: Defaults::start()?,
+            defaults,
             flights: Flights::default(),
             upload_lease: config.pictures.upload_lease,
             metrics,
@@ -94,6 +99,21 @@ impl Media {
     pub fn defaults(&self) -> &Defaults {
         &self.defaults
     }
+
+    /// What those in work take.
+    pub fn memory(&self) -> Memory {
+        let all = u64::from(self.budget.all) << 20;
+        Memory { used: all.saturating_sub((self.budget.free.available_permits() as u64) << 20), max: all }
+    }
+}
+
+/// The memory of pictures in work, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// What those in work take.
+    pub used: u64,
+    /// What they may take together.
+    pub max: u64,
 }
 
 /// The memory that pictures in work may take together. Whoever wants some waits in order of arrival.
@@ -102,17 +122,19 @@ struct Budget {
     free: Arc<Semaphore>,
     /// Mebibytes.
     all: u32,
+    waiting: Gauge,
 }
 
 impl Budget {
-    fn new(mebibytes: u32) -> Self {
-        Self { free: Arc::new(Semaphore::new(mebibytes as usize)), all: mebibytes }
+    fn new(mebibytes: u32, waiting: Gauge) -> Self {
+        Self { free: Arc::new(Semaphore::new(mebibytes as usize)), all: mebibytes, waiting }
     }
 
     /// So many bytes of it, until the permit is dropped; 503 `busy` when that takes too long.
     async fn reserve(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.all);
         let permit = Arc::clone(&self.free).acquire_many_owned(mebibytes);
+        let _waiting = Counted::new(&self.waiting);
         match tokio::time::timeout(MEMORY_WAIT, permit).await {
             Ok(permit) => permit.map_err(Error::internal),
             Err(_) => Err(Error::unavailable(Code::Busy, 5)),

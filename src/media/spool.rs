@@ -25,6 +25,7 @@ const IN_MEMORY: usize = 64 << 10;
 pub struct Spools {
     folder: PathBuf,
     free: Arc<Semaphore>,
+    at_once: usize,
     /// A quarter for each user, so that nobody keeps all others from uploading.
     each: usize,
     users: Mutex<HashMap<i64, Weak<Semaphore>>>,
@@ -41,7 +42,7 @@ impl Spools {
     pub fn new(folder: PathBuf, at_once: u32) -> Self {
         let at_once = at_once as usize;
         let each = at_once.div_ceil(4);
-        Self { folder, free: Arc::new(Semaphore::new(at_once)), each, users: Mutex::default() }
+        Self { folder, free: Arc::new(Semaphore::new(at_once)), at_once, each, users: Mutex::default() }
     }
 
     /// Room for an upload of a user, as long as any of what it held is held; 503 `busy` where too many others have not ended.
@@ -52,6 +53,12 @@ impl Spools {
         let both = tokio::time::timeout(WAIT, both).await.map_err(|_| Error::unavailable(Code::Busy, 5))?;
         let permits = Arc::new(both.ok_or_else(|| Error::internal("a semaphore is closed"))?);
         Ok(Room { folder: &self.folder, permits, memory: Cell::new(IN_MEMORY) })
+    }
+
+    /// Those that hold room.
+    pub fn under_way(&self) -> UnderWay {
+        let now = self.at_once.saturating_sub(self.free.available_permits());
+        UnderWay { now, max: self.at_once }
     }
 
     /// The user's share of the room, shared by all uploads of the user that are under way.
@@ -65,6 +72,15 @@ impl Spools {
         users.insert(user, Arc::downgrade(&own));
         own
     }
+}
+
+/// Uploads that hold room.
+#[derive(Clone, Copy, Debug)]
+pub struct UnderWay {
+    /// How many do.
+    pub now: usize,
+    /// How many may.
+    pub max: usize,
 }
 
 /// Room for an upload.

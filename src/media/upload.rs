@@ -68,7 +68,9 @@ impl Media {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection, &Stored) -> Result<T> + Send + 'static,
     {
-        let rendered = self.render(content, part, purpose).await?;
+        let rendered = self.render(content, part, purpose).await.inspect_err(|error| {
+            self.metrics.pictures_refused.of(error.code().entry().name).inc();
+        })?;
         let stored = named(&rendered, self.uses.of(purpose))?;
         let (keys, lease) = (stored.keys.clone(), delta(self.upload_lease));
         self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
@@ -83,6 +85,8 @@ impl Media {
         };
         if done.is_err() || !stored.is_used.load(Ordering::Acquire) {
             self.give_up(stored.keys, is_written).await;
+        } else {
+            self.metrics.pictures_kept.of(purpose.as_str()).inc();
         }
         done
     }

@@ -1,0 +1,31 @@
+//! Metrics that one label tells apart.
+
+use prometheus_client::metrics::family::Family;
+
+/// Metrics of one name, one for each value of its label. Clones share them.
+#[derive(Clone, Debug)]
+pub struct By<M> {
+    label: &'static str,
+    family: Family<[(&'static str, &'static str); 1], M>,
+}
+
+impl<M: Clone + Default> By<M> {
+    /// Those of `values` are there from the start, at 0: of what appears with its first event Prometheus misses that event.
+    pub fn new(label: &'static str, values: &[&'static str]) -> Self {
+        let by = Self { label, family: Family::default() };
+        for value in values {
+            by.of(value);
+        }
+        by
+    }
+
+    /// The one of this value.
+    pub fn of(&self, value: &'static str) -> M {
+        self.family.get_or_create_owned(&[(self.label, value)])
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Family<[(&'static str, &'static str); 1], M> {
+        self.family.clone()
+    }
+}

@@ -1,0 +1,213 @@
+//! What this node counts, for `/metrics`: OpenMetrics, as Prometheus reads it. `docs/operations.md` says what each of them means.
+
+mod by;
+mod load;
+mod requests;
+
+use std::fmt::Error;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+
+pub use by::By;
+pub use load::{Counted, Load};
+pub use requests::Requests;
+
+use crate::db::Connections;
+use crate::media::Memory;
+use crate::media::spool::UnderWay;
+use crate::models::job::JobCount;
+
+/// The media type of [`Metrics::text`].
+pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Counters since the start of the program. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Requests that were answered.
+    pub requests: Requests,
+    /// Statements sent to the database.
+    pub statements: Counter,
+    /// Work that was told 503 instead of an answer of the database's, by `code`.
+    pub database_refused: By<Counter>,
+    /// Tries that were told to wait, by `rule`.
+    pub throttled: By<Counter>,
+    /// Requests sent to the store.
+    pub store_requests: Counter,
+    /// Pictures that were taken, by `purpose`.
+    pub pictures_kept: By<Counter>,
+    /// Pictures that were not, by `code`.
+    pub pictures_refused: By<Counter>,
+    /// Pictures that wait for memory.
+    pub pictures_waiting: Gauge,
+    /// Variants made because somebody asked for them.
+    pub variants_made: Counter,
+    /// Variants that could not be made, by `code`.
+    pub variants_failed: By<Counter>,
+    /// Files removed from the store.
+    pub files_collected: Counter,
+    /// Tries of that which failed.
+    pub collections_failed: Counter,
+    /// Events that this node published.
+    pub events_published: Counter,
+    workers: Workers,
+}
+
+/// All threads that have a queue, by `workers`.
+#[derive(Clone, Debug)]
+struct Workers {
+    threads: By<Gauge>,
+    waiting: By<Gauge>,
+    running: By<Gauge>,
+    refused: By<Counter>,
+}
+
+/// What is read when somebody asks, since it is there anyway.
+#[derive(Debug)]
+pub struct Readings {
+    /// The database's, so every node tells the same of them.
+    pub jobs: Vec<JobCount>,
+    /// The pool.
+    pub connections: Connections,
+    /// What pictures in work take.
+    pub memory: Memory,
+    /// Uploads that are coming in.
+    pub uploads: UnderWay,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabels {
+    kind: String,
+    state: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let by_workers = "workers";
+        Self {
+            requests: Requests::default(),
+            statements: Counter::default(),
+            database_refused: By::new("code", &["database_unavailable", "query_timeout", "busy"]),
+            throttled: By::new("rule", &[]),
+            store_requests: Counter::default(),
+            pictures_kept: By::new("purpose", &["avatar", "cover"]),
+            pictures_refused: By::new(
+                "code",
+                &["unsupported_picture", "image_too_large", "image_corrupt", "busy"],
+            ),
+            pictures_waiting: Gauge::default(),
+            variants_made: Counter::default(),
+            variants_failed: By::new("code", &["busy", "store_unavailable"]),
+            files_collected: Counter::default(),
+            collections_failed: Counter::default(),
+            events_published: Counter::default(),
+            workers: Workers {
+                threads: By::new(by_workers, &[]),
+                waiting: By::new(by_workers, &[]),
+                running: By::new(by_workers, &[]),
+                refused: By::new(by_workers, &[]),
+            },
+        }
+    }
+}
+
+impl Metrics {
+    /// What is counted of the worker threads of this name, of which there are so many.
+    pub fn workers(&self, name: &'static str, threads: usize) -> Load {
+        self.workers.threads.of(name).set(i64::try_from(threads).unwrap_or(i64::MAX));
+        Load {
+            waiting: self.workers.waiting.of(name),
+            running: self.workers.running.of(name),
+            refused: self.workers.refused.of(name),
+        }
+    }
+
+    /// Everything in the text format.
+    pub fn text(&self, readings: &Readings) -> Result<String, Error> {
+        let mut registry = Registry::with_prefix("plaza");
+        self.requests.register(&mut registry);
+        self.register_counters(&mut registry);
+        self.workers.register(&mut registry);
+        readings.register(&mut registry);
+        let waiting = self.pictures_waiting.clone();
+        registry.register("pictures_waiting", "Pictures that wait for memory", waiting);
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
+    fn register_counters(&self, registry: &mut Registry) {
+        let counters = [
+            ("database_statements", "Statements sent to the database", &self.statements),
+            ("store_requests", "Requests sent to the store of pictures", &self.store_requests),
+            ("variants_made", "Variants made because somebody asked for them", &self.variants_made),
+            ("files_collected", "Files removed from the store after their rows", &self.files_collected),
+            ("file_collections_failed", "Tries of that which failed", &self.collections_failed),
+            ("events_published", "Events published", &self.events_published),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let counters = [
+            ("database_refused", "Work that the database did not do in time", &self.database_refused),
+            ("throttled", "Tries that were told to wait", &self.throttled),
+            ("pictures_kept", "Pictures that were taken", &self.pictures_kept),
+            ("pictures_refused", "Pictures that were not taken", &self.pictures_refused),
+            ("variants_failed", "Variants that could not be made", &self.variants_failed),
+        ];
+        for (name, help, by) in counters {
+            registry.register(name, help, by.all());
+        }
+    }
+}
+
+impl Workers {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("worker_threads", "Threads for what burns a core", self.threads.all());
+        registry.register("worker_queue", "Work that waits for one of them", self.waiting.all());
+        registry.register("worker_running", "Work that they do", self.running.all());
+        registry.register("worker_refused", "Work that found the queue full", self.refused.all());
+    }
+}
+
+impl Readings {
+    fn register(&self, registry: &mut Registry) {
+        let Connections { busy, idle, max, waiting } = self.connections;
+        let connections = By::<Gauge>::new("state", &[]);
+        connections.of("busy").set(busy.into());
+        connections.of("idle").set(idle.into());
+        registry.register("database_connections", "Connections of the pool", connections.all());
+        registry.register("database_connections_max", "Most of them", ConstGauge::new(max));
+        registry.register("database_waiting", "Work that waits for one of them", ConstGauge::new(waiting));
+        let Memory { used, max } = self.memory;
+        let help = "Memory that pictures in work take";
+        registry.register_with_unit("picture_memory", help, Unit::Bytes, ConstGauge::new(used));
+        registry.register_with_unit("picture_memory_max", "Most of it", Unit::Bytes, ConstGauge::new(max));
+        let UnderWay { now, max } = self.uploads;
+        registry.register("uploads", "Uploads that are coming in", ConstGauge::new(now));
+        registry.register("uploads_max", "Most of them", ConstGauge::new(max));
+        registry.register("jobs", "Jobs of the outbox, of all nodes", self.jobs());
+    }
+
+    fn jobs(&self) -> Family<JobLabels, Gauge> {
+        let jobs = Family::<JobLabels, Gauge>::default();
+        for count in &self.jobs {
+            let states = [
+                // To be done, or to be tried again.
+                ("pending", count.pending),
+                // Those of them that failed before.
+                ("retrying", count.retrying),
+                // Given up.
+                ("failed", count.failed),
+            ];
+            for (state, number) in states {
+                jobs.get_or_create(&JobLabels { kind: count.kind.clone(), state }).set(number);
+            }
+        }
+        jobs
+    }
+}
