@@ -26,6 +26,7 @@ mod limits;
 mod lookups;
 mod mail;
 mod media;
+mod metrics;
 mod migrations;
 mod outbox;
 mod passwords;

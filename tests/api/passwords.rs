@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::app::{PASSWORD, TestApp};
 use crate::client::{Answer, Client, send};
+use crate::metrics::Told;
 
 const NEW: &str = "a whole new horse";
 
@@ -110,6 +111,13 @@ async fn a_queue_that_is_full_is_503_and_no_try() {
     assert_snapshot!(guest.get("/api/v1/posts").await.status, @"200 OK");
     let counted = app.count("throttle_buckets");
     assert!((1..40).contains(&counted), "{counted}");
+    // The operators see it: who waits for a thread, who has one, who was sent away.
+    let of = |told: &Told, name| told.number(&format!("worker_{name}{{workers=\"passwords\"}}"));
+    let told = Told::when(&app, "one is being checked", |told| of(told, "running") > 0).await;
+    let (queued, running, threads) = (of(&told, "queue"), of(&told, "running"), of(&told, "threads"));
+    assert!((200..=256 + threads + 1).contains(&queued), "{queued} wait");
+    assert!(running <= threads, "{running} of {threads}");
+    assert!(of(&told, "refused_total") > 0, "{told:?}");
     drop(waiting);
 }
 

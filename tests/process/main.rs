@@ -15,6 +15,7 @@ mod hearing;
 mod logs;
 mod mails;
 mod memory;
+mod metrics;
 mod migrate;
 mod nodes;
 mod outage;
