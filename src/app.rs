@@ -20,12 +20,14 @@ use utoipa_actix_web::AppExt;
 use crate::api::body::BodyLimits;
 use crate::api::client::TrustedProxies;
 use crate::api::document::Operations;
+use crate::api::events::stream::Streams;
 use crate::api::idempotency::Idempotency;
 use crate::api::media::ServesMedia;
 use crate::api::posts::rules::Rules;
 use crate::api::reference::Documents;
 use crate::api::service::Readiness;
 use crate::api::urls::Urls;
+use crate::api::webhooks::AllowsPrivate;
 use crate::api::{self, frame, gate, pages, reference, renamed};
 use crate::auth::Guards;
 use crate::auth::callers::{Callers, Memory};
@@ -41,16 +43,21 @@ use crate::db::Db;
 use crate::db::listener::{Listener, News};
 use crate::error::{Error, Result};
 use crate::events::accounts::AccountMails;
+use crate::events::administrators::AdministratorMails;
 use crate::events::housekeeping::Housekeeping;
 use crate::events::mail::{MailSettings, Mailer};
 use crate::events::publisher::Publisher;
-use crate::events::{Dispatcher, Wake};
+use crate::events::webhooks::client::Client;
+use crate::events::webhooks::courier::Courier;
+use crate::events::webhooks::signature::Secrets;
+use crate::events::{Dispatcher, Means, Wake};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
 use crate::media::spool::Spools;
 use crate::media::store::Store;
 use crate::media::variants::Uses;
 use crate::metrics::Metrics;
+use crate::models::event::Event;
 
 /// The parts of one node. Clones share them.
 #[derive(Clone)]
@@ -67,7 +74,9 @@ pub struct App {
     operations: Data<Operations>,
     documents: Data<Documents>,
     readiness: Data<Readiness>,
-    mails: Arc<AccountMails>,
+    means: Arc<Means>,
+    streams: Data<Streams>,
+    webhook_secrets: Data<Secrets>,
     /// Told of new jobs.
     wake: Arc<Wake>,
     metrics: Data<Metrics>,
@@ -100,12 +109,15 @@ impl App {
         let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
         let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
         let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Wake::default()));
-        let ears = ears(Arc::clone(&memory), keys, db.clone(), Arc::clone(&wake));
+        let streams = Data::new(Streams::new(config.events.streams_per_user as usize));
+        let ears = ears(Arc::clone(&memory), keys, db.clone(), Arc::clone(&wake), streams.clone());
         let listener = Listener::start(database_url, ears).map_err(Error::internal)?;
         let (media, uses) = media(&config, &db, &metrics)?;
         let mail_tokens = Data::new(MailTokens::new(secret, accounts));
-        let mailer = Mailer::open(&mail_settings(&config)?).map_err(Error::internal)?;
-        let app_url = accounts.app_url.as_ref().unwrap_or(&config.public_url);
+        let urls = Urls::new(&public_url, config.pictures.media_url.as_ref().map(Url::as_str), uses);
+        let webhook_secrets = Secrets::new(secret);
+        let courier = courier(&config, &db, &urls, &webhook_secrets, &metrics);
+        let means = means(&config, &db, &media, &mail_tokens, &urls, courier)?;
         let guards = Guards {
             passwords: Data::new(passwords(&config, &metrics)?),
             throttle: Data::new(Throttle::new(secret, accounts, metrics.throttled.clone())),
@@ -123,20 +135,13 @@ impl App {
             idempotency: Data::new(Idempotency::new(secret, accounts)),
             media,
             cursors: Data::new(Cursors::new(&secret.derive("cursors"))),
-            urls: Data::new(Urls::new(
-                &public_url,
-                config.pictures.media_url.as_ref().map(Url::as_str),
-                uses,
-            )),
+            urls: Data::new(urls),
             operations: Data::new(Operations::new()),
             documents: Data::new(Documents::new()),
             readiness: Data::new(Readiness::default()),
-            mails: Arc::new(AccountMails {
-                db: db.clone(),
-                tokens: mail_tokens,
-                mailer,
-                app_url: app_url.as_str().trim_end_matches('/').to_owned(),
-            }),
+            means: Arc::new(means),
+            streams,
+            webhook_secrets: Data::new(webhook_secrets),
             wake,
             db,
             metrics: Data::new(metrics),
@@ -165,6 +170,11 @@ impl App {
         &self.guards.passwords
     }
 
+    /// Who follows events here.
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
     /// Whose tokens are good.
     pub fn callers(&self) -> &Callers {
         &self.guards.callers
@@ -182,13 +192,14 @@ impl App {
             access_lifetime: delta(self.config.accounts.access_lifetime),
             known_network: delta(self.config.accounts.known_network),
             upload_lease: self.config.pictures.upload_lease,
+            events_kept: delta(self.config.events.events_kept),
         }
     }
 
     /// Work off the outbox and purge, on the thread of the caller's actix system.
     pub fn work(&self) -> Background {
         let (stop, stopped) = watch::channel(false);
-        let dispatcher = Dispatcher::new(self.db.clone(), Arc::clone(&self.wake), &self.mails, &self.media);
+        let dispatcher = Dispatcher::new(Arc::clone(&self.wake), &self.means);
         let publisher = Publisher {
             db: self.db.clone(),
             subscriptions: dispatcher.subscriptions(),
@@ -262,6 +273,9 @@ impl App {
             .app_data(self.metrics.clone())
             .app_data(Data::new(ServesMedia(self.config.pictures.serve_media.is_on())))
             .app_data(self.spools.clone())
+            .app_data(self.streams.clone())
+            .app_data(self.webhook_secrets.clone())
+            .app_data(Data::new(AllowsPrivate(self.config.events.webhook_private.is_on())))
             .app_data(self.cursors.clone())
             .app_data(self.urls.clone())
             .app_data(self.operations.clone())
@@ -295,6 +309,7 @@ fn ears(
     keys: Arc<Keys>,
     db: Data<Db>,
     wake: Arc<Wake>,
+    streams: Data<Streams>,
 ) -> impl FnMut(&[News]) + Send + 'static {
     let mut is_stale = false;
     move |news| {
@@ -314,6 +329,66 @@ fn ears(
         if is_new || news.contains(&News::Written) {
             wake.publisher.notify_one();
         }
+        // What was published while nothing was heard.
+        let missed = is_new.then(|| db.transaction_blocking(|conn| Ok(Event::last_position(conn)?)));
+        let positions = news.iter().filter_map(|news| match news {
+            News::Published(position) => Some(*position),
+            _ => None,
+        });
+        if let Some(position) = positions.chain(missed.and_then(Result::ok)).max() {
+            streams.go_on_to(position);
+        }
+    }
+}
+
+/// What receivers work with.
+fn means(
+    config: &Config,
+    db: &Data<Db>,
+    media: &Data<Media>,
+    tokens: &Data<MailTokens>,
+    urls: &Urls,
+    courier: Courier,
+) -> Result<Means> {
+    let mailer = Mailer::open(&mail_settings(config)?).map_err(Error::internal)?;
+    let app_url = config.accounts.app_url.as_ref();
+    let pages = app_url.unwrap_or(&config.public_url).as_str().trim_end_matches('/').to_owned();
+    // Where there is no page to look at it, the post itself.
+    let (urls, app_url) = (urls.clone(), app_url.map(|_| pages.clone()));
+    Ok(Means {
+        db: db.clone(),
+        mails: Arc::new(AccountMails {
+            db: db.clone(),
+            tokens: tokens.clone(),
+            mailer: mailer.clone(),
+            app_url: pages,
+        }),
+        administrators: Arc::new(AdministratorMails {
+            db: db.clone(),
+            mailer,
+            administrators: config.events.admins().to_vec(),
+            link: Box::new(move |slug| match &app_url {
+                Some(pages) => format!("{pages}/posts/{slug}"),
+                None => urls.post(slug),
+            }),
+        }),
+        courier: Arc::new(courier),
+        media: media.clone(),
+    })
+}
+
+/// Who calls webhooks, and what they are told.
+fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets, metrics: &Metrics) -> Courier {
+    let urls = urls.clone();
+    Courier {
+        db: db.clone(),
+        client: Client::new(config.events.webhook_private.is_on()),
+        secrets: secrets.clone(),
+        show: Box::new(move |full| {
+            serde_json::to_vec(&api::events::Event::of(full, &urls)).map_err(Error::internal)
+        }),
+        patience: delta(config.events.webhook_patience),
+        metrics: metrics.clone(),
     }
 }
 

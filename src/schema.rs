@@ -33,6 +33,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    deliveries (id) {
+        id -> Int8,
+        webhook_id -> Int8,
+        event_id -> Int8,
+        status -> Text,
+        attempts -> Int4,
+        response_status -> Nullable<Int2>,
+        error -> Nullable<Text>,
+        created_at -> Timestamptz,
+        attempted_at -> Nullable<Timestamptz>,
+        delivered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     events (id) {
         id -> Int8,
         position -> Nullable<Int8>,
@@ -90,6 +105,7 @@ diesel::table! {
         failed_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         subject -> Nullable<Text>,
+        delivery_id -> Nullable<Int8>,
     }
 }
 
@@ -256,10 +272,28 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhooks (id) {
+        id -> Int8,
+        url -> Text,
+        description -> Nullable<Text>,
+        types -> Array<Nullable<Text>>,
+        generation -> Int4,
+        former_until -> Nullable<Timestamptz>,
+        failing_since -> Nullable<Timestamptz>,
+        disabled_at -> Nullable<Timestamptz>,
+        version -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(account_tokens -> users (user_id));
 diesel::joinable!(comments -> posts (post_id));
 diesel::joinable!(comments -> users (user_id));
+diesel::joinable!(deliveries -> webhooks (webhook_id));
 diesel::joinable!(idempotency_keys -> users (owner_id));
+diesel::joinable!(jobs -> deliveries (delivery_id));
 diesel::joinable!(jobs -> users (user_id));
 diesel::joinable!(label_post_counts -> labels (label_id));
 diesel::joinable!(login_names -> users (user_id));
@@ -275,6 +309,7 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     account_tokens,
     comments,
+    deliveries,
     events,
     files,
     idempotency_keys,
@@ -293,4 +328,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_keys,
     throttle_buckets,
     users,
+    webhooks,
 );

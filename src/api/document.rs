@@ -29,6 +29,7 @@ use crate::error::{Problem, Violation};
         (name = "labels", description = "What posts are sorted by"),
         (name = "comments", description = "What users say about posts"),
         (name = "events", description = "What has changed, for programs that want to know"),
+        (name = "webhooks", description = "Programs that are told of it"),
         (name = "media", description = "The files themselves"),
         (name = "service", description = "For clients' start-up and operators")
     ),

@@ -56,7 +56,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
     let route = request.extensions().get::<Route>().cloned();
     let pattern = route.as_ref().and_then(|route| route.pattern.as_deref());
     let operation = pattern.and_then(|pattern| operations.find(pattern, request.method()));
-    let caller = match bearer(request)? {
+    let caller = match bearer(request.request())? {
         Some(token) => {
             let callers = data::<Callers>(request.request())?;
             Some(callers.identify(token).await?)
@@ -81,7 +81,7 @@ pub fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>> {
 }
 
 /// The token of `Authorization: Bearer …`, if there is one. Anything else in that header is 401, and so are two of it.
-fn bearer(request: &ServiceRequest) -> Result<Option<&str>> {
+pub fn bearer(request: &HttpRequest) -> Result<Option<&str>> {
     let invalid = || {
         Error::refused(Code::AccessTokenInvalid, "Send one header `Authorization: Bearer <access token>`.")
     };

@@ -34,6 +34,7 @@ pub mod posts;
 pub mod profiles;
 pub mod service;
 pub mod users;
+pub mod webhooks;
 
 use std::future::Future;
 
@@ -112,7 +113,16 @@ pub fn routes(config: &mut ServiceConfig) {
                 .service(comments::update_comment)
                 .service(comments::delete_comment)
                 .service(choices::list_choices)
-                .service(events::list_events),
+                .service(events::list_events)
+                .service(events::stream::stream_events)
+                .service(webhooks::create_webhook)
+                .service(webhooks::list_webhooks)
+                .service(webhooks::get_webhook)
+                .service(webhooks::update_webhook)
+                .service(webhooks::delete_webhook)
+                .service(webhooks::rotate_webhook_secret)
+                .service(webhooks::deliveries::list_deliveries)
+                .service(webhooks::deliveries::replay_delivery),
         )
         .service(media::get_default_avatar)
         .service(media::get_media)

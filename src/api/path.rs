@@ -72,15 +72,29 @@ impl FromRequest for NamedLabel {
     }
 }
 
+/// A delivery's id.
+pub struct DeliveryId(pub i64);
+
 impl FromRequest for Id {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(segment(request, "id").and_then(|text| {
-            // One id has one path: not `+7`, not `007`.
-            let id = text.parse::<i64>().ok().filter(|id| id.to_string() == text);
-            id.map(Self).ok_or_else(Error::not_found)
-        }))
+        ready(number(request, "id").map(Self))
     }
+}
+
+impl FromRequest for DeliveryId {
+    type Error = Error;
+    type Future = Ready<Result<Self>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(number(request, "delivery").map(Self))
+    }
+}
+
+/// One id has one path: not `+7`, not `007`.
+fn number(request: &HttpRequest, name: &str) -> Result<i64> {
+    let text = segment(request, name)?;
+    text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or_else(Error::not_found)
 }

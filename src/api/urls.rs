@@ -62,6 +62,11 @@ impl Urls {
         format!("{}/api/v1/comments/{id}", self.root)
     }
 
+    /// A webhook.
+    pub fn webhook(&self, id: i64) -> String {
+        self.path(&format!("/api/v1/webhooks/{id}"))
+    }
+
     /// A file of the store.
     pub fn media(&self, key: &str) -> String {
         format!("{}/{key}", self.media)

@@ -52,14 +52,14 @@ impl MailTokens {
         let lifetime = self.lifetime(purpose);
         NewAccountToken { id, user_id, purpose, email, token_hash, lifetime }.insert(conn)?;
         let payload = json!({ "token": id, "purpose": purpose.as_str() });
-        NewJob { kind: SEND_TOKEN, payload, user_id: Some(user_id), subject: None }.insert(conn)?;
+        NewJob { kind: SEND_TOKEN, payload, user_id: Some(user_id) }.insert(conn)?;
         Ok(())
     }
 
     /// Have a mail sent to whoever has this address, if anybody has. It takes as long for nobody: the job finds out.
     pub fn want(conn: &mut PgConnection, purpose: Purpose, email: &Email) -> Result<()> {
         let payload = json!({ "purpose": purpose.as_str(), "email": email.as_str() });
-        Ok(NewJob { kind: WANT_TOKEN, payload, user_id: None, subject: None }.insert(conn)?)
+        Ok(NewJob { kind: WANT_TOKEN, payload, user_id: None }.insert(conn)?)
     }
 
     /// The token of a row. It is never kept.

@@ -59,6 +59,7 @@ impl Serve {
                 () = tokio::time::sleep(drain) => {}
                 _ = signals.next() => {}
             }
+            app.streams().end();
             tokio::select! {
                 () = handles.0.stop(true) => {}
                 _ = signals.next() => handles.0.stop(false).await,

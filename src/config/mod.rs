@@ -3,6 +3,7 @@
 //! `docs/settings.md` is made from this file, and a test compares the two.
 
 mod accounts;
+mod events;
 mod pictures;
 mod posts;
 
@@ -17,6 +18,7 @@ use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
 pub use accounts::{Accounts, Switch};
+pub use events::Events;
 pub use pictures::Pictures;
 pub use posts::Posts;
 
@@ -130,6 +132,10 @@ pub struct Config {
     #[command(flatten)]
     #[expect(missing_docs, reason = "its type says it")]
     pub posts: Posts,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "its type says it")]
+    pub events: Events,
 }
 
 /// How a log line looks.

@@ -52,6 +52,7 @@ pub enum Code {
     ImageTooLarge,
     ImageCorrupt,
     TooManyAttempts,
+    TooManyStreams,
     InternalError,
     Busy,
     QueryTimeout,
@@ -61,7 +62,7 @@ pub enum Code {
 }
 
 /// The registry that the documentation is made from, in the order of [`Code`].
-pub static REGISTRY: [Entry; 38] = {
+pub static REGISTRY: [Entry; 39] = {
     use Code as C;
     [
         entry(
@@ -283,6 +284,13 @@ pub static REGISTRY: [Entry; 38] = {
             "Wait for the seconds of `Retry-After`; a try before that is refused and prolongs nothing.",
         ),
         entry(
+            C::TooManyStreams,
+            "too_many_streams",
+            429,
+            "Too many streams",
+            "The user has as many streams of events as one may have on a node. Close one, or wait for one that has broken off.",
+        ),
+        entry(
             C::InternalError,
             "internal_error",
             500,
@@ -360,6 +368,8 @@ pub static RULES: &[(&str, &str)] = &[
     ("null_character", "Text may not hold U+0000."),
     ("invalid_username", "Letters, digits and `@ . + - _` only, not dots alone and not `me`."),
     ("invalid_email", "No e-mail address."),
+    ("invalid_url", "No URL that a webhook can have; `detail` says why."),
+    ("private_address", "The URL leads to an address that is not public."),
     ("invalid_slug", "Letters, digits, `-` and `_` only."),
     ("password_common", "The password is among the 10,000 most common ones, in whatever case."),
     ("password_numeric", "The password is all digits."),

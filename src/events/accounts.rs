@@ -48,7 +48,7 @@ impl Notice {
     /// Tell `user` at the address as it is in the row, once the transaction stands.
     pub fn send(self, conn: &mut diesel::PgConnection, user: &User) -> Result<()> {
         let payload = json!({ "what": self.as_str(), "to": user.email, "username": user.username });
-        Ok(NewJob { kind: NOTICE, payload, user_id: Some(user.id), subject: None }.insert(conn)?)
+        Ok(NewJob { kind: NOTICE, payload, user_id: Some(user.id) }.insert(conn)?)
     }
 
     fn letter(what: &str, to: &str, username: &str) -> Option<Letter> {
@@ -137,24 +137,14 @@ impl AccountMails {
                 }
             }
         };
-        self.deliver(&letter.to(&found.email)).await
+        deliver(&self.mailer, &letter.to(&found.email)).await
     }
 
     /// Something that a user should know.
     pub async fn send_notice(self: Arc<Self>, payload: Value) -> Outcome {
         let Told { what, to, username } = read(payload)?;
         let letter = Notice::letter(&what, &to, &username).ok_or_else(|| unreadable(&"no such notice"))?;
-        self.deliver(&letter).await
-    }
-
-    async fn deliver(&self, letter: &Letter) -> Outcome {
-        self.mailer.send(letter).await.map_err(|error| {
-            if error.is_permanent() {
-                Failure::Lasting(error.to_string())
-            } else {
-                Failure::Passing(error.to_string())
-            }
-        })
+        deliver(&self.mailer, &letter).await
     }
 
     /// Tokens are base64url, so nothing needs escaping.
@@ -163,7 +153,19 @@ impl AccountMails {
     }
 }
 
-fn read<T: DeserializeOwned>(payload: Value) -> Result<T, Failure> {
+/// Send a letter; whether it may work later is for its server to say.
+pub(super) async fn deliver(mailer: &Mailer, letter: &Letter) -> Outcome {
+    mailer.send(letter).await.map_err(|error| {
+        if error.is_permanent() {
+            Failure::Lasting(error.to_string())
+        } else {
+            Failure::Passing(error.to_string())
+        }
+    })
+}
+
+/// The payload of a job.
+pub(super) fn read<T: DeserializeOwned>(payload: Value) -> Result<T, Failure> {
     serde_json::from_value(payload).map_err(|error| unreadable(&error))
 }
 

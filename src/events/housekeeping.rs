@@ -12,10 +12,12 @@ use crate::auth::throttle;
 use crate::db::Db;
 use crate::error::Result;
 use crate::models::account_token::AccountToken;
+use crate::models::event::Event;
 use crate::models::file::File;
 use crate::models::job::Job;
 use crate::models::label::Label;
 use crate::models::session::Session;
+use crate::models::webhook::Delivery;
 use crate::models::{idempotency_key, throttle as buckets};
 
 /// How often.
@@ -36,6 +38,8 @@ pub struct Housekeeping {
     pub known_network: TimeDelta,
     /// How long an upload may take; it is looked for those that took longer as often, if that is more often.
     pub upload_lease: Duration,
+    /// How long events are kept, and what became of telling webhooks of them.
+    pub events_kept: TimeDelta,
 }
 
 impl Housekeeping {
@@ -58,7 +62,7 @@ impl Housekeeping {
 
     /// Delete everything that has had its time. How many rows it were.
     pub async fn sweep(&self) -> Result<usize> {
-        let (lifetime, known) = (self.access_lifetime, self.known_network);
+        let (lifetime, known, kept) = (self.access_lifetime, self.known_network, self.events_kept);
         let mut rows = self.db.transaction(move |conn| Keys::purge(conn, lifetime)).await?;
         let now = Utc::now();
         rows += self.batches(|conn| Session::purge(conn, BATCH)).await?;
@@ -68,6 +72,8 @@ impl Housekeeping {
         rows += self.batches(move |conn| buckets::purge(conn, now - throttle::FORGETS_AFTER, BATCH)).await?;
         rows += self.batches(move |conn| buckets::purge_homes(conn, now - known, BATCH)).await?;
         rows += self.batches(move |conn| Job::purge(conn, now - FAILED_JOBS, BATCH)).await?;
+        rows += self.batches(move |conn| Delivery::purge(conn, now - kept, BATCH)).await?;
+        rows += self.batches(move |conn| Event::purge(conn, now - kept, BATCH)).await?;
         rows += self.batches(|conn| Label::sum_up_counts(conn, BATCH)).await?;
         Ok(rows)
     }

@@ -7,11 +7,15 @@
 //! `publisher` makes jobs of.
 
 pub mod accounts;
+pub mod administrators;
 mod cleanup;
 pub mod housekeeping;
 pub mod mail;
 pub mod publisher;
+pub mod webhooks;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -30,8 +34,11 @@ use crate::error::{Error, Result};
 use crate::media::Media;
 use crate::media::cleanup::REMOVE_FILES;
 use crate::models::job::{Job, Order};
+use crate::models::webhook::DELIVER;
 use accounts::{AccountMails, NOTICE};
+use administrators::{AdministratorMails, NEW_POSTS, TELL_ADMINISTRATOR};
 use publisher::Subscription;
+use webhooks::courier::Courier;
 
 /// After this time a job is taken to be abandoned. No receiver may work longer.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
@@ -39,6 +46,9 @@ const LEASE: TimeDelta = TimeDelta::seconds(60);
 const LOOK: Duration = Duration::from_secs(10);
 /// How long to wait where the database does not answer.
 const OUTAGE: Duration = Duration::from_secs(1);
+/// Jobs of one webhook that a node does at once, and those of one whose last attempt failed: so one that hangs holds up few others.
+const OF_WEBHOOK: usize = 4;
+const OF_FAILING_WEBHOOK: usize = 1;
 /// The delay after the first failure; it doubles with each.
 const FIRST_DELAY: i64 = 2;
 /// The longest delay, in seconds.
@@ -68,7 +78,7 @@ type Work = Pin<Box<dyn Future<Output = Outcome>>>;
 #[derive(Clone, Copy)]
 struct Hears {
     types: &'static [&'static str],
-    gathering: Option<TimeDelta>,
+    within: TimeDelta,
 }
 
 /// Does the jobs of one kind.
@@ -89,14 +99,9 @@ impl Receiver {
         Self { kind, tries, hears: None, work: Box::new(move |payload| Box::pin(work(payload))) }
     }
 
-    /// The same that hears of events of these types: of each by itself, `{event}`, and of those of one resource in their order.
-    fn on(self, types: &'static [&'static str]) -> Self {
-        Self { hears: Some(Hears { types, gathering: None }), ..self }
-    }
-
-    /// The same that hears of all at once that come within this time: `{events}`.
-    fn gathering(self, types: &'static [&'static str], time: TimeDelta) -> Self {
-        Self { hears: Some(Hears { types, gathering: Some(time) }), ..self }
+    /// The same that hears of events of these types, of all at once that come within this time: `{events}`.
+    fn on(self, types: &'static [&'static str], within: TimeDelta) -> Self {
+        Self { hears: Some(Hears { types, within }), ..self }
     }
 }
 
@@ -109,7 +114,7 @@ struct Lane {
 }
 
 /// How many lanes there are.
-const LANES: usize = 2;
+const LANES: usize = 3;
 
 /// Wakes whoever waits for work.
 #[derive(Default)]
@@ -127,20 +132,46 @@ impl Wake {
     }
 }
 
-/// Who does what. Twenty tries of a mail take about nine hours; files are removed until the store agrees.
-fn lanes(db: &Data<Db>, mails: &Arc<AccountMails>, media: &Data<Media>) -> [Lane; LANES] {
-    let (wanted, token, notice) = (Arc::clone(mails), Arc::clone(mails), Arc::clone(mails));
-    let (db, media) = (db.clone(), media.clone());
+/// How long new posts are gathered for one mail.
+const GATHERING: TimeDelta = TimeDelta::seconds(5);
+
+/// What receivers work with.
+pub struct Means {
+    /// Where jobs and events are.
+    pub db: Data<Db>,
+    /// Writes to users.
+    pub mails: Arc<AccountMails>,
+    /// Writes to the administrators.
+    pub administrators: Arc<AdministratorMails>,
+    /// Calls webhooks.
+    pub courier: Arc<Courier>,
+    /// Where files are.
+    pub media: Data<Media>,
+}
+
+/// Who does what. Twenty tries of a mail take about nine hours, thirty of a delivery twenty; files are removed until the store agrees.
+fn lanes(means: &Means) -> [Lane; LANES] {
+    let (wanted, token, notice) =
+        (Arc::clone(&means.mails), Arc::clone(&means.mails), Arc::clone(&means.mails));
+    let (posted, told) = (Arc::clone(&means.administrators), Arc::clone(&means.administrators));
+    let (db, media) = (means.db.clone(), means.media.clone());
+    let types: &[&str] = if posted.administrators.is_empty() { &[] } else { &["post.created"] };
     let mails = vec![
         Receiver::new(WANT_TOKEN, 20, move |payload| Arc::clone(&wanted).want(payload)),
         Receiver::new(SEND_TOKEN, 20, move |payload| Arc::clone(&token).send_token(payload)),
         Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
+        Receiver::new(NEW_POSTS, 20, move |payload| Arc::clone(&posted).of_new_posts(payload))
+            .on(types, GATHERING),
+        Receiver::new(TELL_ADMINISTRATOR, 20, move |payload| Arc::clone(&told).tell(payload)),
     ];
     let removals = vec![Receiver::new(REMOVE_FILES, i32::MAX, move |payload| {
         cleanup::remove_files(media.as_ref().clone(), db.clone(), payload)
     })];
+    let courier = Arc::clone(&means.courier);
+    let deliveries = vec![Receiver::new(DELIVER, 30, move |payload| Arc::clone(&courier).deliver(payload))];
     [
         Lane { receivers: mails, order: Order::OldestFirst, workers: 4 },
+        Lane { receivers: deliveries, order: Order::OldestFirst, workers: 16 },
         // Who deletes ten thousand posts should not make others wait for the end of their one picture.
         Lane { receivers: removals, order: Order::NewestFirst, workers: 2 },
     ]
@@ -153,12 +184,45 @@ impl Lane {
 }
 
 /// Every kind of job that there is, for whoever counts them.
-pub const KINDS: [&str; 4] = [WANT_TOKEN, SEND_TOKEN, NOTICE, REMOVE_FILES];
+pub const KINDS: [&str; 7] =
+    [WANT_TOKEN, SEND_TOKEN, NOTICE, NEW_POSTS, TELL_ADMINISTRATOR, DELIVER, REMOVE_FILES];
 
 /// What there is to do.
 enum Taken {
     Job(Job),
     Nothing { until_due: Duration },
+}
+
+/// Which webhooks this node is calling.
+#[derive(Default)]
+struct Calls(HashMap<i64, Called>);
+
+#[derive(Clone, Copy, Default)]
+struct Called {
+    under_way: usize,
+    has_failed: bool,
+}
+
+impl Calls {
+    fn begin(&mut self, webhook: i64) {
+        self.0.entry(webhook).or_default().under_way += 1;
+    }
+
+    fn end(&mut self, webhook: i64, is_done: bool) {
+        if let Some(called) = self.0.get_mut(&webhook) {
+            called.under_way -= 1;
+            called.has_failed = !is_done;
+            if is_done && called.under_way == 0 {
+                self.0.remove(&webhook);
+            }
+        }
+    }
+
+    /// Those that are called often enough.
+    fn busy(&self) -> Vec<i64> {
+        let most = |called: &Called| if called.has_failed { OF_FAILING_WEBHOOK } else { OF_WEBHOOK };
+        self.0.iter().filter(|(_, called)| called.under_way >= most(called)).map(|(id, _)| *id).collect()
+    }
 }
 
 /// Works the jobs off, on the thread that runs it.
@@ -170,32 +234,44 @@ pub struct Dispatcher {
 
 impl Dispatcher {
     /// `wake` is told of new jobs.
-    pub fn new(db: Data<Db>, wake: Arc<Wake>, mails: &Arc<AccountMails>, media: &Data<Media>) -> Self {
-        Self { lanes: lanes(&db, mails, media), db, wake }
+    pub fn new(wake: Arc<Wake>, means: &Means) -> Self {
+        Self { lanes: lanes(means), db: means.db.clone(), wake }
     }
 
     /// What the receivers want to hear of.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         let receivers = self.lanes.iter().flat_map(|lane| &lane.receivers);
         let wishes = receivers.filter_map(|receiver| Some((receiver.kind, receiver.hears?)));
-        wishes.map(|(kind, Hears { types, gathering })| Subscription { kind, types, gathering }).collect()
+        wishes.map(|(kind, Hears { types, within })| Subscription { kind, types, within }).collect()
     }
 
     /// Until `stop` says so; a job that has begun is finished. Slow jobs hold up those of their lane, and no others.
     pub async fn run(self, stop: watch::Receiver<bool>) {
         let lanes = self.lanes.iter().zip(&self.wake.lanes);
         let workers = lanes.flat_map(|(lane, wake)| (0..lane.workers).map(move |_| (lane, wake)));
-        join_all(workers.map(|(lane, wake)| self.work(lane, wake, stop.clone()))).await;
+        let calls = RefCell::default();
+        join_all(workers.map(|(lane, wake)| self.work(lane, wake, &calls, stop.clone()))).await;
     }
 
     /// One job after another.
-    async fn work(&self, lane: &Lane, wake: &Notify, mut stop: watch::Receiver<bool>) {
+    async fn work(
+        &self,
+        lane: &Lane,
+        wake: &Notify,
+        calls: &RefCell<Calls>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         while !*stop.borrow() {
-            let wait = match self.take(lane).await {
+            let wait = match self.take(lane, calls).await {
                 Ok(Taken::Job(job)) => {
                     // There may be more, for whoever waits.
                     wake.notify_one();
-                    if self.attempt(lane, job).await.is_ok() {
+                    let webhook = job.webhook_id;
+                    let attempt = self.attempt(lane, job).await;
+                    if let Some(webhook) = webhook {
+                        calls.borrow_mut().end(webhook, attempt.as_ref().is_ok_and(|is_done| *is_done));
+                    }
+                    if attempt.is_ok() {
                         continue;
                     }
                     OUTAGE
@@ -213,23 +289,30 @@ impl Dispatcher {
         }
     }
 
-    async fn take(&self, lane: &Lane) -> Result<Taken> {
+    async fn take(&self, lane: &Lane, calls: &RefCell<Calls>) -> Result<Taken> {
         let kinds = lane.kinds();
         let order = lane.order;
-        self.db
+        let busy = calls.borrow().busy();
+        let taken = self
+            .db
             .run(move |conn| {
-                if let Some(job) = Job::take(conn, &kinds, order, LEASE)? {
+                if let Some(job) = Job::take(conn, &kinds, order, LEASE, &busy)? {
                     return Ok(Taken::Job(job));
                 }
                 let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
                 Ok(Taken::Nothing { until_due: due.unwrap_or(LOOK).min(LOOK) })
             })
-            .await
+            .await?;
+        if let Taken::Job(Job { webhook_id: Some(webhook), .. }) = taken {
+            calls.borrow_mut().begin(webhook);
+        }
+        Ok(taken)
     }
 
-    async fn attempt(&self, lane: &Lane, job: Job) -> Result<()> {
+    /// Whether it is done.
+    async fn attempt(&self, lane: &Lane, job: Job) -> Result<bool> {
         let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
-            return Ok(());
+            return Ok(false);
         };
         let outcome = if job.attempts > receiver.tries {
             // Whoever took it before did not live to say what became of it.
@@ -239,7 +322,7 @@ impl Dispatcher {
             work.catch_unwind().await.unwrap_or_else(|_| Err(Failure::Passing("a receiver panicked".into())))
         };
         let (error, delay) = match outcome {
-            Ok(()) => return self.db.run(move |conn| Ok(job.done(conn)?)).await,
+            Ok(()) => return self.db.run(move |conn| Ok(job.done(conn)?)).await.map(|()| true),
             Err(Failure::Passing(error)) if job.attempts < receiver.tries => {
                 (error, Some(delay(job.attempts)))
             }
@@ -259,7 +342,7 @@ impl Dispatcher {
                 );
             }
         }
-        self.db.run(move |conn| Ok(job.failed(conn, &error, delay)?)).await
+        self.db.run(move |conn| Ok(job.failed(conn, &error, delay)?)).await.map(|()| false)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::models::event::{Event, Published};
 use crate::models::job;
+use crate::models::webhook::Delivery;
 
 /// Events that are published at once.
 const BATCH: i64 = 500;
@@ -33,8 +34,8 @@ pub struct Subscription {
     pub kind: &'static str,
     /// Of the events.
     pub types: &'static [&'static str],
-    /// In one job for all that come within this time, or in one for each.
-    pub gathering: Option<TimeDelta>,
+    /// One job is for all that come within this time.
+    pub within: TimeDelta,
 }
 
 /// Publishes.
@@ -82,8 +83,12 @@ impl Publisher {
         let subscriptions = self.subscriptions.clone();
         let publish = move |conn: &mut PgConnection| {
             let published = Event::publish(conn, BATCH)?;
+            let events = published.as_deref().unwrap_or_default();
+            if !events.is_empty() {
+                Delivery::prepare(conn, events)?;
+            }
             for subscription in &subscriptions {
-                tell(conn, *subscription, published.as_deref().unwrap_or_default())?;
+                tell(conn, *subscription, events)?;
             }
             Ok(published.map(|events| events.len()))
         };
@@ -96,16 +101,9 @@ impl Publisher {
 
 fn tell(conn: &mut PgConnection, subscription: Subscription, events: &[Published]) -> Result<()> {
     let wanted = events.iter().filter(|event| subscription.types.contains(&event.kind.as_str()));
-    if let Some(time) = subscription.gathering {
-        let ids: Vec<i64> = wanted.map(|event| event.position).collect();
-        if !ids.is_empty() {
-            job::gather_events(conn, subscription.kind, &ids, time)?;
-        }
-    } else {
-        let events: Vec<_> = wanted.map(|event| (event.position, event.subject.as_str())).collect();
-        if !events.is_empty() {
-            job::insert_for_events(conn, subscription.kind, &events)?;
-        }
+    let ids: Vec<i64> = wanted.map(|event| event.position).collect();
+    if !ids.is_empty() {
+        job::gather_events(conn, subscription.kind, &ids, subscription.within)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use super::order::Place;
 use super::page::MAX_LIMIT;
 use super::predicate::{Writer, key_of, speaks_of};
 use super::request::Request;
-use super::table::{Join, Reader, Relation, Resource, Rights};
+use super::table::{Join, Kind, Reader, Relation, Resource, Rights};
 
 /// A list that is part of another resource, such as the comments on a post.
 #[derive(Clone, Debug)]
@@ -22,6 +22,16 @@ pub struct Within {
     pub relation: &'static Relation,
     /// The key of the row that they belong to.
     pub key: String,
+}
+
+impl Within {
+    fn bind(&self) -> Bind {
+        match self.relation.target.key.kind {
+            // There is none below 1.
+            Kind::Integer => Bind::Integer(self.key.parse().unwrap_or_default()),
+            _ => Bind::Text(self.key.clone()),
+        }
+    }
 }
 
 /// Which rows of a list somebody gets.
@@ -164,10 +174,7 @@ impl Selection {
                 .word(target.table)
                 .word(" AS ")
                 .alias(row);
-            sql.word(" WHERE ")
-                .column(row, target.key.column)
-                .word(" = ")
-                .bind(Bind::Text(within.key.clone()));
+            sql.word(" WHERE ").column(row, target.key.column).word(" = ").bind(within.bind());
             sql.word(" AND ");
             writer.may(sql, row, &target.readable);
             sql.word(")");

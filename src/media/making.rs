@@ -239,7 +239,7 @@ impl Media {
             if !is_kept {
                 // The picture was removed meanwhile, and its files with it, but this one came later.
                 let payload = json!({ "keys": [owned] });
-                NewJob { kind: REMOVE_FILES, payload, user_id: None, subject: None }.insert(conn)?;
+                NewJob { kind: REMOVE_FILES, payload, user_id: None }.insert(conn)?;
             }
             Ok(is_kept)
         };

@@ -54,6 +54,10 @@ pub struct Metrics {
     pub collections_failed: Counter,
     /// Events that this node published.
     pub events_published: Counter,
+    /// Deliveries to webhooks that this node made.
+    pub deliveries_delivered: Counter,
+    /// Tries of that which failed.
+    pub deliveries_failed: Counter,
     workers: Workers,
 }
 
@@ -105,6 +109,8 @@ impl Default for Metrics {
             files_collected: Counter::default(),
             collections_failed: Counter::default(),
             events_published: Counter::default(),
+            deliveries_delivered: Counter::default(),
+            deliveries_failed: Counter::default(),
             workers: Workers {
                 threads: By::new(by_workers, &[]),
                 waiting: By::new(by_workers, &[]),
@@ -148,6 +154,8 @@ impl Metrics {
             ("files_collected", "Files removed from the store after their rows", &self.files_collected),
             ("file_collections_failed", "Tries of that which failed", &self.collections_failed),
             ("events_published", "Events published", &self.events_published),
+            ("deliveries", "Deliveries made to webhooks", &self.deliveries_delivered),
+            ("delivery_attempts_failed", "Tries of that which failed", &self.deliveries_failed),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());

@@ -34,6 +34,28 @@ use view::published_events;
 
 diesel::allow_tables_to_appear_in_same_query!(published_events, users);
 
+/// Every type of event.
+pub const TYPES: [&str; 18] = [
+    "user.created",
+    "user.updated",
+    "user.deleted",
+    "profile.updated",
+    "avatar.updated",
+    "post.created",
+    "post.updated",
+    "post.published",
+    "post.deleted",
+    "post.labels_changed",
+    "comment.created",
+    "comment.updated",
+    "comment.deleted",
+    "label.created",
+    "label.updated",
+    "label.deleted",
+    "media.deleted",
+    "webhook.disabled",
+];
+
 /// A published event.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = published_events, check_for_backend(diesel::pg::Pg))]
@@ -96,6 +118,11 @@ impl Event {
     /// By its public id, whoever may read it.
     pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<FullEvent> {
         full_events!().filter(published_events::id.eq(id)).first(conn)
+    }
+
+    /// Those of these public ids that are still there, in their order, whoever may read them.
+    pub fn of_ids(conn: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<FullEvent>> {
+        full_events!().filter(published_events::id.eq_any(ids)).order(published_events::id).load(conn)
     }
 
     /// The first `most` that the viewer may read, after one position and up to another.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Interval, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Integer, Interval, Nullable, Text, Timestamptz};
 use serde_json::{Value, json};
 
 use super::delete_some;
@@ -20,7 +20,7 @@ macro_rules! after {
 }
 
 /// Something to do.
-#[derive(Clone, Debug, Queryable, Selectable, QueryableByName)]
+#[derive(Clone, Debug, QueryableByName)]
 #[diesel(table_name = jobs, check_for_backend(diesel::pg::Pg))]
 #[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
 pub struct Job {
@@ -28,6 +28,9 @@ pub struct Job {
     pub kind: String,
     pub payload: Value,
     pub attempts: i32,
+    /// Whom it calls, if it is a delivery.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub webhook_id: Option<i64>,
 }
 
 /// How many jobs of a kind there are.
@@ -66,8 +69,6 @@ pub struct NewJob {
     pub payload: Value,
     /// Whom it is about, if it is void without them.
     pub user_id: Option<i64>,
-    /// What it is about, where it may not overtake another of its kind that is about the same.
-    pub subject: Option<String>,
 }
 
 impl NewJob {
@@ -75,24 +76,6 @@ impl NewJob {
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(jobs::table).values(self).execute(conn).map(drop)
     }
-}
-
-/// Jobs for an event each, of one receiver: `{event}`.
-pub fn insert_for_events(
-    conn: &mut PgConnection,
-    kind: &'static str,
-    events: &[(i64, &str)],
-) -> QueryResult<()> {
-    let jobs: Vec<NewJob> = events
-        .iter()
-        .map(|(id, subject)| NewJob {
-            kind,
-            payload: json!({ "event": id }),
-            user_id: None,
-            subject: Some((*subject).to_owned()),
-        })
-        .collect();
-    diesel::insert_into(jobs::table).values(jobs).execute(conn).map(drop)
 }
 
 /// One job for many events: `{events}`. It is due after `delay`, and takes in what comes until it is begun, up to [`GATHERED`] of them
@@ -130,12 +113,13 @@ pub fn gather_events(
 
 impl Job {
     /// Take a job of these kinds that is due: the one that is for the longest time, or for the shortest. It is due again after
-    /// `lease`, in case that this node dies; nodes that take at once take different ones.
+    /// `lease`, in case that this node dies; nodes that take at once take different ones. None that calls one of the `busy` webhooks.
     pub fn take(
         conn: &mut PgConnection,
         kinds: &[&str],
         order: Order,
         lease: TimeDelta,
+        busy: &[i64],
     ) -> QueryResult<Option<Self>> {
         // `=`, so that the inner statement is run once, whatever the planner believes to know: within `IN`, on a table
         // that it takes for empty, it runs it per row, and all of them are taken.
@@ -147,9 +131,12 @@ impl Job {
                          SELECT FROM jobs AS earlier
                          WHERE earlier.kind = jobs.kind AND earlier.subject = jobs.subject AND earlier.id < jobs.id
                            AND earlier.failed_at IS NULL))
+                     AND (delivery_id IS NULL OR NOT EXISTS (
+                         SELECT FROM deliveries WHERE deliveries.id = delivery_id AND webhook_id = ANY ($3)))
                  ORDER BY {} LIMIT 1 FOR UPDATE SKIP LOCKED
              )
-             RETURNING id, kind, payload, attempts",
+             RETURNING id, kind, payload, attempts,
+                 (SELECT webhook_id FROM deliveries WHERE deliveries.id = delivery_id) AS webhook_id",
             match order {
                 Order::OldestFirst => "due_at, id",
                 Order::NewestFirst => "due_at DESC, id DESC",
@@ -157,6 +144,7 @@ impl Job {
         ))
         .bind::<Interval, _>(lease)
         .bind::<Array<Text>, _>(kinds)
+        .bind::<Array<BigInt>, _>(busy)
         .get_result(conn)
         .optional()
     }

@@ -23,6 +23,7 @@ pub mod session;
 pub mod signing_key;
 pub mod throttle;
 pub mod user;
+pub mod webhook;
 
 use diesel::Selectable;
 use diesel::pg::Pg;

@@ -6,8 +6,8 @@ use super::names::fold;
 use crate::lookups::table::{Field, Grant, Relation, Resource, Rights, Through};
 
 /// Every one, for the documentation.
-pub static RESOURCES: [&Resource; 8] =
-    [&POSTS, &LABELS, &POST_LABELS, &COMMENTS, &USERS, &PROFILES, &SESSIONS, &EVENTS];
+pub static RESOURCES: [&Resource; 10] =
+    [&POSTS, &LABELS, &POST_LABELS, &COMMENTS, &USERS, &PROFILES, &SESSIONS, &EVENTS, &WEBHOOKS, &DELIVERIES];
 
 /// Posts.
 pub static POSTS: Resource = Resource {
@@ -233,3 +233,48 @@ pub static EVENTS: Resource = Resource {
     document: None,
     offered: &["actor", "actor__isnull"],
 };
+
+/// Webhooks, which staff alone may read.
+pub static WEBHOOKS: Resource = Resource {
+    name: "webhooks",
+    table: "webhooks",
+    id: "id",
+    key: Field::integer("id"),
+    fields: &[
+        Field::integer("id"),
+        Field::ascii("url"),
+        Field::time("failing_since").nullable(),
+        Field::time("created_at"),
+        Field::time("updated_at"),
+    ],
+    relations: &[],
+    readable: Rights::Where(&[]),
+    ordering: "-created_at",
+    document: None,
+    offered: &[],
+};
+
+/// Deliveries to webhooks.
+pub static DELIVERIES: Resource = Resource {
+    name: "deliveries",
+    table: "deliveries",
+    id: "id",
+    key: Field::integer("id"),
+    fields: &[
+        Field::integer("id"),
+        Field::choice("status", &["pending", "delivered", "failed"]),
+        Field::integer("attempts"),
+        Field::integer("response_status").nullable(),
+        Field::time("created_at"),
+        Field::time("attempted_at").nullable(),
+        Field::time("delivered_at").nullable(),
+    ],
+    relations: &[&Relation::one("event", &EVENTS, "event_id", "id")],
+    readable: Rights::Where(&[]),
+    ordering: "-id",
+    document: None,
+    offered: &["event", "event__type"],
+};
+
+/// The webhook that a delivery is for.
+pub static WEBHOOK_OF_DELIVERY: Relation = Relation::one("webhook", &WEBHOOKS, "webhook_id", "id");

@@ -1,5 +1,7 @@
 //! Events: what has changed, for programs that want to know.
 
+pub mod stream;
+
 use actix_web::get;
 use actix_web::web::Data;
 use serde::Serialize;
@@ -96,6 +98,7 @@ fn url_of(row: &event::Event, urls: &Urls) -> Option<String> {
         "post" => key.map(|key| urls.post(key)),
         "label" => key.map(|key| urls.label(key)),
         "comment" => row.resource_id.map(|id| urls.comment(id)),
+        "webhook" => row.resource_id.map(|id| urls.webhook(id)),
         _ => None,
     }
 }

@@ -128,6 +128,35 @@ pub fn password_changed(username: &str) -> Draft {
     )
 }
 
+/// What a letter says of a post.
+#[derive(Clone, Debug)]
+pub struct NewPost {
+    /// Its title.
+    pub title: String,
+    /// Its writer's name.
+    pub writer: String,
+    /// Where it can be looked at.
+    pub url: String,
+}
+
+/// To the administrators, when there are new posts: these, and so many more.
+pub fn new_posts(posts: &[NewPost], more: usize) -> Draft {
+    let labels: Vec<String> =
+        posts.iter().map(|post| format!("“{}” by {}", post.title, post.writer)).collect();
+    let others = format!("There are {more} more, which this mail does not name.");
+    let links = posts.iter().zip(&labels).map(|(post, label)| Link { label, url: &post.url });
+    let mut paragraphs = vec![Words(if posts.len() + more == 1 {
+        "There is a new post at Plaza:"
+    } else {
+        "There are new posts at Plaza:"
+    })];
+    paragraphs.extend(links);
+    if more > 0 {
+        paragraphs.push(Words(&others));
+    }
+    write("New posts at Plaza", "administrator", &paragraphs)
+}
+
 /// A piece of a letter that stands by itself.
 enum Paragraph<'a> {
     Words(&'a str),

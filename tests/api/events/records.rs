@@ -7,6 +7,8 @@ use super::Watch;
 use crate::app::TestApp;
 use crate::pictures;
 
+const LABELS: &str = "/api/v1/posts/ada/labels";
+
 #[actix_web::test]
 async fn a_post_tells_of_its_life() {
     let app = TestApp::new().await;
@@ -65,8 +67,6 @@ async fn labels_tell_what_was_done_with_them_in_one_event_for_each_request() {
         });
         lines.collect::<Vec<_>>().join("\n")
     };
-    const LABELS: &str = "/api/v1/posts/ada/labels";
-
     ana.post(LABELS, json!({ "labels": [{ "name": "Ai" }, { "name": "Bees", "reason": "They fly" }] })).await;
     assert_snapshot!(told().await, @"
     label.created

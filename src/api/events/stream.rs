@@ -1,0 +1,223 @@
+//! The stream of events: `text/event-stream`, as the HTML standard has it.
+//!
+//! A stream knows the position that it has come to, and reads on from there when something is published, on whatever node. Nothing is
+//! kept for a client that reads slowly: it is not written to, and the system closes its connection.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, get};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::watch;
+
+use super::Event;
+use crate::api::document::Refusals;
+use crate::api::gate::bearer;
+use crate::api::urls::Urls;
+use crate::auth::CurrentUser;
+use crate::auth::callers::Callers;
+use crate::db::Db;
+use crate::error::{Code, Error, Result, Violation};
+use crate::models::event;
+
+/// How often it is looked whether the token is still good.
+const LOOK: Duration = Duration::from_millis(500);
+/// A word now and then, so that nobody in between takes the connection for a dead one.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Events that are read and written at once.
+const BATCH: i64 = 100;
+/// Where an interrupted client begins again.
+const LAST_EVENT_ID: &str = "last-event-id";
+
+/// The streams of this node.
+pub struct Streams {
+    published: watch::Sender<i64>,
+    is_over: watch::Sender<bool>,
+    seats: Mutex<HashMap<i64, usize>>,
+    most: usize,
+}
+
+impl Streams {
+    /// With at most so many for each user.
+    pub fn new(most: usize) -> Self {
+        Self {
+            published: watch::channel(0).0,
+            is_over: watch::channel(false).0,
+            seats: Mutex::default(),
+            most,
+        }
+    }
+
+    /// Events are published up to this position.
+    pub fn go_on_to(&self, position: i64) {
+        self.published.send_if_modified(|last| {
+            let is_new = position > *last;
+            *last = position.max(*last);
+            is_new
+        });
+    }
+
+    /// End them all: their clients go on at another node.
+    pub fn end(&self) {
+        self.is_over.send_replace(true);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
+    /// 429 `too_many_streams` where the user has the most of them.
+    fn seat(self: &Arc<Self>, user_id: i64) -> Result<Seat> {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = seats.entry(user_id).or_default();
+        if *taken >= self.most {
+            return Err(Error::unavailable(Code::TooManyStreams, 5));
+        }
+        *taken += 1;
+        Ok(Seat { streams: Arc::clone(self), user_id })
+    }
+}
+
+/// A user's place among the streams.
+struct Seat {
+    streams: Arc<Streams>,
+    user_id: i64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = self.streams.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = seats.get_mut(&self.user_id) {
+            *taken -= 1;
+            if *taken == 0 {
+                seats.remove(&self.user_id);
+            }
+        }
+    }
+}
+
+/// One stream.
+struct Follower {
+    db: Data<Db>,
+    urls: Data<Urls>,
+    callers: Data<Callers>,
+    token: String,
+    after: i64,
+    published: watch::Receiver<i64>,
+    is_over: watch::Receiver<bool>,
+    spoke: Option<Instant>,
+    _seat: Seat,
+}
+
+impl Follower {
+    /// What is written next; nothing where the stream ends: the token is not good any more, or the node or its database goes away.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.spoke.is_none() {
+            return Some(self.say(": events follow\nretry: 1000\n\n".to_owned()));
+        }
+        loop {
+            let caller = self.callers.identify(&self.token).await.ok()?;
+            let up_to = *self.published.borrow_and_update();
+            if *self.is_over.borrow() {
+                return None;
+            }
+            if up_to > self.after {
+                let (viewer, span) = (caller.viewer(), (self.after, up_to));
+                let read = self.db.run(move |conn| Ok(event::Event::between(conn, viewer, span, BATCH)?));
+                let events = read.await.ok()?;
+                let is_all = i64::try_from(events.len()).is_ok_and(|number| number < BATCH);
+                self.after = events.last().filter(|_| !is_all).map_or(up_to, |last| last.event.id);
+                if !events.is_empty() {
+                    let text = events.iter().map(|full| self.told(full)).collect::<Option<String>>()?;
+                    return Some(self.say(text));
+                }
+                continue;
+            }
+            if self.spoke.is_some_and(|spoke| spoke.elapsed() >= HEARTBEAT) {
+                return Some(self.say(": still here\n\n".to_owned()));
+            }
+            tokio::select! {
+                changed = self.published.changed() => changed.ok()?,
+                _ = self.is_over.changed() => return None,
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+    }
+
+    fn say(&mut self, text: String) -> Bytes {
+        self.spoke = Some(Instant::now());
+        text.into()
+    }
+
+    /// JSON has no line breaks in it, so an event's data is one line.
+    fn told(&self, full: &event::FullEvent) -> Option<String> {
+        let shown = Event::of(full, &self.urls);
+        let data = serde_json::to_string(&shown).ok()?;
+        Some(format!("id: {}\nevent: {}\ndata: {data}\n\n", shown.id, shown.kind))
+    }
+}
+
+/// Where the client wants to go on.
+fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
+    let Some(value) = request.headers().get(LAST_EVENT_ID) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|id| *id >= 0);
+    id.map(Some).ok_or_else(|| {
+        let detail = "`Last-Event-ID` must be the id of an event.";
+        Error::violation(Code::InvalidHeader, Violation::parameter("Last-Event-ID", "invalid_header", detail))
+    })
+}
+
+/// Follow events.
+///
+/// A stream of server-sent events that does not end by itself: those of `listEvents` that the caller may see, as they happen, each with
+/// its id, its type and its JSON. `Last-Event-ID` goes on after that one, without a loss; without it the stream begins now. It
+/// ends when the access token does, and when a node stops: connect again with a good token.
+#[utoipa::path(
+    operation_id = "streamEvents", tag = "events", security(("bearer" = [])),
+    params(("Last-Event-ID" = Option<i64>, Header, minimum = 0, description = "The last event that the client has seen")),
+    responses(
+        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        Refusals
+    )
+)]
+#[get("/events/stream")]
+pub async fn stream_events(
+    request: HttpRequest,
+    user: CurrentUser,
+    streams: Data<Streams>,
+    callers: Data<Callers>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<HttpResponse> {
+    let wished = last_event_id(&request)?;
+    let token = bearer(&request)?.unwrap_or_default().to_owned();
+    let seat = streams.clone().into_inner().seat(user.id)?;
+    let last = db.run(|conn| Ok(event::Event::last_position(conn)?)).await?;
+    streams.go_on_to(last);
+    let follower = Follower {
+        callers,
+        token,
+        after: wished.unwrap_or(last).min(last),
+        published: streams.published.subscribe(),
+        is_over: streams.is_over.subscribe(),
+        spoke: None,
+        db,
+        urls,
+        _seat: seat,
+    };
+    let words = stream::unfold(follower, |mut follower| async move {
+        let words = follower.next().await?;
+        Some((Ok::<_, actix_web::Error>(words), follower))
+    });
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream")
+        // Not compressed, since that waits for more; and not held back by nginx, either.
+        .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("identity")))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(words))
+}

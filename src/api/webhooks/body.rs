@@ -1,0 +1,115 @@
+//! What requests say of webhooks.
+
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::api::input::{Check, Member};
+use crate::error::{Result, Violation};
+use crate::events::webhooks::target::{self, UrlFault};
+use crate::models::event::TYPES;
+use crate::models::webhook::{NewWebhook, WebhookChanges};
+
+/// Most types of a webhook.
+const TYPES_MAX: usize = 50;
+/// Longest description, in characters.
+const DESCRIPTION_MAX: usize = 256;
+
+/// What to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateWebhook {
+    /// Where events are sent to: `http` or `https`, and no private address.
+    #[serde(default)]
+    #[schema(value_type = String, required, format = "uri", max_length = 2048, examples("https://example.com/hooks"))]
+    url: Member<String>,
+    /// What it is for.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    description: Member<String>,
+    /// Types of events that are sent; `*` stands for all.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 50, examples(json!(["post.created"])))]
+    types: Member<Vec<String>>,
+}
+
+/// What to change. What is left out stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateWebhook {
+    /// Where events are sent to: `http` or `https`, and no private address.
+    #[serde(default)]
+    #[schema(value_type = String, required = false, format = "uri", max_length = 2048)]
+    url: Member<String>,
+    /// What it is for.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 256)]
+    description: Member<String>,
+    /// Types of events that are sent; `*` stands for all.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, required = false, min_items = 1, max_items = 50)]
+    types: Member<Vec<String>>,
+    /// Whether events are sent.
+    #[serde(default)]
+    #[schema(value_type = bool, required = false)]
+    is_active: Member<bool>,
+}
+
+impl CreateWebhook {
+    /// 422 with everything that is wrong.
+    pub fn validate(self, allow_private: bool) -> Result<NewWebhook> {
+        let mut check = Check::default();
+        let url = check.required("url", self.url).and_then(|text| url(&mut check, &text, allow_private));
+        let description = check.clearable("description", self.description, DESCRIPTION_MAX).flatten();
+        let types = check.required("types", self.types).map(|names| types(&mut check, names));
+        check.finish(|| Some(NewWebhook { url: url?, description, types: types? }))
+    }
+}
+
+impl UpdateWebhook {
+    /// The changes, and whether it shall be in action. 422 with everything that is wrong.
+    pub fn validate(self, allow_private: bool) -> Result<(WebhookChanges, Option<bool>)> {
+        let mut check = Check::default();
+        let url = check.optional("url", self.url).and_then(|text| url(&mut check, &text, allow_private));
+        let description = check.clearable("description", self.description, DESCRIPTION_MAX);
+        let types = check.optional("types", self.types).map(|names| types(&mut check, names));
+        let is_active = check.optional("is_active", self.is_active);
+        check.finish(|| Some((WebhookChanges { url, description, types }, is_active)))
+    }
+}
+
+fn url(check: &mut Check, text: &str, allow_private: bool) -> Option<String> {
+    match target::parse(text.trim(), allow_private) {
+        Ok(url) => Some(url.into()),
+        Err(fault) => {
+            let code = if fault == UrlFault::Private { "private_address" } else { "invalid_url" };
+            check.fault(Violation::body("/url", code, format!("`url` {fault}.")));
+            None
+        }
+    }
+}
+
+fn types(check: &mut Check, names: Vec<String>) -> Vec<String> {
+    if names.is_empty() || names.len() > TYPES_MAX {
+        let detail = format!("`types` has 1 to {TYPES_MAX} items.");
+        let params = json!({ "min": 1, "max": TYPES_MAX });
+        check.fault(Violation::body("/types", "out_of_range", detail).with(params));
+    }
+    for (place, name) in names.iter().enumerate().take(TYPES_MAX) {
+        if name != "*" && !TYPES.contains(&name.as_str()) {
+            let detail = format!("There are no events of the type `{name}`.");
+            let choices: Vec<&str> = TYPES.into_iter().chain(["*"]).collect();
+            check.fault(
+                Violation::body(format!("/types/{place}"), "not_a_choice", detail)
+                    .with(json!({ "choices": choices })),
+            );
+        }
+    }
+    let mut once: Vec<String> = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
+}

@@ -1,0 +1,268 @@
+//! Webhooks: programs that are told of events, as Standard Webhooks has it. For staff.
+
+mod body;
+pub mod deliveries;
+
+use actix_web::web::{Data, Json};
+use actix_web::{delete, get, patch, post};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body::Body;
+use super::conditional::{IfMatch, Listed, Versioned};
+use super::document::Refusals;
+use super::idempotency::Once;
+use super::list::List;
+use super::page::{Page, Paged};
+use super::path::Id;
+use super::urls::Urls;
+use super::{Deleted, count, timestamp};
+use crate::auth::CurrentUser;
+use crate::db::Db;
+use crate::error::{Error, Result};
+use crate::events::webhooks::signature::Secrets;
+use crate::lookups::table::Resource;
+use crate::models::resources::WEBHOOKS;
+use crate::models::webhook;
+use body::{CreateWebhook, UpdateWebhook};
+
+/// How long the secret before a rotation signs as well.
+const ROTATION: TimeDelta = TimeDelta::hours(24);
+
+/// Whether webhooks may lead to addresses that are not public.
+#[derive(Clone, Copy, Debug)]
+pub struct AllowsPrivate(pub bool);
+
+/// A program that is told of events.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Webhook {
+    /// Never used twice.
+    pub id: i64,
+    /// Where events are sent to.
+    #[schema(format = "uri", examples("https://example.com/hooks"))]
+    pub url: String,
+    /// What it is for.
+    #[schema(required)]
+    pub description: Option<String>,
+    /// Types of events that are sent; `*` stands for all.
+    #[schema(examples(json!(["post.created", "post.deleted"])))]
+    pub types: Vec<String>,
+    /// Whether events are sent.
+    pub is_active: bool,
+    /// Since when no delivery has succeeded; `null` where the last one did.
+    #[schema(required, format = DateTime)]
+    pub failing_since: Option<String>,
+    /// When it was made.
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    /// When it was changed last.
+    #[schema(format = DateTime)]
+    pub updated_at: String,
+    /// What signatures are checked with. Shown when it is made and when it is rotated, and `null` ever after.
+    #[schema(required, examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
+    pub secret: Option<String>,
+}
+
+/// A page of them.
+pub type WebhookPage = Page<Webhook>;
+
+impl Paged for Webhook {
+    const PAGE: &'static str = "WebhookPage";
+    const RESOURCE: &'static Resource = &WEBHOOKS;
+}
+
+impl Webhook {
+    fn of(row: &webhook::Webhook, secret: Option<String>) -> Self {
+        Self {
+            id: row.id,
+            url: row.url.clone(),
+            description: row.description.clone(),
+            types: row.types.iter().flatten().cloned().collect(),
+            is_active: row.disabled_at.is_none(),
+            failing_since: row.failing_since.map(timestamp),
+            created_at: timestamp(row.created_at),
+            updated_at: timestamp(row.updated_at),
+            secret,
+        }
+    }
+}
+
+fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<Versioned> {
+    let secret = secrets.map(|secrets| secrets.secret(row.id, i64::from(row.generation)).reveal());
+    Versioned::new(row.version, &Webhook::of(row, secret))
+}
+
+/// 403 for everybody but staff.
+fn must_be_staff(user: &CurrentUser) -> Result<()> {
+    if user.is_staff { Ok(()) } else { Err(Error::forbidden()) }
+}
+
+/// Make a webhook.
+///
+/// Staff. It is told of events that happen from now on. The secret is shown this once; a repeat with the same `Idempotency-Key` does
+/// not show it again.
+#[utoipa::path(
+    operation_id = "createWebhook", tag = "webhooks", security(("bearer" = [])), request_body = CreateWebhook,
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+        description = "Sent again with the same key, it is done once")),
+    responses(
+        (status = 201, description = "The webhook with its secret", body = Webhook, headers(
+            ("Location" = String, description = "The webhook's canonical URL"), ("ETag" = String, description = "The version"),
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+        Refusals
+    )
+)]
+#[post("/webhooks")]
+pub async fn create_webhook(
+    user: CurrentUser,
+    once: Once,
+    body: Body<CreateWebhook>,
+    db: Data<Db>,
+    urls: Data<Urls>,
+    (secrets, allows): (Data<Secrets>, Data<AllowsPrivate>),
+) -> Result<Versioned> {
+    must_be_staff(&user)?;
+    let request = once.of(|| body.canonical());
+    db.transaction(move |conn| {
+        let mut made = None;
+        // Kept without the secret, which stands nowhere in the database.
+        let kept = request.once(conn, |conn| {
+            let row = body.get()?.validate(allows.0)?.insert(conn)?;
+            let answer = respond(&row, None)?.created(urls.webhook(row.id));
+            made = Some(row);
+            Ok((answer, user.id))
+        })?;
+        match made {
+            Some(row) => Ok(respond(&row, Some(&secrets))?.created(urls.webhook(row.id))),
+            None => Ok(kept),
+        }
+    })
+    .await
+}
+
+/// List webhooks.
+///
+/// Staff.
+#[utoipa::path(
+    operation_id = "listWebhooks", tag = "webhooks", security(("bearer" = [])), params(List<Webhook>),
+    responses((status = 200, description = "A page of webhooks", body = WebhookPage), Refusals)
+)]
+#[get("/webhooks")]
+pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>) -> Result<Listed> {
+    must_be_staff(&user)?;
+    let slice = list.read(&db, |conn, selection| Ok(webhook::Webhook::page(conn, selection)?)).await?;
+    list.answer(slice, |row| Webhook::of(row, None))
+}
+
+/// Read a webhook.
+///
+/// Staff.
+#[utoipa::path(
+    operation_id = "getWebhook", tag = "webhooks", security(("bearer" = [])),
+    params(("id" = i64, Path, description = "The webhook's id")),
+    responses((status = 200, description = "The webhook", body = Webhook), Refusals)
+)]
+#[get("/webhooks/{id}")]
+pub async fn get_webhook(user: CurrentUser, id: Id, db: Data<Db>) -> Result<Versioned> {
+    must_be_staff(&user)?;
+    let row = db.run(move |conn| Ok(webhook::Webhook::find(conn, id.0)?)).await?;
+    respond(&row, None)
+}
+
+/// Change a webhook.
+///
+/// Staff. One that is taken out of action is told nothing more, and what has not been delivered has failed; one that is put back into
+/// action is told of what happens from then on.
+#[utoipa::path(
+    operation_id = "updateWebhook", tag = "webhooks", security(("bearer" = [])), request_body = UpdateWebhook,
+    params(
+        ("id" = i64, Path, description = "The webhook's id"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses((status = 200, description = "The webhook", body = Webhook), Refusals)
+)]
+#[patch("/webhooks/{id}")]
+pub async fn update_webhook(
+    user: CurrentUser,
+    id: Id,
+    if_match: IfMatch,
+    body: Body<UpdateWebhook>,
+    db: Data<Db>,
+    allows: Data<AllowsPrivate>,
+) -> Result<Versioned> {
+    must_be_staff(&user)?;
+    let row = db
+        .transaction(move |conn| {
+            let before = webhook::Webhook::lock(conn, id.0)?;
+            if_match.check(before.version)?;
+            let (changes, is_active) = body.get()?.validate(allows.0)?;
+            let row = before.update(conn, &changes)?;
+            Ok(match is_active {
+                Some(true) if row.disabled_at.is_some() => row.enable(conn)?,
+                Some(false) if row.disabled_at.is_none() => row.disable(conn)?,
+                _ => row,
+            })
+        })
+        .await?;
+    respond(&row, None)
+}
+
+/// Delete a webhook.
+///
+/// Staff. Its deliveries go with it.
+#[utoipa::path(
+    operation_id = "deleteWebhook", tag = "webhooks", security(("bearer" = [])),
+    params(
+        ("id" = i64, Path, description = "The webhook's id"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses((status = 200, description = "What was deleted, by type", body = Deleted), Refusals)
+)]
+#[delete("/webhooks/{id}")]
+pub async fn delete_webhook(
+    user: CurrentUser,
+    id: Id,
+    if_match: IfMatch,
+    db: Data<Db>,
+) -> Result<Json<Deleted>> {
+    must_be_staff(&user)?;
+    db.long_transaction(move |conn| {
+        let row = webhook::Webhook::lock(conn, id.0)?;
+        if_match.check(row.version)?;
+        let deliveries = row.delete(conn)?;
+        Ok(Json(Deleted::new([("webhooks", 1), ("deliveries", count(deliveries))])))
+    })
+    .await
+}
+
+/// Rotate a webhook's secret.
+///
+/// Staff. For 24 hours deliveries are signed with both, the new one first. The new one is shown this once.
+#[utoipa::path(
+    operation_id = "rotateWebhookSecret", tag = "webhooks", security(("bearer" = [])),
+    params(
+        ("id" = i64, Path, description = "The webhook's id"),
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+    ),
+    responses((status = 200, description = "The webhook with its new secret", body = Webhook), Refusals)
+)]
+#[post("/webhooks/{id}/rotate-secret")]
+pub async fn rotate_webhook_secret(
+    user: CurrentUser,
+    id: Id,
+    if_match: IfMatch,
+    db: Data<Db>,
+    secrets: Data<Secrets>,
+) -> Result<Versioned> {
+    must_be_staff(&user)?;
+    let until: DateTime<Utc> = Utc::now() + ROTATION;
+    let row = db
+        .transaction(move |conn| {
+            let row = webhook::Webhook::lock(conn, id.0)?;
+            if_match.check(row.version)?;
+            Ok(row.rotate(conn, until)?)
+        })
+        .await?;
+    respond(&row, Some(&secrets))
+}

@@ -1,0 +1,84 @@
+//! The mails to the administrators: what has been posted.
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::accounts::{deliver, read};
+use super::mail::{Mailer, letters};
+use crate::db::Db;
+use crate::models::event::Event;
+use crate::models::job::NewJob;
+use crate::models::names::Email;
+
+/// The job that has the administrators told of new posts: `{events}`.
+pub const NEW_POSTS: &str = "mail.new_posts";
+/// The job that tells one of them: `{to, events}`.
+pub const TELL_ADMINISTRATOR: &str = "mail.administrator";
+
+/// Posts that a mail names; of more it says how many there are.
+const NAMED: usize = 20;
+
+/// Writes them.
+pub struct AdministratorMails {
+    /// Where events are.
+    pub db: Data<Db>,
+    /// Delivers.
+    pub mailer: Mailer,
+    /// Whom to.
+    pub administrators: Vec<Email>,
+    /// Where a post of this slug can be looked at.
+    pub link: Box<dyn Fn(&str) -> String + Send + Sync>,
+}
+
+#[derive(Deserialize)]
+struct Gathered {
+    events: Vec<i64>,
+}
+
+#[derive(Deserialize)]
+struct Told {
+    to: String,
+    events: Vec<i64>,
+}
+
+impl AdministratorMails {
+    /// A job for each administrator, so that one whose server refuses holds up nobody else.
+    pub async fn of_new_posts(self: Arc<Self>, payload: Value) -> Outcome {
+        let Gathered { events } = read(payload)?;
+        let administrators = self.administrators.clone();
+        let jobs = self.db.transaction(move |conn| {
+            for administrator in &administrators {
+                let payload = json!({ "to": administrator.as_str(), "events": events });
+                NewJob { kind: TELL_ADMINISTRATOR, payload, user_id: None }.insert(conn)?;
+            }
+            Ok(())
+        });
+        Ok(jobs.await?)
+    }
+
+    /// One mail of all of them. Those whose writer has gone meanwhile are left out.
+    pub async fn tell(self: Arc<Self>, payload: Value) -> Outcome {
+        let Told { to, events } = read(payload)?;
+        let found = self.db.run(move |conn| Ok(Event::of_ids(conn, &events)?)).await?;
+        let posts: Vec<letters::NewPost> = found
+            .iter()
+            .filter_map(|full| {
+                let data = full.event.data.as_ref()?;
+                Some(letters::NewPost {
+                    title: data["title"].as_str()?.to_owned(),
+                    writer: data["writer"].as_str()?.to_owned(),
+                    url: (self.link)(data["slug"].as_str()?),
+                })
+            })
+            .collect();
+        if posts.is_empty() {
+            return Ok(());
+        }
+        let more = posts.len().saturating_sub(NAMED);
+        deliver(&self.mailer, &letters::new_posts(&posts[..posts.len() - more], more).to(to)).await
+    }
+}

@@ -1,0 +1,283 @@
+//! How one delivery is made: one request, to a public address, within a bound of time and memory, whatever the receiver does.
+
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::Utc;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{CONTENT_TYPE, HeaderName};
+use reqwest::{Response, redirect};
+use tokio::net::lookup_host;
+use tokio::time::{Instant, timeout_at};
+use url::Url;
+
+use super::signature::{self, WebhookSecret};
+use super::target::{is_public, names_private_address};
+
+/// Longest time for one delivery, from the look-up of the host to the status.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Longest time for a connection, shared by the host's addresses, so that the next has its turn.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Most of an answer's body that is read. A whole one leaves the connection to the next delivery, and spares the receiver an error.
+const BODY_MAX: usize = 4096;
+/// Longest time for that body, which says nothing any more.
+const BODY_TIME: Duration = Duration::from_secs(1);
+/// Idle connections that are kept for one host.
+const IDLE_PER_HOST: usize = 2;
+/// How long one is kept: shorter than common servers keep theirs, since who closes it may do so under a request.
+const IDLE_TIME: Duration = Duration::from_secs(2);
+/// Most characters of a cause that comes from a library, which may have some of them from the receiver.
+const CAUSE_MAX: usize = 200;
+
+const USER_AGENT: &str = concat!("Plaza/", env!("CARGO_PKG_VERSION"));
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// What is to be delivered. The path of its URL may be a secret, so it cannot be printed.
+#[derive(Clone)]
+pub struct Delivery {
+    /// Where to: what [`parse`](super::target::parse) gave.
+    pub url: Url,
+    /// By what the receiver knows that it comes again: the same for every attempt. Visible ASCII without dots.
+    pub id: String,
+    /// The event as JSON.
+    pub body: Bytes,
+    /// What signs it: the present secret, and after a rotation the former one too.
+    pub secrets: Vec<WebhookSecret>,
+}
+
+/// The receiver took it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// One of 200 to 299.
+    pub status: u16,
+}
+
+/// Why a delivery failed. The text names no secret and nothing of the URL, whose path may be one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undelivered {
+    /// The receiver wants no more, ever (410).
+    #[error("answered 410: gone")]
+    Gone,
+    /// The receiver sends us elsewhere, where we do not go.
+    #[error("answered {0}: redirects are not followed")]
+    Redirect(u16),
+    /// The receiver answered with another status than those of success.
+    #[error("answered {0}")]
+    Answered(u16),
+    /// There is no status in time.
+    #[error("timed out")]
+    TimedOut,
+    /// The host is an address that is not public, or has no other.
+    #[error("the address is private")]
+    Private,
+    /// The host's name has no address.
+    #[error("the host was not found")]
+    NotFound,
+    /// Nobody listens there.
+    #[error("the connection was refused")]
+    Refused,
+    /// There is no connection, or no encrypted one.
+    #[error("cannot connect: {0}")]
+    Connection(String),
+    /// The connection broke, or what came over it is not HTTP.
+    #[error("no answer: {0}")]
+    NoAnswer(String),
+    /// The request could not be made at all.
+    #[error("cannot send: {0}")]
+    Unsent(String),
+}
+
+impl Undelivered {
+    /// What the receiver answered, if it did.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Gone => Some(410),
+            Self::Redirect(status) | Self::Answered(status) => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether the receiver asks never to be called again.
+    pub fn is_gone(&self) -> bool {
+        *self == Self::Gone
+    }
+}
+
+/// Delivers. Clones share it and its connections, which live on the runtime that made them.
+#[derive(Clone)]
+pub struct Client {
+    /// Made at the first delivery: it reads the machine's certificate authorities, and fails where there are none.
+    http: Arc<OnceLock<reqwest::Client>>,
+    allow_private: bool,
+    pub(super) deadline: Duration,
+}
+
+impl Client {
+    /// `allow_private` lets it call every address.
+    pub fn new(allow_private: bool) -> Self {
+        Self { http: Arc::default(), allow_private, deadline: DEADLINE }
+    }
+
+    /// Sign and send one delivery, in ten seconds at the most.
+    pub async fn deliver(&self, delivery: Delivery) -> Result<Delivered, Undelivered> {
+        let end = Instant::now() + self.deadline;
+        let answer = timeout_at(end, self.send(delivery)).await.map_err(|_| Undelivered::TimedOut)??;
+        let status = answer.status().as_u16();
+        // What counts has come; this is for the connection.
+        let _ = timeout_at(end.min(Instant::now() + BODY_TIME), read(answer)).await;
+        match status {
+            200..300 => Ok(Delivered { status }),
+            300..400 => Err(Undelivered::Redirect(status)),
+            410 => Err(Undelivered::Gone),
+            _ => Err(Undelivered::Answered(status)),
+        }
+    }
+
+    /// Up to the head of the answer.
+    async fn send(&self, delivery: Delivery) -> Result<Response, Undelivered> {
+        let Delivery { url, id, body, secrets } = delivery;
+        // A name is judged by the resolver, an address never gets there.
+        if !self.allow_private && names_private_address(&url) {
+            return Err(Undelivered::Private);
+        }
+        let timestamp = Utc::now().timestamp();
+        let signature = signature::header(&secrets, &id, timestamp, &body);
+        let request = self
+            .http()?
+            .post(url)
+            .header(CONTENT_TYPE, "application/json")
+            .header(WEBHOOK_ID, id)
+            .header(WEBHOOK_TIMESTAMP, timestamp)
+            .header(WEBHOOK_SIGNATURE, signature)
+            .body(body);
+        request.send().await.map_err(|error| explain(&error))
+    }
+
+    fn http(&self) -> Result<&reqwest::Client, Undelivered> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = build(self.allow_private).map_err(|error| Undelivered::Unsent(cause(&error)))?;
+        Ok(self.http.get_or_init(|| http))
+    }
+}
+
+fn build(allow_private: bool) -> reqwest::Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .user_agent(USER_AGENT)
+        .dns_resolver(PublicAddresses { allow_private })
+        .redirect(redirect::Policy::none())
+        // It would look names up for us, and connect to what it finds.
+        .no_proxy()
+        .referer(false)
+        .no_gzip()
+        .no_brotli()
+        .no_deflate()
+        .no_zstd()
+        // HTTP/2 would let the receiver fill larger windows than we empty. Heads are bounded by hyper, at 400 KiB.
+        .http1_only()
+        .connect_timeout(CONNECT)
+        .pool_max_idle_per_host(IDLE_PER_HOST)
+        .pool_idle_timeout(IDLE_TIME)
+        .build()
+}
+
+/// Up to the end, or to as much as we bear.
+async fn read(mut answer: Response) {
+    let mut length = 0;
+    while length <= BODY_MAX
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        length += chunk.len();
+    }
+}
+
+/// Looks names up and passes public addresses on. What it passes on is what is connected to, so it does not matter what the name
+/// meant before or means after.
+struct PublicAddresses {
+    allow_private: bool,
+}
+
+impl Resolve for PublicAddresses {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allow_private = self.allow_private;
+        Box::pin(async move {
+            let found = lookup_host((name.as_str(), 0)).await.map_err(|_| LookupFault::NotFound)?;
+            let addresses = callable(found, allow_private)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Those that may be called, in their order.
+fn callable(
+    found: impl Iterator<Item = SocketAddr>,
+    allow_private: bool,
+) -> Result<Vec<SocketAddr>, LookupFault> {
+    let mut found = found.peekable();
+    if found.peek().is_none() {
+        return Err(LookupFault::NotFound);
+    }
+    let callable: Vec<_> = found.filter(|address| allow_private || is_public(address.ip())).collect();
+    if callable.is_empty() { Err(LookupFault::Private) } else { Ok(callable) }
+}
+
+/// Why a name leads nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum LookupFault {
+    #[error("not found")]
+    NotFound,
+    #[error("private")]
+    Private,
+}
+
+/// Where in the chain of causes the one lies that says something. The error's own text is left alone: it holds the URL.
+fn explain(error: &reqwest::Error) -> Undelivered {
+    let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
+    if let Some(fault) = causes().find_map(|cause| cause.downcast_ref()) {
+        return match fault {
+            LookupFault::NotFound => Undelivered::NotFound,
+            LookupFault::Private => Undelivered::Private,
+        };
+    }
+    let kind = causes().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    match kind {
+        _ if error.is_timeout() => Undelivered::TimedOut,
+        Some(io::ErrorKind::TimedOut) => Undelivered::TimedOut,
+        Some(io::ErrorKind::ConnectionRefused) => Undelivered::Refused,
+        _ if error.is_connect() => Undelivered::Connection(cause(error)),
+        _ if error.is_builder() => Undelivered::Unsent(cause(error)),
+        _ => Undelivered::NoAnswer(cause(error)),
+    }
+}
+
+/// The last cause in short, without control characters.
+fn cause(error: &reqwest::Error) -> String {
+    let last = std::iter::successors(error.source(), |cause| (*cause).source()).last();
+    let text = last.map_or_else(|| "it is unknown why".to_owned(), ToString::to_string);
+    text.chars().filter(|c| !c.is_control()).take(CAUSE_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_name_with_several_addresses_the_public_ones_are_passed_on() {
+        let addresses = |texts: &[&str]| -> Vec<SocketAddr> {
+            texts.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect()
+        };
+        let pass = |texts: &[&str], allow| callable(addresses(texts).into_iter(), allow);
+        let mixed = ["10.0.0.1", "8.8.8.8", "::1", "2606:4700:4700::1111", "::ffff:127.0.0.1"];
+        assert_eq!(pass(&mixed, false), Ok(addresses(&["8.8.8.8", "2606:4700:4700::1111"])));
+        assert_eq!(pass(&mixed, true), Ok(addresses(&mixed)));
+        assert_eq!(pass(&["127.0.0.1", "::1"], false), Err(LookupFault::Private));
+        assert_eq!(pass(&[], true), Err(LookupFault::NotFound));
+    }
+}

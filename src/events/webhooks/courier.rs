@@ -1,0 +1,94 @@
+//! Makes the attempts at deliveries.
+
+use std::sync::Arc;
+
+use actix_web::web::Data;
+use chrono::{TimeDelta, Utc};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::client::{Client, Delivery, Undelivered};
+use super::signature::{Secrets, WebhookSecret};
+use super::target;
+use crate::db::Db;
+use crate::error::Error;
+use crate::events::accounts::read;
+use crate::events::{Failure, Outcome};
+use crate::metrics::Metrics;
+use crate::models::event::FullEvent;
+use crate::models::webhook::{self, Attempt, Errand, Webhook};
+
+/// An event as its readers get it, which only those know who answer requests.
+pub type Show = Box<dyn Fn(&FullEvent) -> Result<Vec<u8>, Error> + Send + Sync>;
+
+/// Delivers what jobs ask for.
+pub struct Courier {
+    /// Where deliveries and events are.
+    pub db: Data<Db>,
+    /// Calls.
+    pub client: Client,
+    /// Signs.
+    pub secrets: Secrets,
+    /// An event as clients get it: JSON.
+    pub show: Show,
+    /// How long a webhook may fail before it is given up.
+    pub patience: TimeDelta,
+    /// What this node counts.
+    pub metrics: Metrics,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    delivery: i64,
+}
+
+impl Courier {
+    /// The secrets that sign for a webhook at the moment: its own, and for a while the one before.
+    pub fn secrets_of(secrets: &Secrets, webhook: &Webhook) -> Vec<WebhookSecret> {
+        let present = i64::from(webhook.generation);
+        let is_former_good = webhook.former_until.is_some_and(|until| until > Utc::now());
+        let mut all = vec![secrets.secret(webhook.id, present)];
+        all.extend(is_former_good.then(|| secrets.secret(webhook.id, present - 1)));
+        all
+    }
+
+    /// One attempt. Whether it came through is written down either way.
+    pub async fn deliver(self: Arc<Self>, payload: Value) -> Outcome {
+        let Asked { delivery } = read(payload)?;
+        let errand = self.db.run(move |conn| Ok(webhook::Delivery::errand(conn, delivery)?)).await?;
+        // Delivered, given up or deleted meanwhile.
+        let Some(errand) = errand else { return Ok(()) };
+        let answer = self.call(&errand).await;
+        let attempt = match &answer {
+            Ok(status) => Attempt::Delivered(*status),
+            Err(error) => Attempt::Failed(error.status(), error.to_string()),
+        };
+        // One that asks never to be called again is not waited for.
+        let is_gone = answer.as_ref().is_err_and(Undelivered::is_gone);
+        let since = if is_gone { Utc::now() + TimeDelta::days(1) } else { Utc::now() - self.patience };
+        let write =
+            move |conn: &mut diesel::PgConnection| Ok(errand.delivery.attempted(conn, &attempt, since)?);
+        self.db.transaction(write).await?;
+        match answer {
+            Ok(_) => {
+                self.metrics.deliveries_delivered.inc();
+                Ok(())
+            }
+            Err(error) => {
+                self.metrics.deliveries_failed.inc();
+                Err(Failure::Passing(error.to_string()))
+            }
+        }
+    }
+
+    async fn call(&self, errand: &Errand) -> Result<u16, Undelivered> {
+        let unsent = |error: &dyn std::fmt::Display| Undelivered::Unsent(error.to_string());
+        let body = (self.show)(&errand.event).map_err(|error| unsent(&error))?;
+        // What may be called is judged when it is.
+        let url = target::parse(&errand.webhook.url, true).map_err(|error| unsent(&error))?;
+        let id = format!("evt_{}", errand.event.event.id);
+        let secrets = Self::secrets_of(&self.secrets, &errand.webhook);
+        let delivered = self.client.deliver(Delivery { url, id, body: body.into(), secrets }).await?;
+        Ok(delivered.status)
+    }
+}
