@@ -44,13 +44,14 @@ use crate::db::listener::{Listener, News};
 use crate::error::{Error, Result};
 use crate::events::accounts::AccountMails;
 use crate::events::administrators::AdministratorMails;
+use crate::events::dispatcher::Dispatcher;
 use crate::events::housekeeping::Housekeeping;
 use crate::events::mail::{MailSettings, Mailer};
 use crate::events::publisher::Publisher;
 use crate::events::webhooks::client::Client;
 use crate::events::webhooks::courier::Courier;
 use crate::events::webhooks::signature::Secrets;
-use crate::events::{Dispatcher, Means, Wake};
+use crate::events::{Means, Wake};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
 use crate::media::spool::Spools;
@@ -116,7 +117,7 @@ impl App {
         let mail_tokens = Data::new(MailTokens::new(secret, accounts));
         let urls = Urls::new(&public_url, config.pictures.media_url.as_ref().map(Url::as_str), uses);
         let webhook_secrets = Secrets::new(secret);
-        let courier = courier(&config, &db, &urls, &webhook_secrets, &metrics);
+        let courier = courier(&config, &db, &urls, &webhook_secrets);
         let means = means(&config, &db, &media, &mail_tokens, &urls, courier)?;
         let guards = Guards {
             passwords: Data::new(passwords(&config, &metrics)?),
@@ -199,7 +200,7 @@ impl App {
     /// Work off the outbox and purge, on the thread of the caller's actix system.
     pub fn work(&self) -> Background {
         let (stop, stopped) = watch::channel(false);
-        let dispatcher = Dispatcher::new(Arc::clone(&self.wake), &self.means);
+        let dispatcher = Dispatcher::new(Arc::clone(&self.wake), &self.means, self.metrics.as_ref().clone());
         let publisher = Publisher {
             db: self.db.clone(),
             subscriptions: dispatcher.subscriptions(),
@@ -378,7 +379,7 @@ fn means(
 }
 
 /// Who calls webhooks, and what they are told.
-fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets, metrics: &Metrics) -> Courier {
+fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets) -> Courier {
     let urls = urls.clone();
     Courier {
         db: db.clone(),
@@ -388,7 +389,6 @@ fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets, metri
             serde_json::to_vec(&api::events::Event::of(full, &urls)).map_err(Error::internal)
         }),
         patience: delta(config.events.webhook_patience),
-        metrics: metrics.clone(),
     }
 }
 

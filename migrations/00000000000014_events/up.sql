@@ -31,11 +31,12 @@ CREATE INDEX events_unpublished_idx ON events (id) WHERE position IS NULL;
 -- Changes of labels, which one request may make by several statements.
 CREATE INDEX events_unpublished_labels_idx ON events (resource_id, transaction)
     WHERE position IS NULL AND type = 'post.labels_changed';
-CREATE INDEX events_created_at_position_idx ON events (created_at, position);
-CREATE INDEX events_type_position_idx ON events (type, position);
 CREATE INDEX events_user_id_idx ON events (user_id);
-CREATE INDEX events_author_id_position_idx ON events (author_id, position) WHERE author_id IS NOT NULL;
-CREATE INDEX events_host_id_position_idx ON events (host_id, position) WHERE host_id IS NOT NULL;
+-- For what is published alone: whoever writes an event waits for three indexes, and not for these.
+CREATE INDEX events_created_at_position_idx ON events (created_at, position) WHERE position IS NOT NULL;
+CREATE INDEX events_type_position_idx ON events (type, position) WHERE position IS NOT NULL;
+CREATE INDEX events_author_id_position_idx ON events (author_id, position) WHERE position IS NOT NULL;
+CREATE INDEX events_host_id_position_idx ON events (host_id, position) WHERE position IS NOT NULL;
 
 -- The last position that was given out, in one row. Whoever gives out the next ones holds its lock.
 CREATE TABLE publication (

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::conditional::Listed;
 use super::document::Refusals;
+use super::events::stream::Streams;
 use crate::auth::callers::Callers;
 use crate::auth::keys::Jwks;
 use crate::auth::tokens::AccessTokens;
@@ -23,6 +24,7 @@ use crate::events::KINDS;
 use crate::media::Media;
 use crate::media::spool::Spools;
 use crate::metrics::{Metrics, OPENMETRICS, Readings};
+use crate::models::event::Event;
 use crate::models::job::Job;
 
 /// Whether this node wants requests.
@@ -73,14 +75,23 @@ pub async fn get_metrics(
     db: Data<Db>,
     media: Data<Media>,
     spools: Data<Spools>,
+    streams: Data<Streams>,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse> {
     // Before this request itself takes a connection.
     let connections = db.connections();
     // While the database is away, the node's own counters are worth the more.
-    let jobs = timeout(JOBS_PATIENCE, db.run(|conn| Ok(Job::counts(conn, &KINDS)?))).await;
-    let jobs = jobs.ok().and_then(Result::ok).unwrap_or_default();
-    let readings = Readings { jobs, connections, memory: media.memory(), uploads: spools.under_way() };
+    let counts = db.run(|conn| Ok((Job::counts(conn, &KINDS)?, Event::count(conn)?)));
+    let counts = timeout(JOBS_PATIENCE, counts).await.ok().and_then(Result::ok);
+    let (jobs, events) = counts.map_or_else(Default::default, |(jobs, events)| (jobs, Some(events)));
+    let readings = Readings {
+        jobs,
+        events,
+        streams: streams.count(),
+        connections,
+        memory: media.memory(),
+        uploads: spools.under_way(),
+    };
     let text = metrics.text(&readings).map_err(Error::internal)?;
     Ok(HttpResponse::Ok().content_type(OPENMETRICS).body(text))
 }

@@ -5,10 +5,11 @@ mod load;
 mod requests;
 
 use std::fmt::Error;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
@@ -18,8 +19,10 @@ pub use load::{Counted, Load};
 pub use requests::Requests;
 
 use crate::db::Connections;
+use crate::events::KINDS;
 use crate::media::Memory;
 use crate::media::spool::UnderWay;
+use crate::models::event::EventCount;
 use crate::models::job::JobCount;
 
 /// The media type of [`Metrics::text`].
@@ -54,10 +57,12 @@ pub struct Metrics {
     pub collections_failed: Counter,
     /// Events that this node published.
     pub events_published: Counter,
-    /// Deliveries to webhooks that this node made.
-    pub deliveries_delivered: Counter,
-    /// Tries of that which failed.
-    pub deliveries_failed: Counter,
+    /// Jobs that this node did, by `kind`.
+    pub jobs_done: By<Counter>,
+    /// Tries of that which failed and will be repeated, by `kind`.
+    pub jobs_retried: By<Counter>,
+    /// Jobs that it gave up, by `kind`.
+    pub jobs_failed: By<Counter>,
     workers: Workers,
 }
 
@@ -75,6 +80,10 @@ struct Workers {
 pub struct Readings {
     /// The database's, so every node tells the same of them.
     pub jobs: Vec<JobCount>,
+    /// The database's, too; nothing while it is away.
+    pub events: Option<EventCount>,
+    /// Streams of events.
+    pub streams: usize,
     /// The pool.
     pub connections: Connections,
     /// What pictures in work take.
@@ -109,8 +118,9 @@ impl Default for Metrics {
             files_collected: Counter::default(),
             collections_failed: Counter::default(),
             events_published: Counter::default(),
-            deliveries_delivered: Counter::default(),
-            deliveries_failed: Counter::default(),
+            jobs_done: By::new("kind", &KINDS),
+            jobs_retried: By::new("kind", &KINDS),
+            jobs_failed: By::new("kind", &KINDS),
             workers: Workers {
                 threads: By::new(by_workers, &[]),
                 waiting: By::new(by_workers, &[]),
@@ -154,8 +164,6 @@ impl Metrics {
             ("files_collected", "Files removed from the store after their rows", &self.files_collected),
             ("file_collections_failed", "Tries of that which failed", &self.collections_failed),
             ("events_published", "Events published", &self.events_published),
-            ("deliveries", "Deliveries made to webhooks", &self.deliveries_delivered),
-            ("delivery_attempts_failed", "Tries of that which failed", &self.deliveries_failed),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
@@ -166,6 +174,9 @@ impl Metrics {
             ("pictures_kept", "Pictures that were taken", &self.pictures_kept),
             ("pictures_refused", "Pictures that were not taken", &self.pictures_refused),
             ("variants_failed", "Variants that could not be made", &self.variants_failed),
+            ("jobs_done", "Jobs of the outbox that were done", &self.jobs_done),
+            ("jobs_retried", "Tries of that which failed and will be repeated", &self.jobs_retried),
+            ("jobs_failed", "Jobs that were given up", &self.jobs_failed),
         ];
         for (name, help, by) in counters {
             registry.register(name, help, by.all());
@@ -199,6 +210,24 @@ impl Readings {
         registry.register("uploads", "Uploads that are coming in", ConstGauge::new(now));
         registry.register("uploads_max", "Most of them", ConstGauge::new(max));
         registry.register("jobs", "Jobs of the outbox, of all nodes", self.jobs());
+        let help = "How long the oldest job waits";
+        registry.register_with_unit("jobs_oldest", help, Unit::Seconds, self.oldest_jobs());
+        registry.register("event_streams", "Streams of events", ConstGauge::new(self.streams));
+        if let Some(EventCount { written, waiting, oldest }) = self.events {
+            let written = ConstCounter::new(u64::try_from(written).unwrap_or_default());
+            registry.register("events_written", "Events written, by all nodes", written);
+            registry.register("events_waiting", "Events not yet published", ConstGauge::new(waiting));
+            let help = "How long the oldest of them waits";
+            registry.register_with_unit("events_oldest", help, Unit::Seconds, ConstGauge::new(oldest));
+        }
+    }
+
+    fn oldest_jobs(&self) -> Family<[(&'static str, String); 1], Gauge<f64, AtomicU64>> {
+        let oldest = Family::<[(&'static str, String); 1], Gauge<f64, AtomicU64>>::default();
+        for count in &self.jobs {
+            oldest.get_or_create(&[("kind", count.kind.clone())]).set(count.oldest);
+        }
+        oldest
     }
 
     fn jobs(&self) -> Family<JobLabels, Gauge> {

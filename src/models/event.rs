@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Double, Text};
 use serde_json::Value;
 
 use super::{Viewer, columns, delete_some};
@@ -94,6 +94,20 @@ pub struct Published {
     pub subject: String,
 }
 
+/// How many events there are.
+#[derive(Clone, Copy, Debug, QueryableByName)]
+pub struct EventCount {
+    /// All that were ever written.
+    #[diesel(sql_type = BigInt)]
+    pub written: i64,
+    /// Those that nobody has published yet.
+    #[diesel(sql_type = BigInt)]
+    pub waiting: i64,
+    /// How long the oldest of those has waited, in seconds.
+    #[diesel(sql_type = Double)]
+    pub oldest: f64,
+}
+
 macro_rules! full_events {
     () => {
         published_events::table
@@ -137,9 +151,7 @@ impl Event {
         match viewer {
             Viewer::Staff(_) => these.load(conn),
             Viewer::Member(id) => {
-                let is_theirs = published_events::author_id
-                    .is_not_distinct_from(id)
-                    .or(published_events::host_id.is_not_distinct_from(id));
+                let is_theirs = published_events::author_id.eq(id).or(published_events::host_id.eq(id));
                 these.filter(is_theirs).load(conn)
             }
             Viewer::Anonymous => Ok(Vec::new()),
@@ -149,6 +161,16 @@ impl Event {
     /// The position of the last one that is published.
     pub fn last_position(conn: &mut PgConnection) -> QueryResult<i64> {
         publication::table.select(publication::last_position).first(conn)
+    }
+
+    /// How many there are.
+    pub fn count(conn: &mut PgConnection) -> QueryResult<EventCount> {
+        diesel::sql_query(
+            "SELECT last_position + count(id) AS written, count(id) AS waiting,
+                 coalesce(extract(epoch FROM now() - min(created_at)), 0)::double precision AS oldest
+             FROM publication LEFT JOIN events ON position IS NULL GROUP BY last_position",
+        )
+        .get_result(conn)
     }
 
     /// Whether there are any that nobody has published yet.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Integer, Interval, Nullable, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Double, Integer, Interval, Nullable, Text, Timestamptz};
 use serde_json::{Value, json};
 
 use super::delete_some;
@@ -48,6 +48,9 @@ pub struct JobCount {
     /// Given up.
     #[diesel(sql_type = BigInt)]
     pub failed: i64,
+    /// How long the oldest of those to be done has waited, in seconds.
+    #[diesel(sql_type = Double)]
+    pub oldest: f64,
 }
 
 /// Which of the jobs that are due comes first.
@@ -164,7 +167,9 @@ impl Job {
             "SELECT kind,
                  count(id) FILTER (WHERE failed_at IS NULL) AS pending,
                  count(id) FILTER (WHERE failed_at IS NULL AND last_error IS NOT NULL) AS retrying,
-                 count(id) FILTER (WHERE failed_at IS NOT NULL) AS failed
+                 count(id) FILTER (WHERE failed_at IS NOT NULL) AS failed,
+                 coalesce(extract(epoch FROM now() - min(created_at) FILTER (WHERE failed_at IS NULL)), 0)
+                     ::double precision AS oldest
              FROM unnest($1) AS kinds (kind) LEFT JOIN jobs USING (kind) GROUP BY kind ORDER BY kind",
         )
         .bind::<Array<Text>, _>(kinds)

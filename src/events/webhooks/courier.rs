@@ -14,7 +14,6 @@ use crate::db::Db;
 use crate::error::Error;
 use crate::events::accounts::read;
 use crate::events::{Failure, Outcome};
-use crate::metrics::Metrics;
 use crate::models::event::FullEvent;
 use crate::models::webhook::{self, Attempt, Errand, Webhook};
 
@@ -33,8 +32,6 @@ pub struct Courier {
     pub show: Show,
     /// How long a webhook may fail before it is given up.
     pub patience: TimeDelta,
-    /// What this node counts.
-    pub metrics: Metrics,
 }
 
 #[derive(Deserialize)]
@@ -69,16 +66,7 @@ impl Courier {
         let write =
             move |conn: &mut diesel::PgConnection| Ok(errand.delivery.attempted(conn, &attempt, since)?);
         self.db.transaction(write).await?;
-        match answer {
-            Ok(_) => {
-                self.metrics.deliveries_delivered.inc();
-                Ok(())
-            }
-            Err(error) => {
-                self.metrics.deliveries_failed.inc();
-                Err(Failure::Passing(error.to_string()))
-            }
-        }
+        answer.map(drop).map_err(|error| Failure::Passing(error.to_string()))
     }
 
     async fn call(&self, errand: &Errand) -> Result<u16, Undelivered> {

@@ -43,5 +43,12 @@ pub async fn two_of_everything(app: &TestApp) -> Client {
         ana.post("/api/v1/posts/p/comments", json!({ "content": "x" })).await;
     }
     app.staff("root");
+    // Webhooks that call nobody.
+    app.sql(
+        "INSERT INTO webhooks (id, url, types, disabled_at)
+             SELECT id, 'https://hooks.example/', '{*}', now() FROM unnest(ARRAY[900001, 900002]) AS id",
+    );
+    app.eventually("events are published", || app.count("events WHERE position IS NOT NULL") > 1).await;
+    app.sql("INSERT INTO deliveries (webhook_id, event_id) SELECT 900001, position FROM events WHERE position < 3");
     root
 }

@@ -1,0 +1,214 @@
+//! Works jobs off: takes what is due, has its receiver do it, and writes down what became of it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use chrono::TimeDelta;
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use tokio::sync::{Notify, watch};
+
+use super::publisher::Subscription;
+use super::{Failure, Hears, LANES, Lane, Means, Receiver, Wake, lanes};
+use crate::db::Db;
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::models::job::Job;
+
+/// After this time a job is taken to be abandoned. No receiver may work longer.
+const LEASE: TimeDelta = TimeDelta::seconds(60);
+/// The longest time between two looks, should a notice get lost.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long to wait where the database does not answer.
+const OUTAGE: Duration = Duration::from_secs(1);
+/// Jobs of one webhook that a node does at once, and those of one whose last attempt failed: so one that hangs holds up few others.
+const OF_WEBHOOK: usize = 4;
+const OF_FAILING_WEBHOOK: usize = 1;
+/// The delay after the first failure; it doubles with each.
+const FIRST_DELAY: i64 = 2;
+/// The longest delay, in seconds.
+const LONGEST_DELAY: i64 = 3600;
+
+/// What there is to do.
+enum Taken {
+    Job(Job),
+    Nothing { until_due: Duration },
+}
+
+/// Which webhooks this node is calling.
+#[derive(Default)]
+struct Calls(HashMap<i64, Called>);
+
+#[derive(Clone, Copy, Default)]
+struct Called {
+    under_way: usize,
+    has_failed: bool,
+}
+
+impl Calls {
+    fn begin(&mut self, webhook: i64) {
+        self.0.entry(webhook).or_default().under_way += 1;
+    }
+
+    fn end(&mut self, webhook: i64, is_done: bool) {
+        if let Some(called) = self.0.get_mut(&webhook) {
+            called.under_way -= 1;
+            called.has_failed = !is_done;
+            if is_done && called.under_way == 0 {
+                self.0.remove(&webhook);
+            }
+        }
+    }
+
+    /// Those that are called often enough.
+    fn busy(&self) -> Vec<i64> {
+        let most = |called: &Called| if called.has_failed { OF_FAILING_WEBHOOK } else { OF_WEBHOOK };
+        self.0.iter().filter(|(_, called)| called.under_way >= most(called)).map(|(id, _)| *id).collect()
+    }
+}
+
+/// Works the jobs off, on the thread that runs it.
+pub struct Dispatcher {
+    db: Data<Db>,
+    wake: Arc<Wake>,
+    lanes: [Lane; LANES],
+    metrics: Metrics,
+}
+
+impl Dispatcher {
+    /// `wake` is told of new jobs.
+    pub fn new(wake: Arc<Wake>, means: &Means, metrics: Metrics) -> Self {
+        Self { lanes: lanes(means), db: means.db.clone(), wake, metrics }
+    }
+
+    /// What the receivers want to hear of.
+    pub fn subscriptions(&self) -> Vec<Subscription> {
+        let receivers = self.lanes.iter().flat_map(|lane| &lane.receivers);
+        let wishes = receivers.filter_map(|receiver| Some((receiver.kind, receiver.hears?)));
+        wishes.map(|(kind, Hears { types, within })| Subscription { kind, types, within }).collect()
+    }
+
+    /// Until `stop` says so; a job that has begun is finished. Slow jobs hold up those of their lane, and no others.
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        let lanes = self.lanes.iter().zip(&self.wake.lanes);
+        let workers = lanes.flat_map(|(lane, wake)| (0..lane.workers).map(move |_| (lane, wake)));
+        let calls = RefCell::default();
+        join_all(workers.map(|(lane, wake)| self.work(lane, wake, &calls, stop.clone()))).await;
+    }
+
+    /// One job after another.
+    async fn work(
+        &self,
+        lane: &Lane,
+        wake: &Notify,
+        calls: &RefCell<Calls>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        while !*stop.borrow() {
+            let wait = match self.take(lane, calls).await {
+                Ok(Taken::Job(job)) => {
+                    // There may be more, for whoever waits.
+                    wake.notify_one();
+                    let webhook = job.webhook_id;
+                    let attempt = self.attempt(lane, job).await;
+                    if let Some(webhook) = webhook {
+                        calls.borrow_mut().end(webhook, attempt.as_ref().is_ok_and(|is_done| *is_done));
+                    }
+                    if attempt.is_ok() {
+                        continue;
+                    }
+                    OUTAGE
+                }
+                Ok(Taken::Nothing { until_due }) => until_due,
+                // The pool has logged it.
+                Err(_) => OUTAGE,
+            };
+            tokio::select! {
+                () = wake.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+                // Told to, or nobody is left who could tell.
+                _ = stop.changed() => return,
+            }
+        }
+    }
+
+    async fn take(&self, lane: &Lane, calls: &RefCell<Calls>) -> Result<Taken> {
+        let kinds = lane.kinds();
+        let order = lane.order;
+        let busy = calls.borrow().busy();
+        let taken = self
+            .db
+            .run(move |conn| {
+                if let Some(job) = Job::take(conn, &kinds, order, LEASE, &busy)? {
+                    return Ok(Taken::Job(job));
+                }
+                let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
+                Ok(Taken::Nothing { until_due: due.unwrap_or(LOOK).min(LOOK) })
+            })
+            .await?;
+        if let Taken::Job(Job { webhook_id: Some(webhook), .. }) = taken {
+            calls.borrow_mut().begin(webhook);
+        }
+        Ok(taken)
+    }
+
+    /// Whether it is done.
+    async fn attempt(&self, lane: &Lane, job: Job) -> Result<bool> {
+        let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
+            return Ok(false);
+        };
+        let outcome = if job.attempts > receiver.tries {
+            // Whoever took it before did not live to say what became of it.
+            Err(Failure::Lasting("it ended the program that did it".into()))
+        } else {
+            let work = AssertUnwindSafe((receiver.work)(job.payload.clone()));
+            work.catch_unwind().await.unwrap_or_else(|_| Err(Failure::Passing("a receiver panicked".into())))
+        };
+        match outcome {
+            Ok(()) => {
+                self.metrics.jobs_done.of(receiver.kind).inc();
+                self.db.run(move |conn| Ok(job.done(conn)?)).await.map(|()| true)
+            }
+            Err(failure) => self.fail(receiver, job, failure).await.map(|()| false),
+        }
+    }
+
+    /// Have it tried again after a while, or give it up.
+    async fn fail(&self, receiver: &Receiver, job: Job, failure: Failure) -> Result<()> {
+        let (cause, delay) = match failure {
+            Failure::Passing(cause) if job.attempts < receiver.tries => (cause, Some(delay(job.attempts))),
+            Failure::Passing(cause) | Failure::Lasting(cause) => (cause, None),
+        };
+        let (kind, id, attempt) = (receiver.kind, job.id, job.attempts);
+        if let Some(delay) = delay {
+            self.metrics.jobs_retried.of(kind).inc();
+            tracing::warn!(kind, job = id, attempt, again_in = %delay, cause, "a job failed");
+        } else {
+            self.metrics.jobs_failed.of(kind).inc();
+            tracing::error!(kind, job = id, attempt, cause, "a job is given up");
+        }
+        self.db.run(move |conn| Ok(job.failed(conn, &cause, delay)?)).await
+    }
+}
+
+/// After so many attempts.
+fn delay(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(20);
+    TimeDelta::seconds((FIRST_DELAY << doublings).min(LONGEST_DELAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_to_an_hour() {
+        let seconds: Vec<i64> =
+            [1, 2, 3, 10, 11, 12, 1000].into_iter().map(|n| delay(n).num_seconds()).collect();
+        assert_eq!(seconds, [2, 4, 8, 1024, 2048, 3600, 3600]);
+    }
+}
