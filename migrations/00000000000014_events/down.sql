@@ -74,6 +74,9 @@ DROP TRIGGER users_write_lost ON users;
 DROP TRIGGER users_write_changed ON users;
 DROP TRIGGER users_write_gained ON users;
 DROP FUNCTION write_user_events();
+DROP TRIGGER users_erase_all_events ON users;
+DROP TRIGGER users_erase_events ON users;
+DROP FUNCTION erase_events();
 
 DROP FUNCTION json_time(timestamptz);
 DROP VIEW published_events;

@@ -68,6 +68,8 @@ CREATE FUNCTION json_time(moment timestamptz) RETURNS text
 LANGUAGE sql IMMUTABLE
 RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
+-- Whoever fills a table with what nobody is to be told of says `SET plaza.events = 'off'` first, as `plaza seed` does.
+
 -- Users. A login is no change that anybody is told of, and a new password is nobody's business.
 CREATE FUNCTION write_user_events() RETURNS trigger
 LANGUAGE plpgsql
@@ -94,11 +96,6 @@ BEGIN
         ) AS changes
         WHERE members <> '{}' ORDER BY id;
     ELSE
-        -- What is still to be written of what goes along finds nobody whose data it could be.
-        UPDATE events SET
-            data = NULL,
-            resource_key = CASE WHEN transaction = pg_current_xact_id()::text::bigint AND type LIKE '%.deleted' THEN resource_key END
-        WHERE user_id IN (SELECT id FROM lost);
         INSERT INTO events (type, resource_id, resource_key, user_id)
         SELECT 'user.deleted', id, username, id FROM lost ORDER BY id;
     END IF;
@@ -107,11 +104,40 @@ END
 $$;
 
 CREATE TRIGGER users_write_gained AFTER INSERT ON users
-    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_user_events();
+    REFERENCING NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_user_events();
 CREATE TRIGGER users_write_changed AFTER UPDATE ON users
-    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_user_events();
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_user_events();
 CREATE TRIGGER users_write_lost AFTER DELETE ON users
-    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_user_events();
+    REFERENCING OLD TABLE AS lost
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_user_events();
+
+-- Whoever goes takes the data of their events along; that something was deleted with them is left, and what. Before the events of
+-- this statement are written, by name; those that are written after it find nobody whose data it could be.
+CREATE FUNCTION erase_events() RETURNS trigger
+LANGUAGE plpgsql
+SET search_path FROM CURRENT
+AS $$
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        UPDATE events SET data = NULL, resource_key = NULL WHERE user_id IS NOT NULL;
+    ELSE
+        UPDATE events SET
+            data = NULL,
+            resource_key = CASE WHEN transaction = pg_current_xact_id()::text::bigint AND type LIKE '%.deleted' THEN resource_key END
+        WHERE user_id IN (SELECT id FROM lost);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER users_erase_events AFTER DELETE ON users
+    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION erase_events();
+CREATE TRIGGER users_erase_all_events BEFORE TRUNCATE ON users FOR EACH STATEMENT EXECUTE FUNCTION erase_events();
 
 -- Profiles come and go with their users, which is told of those.
 CREATE FUNCTION write_profile_events() RETURNS trigger
@@ -143,7 +169,9 @@ END
 $$;
 
 CREATE TRIGGER profiles_write_changed AFTER UPDATE ON profiles
-    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_profile_events();
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_profile_events();
 
 -- What is told of a post. Its content is to be had at its URL.
 CREATE FUNCTION post_data(
@@ -205,11 +233,17 @@ END
 $$;
 
 CREATE TRIGGER posts_write_gained AFTER INSERT ON posts
-    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_post_events();
+    REFERENCING NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_post_events();
 CREATE TRIGGER posts_write_changed AFTER UPDATE ON posts
-    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_post_events();
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_post_events();
 CREATE TRIGGER posts_write_lost AFTER DELETE ON posts
-    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_post_events();
+    REFERENCING OLD TABLE AS lost
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_post_events();
 
 CREATE FUNCTION write_label_events() RETURNS trigger
 LANGUAGE plpgsql
@@ -238,11 +272,17 @@ END
 $$;
 
 CREATE TRIGGER labels_write_gained AFTER INSERT ON labels
-    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_label_events();
+    REFERENCING NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_label_events();
 CREATE TRIGGER labels_write_changed AFTER UPDATE ON labels
-    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_label_events();
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_label_events();
 CREATE TRIGGER labels_write_lost AFTER DELETE ON labels
-    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_label_events();
+    REFERENCING OLD TABLE AS lost
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_label_events();
 
 -- That posts have other labels: an event for each post, with the labels that were put on or taken off; those that it has, where all
 -- were replaced. Only a handler knows `set` and `clear`. One request may take several statements: what was written last of a
@@ -306,11 +346,17 @@ $$;
 
 -- By name after those that touch the posts.
 CREATE TRIGGER post_labels_write_gained AFTER INSERT ON post_labels
-    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
+    REFERENCING NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_labeling_events();
 CREATE TRIGGER post_labels_write_changed AFTER UPDATE ON post_labels
-    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_labeling_events();
 CREATE TRIGGER post_labels_write_lost AFTER DELETE ON post_labels
-    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
+    REFERENCING OLD TABLE AS lost
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_labeling_events();
 
 -- What is told of a comment, with as much of its content as a list shows of a post's.
 CREATE FUNCTION comment_data(alias text, content text, post bigint, author bigint, created_at timestamptz) RETURNS jsonb
@@ -356,11 +402,17 @@ END
 $$;
 
 CREATE TRIGGER comments_write_gained AFTER INSERT ON comments
-    REFERENCING NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_comment_events();
+    REFERENCING NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_comment_events();
 CREATE TRIGGER comments_write_changed AFTER UPDATE ON comments
-    REFERENCING OLD TABLE AS lost NEW TABLE AS gained FOR EACH STATEMENT EXECUTE FUNCTION write_comment_events();
+    REFERENCING OLD TABLE AS lost NEW TABLE AS gained
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_comment_events();
 CREATE TRIGGER comments_write_lost AFTER DELETE ON comments
-    REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION write_comment_events();
+    REFERENCING OLD TABLE AS lost
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_comment_events();
 
 -- TRUNCATE tells of no rows, so it is told of them before they are gone: the type of the event, then the columns of the key, of the
 -- user and of the author.
@@ -369,9 +421,6 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    IF TG_TABLE_NAME = 'users' THEN
-        UPDATE events SET data = NULL, resource_key = NULL WHERE user_id IS NOT NULL;
-    END IF;
     EXECUTE format(
         'INSERT INTO events (type, resource_id, resource_key, user_id, author_id) SELECT %L, id, %s, %s, %s FROM %I ORDER BY id',
         TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], TG_TABLE_NAME);
@@ -380,13 +429,17 @@ END
 $$;
 
 CREATE TRIGGER users_write_all BEFORE TRUNCATE ON users
-    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('user.deleted', 'username', 'id', 'NULL');
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_all_as_lost('user.deleted', 'username', 'id', 'NULL');
 CREATE TRIGGER posts_write_all BEFORE TRUNCATE ON posts
-    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('post.deleted', 'slug', 'writer_id', 'writer_id');
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_all_as_lost('post.deleted', 'slug', 'writer_id', 'writer_id');
 CREATE TRIGGER labels_write_all BEFORE TRUNCATE ON labels
-    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('label.deleted', 'slug', 'NULL', 'NULL');
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_all_as_lost('label.deleted', 'slug', 'NULL', 'NULL');
 CREATE TRIGGER comments_write_all BEFORE TRUNCATE ON comments
-    FOR EACH STATEMENT EXECUTE FUNCTION write_all_as_lost('comment.deleted', 'NULL', 'user_id', 'user_id');
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_all_as_lost('comment.deleted', 'NULL', 'user_id', 'user_id');
 
 CREATE FUNCTION write_all_labelings_as_lost() RETURNS trigger
 LANGUAGE plpgsql
@@ -399,7 +452,8 @@ END
 $$;
 
 CREATE TRIGGER post_labels_write_all BEFORE TRUNCATE ON post_labels
-    FOR EACH STATEMENT EXECUTE FUNCTION write_all_labelings_as_lost();
+    FOR EACH STATEMENT WHEN (current_setting('plaza.events', true) IS DISTINCT FROM 'off')
+    EXECUTE FUNCTION write_all_labelings_as_lost();
 
 -- Jobs that do not overtake each other: of those with the same kind and subject, only the first is done. Their receivers hear of
 -- events, which are about one resource each.

@@ -1,6 +1,5 @@
 //! Works jobs off: takes what is due, has its receiver do it, and writes down what became of it.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use actix_web::web::Data;
 use chrono::TimeDelta;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Mutex, Notify, watch};
 
 use super::publisher::Subscription;
 use super::{Failure, Hears, LANES, Lane, Means, Receiver, Wake, lanes};
@@ -94,20 +93,16 @@ impl Dispatcher {
 
     /// Until `stop` says so; a job that has begun is finished. Slow jobs hold up those of their lane, and no others.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let lanes = self.lanes.iter().zip(&self.wake.lanes);
-        let workers = lanes.flat_map(|(lane, wake)| (0..lane.workers).map(move |_| (lane, wake)));
-        let calls = RefCell::default();
-        join_all(workers.map(|(lane, wake)| self.work(lane, wake, &calls, stop.clone()))).await;
+        let calls: [Mutex<Calls>; LANES] = Default::default();
+        let lanes = self.lanes.iter().zip(&self.wake.lanes).zip(&calls);
+        let workers = lanes.flat_map(|((lane, wake), calls)| {
+            (0..lane.workers).map(|_| self.work(lane, wake, calls, stop.clone())).collect::<Vec<_>>()
+        });
+        join_all(workers).await;
     }
 
     /// One job after another.
-    async fn work(
-        &self,
-        lane: &Lane,
-        wake: &Notify,
-        calls: &RefCell<Calls>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    async fn work(&self, lane: &Lane, wake: &Notify, calls: &Mutex<Calls>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let wait = match self.take(lane, calls).await {
                 Ok(Taken::Job(job)) => {
@@ -116,7 +111,7 @@ impl Dispatcher {
                     let webhook = job.webhook_id;
                     let attempt = self.attempt(lane, job).await;
                     if let Some(webhook) = webhook {
-                        calls.borrow_mut().end(webhook, attempt.as_ref().is_ok_and(|is_done| *is_done));
+                        calls.lock().await.end(webhook, attempt.as_ref().is_ok_and(|is_done| *is_done));
                     }
                     if attempt.is_ok() {
                         continue;
@@ -136,10 +131,12 @@ impl Dispatcher {
         }
     }
 
-    async fn take(&self, lane: &Lane, calls: &RefCell<Calls>) -> Result<Taken> {
+    async fn take(&self, lane: &Lane, calls: &Mutex<Calls>) -> Result<Taken> {
         let kinds = lane.kinds();
         let order = lane.order;
-        let busy = calls.borrow().busy();
+        // One worker after another, so that each knows what the others have taken.
+        let mut calls = calls.lock().await;
+        let busy = calls.busy();
         let taken = self
             .db
             .run(move |conn| {
@@ -151,7 +148,7 @@ impl Dispatcher {
             })
             .await?;
         if let Taken::Job(Job { webhook_id: Some(webhook), .. }) = taken {
-            calls.borrow_mut().begin(webhook);
+            calls.begin(webhook);
         }
         Ok(taken)
     }

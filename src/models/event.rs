@@ -69,6 +69,8 @@ pub struct Event {
     pub resource_key: Option<String>,
     pub changed: Vec<String>,
     pub data: Option<Value>,
+    pub author_id: Option<i64>,
+    pub host_id: Option<i64>,
 }
 
 /// An event with who did it.
@@ -117,6 +119,12 @@ macro_rules! full_events {
 }
 
 impl Event {
+    /// Whether the viewer may read it: staff all, others what is about their own posts and comments.
+    pub fn is_readable_by(&self, viewer: Viewer) -> bool {
+        viewer.is_staff()
+            || viewer.id().is_some_and(|id| self.author_id == Some(id) || self.host_id == Some(id))
+    }
+
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullEvent>> {
         selection.slice::<FullEvent, _>(conn, |conn, rows| {

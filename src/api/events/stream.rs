@@ -1,7 +1,8 @@
 //! The stream of events: `text/event-stream`, as the HTML standard has it.
 //!
-//! A stream knows the position that it has come to, and reads on from there when something is published, on whatever node. Nothing is
-//! kept for a client that reads slowly: it is not written to, and the system closes its connection.
+//! A stream knows the position that it has come to, and reads on from there when something is published, on whatever node. What was
+//! published last is read once for all streams of the node; whoever is further back reads by itself. Nothing is kept for a client
+//! that reads slowly: it is not written to, and the system closes its connection.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +23,8 @@ use crate::auth::CurrentUser;
 use crate::auth::callers::Callers;
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
-use crate::models::event;
+use crate::models::Viewer;
+use crate::models::event::{self, FullEvent};
 
 /// How often it is looked whether the token is still good.
 const LOOK: Duration = Duration::from_millis(500);
@@ -30,6 +32,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events that are read and written at once.
 const BATCH: i64 = 100;
+/// Events that are read for all streams at once. Who comes late reads the rest by itself.
+const TAIL: i64 = 500;
 /// Where an interrupted client begins again.
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -37,8 +41,17 @@ const LAST_EVENT_ID: &str = "last-event-id";
 pub struct Streams {
     published: watch::Sender<i64>,
     is_over: watch::Sender<bool>,
+    tail: tokio::sync::Mutex<Arc<Tail>>,
     seats: Mutex<HashMap<i64, usize>>,
     most: usize,
+}
+
+/// What was published last: all between two positions.
+#[derive(Default)]
+struct Tail {
+    after: i64,
+    up_to: i64,
+    events: Vec<FullEvent>,
 }
 
 impl Streams {
@@ -47,9 +60,23 @@ impl Streams {
         Self {
             published: watch::channel(0).0,
             is_over: watch::channel(false).0,
+            tail: tokio::sync::Mutex::default(),
             seats: Mutex::default(),
             most,
         }
+    }
+
+    /// What was published last, up to this position or beyond it. It does not outlive what comes next, so what is erased is not shown
+    /// for longer than the deletion takes to be published.
+    async fn tail(&self, db: &Db, up_to: i64) -> Result<Arc<Tail>> {
+        let mut tail = self.tail.lock().await;
+        if tail.up_to < up_to {
+            let after = tail.up_to.max(up_to - TAIL);
+            let all = Viewer::Staff(0);
+            let read = db.run(move |conn| Ok(event::Event::between(conn, all, (after, up_to), TAIL)?));
+            *tail = Arc::new(Tail { after, up_to, events: read.await? });
+        }
+        Ok(Arc::clone(&tail))
     }
 
     /// Events are published up to this position.
@@ -103,6 +130,7 @@ impl Drop for Seat {
 
 /// One stream.
 struct Follower {
+    streams: Data<Streams>,
     db: Data<Db>,
     urls: Data<Urls>,
     callers: Data<Callers>,
@@ -127,13 +155,8 @@ impl Follower {
                 return None;
             }
             if up_to > self.after {
-                let (viewer, span) = (caller.viewer(), (self.after, up_to));
-                let read = self.db.run(move |conn| Ok(event::Event::between(conn, viewer, span, BATCH)?));
-                let events = read.await.ok()?;
-                let is_all = i64::try_from(events.len()).is_ok_and(|number| number < BATCH);
-                self.after = events.last().filter(|_| !is_all).map_or(up_to, |last| last.event.id);
-                if !events.is_empty() {
-                    let text = events.iter().map(|full| self.told(full)).collect::<Option<String>>()?;
+                let text = self.read(caller.viewer(), up_to).await.ok()?;
+                if !text.is_empty() {
                     return Some(self.say(text));
                 }
                 continue;
@@ -149,16 +172,34 @@ impl Follower {
         }
     }
 
+    /// Go on as far as one batch leads; what the viewer may read of it.
+    async fn read(&mut self, viewer: Viewer, up_to: i64) -> Result<String> {
+        let tail = self.streams.tail(&self.db, up_to).await?;
+        if self.after >= tail.after {
+            let is_new = |full: &&FullEvent| full.event.id > self.after && full.event.is_readable_by(viewer);
+            let text = tail.events.iter().filter(is_new).map(|full| self.told(full)).collect();
+            self.after = tail.up_to;
+            return text;
+        }
+        let span = (self.after, up_to);
+        let read = self.db.run(move |conn| Ok(event::Event::between(conn, viewer, span, BATCH)?));
+        let events = read.await?;
+        let is_all = i64::try_from(events.len()).is_ok_and(|number| number < BATCH);
+        let text = events.iter().map(|full| self.told(full)).collect();
+        self.after = events.last().filter(|_| !is_all).map_or(up_to, |last| last.event.id);
+        text
+    }
+
     fn say(&mut self, text: String) -> Bytes {
         self.spoke = Some(Instant::now());
         text.into()
     }
 
     /// JSON has no line breaks in it, so an event's data is one line.
-    fn told(&self, full: &event::FullEvent) -> Option<String> {
+    fn told(&self, full: &FullEvent) -> Result<String> {
         let shown = Event::of(full, &self.urls);
-        let data = serde_json::to_string(&shown).ok()?;
-        Some(format!("id: {}\nevent: {}\ndata: {data}\n\n", shown.id, shown.kind))
+        let data = serde_json::to_string(&shown).map_err(Error::internal)?;
+        Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", shown.id, shown.kind))
     }
 }
 
@@ -206,6 +247,7 @@ pub async fn stream_events(
         published: streams.published.subscribe(),
         is_over: streams.is_over.subscribe(),
         spoke: None,
+        streams,
         db,
         urls,
         _seat: seat,

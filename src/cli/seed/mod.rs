@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use fake::rand::SeedableRng;
 use fake::rand::rngs::StdRng;
@@ -52,6 +53,8 @@ impl Seed {
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::migrated(config)?;
         let mut conn = database.connect()?;
+        // Millions of events that are none.
+        conn.batch_execute("SET plaza.events = 'off'")?;
         let mut random = StdRng::seed_from_u64(self.variety);
         let people =
             people::make(&mut conn, &mut random, self.posts.div_ceil(POSTS_OF_USER), config.argon2())?;
