@@ -40,6 +40,12 @@ impl Versioned {
         Self { status: StatusCode::CREATED, location: Some(location), ..self }
     }
 
+    /// 202.
+    #[must_use]
+    pub fn accepted(self) -> Self {
+        Self { status: StatusCode::ACCEPTED, ..self }
+    }
+
     /// As it is kept for whoever asks again.
     pub fn keep(&self, digest: Vec<u8>) -> KeptAnswer {
         KeptAnswer {

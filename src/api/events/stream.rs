@@ -209,7 +209,10 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
     let id = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|id| *id >= 0);
     id.map(Some).ok_or_else(|| {
         let detail = "`Last-Event-ID` must be the id of an event.";
-        Error::violation(Code::InvalidHeader, Violation::parameter("Last-Event-ID", "invalid_header", detail))
+        Error::violation(
+            Code::InvalidHeader,
+            Violation::parameter("Last-Event-ID", "invalid_parameter", detail),
+        )
     })
 }
 

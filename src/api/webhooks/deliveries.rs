@@ -1,13 +1,14 @@
 //! What became of telling a webhook of events.
 
 use actix_web::web::Data;
-use actix_web::{HttpResponse, get, post};
+use actix_web::{get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::must_be_staff;
-use crate::api::conditional::Listed;
+use crate::api::conditional::{Listed, Versioned};
 use crate::api::document::Refusals;
+use crate::api::idempotency::Once;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
 use crate::api::path::{DeliveryId, Id};
@@ -120,23 +121,34 @@ pub async fn list_deliveries(
     operation_id = "replayDelivery", tag = "webhooks", security(("bearer" = [])),
     params(
         ("id" = i64, Path, description = "The webhook's id"),
-        ("delivery" = i64, Path, description = "The delivery's id")
+        ("delivery" = i64, Path, description = "The delivery's id"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+            description = "Sent again with the same key, it is done once")
     ),
-    responses((status = 202, description = "The delivery, which is pending", body = Delivery), Refusals)
+    responses(
+        (status = 202, description = "The delivery, which is pending", body = Delivery, headers(
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+        Refusals
+    )
 )]
 #[post("/webhooks/{id}/deliveries/{delivery}/replay")]
 pub async fn replay_delivery(
     user: CurrentUser,
     id: Id,
     delivery: DeliveryId,
+    once: Once,
     db: Data<Db>,
-) -> Result<HttpResponse> {
+) -> Result<Versioned> {
     must_be_staff(&user)?;
-    let replayed = db
-        .transaction(move |conn| {
+    let request = once.of(Vec::new);
+    db.transaction(move |conn| {
+        request.once(conn, |conn| {
             let (row, kind) = webhook::Delivery::lock(conn, id.0, delivery.0)?;
-            Ok((row.replay(conn)?, kind))
+            let row = row.replay(conn)?;
+            // What moves with each attempt.
+            let version = row.attempts.into();
+            Ok((Versioned::new(version, &Delivery::of(&(row, kind)))?.accepted(), user.id))
         })
-        .await?;
-    Ok(HttpResponse::Accepted().json(Delivery::of(&replayed)))
+    })
+    .await
 }

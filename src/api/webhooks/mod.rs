@@ -238,31 +238,46 @@ pub async fn delete_webhook(
 
 /// Rotate a webhook's secret.
 ///
-/// Staff. For 24 hours deliveries are signed with both, the new one first. The new one is shown this once.
+/// Staff. For 24 hours deliveries are signed with both, the new one first. The new one is shown this once; a repeat with the same
+/// `Idempotency-Key` does not show it again.
 #[utoipa::path(
     operation_id = "rotateWebhookSecret", tag = "webhooks", security(("bearer" = [])),
     params(
         ("id" = i64, Path, description = "The webhook's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
+            description = "Sent again with the same key, it is done once")
     ),
-    responses((status = 200, description = "The webhook with its new secret", body = Webhook), Refusals)
+    responses(
+        (status = 200, description = "The webhook with its new secret", body = Webhook, headers(
+            ("ETag" = String, description = "The version"),
+            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+        Refusals
+    )
 )]
 #[post("/webhooks/{id}/rotate-secret")]
 pub async fn rotate_webhook_secret(
     user: CurrentUser,
     id: Id,
     if_match: IfMatch,
+    once: Once,
     db: Data<Db>,
     secrets: Data<Secrets>,
 ) -> Result<Versioned> {
     must_be_staff(&user)?;
     let until: DateTime<Utc> = Utc::now() + ROTATION;
-    let row = db
-        .transaction(move |conn| {
+    let request = once.of(Vec::new);
+    db.transaction(move |conn| {
+        let mut rotated = None;
+        let kept = request.once(conn, |conn| {
             let row = webhook::Webhook::lock(conn, id.0)?;
             if_match.check(row.version)?;
-            Ok(row.rotate(conn, until)?)
-        })
-        .await?;
-    respond(&row, Some(&secrets))
+            let row = row.rotate(conn, until)?;
+            let answer = respond(&row, None)?;
+            rotated = Some(row);
+            Ok((answer, user.id))
+        })?;
+        rotated.map_or(Ok(kept), |row| respond(&row, Some(&secrets)))
+    })
+    .await
 }

@@ -13,8 +13,11 @@ const KEYS: &str = "\
 account_tokens.user_id -> users: cascade
 comments.post_id -> posts: cascade
 comments.user_id -> users: cascade
+deliveries.event_id -> events: cascade
+deliveries.webhook_id -> webhooks: cascade
 files.picture_key -> pictures: nothing
 idempotency_keys.owner_id -> users: cascade
+jobs.delivery_id -> deliveries: cascade
 jobs.user_id -> users: cascade
 label_post_counts.label_id -> labels: cascade
 login_names.user_id -> users: cascade

@@ -93,12 +93,12 @@ async fn a_change_of_many_takes_no_statement_for_each() {
     let labels = |n: usize| json!({ "labels": (1..=n).map(|n| json!({ "slug": format!("l{n}"), "reason": "y" })).collect::<Vec<_>>() });
     let few = spent(Box::pin(ana.put("/api/v1/labels/l5/posts", posts(1)))).await;
     let many = spent(Box::pin(ana.put("/api/v1/labels/l5/posts", posts(25)))).await;
-    // As many for 25 as for one, but for a look of the outbox's workers.
-    assert!(many <= few + 4, "{few} for one, {many} for 25");
+    // As many for 25 as for one, but for those who look for jobs and publish events meanwhile.
+    assert!(many <= few + 15, "{few} for one, {many} for 25");
     let few = spent(Box::pin(ana.put("/api/v1/posts/p1/labels", labels(1)))).await;
     let many = spent(Box::pin(ana.put("/api/v1/posts/p1/labels", labels(30)))).await;
-    assert!(many <= few + 4, "{few} for one, {many} for 30");
+    assert!(many <= few + 15, "{few} for one, {many} for 30");
     let few = spent(Box::pin(root.delete("/api/v1/labels/l30"))).await;
     let many = spent(Box::pin(root.delete("/api/v1/labels/l1"))).await;
-    assert!(many <= few + 4, "{few} for one, {many} for 25");
+    assert!(many <= few + 15, "{few} for one, {many} for 25");
 }
