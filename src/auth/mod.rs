@@ -66,6 +66,11 @@ impl CurrentUser {
     pub fn viewer(&self) -> Viewer {
         if self.is_staff { Viewer::Staff(self.id) } else { Viewer::Member(self.id) }
     }
+
+    /// 403 for everybody but staff.
+    pub fn must_be_staff(&self) -> Result<()> {
+        if self.is_staff { Ok(()) } else { Err(Error::forbidden()) }
+    }
 }
 
 impl MaybeUser {

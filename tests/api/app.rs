@@ -1,5 +1,6 @@
 //! The program under test: a node of its own for each test.
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
@@ -34,7 +35,7 @@ pub struct TestApp {
     store: Arc<Store>,
     handles: [ServerHandle; 2],
     pub ops: String,
-    _background: Background,
+    background: RefCell<Option<Background>>,
     data: PathBuf,
     _folder: TempDir,
 }
@@ -113,7 +114,7 @@ impl TestApp {
             store,
             handles,
             ops: ops_base,
-            _background: background,
+            background: RefCell::new(Some(background)),
             data: data_folder,
             _folder: folder,
         }
@@ -164,6 +165,13 @@ impl TestApp {
     /// The same where it may be refused; the words of the refusal.
     pub fn try_sql(&self, statement: &str) -> Result<(), String> {
         self.schema.connect().batch_execute(statement).map_err(|error| format!("{error:?}"))
+    }
+
+    /// Publish no event and do no job from now on, so that every statement is a request's.
+    pub async fn rest(&self) {
+        self.idle().await;
+        let background = self.background.borrow_mut().take().expect("it rests already");
+        background.stop(Duration::from_secs(20)).await;
     }
 
     /// Wait until every job is done or given up.

@@ -186,10 +186,6 @@ pub async fn get_label(slug: NamedSlug, db: Data<Db>, urls: Data<Urls>) -> Resul
     respond(&full, &urls)
 }
 
-fn must_be_staff(user: &CurrentUser) -> Result<()> {
-    if user.is_staff { Ok(()) } else { Err(Error::forbidden()) }
-}
-
 /// Change a label.
 ///
 /// Staff. The posts that have it show the new name.
@@ -213,7 +209,7 @@ pub async fn update_label(
     let full = db
         .transaction(move |conn| {
             let before = label::Label::lock(conn, &slug.0)?;
-            must_be_staff(&user)?;
+            user.must_be_staff()?;
             if_match.check(before.version)?;
             let (changes, slug) = body.get()?.validate()?;
             let slug = before
@@ -245,7 +241,7 @@ pub async fn delete_label(
 ) -> Result<Json<Deleted>> {
     db.long_transaction(move |conn| {
         label::Label::find(conn, &slug.0)?;
-        must_be_staff(&user)?;
+        user.must_be_staff()?;
         let row = label::Label::lock_with_posts(conn, &slug.0, user.viewer())?;
         if_match.check(row.version)?;
         let post_labels = row.delete(conn)?;

@@ -5,7 +5,6 @@ use actix_web::{get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::must_be_staff;
 use crate::api::conditional::{Listed, Versioned};
 use crate::api::document::Refusals;
 use crate::api::idempotency::Once;
@@ -100,7 +99,7 @@ pub async fn list_deliveries(
     list: List<Delivery>,
     db: Data<Db>,
 ) -> Result<Listed> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     let list = list.within(&WEBHOOK_OF_DELIVERY, &id.0.to_string());
     let slice = list
         .read(&db, move |conn, selection| {
@@ -139,7 +138,7 @@ pub async fn replay_delivery(
     once: Once,
     db: Data<Db>,
 ) -> Result<Versioned> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     let request = once.of(Vec::new);
     db.transaction(move |conn| {
         request.once(conn, |conn| {

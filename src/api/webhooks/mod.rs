@@ -20,7 +20,7 @@ use super::urls::Urls;
 use super::{Deleted, count, timestamp};
 use crate::auth::CurrentUser;
 use crate::db::Db;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::events::webhooks::signature::Secrets;
 use crate::lookups::table::Resource;
 use crate::models::resources::WEBHOOKS;
@@ -93,11 +93,6 @@ fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<Versione
     Versioned::new(row.version, &Webhook::of(row, secret))
 }
 
-/// 403 for everybody but staff.
-fn must_be_staff(user: &CurrentUser) -> Result<()> {
-    if user.is_staff { Ok(()) } else { Err(Error::forbidden()) }
-}
-
 /// Make a webhook.
 ///
 /// Staff. It is told of events that happen from now on. The secret is shown this once; a repeat with the same `Idempotency-Key` does
@@ -122,7 +117,7 @@ pub async fn create_webhook(
     urls: Data<Urls>,
     (secrets, allows): (Data<Secrets>, Data<AllowsPrivate>),
 ) -> Result<Versioned> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         let mut made = None;
@@ -150,7 +145,7 @@ pub async fn create_webhook(
 )]
 #[get("/webhooks")]
 pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>) -> Result<Listed> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     let slice = list.read(&db, |conn, selection| Ok(webhook::Webhook::page(conn, selection)?)).await?;
     list.answer(slice, |row| Webhook::of(row, None))
 }
@@ -165,7 +160,7 @@ pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>)
 )]
 #[get("/webhooks/{id}")]
 pub async fn get_webhook(user: CurrentUser, id: Id, db: Data<Db>) -> Result<Versioned> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     let row = db.run(move |conn| Ok(webhook::Webhook::find(conn, id.0)?)).await?;
     respond(&row, None)
 }
@@ -191,7 +186,7 @@ pub async fn update_webhook(
     db: Data<Db>,
     allows: Data<AllowsPrivate>,
 ) -> Result<Versioned> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     let row = db
         .transaction(move |conn| {
             let before = webhook::Webhook::lock(conn, id.0)?;
@@ -226,7 +221,7 @@ pub async fn delete_webhook(
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     db.long_transaction(move |conn| {
         let row = webhook::Webhook::lock(conn, id.0)?;
         if_match.check(row.version)?;
@@ -264,7 +259,7 @@ pub async fn rotate_webhook_secret(
     db: Data<Db>,
     secrets: Data<Secrets>,
 ) -> Result<Versioned> {
-    must_be_staff(&user)?;
+    user.must_be_staff()?;
     let until: DateTime<Utc> = Utc::now() + ROTATION;
     let request = once.of(Vec::new);
     db.transaction(move |conn| {

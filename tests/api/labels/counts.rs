@@ -109,8 +109,7 @@ async fn the_next_number_is_found_however_many_are_taken() {
         "INSERT INTO labels (slug, name) SELECT CASE n WHEN 1 THEN 'dup' ELSE 'dup-' || n END, 'x' || n
          FROM generate_series(1, 5000) AS n WHERE n <> 7",
     );
-    // Events are published by statements of their own, at other times.
-    let _unpublished = app.lock("SELECT FROM publication FOR UPDATE");
+    app.rest().await;
     let before = app.app.metrics().statements.get();
     let slug = async || ana.post("/api/v1/labels", json!({ "name": "dup!" })).await.text("/slug");
     // The first that is free, where there are few; then the one after the last.
