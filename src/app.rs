@@ -411,6 +411,7 @@ fn cors(origins: &[String]) -> Cors {
             header::IF_MATCH,
             header::IF_NONE_MATCH,
             header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("last-event-id"),
             header::HeaderName::from_static("x-request-id"),
         ])
         .expose_headers(["etag", "location", "link", "retry-after", "x-request-id", "idempotency-replayed"])
