@@ -27,7 +27,7 @@ run: ## Build and serve in this folder, on a PostgreSQL of Plaza's own
 .PHONY: test
 # The document's examples first, so that the last lines are those of the larger run.
 test: ## Run every test
-	@scripts/need build postgres
+	@scripts/need build postgres receivers
 	cargo test --locked --doc
 	cargo test --locked --all-targets
 

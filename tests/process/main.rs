@@ -19,6 +19,7 @@ mod metrics;
 mod migrate;
 mod nodes;
 mod outage;
+mod receivers;
 mod s3;
 mod settings;
 mod stop;
