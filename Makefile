@@ -85,7 +85,7 @@ generate: ## Write openapi/, docs/{errors,fields,settings}.md and src/schema.rs 
 
 .PHONY: demo
 demo: ## Walk the tour on real pictures and check every answer
-	@scripts/need build postgres demo
+	@scripts/need build postgres demo receivers
 	$(BUILD)
 	@demo/run $(PLAZA)
 
