@@ -3,13 +3,19 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Text, Timestamptz};
+use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 
 use super::event::{Event, FullEvent, Published};
 use super::{columns, delete_some};
 use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{deliveries, jobs, webhooks};
+
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The first that is there.
+    fn coalesce(first: Nullable<Text>, second: Text) -> Nullable<Text>;
+}
 
 /// The job that makes an attempt at a delivery.
 pub const DELIVER: &str = "webhook.deliver";
@@ -151,7 +157,10 @@ impl Webhook {
     pub fn disable(&self, conn: &mut PgConnection) -> QueryResult<Self> {
         let pending = deliveries::webhook_id.eq(self.id).and(deliveries::status.eq("pending"));
         let ids: Vec<i64> = diesel::update(deliveries::table.filter(pending))
-            .set((deliveries::status.eq("failed"), deliveries::error.eq("the webhook was disabled")))
+            .set((
+                deliveries::status.eq("failed"),
+                deliveries::error.eq(coalesce(deliveries::error, "the webhook was disabled")),
+            ))
             .returning(deliveries::id)
             .get_results(conn)?;
         diesel::delete(jobs::table.filter(jobs::delivery_id.eq_any(ids))).execute(conn)?;
@@ -171,7 +180,7 @@ impl Webhook {
         .bind::<Text, _>(DISABLED)
         .bind::<BigInt, _>(self.id)
         .bind::<Text, _>(&self.url)
-        .bind::<diesel::sql_types::Nullable<Timestamptz>, _>(self.failing_since)
+        .bind::<Nullable<Timestamptz>, _>(self.failing_since)
         .execute(conn)
         .map(drop)
     }
@@ -239,12 +248,9 @@ impl Delivery {
         Ok((delivery, kind))
     }
 
-    /// Have it attempted anew, unless it is about to be.
+    /// Have it attempted anew, and now.
     pub fn replay(&self, conn: &mut PgConnection) -> QueryResult<Self> {
-        if self.status == "pending" {
-            return Ok(self.clone());
-        }
-        // One that was given up stands for a while, for whoever looks for the reason.
+        // One that was given up stands for a while, for whoever looks for the reason; another may wait for an hour.
         diesel::delete(jobs::table.filter(jobs::delivery_id.eq(self.id))).execute(conn)?;
         diesel::sql_query(
             "INSERT INTO jobs (kind, payload, subject, delivery_id)

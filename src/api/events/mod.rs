@@ -56,7 +56,7 @@ pub struct EventResource {
     /// Its `id`; a profile's and an avatar's is their user's. `null` for what has none.
     #[schema(required)]
     pub id: Option<i64>,
-    /// Where it is, or was. `null` where there is no such place, or its user has gone.
+    /// Where it is, or was. `null` where there is no such place, or where it would tell of a user who has gone.
     #[schema(required, format = "uri")]
     pub url: Option<String>,
 }

@@ -115,7 +115,7 @@ pub async fn list_deliveries(
 
 /// Deliver an event again.
 ///
-/// Staff. It is tried as if it were new, with the same `webhook-id`; one that waits for its next attempt goes on waiting.
+/// Staff. It is tried at once, as if it were new, with the same `webhook-id`.
 #[utoipa::path(
     operation_id = "replayDelivery", tag = "webhooks", security(("bearer" = [])),
     params(
