@@ -153,17 +153,18 @@ impl Webhook {
             .get_result(conn)
     }
 
-    /// Tell it nothing more. What has not been delivered has failed.
+    /// Tell it nothing more. What has not been delivered has failed. It is locked, and so are its jobs before its deliveries, as
+    /// whoever makes an attempt does it.
     pub fn disable(&self, conn: &mut PgConnection) -> QueryResult<Self> {
         let pending = deliveries::webhook_id.eq(self.id).and(deliveries::status.eq("pending"));
-        let ids: Vec<i64> = diesel::update(deliveries::table.filter(pending))
+        let ids = deliveries::table.filter(pending).select(deliveries::id.nullable());
+        diesel::delete(jobs::table.filter(jobs::delivery_id.eq_any(ids))).execute(conn)?;
+        diesel::update(deliveries::table.filter(pending))
             .set((
                 deliveries::status.eq("failed"),
                 deliveries::error.eq(coalesce(deliveries::error, "the webhook was disabled")),
             ))
-            .returning(deliveries::id)
-            .get_results(conn)?;
-        diesel::delete(jobs::table.filter(jobs::delivery_id.eq_any(ids))).execute(conn)?;
+            .execute(conn)?;
         diesel::update(self)
             .set(webhooks::disabled_at.eq(now))
             .returning(Self::as_returning())
@@ -185,9 +186,19 @@ impl Webhook {
         .map(drop)
     }
 
+    /// It fails from now on.
+    fn fails(&self, conn: &mut PgConnection) -> QueryResult<Self> {
+        diesel::update(self)
+            .set(webhooks::failing_since.eq(now))
+            .returning(Self::as_returning())
+            .get_result(conn)
+    }
+
     /// Delete it with its deliveries; how many they were.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<usize> {
         let of_it = deliveries::table.filter(deliveries::webhook_id.eq(self.id));
+        let ids = of_it.select(deliveries::id.nullable());
+        diesel::delete(jobs::table.filter(jobs::delivery_id.eq_any(ids))).execute(conn)?;
         let deliveries = diesel::delete(of_it).execute(conn)?;
         diesel::delete(self).execute(conn)?;
         Ok(deliveries)
@@ -195,7 +206,8 @@ impl Webhook {
 }
 
 impl Delivery {
-    /// A delivery and a job for each webhook that wants to know of one of these events.
+    /// A delivery and a job for each webhook that wants to know of one of these events. One that is being disabled is waited for, so
+    /// that nothing is pending for it afterwards.
     pub fn prepare(conn: &mut PgConnection, published: &[Published]) -> QueryResult<()> {
         let positions: Vec<i64> = published.iter().map(|event| event.position).collect();
         let kinds: Vec<&str> = published.iter().map(|event| event.kind.as_str()).collect();
@@ -203,10 +215,11 @@ impl Delivery {
         diesel::sql_query(
             "WITH told AS (
                  SELECT * FROM unnest($1, $2, $3) AS told (position, kind, subject)
+             ), active AS (
+                 SELECT id, types FROM webhooks WHERE disabled_at IS NULL ORDER BY id FOR KEY SHARE
              ), made AS (
                  INSERT INTO deliveries (webhook_id, event_id)
-                 SELECT webhooks.id, position FROM webhooks JOIN told ON kind = ANY (types) OR '*' = ANY (types)
-                 WHERE disabled_at IS NULL
+                 SELECT active.id, position FROM active JOIN told ON kind = ANY (types) OR '*' = ANY (types)
                  RETURNING id, webhook_id, event_id
              )
              INSERT INTO jobs (kind, payload, subject, delivery_id)
@@ -293,7 +306,6 @@ impl Delivery {
             Attempt::Delivered(status) => (Some(*status), None),
             Attempt::Failed(status, error) => (*status, Some(error.as_str())),
         };
-        let is_delivered = matches!(attempt, Attempt::Delivered(_));
         let status = status.and_then(|status| i16::try_from(status).ok());
         let attempted = (
             deliveries::attempts.eq(deliveries::attempts + 1),
@@ -301,17 +313,16 @@ impl Delivery {
             deliveries::response_status.eq(status),
             deliveries::error.eq(error),
         );
-        diesel::update(self).set(attempted).execute(conn)?;
-        if is_delivered {
-            let delivered = (deliveries::status.eq("delivered"), deliveries::delivered_at.eq(now));
-            diesel::update(self).set(delivered).execute(conn)?;
+        // The webhook before the delivery, as whoever disables it does: neither is to wait for the other.
+        if matches!(attempt, Attempt::Delivered(_)) {
             let failing = webhooks::table.find(self.webhook_id).filter(webhooks::failing_since.is_not_null());
             diesel::update(failing).set(webhooks::failing_since.eq(None::<DateTime<Utc>>)).execute(conn)?;
-            return Ok(());
+            let delivered = (deliveries::status.eq("delivered"), deliveries::delivered_at.eq(now));
+            return diesel::update(self).set((attempted, delivered)).execute(conn).map(drop);
         }
-        let well = webhooks::table.find(self.webhook_id).filter(webhooks::failing_since.is_null());
-        diesel::update(well).set(webhooks::failing_since.eq(now)).execute(conn)?;
         let webhook = Webhook::lock(conn, self.webhook_id)?;
+        let webhook = if webhook.failing_since.is_some() { webhook } else { webhook.fails(conn)? };
+        diesel::update(self).set(attempted).execute(conn)?;
         if webhook.disabled_at.is_none() && webhook.failing_since.is_some_and(|since| since < patience) {
             webhook.give_up(conn)?;
         }
