@@ -142,7 +142,7 @@ pub struct NewPost {
 /// To the administrators, when there are new posts: these, and so many more.
 pub fn new_posts(posts: &[NewPost], more: usize) -> Draft {
     let labels: Vec<String> =
-        posts.iter().map(|post| format!("“{}” by {}", post.title, post.writer)).collect();
+        posts.iter().map(|post| format!("“{}” by {}", on_one_line(&post.title), post.writer)).collect();
     let others = format!("There are {more} more, which this mail does not name.");
     let links = posts.iter().zip(&labels).map(|(post, label)| Link { label, url: &post.url });
     let mut paragraphs = vec![Words(if posts.len() + more == 1 {
@@ -155,6 +155,12 @@ pub fn new_posts(posts: &[NewPost], more: usize) -> Draft {
         paragraphs.push(Words(&others));
     }
     write("New posts at Plaza", "administrator", &paragraphs)
+}
+
+/// A title may hold line breaks, and after one of them words that look like ours.
+fn on_one_line(title: &str) -> String {
+    let title: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    title.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A piece of a letter that stands by itself.
@@ -364,6 +370,42 @@ mod tests {
         let letter = draft.clone().to("ana@example.com");
         assert_eq!((letter.to.as_str(), letter.subject), ("ana@example.com", draft.subject));
         assert_eq!((letter.text, letter.html), (draft.text, draft.html));
+    }
+
+    fn post(title: &str) -> NewPost {
+        NewPost { title: title.into(), writer: "ana".into(), url: LINK.into() }
+    }
+
+    #[test]
+    fn new_posts_are_named_with_writer_and_link_and_the_others_counted() {
+        let one = new_posts(&[post("Ada")], 0);
+        assert_eq!(words(&one.text), shown(&one.html));
+        let text =
+            format!("Hello administrator,\n\nThere is a new post at Plaza:\n\n“Ada” by ana:\n{LINK}\n");
+        assert!(one.text.starts_with(&text), "{}", one.text);
+        assert!(!one.text.contains("more"), "{}", one.text);
+        let many = new_posts(&[post("Ada"), post("Bell")], 3);
+        assert_eq!(words(&many.text), shown(&many.html));
+        assert!(many.text.contains("There are new posts at Plaza:\n"), "{}", many.text);
+        assert!(many.text.contains("There are 3 more, which"), "{}", many.text);
+        assert_eq!(many.text.lines().filter(|line| *line == LINK).count(), 2);
+        assert_eq!(many.html.matches(&format!("href=\"{}\"", LINK.replace('&', "&amp;"))).count(), 2);
+        assert!(new_posts(&[post("Ada")], 1).text.contains("There are new posts"));
+    }
+
+    #[test]
+    fn titles_of_posts_are_words_and_nothing_else() {
+        let evil = "“\"><script>'1'</script>&{body}";
+        let draft = new_posts(&[post(evil)], 0);
+        assert!(draft.text.contains(&format!("“{evil}” by ana:\n")), "{}", draft.text);
+        assert!(!draft.html.contains("<script") && !draft.html.contains("'1'"), "{}", draft.html);
+        assert_eq!(draft.html.matches("{body}").count(), 1, "{}", draft.html);
+        for line_break in ["\n", "\r\n", "\r", "\u{b}", "\u{85}", "\u{2028}", "\u{2029}", "\u{1b}"] {
+            let title = format!("Ada{line_break}{line_break}http://evil.example/ ");
+            let draft = new_posts(&[post(&title)], 0);
+            assert!(draft.text.contains("“Ada http://evil.example/” by ana:\n"), "{:?}", draft.text);
+            assert_eq!(draft.subject, new_posts(&[post("x")], 0).subject);
+        }
     }
 
     #[test]
