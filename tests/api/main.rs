@@ -5,6 +5,8 @@ mod app;
 mod buckets;
 mod client;
 mod database;
+#[path = "../support/hooks.rs"]
+mod hooks;
 mod mint;
 mod pictures;
 #[path = "../support/smtp.rs"]
@@ -41,3 +43,4 @@ mod storage;
 mod throttle;
 mod uploads;
 mod users;
+mod webhooks;

@@ -1,5 +1,7 @@
 //! Events: what every change writes, and who gets to know of it.
 
+mod erasure;
+mod mails;
 mod records;
 
 use serde_json::Value;

@@ -1,0 +1,104 @@
+//! Receivers that behave badly, with good ones beside them: nobody else is the worse for it.
+
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+
+use super::{Hook, PRIVATE, hurried, publish};
+use crate::app::TestApp;
+use crate::hooks::{Answer, Receiver};
+
+/// Well under the ten seconds that a delivery may take.
+const SOON: Duration = Duration::from_secs(6);
+
+/// Posts that all are told of.
+const POSTS: usize = 40;
+
+#[actix_web::test]
+async fn bad_receivers_hold_up_no_good_one_and_no_request() {
+    let app = TestApp::with(&PRIVATE).await;
+    let root = app.staff("root");
+    let good = Receiver::start();
+    let bad = [
+        Answer::Hang,
+        Answer::Trickle,
+        Answer::Close,
+        Answer::Flood,
+        Answer::Status(500),
+        Answer::Redirect(good.url()),
+    ]
+    .map(Receiver::that);
+    // The bad ones come first, everywhere.
+    let mut hooks = Vec::new();
+    for receiver in &bad {
+        hooks.push(Hook::to(receiver, &["post.created"], &root).await);
+    }
+    let fine = Hook::to(&good, &["post.created"], &root).await;
+
+    let began = Instant::now();
+    let mut slowest = Duration::ZERO;
+    for number in 0..POSTS {
+        let began = Instant::now();
+        publish(&root, &format!("Post {number}")).await;
+        slowest = slowest.max(began.elapsed());
+    }
+    app.eventually("the good one has all", || good.count() == POSTS).await;
+    assert!(began.elapsed() < SOON, "it was held up: {:?}", began.elapsed());
+    assert!(slowest < Duration::from_secs(2), "requests were held up: {slowest:?}");
+    assert!(good.received().iter().all(|it| it.is_signed_by(&fine.secret)));
+
+    // All of them are heard of in the end, as what they are.
+    let attempted = |hook: &Hook| {
+        let tried = format!("deliveries WHERE webhook_id = {} AND attempts > 0", hook.id);
+        app.count(&tried) > 0
+    };
+    app.eventually("each has been tried", || hooks.iter().all(attempted)).await;
+    let last = app.lines(
+        "SELECT DISTINCT webhook_id || ' ' || CASE status WHEN 'failed' THEN 'pending' ELSE status END || ' '
+             || coalesce(response_status::text, '-') || ' ' || coalesce(split_part(error, ':', 1), '-')
+         FROM deliveries WHERE attempts > 0 ORDER BY 1",
+    );
+    assert_snapshot!(last, @"
+    1 pending - timed out
+    2 pending - timed out
+    3 pending - no answer
+    4 delivered 200 -
+    5 pending 500 answered 500
+    6 pending 307 answered 307
+    7 delivered 204 -
+    ");
+}
+
+#[actix_web::test]
+async fn one_that_recovers_gets_everything() {
+    let app = TestApp::with(&PRIVATE).await;
+    let (root, receiver) = (app.staff("root"), Receiver::that(Answer::Close));
+    Hook::to(&receiver, &["post.created"], &root).await;
+    for number in 0..10 {
+        publish(&root, &format!("Post {number}")).await;
+    }
+    app.eventually("it fails", || app.count("jobs WHERE last_error IS NOT NULL") > 0).await;
+    receiver.forget();
+    receiver.answer(Answer::Status(200));
+    hurried(&app, "all are delivered", || app.count("deliveries WHERE status <> 'delivered'") == 0).await;
+    app.idle().await;
+    let mut lines = receiver.lines();
+    lines.sort();
+    lines.dedup();
+    assert_eq!(lines.len(), 10, "{lines:?}");
+}
+
+#[actix_web::test]
+async fn one_that_is_away_is_refused_and_called_again() {
+    let app = TestApp::with(&PRIVATE).await;
+    let (root, receiver) = (app.staff("root"), Receiver::start());
+    let hook = Hook::to(&receiver, &["post.created"], &root).await;
+    let (address, _) = receiver.kill();
+    publish(&root, "Ada").await;
+    app.eventually("it fails", || app.count("jobs WHERE last_error IS NOT NULL") == 1).await;
+    assert_snapshot!(hook.lines(&root).await, @"post.created pending 1 - the connection was refused");
+    let receiver = Receiver::again(address);
+    hurried(&app, "it is delivered", || receiver.count() == 1).await;
+    app.idle().await;
+    assert_snapshot!(hook.lines(&root).await, @"post.created delivered 2 204 -");
+}
