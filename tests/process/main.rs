@@ -11,6 +11,7 @@ mod pictures;
 
 mod commands;
 mod crash;
+mod events;
 mod hearing;
 mod logs;
 mod mails;
@@ -31,6 +32,10 @@ mod samples;
 #[path = "../support/buckets.rs"]
 #[expect(dead_code, reason = "the tests through HTTP alone make buckets fail")]
 mod buckets;
+
+#[path = "../support/hooks.rs"]
+#[expect(dead_code, reason = "the tests through HTTP alone make receivers misbehave")]
+mod hooks;
 
 #[path = "../support/smtp.rs"]
 #[expect(dead_code, reason = "the tests of the mailer use the rest")]
