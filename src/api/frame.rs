@@ -4,14 +4,15 @@ use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use actix_web::HttpMessage;
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BodySize, BodyStream, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::test::TestRequest;
 use actix_web::web::Data;
-use futures_util::FutureExt;
+use bytes::Bytes;
+use futures_util::{FutureExt, stream};
 use tracing::Instrument;
 
 use super::document::template;
@@ -44,6 +45,9 @@ pub async fn frame<B: MessageBody + 'static>(
     };
     let mut response = request_id::scope(id.clone(), answer.instrument(span.clone())).await?;
 
+    if method == Method::HEAD {
+        response = bodiless(response);
+    }
     let status = response.status();
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&id) {
@@ -115,6 +119,17 @@ fn as_problem<B: MessageBody + 'static>(
     let (request, _) = response.into_parts();
     let problem = Error::refused(code, code.entry().meaning).to_response();
     ServiceResponse::new(request, problem).map_into_right_body()
+}
+
+/// Nobody gets the body of an answer to HEAD. One of unknown length is not even made, since it may be without an end.
+fn bodiless<B: MessageBody + 'static>(
+    response: ServiceResponse<EitherBody<B>>,
+) -> ServiceResponse<EitherBody<B>> {
+    if response.response().body().size() != BodySize::Stream {
+        return response;
+    }
+    let nothing = BodyStream::new(stream::empty::<Result<Bytes, actix_web::Error>>());
+    response.map_body(|_, _| EitherBody::right(nothing.boxed()))
 }
 
 /// A panic in a handler is answered as any other fault of ours, instead of with a closed connection.
