@@ -59,6 +59,7 @@ use crate::media::store::Store;
 use crate::media::variants::Uses;
 use crate::metrics::Metrics;
 use crate::models::event::Event;
+use crate::peers;
 
 /// The parts of one node. Clones share them.
 #[derive(Clone)]
@@ -217,6 +218,7 @@ impl App {
 
     /// Answer requests on `api`, and operators' on `ops`. Both end when they are told to, having answered what they began.
     pub fn serve(&self, api: TcpListener, ops: TcpListener) -> io::Result<(Server, Server)> {
+        peers::hang_up_after(&api, self.config.events.peer_patience)?;
         let app = self.clone();
         let public = HttpServer::new(move || {
             ActixApp::new()
