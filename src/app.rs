@@ -238,6 +238,8 @@ impl App {
                 .wrap(from_fn(frame::frame))
         })
         .workers(self.config.workers())
+        // Who hangs up is gone, also in the midst of a stream: otherwise that shows only when there is something to send.
+        .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(30)
         .listen(api)?
