@@ -1,8 +1,18 @@
 //! Events: what every change writes, and who gets to know of it.
 
+mod ending;
 mod erasure;
+mod list;
+mod long;
 mod mails;
+mod nodes;
+mod publication;
 mod records;
+mod rights;
+mod seats;
+mod slow;
+mod sse;
+mod stream;
 
 use serde_json::Value;
 
@@ -28,8 +38,7 @@ impl<'a> Watch<'a> {
 
     /// The events themselves.
     async fn events(&mut self) -> Vec<Value> {
-        let unpublished = || self.app.count("events WHERE position IS NULL") == 0;
-        self.app.eventually("every event is published", unpublished).await;
+        published(self.app).await;
         let mut found = Vec::new();
         loop {
             let path = format!("{EVENTS}?ordering=id&id__gt={}&limit=100", self.last);
@@ -44,14 +53,26 @@ impl<'a> Watch<'a> {
 
     /// A line for each: type, what is named in URLs, members that changed, who.
     async fn lines(&mut self) -> String {
-        let line = |event: &Value| {
-            let url = event["resource"]["url"].as_str().unwrap_or("-");
-            let path = url.rsplit_once("/api/v1/").map_or(url, |(_, path)| path);
-            let changed: Vec<&str> =
-                event["changed"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-            let actor = event["actor"].as_str().unwrap_or("-");
-            format!("{} {path} [{}] {actor}", event["type"].as_str().expect("a type"), changed.join(" "))
-        };
-        self.events().await.iter().map(line).collect::<Vec<_>>().join("\n")
+        lines(&self.events().await)
     }
+}
+
+/// Wait until every event is published.
+async fn published(app: &TestApp) {
+    app.eventually("every event is published", || app.count("events WHERE position IS NULL") == 0).await;
+}
+
+/// Type, what is named in URLs, members that changed, who.
+fn line(event: &Value) -> String {
+    let url = event["resource"]["url"].as_str().unwrap_or("-");
+    let path = url.rsplit_once("/api/v1/").map_or(url, |(_, path)| path);
+    let changed: Vec<&str> =
+        event["changed"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let actor = event["actor"].as_str().unwrap_or("-");
+    format!("{} {path} [{}] {actor}", event["type"].as_str().expect("a type"), changed.join(" "))
+}
+
+/// The same for each.
+fn lines(events: &[Value]) -> String {
+    events.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,0 +1,81 @@
+//! A stream shows what happened on whichever node, or on none.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::published;
+use super::sse::Sse;
+use crate::app::TestApp;
+
+#[actix_web::test]
+async fn a_stream_shows_what_another_node_and_plain_sql_wrote() {
+    let one = TestApp::new().await;
+    let two = one.beside(&[]);
+    let ana = one.member("ana");
+    let elsewhere = two.guest().with_token(ana.token.as_deref().expect("a token"));
+    let (mut here, mut there) = (Sse::open(&ana).await, Sse::open(&elsewhere).await);
+    elsewhere.post("/api/v1/posts", json!({ "title": "Ada" })).await;
+    assert_snapshot!(here.told(1).await, @"post.created posts/ada [] ana");
+    ana.post("/api/v1/posts", json!({ "title": "Bell" })).await;
+    assert_snapshot!(there.told(2).await, @"
+    post.created posts/ada [] ana
+    post.created posts/bell [] ana
+    ");
+    assert_eq!(here.told(1).await, "post.created posts/bell [] ana");
+    one.sql("UPDATE posts SET rank = 5 WHERE slug = 'ada'");
+    assert_snapshot!(here.told(1).await, @"post.updated posts/ada [rank] -");
+    assert_eq!(there.told(1).await, "post.updated posts/ada [rank] -");
+    assert_eq!(here.lines, there.lines, "the same event on both");
+}
+
+#[actix_web::test]
+async fn a_node_that_was_cut_off_catches_up() {
+    let one = TestApp::new().await;
+    let ana = one.member("ana");
+    one.hears().await;
+    published(&one).await;
+    let mut stream = Sse::open(&ana).await;
+    for round in 0..5 {
+        let before = one.listener();
+        one.sql(&format!("SELECT pg_terminate_backend({before})"));
+        // Published, mostly, while nobody listens.
+        ana.post("/api/v1/posts", json!({ "title": format!("P{round}") })).await;
+        published(&one).await;
+        assert_eq!(stream.told(1).await, format!("post.created posts/p{round} [] ana"));
+        one.eventually("it listens again", || ![0, before].contains(&one.listener())).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_node_that_hears_nothing_for_a_while_goes_on_where_it_was() {
+    let one = TestApp::new().await;
+    let ana = one.member("ana");
+    one.hears().await;
+    let two = one.beside(&[]);
+    two.hears().await;
+    published(&one).await;
+    let deaf = {
+        // Of two listeners, which are alike, the first is this node's.
+        let pid = one.lines("SELECT min(pid)::text FROM pg_stat_activity WHERE application_name = 'plaza listener of ' || current_schema()");
+        one.sql(&format!("SELECT pg_terminate_backend({pid})"));
+        one.eventually("both listen again", || {
+            one.count("pg_stat_activity WHERE application_name = 'plaza listener of ' || current_schema()")
+                == 2
+        })
+        .await;
+        one.deafen()
+    };
+    let elsewhere = two.guest().with_token(ana.token.as_deref().expect("a token"));
+    let streams = [Sse::open(&ana).await, Sse::open(&elsewhere).await];
+    for number in 0..3 {
+        ana.post("/api/v1/posts", json!({ "title": format!("P{number}") })).await;
+    }
+    published(&one).await;
+    drop(deaf);
+    for mut stream in streams {
+        assert_eq!(
+            stream.told(3).await,
+            "post.created posts/p0 [] ana\npost.created posts/p1 [] ana\npost.created posts/p2 [] ana"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! Events get their places after the commit, from one node at a time: nothing comes up before what was read.
+
+use diesel::connection::SimpleConnection;
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::published;
+use super::sse::Sse;
+use crate::app::TestApp;
+
+/// Places are given out without gaps, to each once, and of one resource in the order in which its events were written.
+fn is_in_order(app: &TestApp) {
+    let number = app.count("events");
+    assert_eq!(app.lines("SELECT max(position)::text FROM events"), number.to_string(), "there is no gap");
+    assert_eq!(app.lines("SELECT last_position::text FROM publication"), number.to_string());
+    let order =
+        "(SELECT position, lag(position) OVER (PARTITION BY resource_type, resource_id ORDER BY id) AS before
+                  FROM events) AS pairs WHERE before > position";
+    assert_eq!(app.count(order), 0, "of one resource in order");
+}
+
+#[actix_web::test]
+async fn what_commits_late_comes_after_what_has_been_read() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    for title in ["Ada", "Bell"] {
+        ana.post("/api/v1/posts", json!({ "title": title })).await;
+    }
+    published(&app).await;
+    let mut stream = Sse::open(&ana).await;
+    // Written first, and not yet there.
+    let mut late = app.lock("UPDATE posts SET rank = 4 WHERE slug = 'ada'");
+    ana.patch("/api/v1/posts/bell", json!({ "rank": 4 })).await;
+    assert_snapshot!(stream.told(1).await, @"post.updated posts/bell [rank] ana");
+    let early: i64 = stream.lines.0.parse().expect("an id");
+    late.batch_execute("COMMIT").expect("a commit");
+    assert_snapshot!(stream.told(1).await, @"post.updated posts/ada [rank] -");
+    assert_eq!(stream.lines.0, (early + 1).to_string());
+    assert_snapshot!(Sse::after(&ana, early).await.told(1).await, @"post.updated posts/ada [rank] -");
+    let written = app.lines("SELECT resource_key FROM events WHERE type = 'post.updated' ORDER BY id");
+    assert_eq!(written, "ada\nbell", "that was the other way round");
+    is_in_order(&app);
+}
+
+#[actix_web::test]
+async fn what_is_rolled_back_leaves_no_gap() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    ana.post("/api/v1/posts", json!({ "title": "Ada" })).await;
+    for _ in 0..5 {
+        app.sql("BEGIN; UPDATE posts SET rank = 5; ROLLBACK; UPDATE posts SET title = title || '!'");
+        published(&app).await;
+    }
+    assert_eq!(app.count("events WHERE type = 'post.updated'"), 5);
+    is_in_order(&app);
+}
+
+#[actix_web::test]
+async fn nodes_that_publish_at_once_give_each_place_once() {
+    let one = TestApp::new().await;
+    let nodes = [one.beside(&[]), one.beside(&[])];
+    let ana = one.member("ana");
+    for number in 0..6 {
+        ana.post("/api/v1/posts", json!({ "title": format!("P{number}") })).await;
+    }
+    let token = ana.token.clone().expect("a token");
+    let writers: Vec<_> = [&one, &nodes[0], &nodes[1]]
+        .into_iter()
+        .map(|node| node.guest().with_token(&token))
+        .enumerate()
+        .map(|(place, client)| {
+            actix_web::rt::spawn(async move {
+                for round in 0..60 {
+                    let path = format!("/api/v1/posts/p{}", (place + round) % 6);
+                    let answer = client.patch(&path, json!({ "title": format!("{place} {round}") })).await;
+                    assert_eq!(answer.status, "200 OK", "{answer:?}");
+                }
+            })
+        })
+        .collect();
+    let bulk = {
+        let mut conn = one.lock("");
+        tokio::task::spawn_blocking(move || {
+            for round in 0..40 {
+                let change = format!("COMMIT; BEGIN; UPDATE posts SET title = 'T{round}'");
+                conn.batch_execute(&change).expect("a change");
+            }
+            conn.batch_execute("COMMIT").expect("a commit");
+        })
+    };
+    for writer in writers {
+        writer.await.expect("no panic");
+    }
+    bulk.await.expect("no panic");
+    published(&one).await;
+    assert!(one.count("events") > 240 + 6 + 100, "there was something to publish");
+    is_in_order(&one);
+}
+
+#[actix_web::test]
+async fn somebody_who_holds_the_lock_delays_and_loses_nothing() {
+    let app = TestApp::new().await;
+    let two = app.beside(&[]);
+    let ana = app.member("ana");
+    published(&app).await;
+    let mut stream = Sse::open(&ana).await;
+    let before = app.lines("SELECT last_position::text FROM publication");
+    let lock = app.lock("SELECT FROM publication FOR UPDATE");
+    for title in ["Ada", "Bell"] {
+        ana.post("/api/v1/posts", json!({ "title": title })).await;
+    }
+    let elsewhere = two.guest().with_token(ana.token.as_deref().expect("a token"));
+    elsewhere.post("/api/v1/posts", json!({ "title": "Curie" })).await;
+    assert_eq!(app.count("events WHERE position IS NULL"), 3, "nobody publishes");
+    assert_eq!(app.lines("SELECT last_position::text FROM publication"), before);
+    drop(lock);
+    assert_snapshot!(stream.told(3).await, @"
+    post.created posts/ada [] ana
+    post.created posts/bell [] ana
+    post.created posts/curie [] ana
+    ");
+    is_in_order(&app);
+}

@@ -1,0 +1,140 @@
+//! What a stream looks like, where it begins, and where it goes on.
+
+use std::time::{Duration, Instant};
+
+use insta::assert_snapshot;
+use reqwest::Method;
+use serde_json::json;
+
+use super::sse::{STREAM, Sse};
+use super::{Watch, published};
+use crate::app::TestApp;
+use crate::client::Client;
+
+async fn post(client: &Client, title: &str) {
+    let answer = client.post("/api/v1/posts", json!({ "title": title })).await;
+    assert_eq!(answer.status, "201 Created", "{}", answer.json());
+}
+
+/// Where the last of them is that this client may see.
+async fn last(client: &Client) -> i64 {
+    client.get("/api/v1/events?limit=1").await.at("/results/0/id").as_i64().expect("an id")
+}
+
+#[actix_web::test]
+async fn a_stream_is_lines_as_the_html_standard_has_them() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    let request = ana.request(Method::GET, STREAM).header("accept-encoding", "gzip, br");
+    let mut stream = Sse::of(request).await.expect("a stream");
+    for (name, value) in [
+        ("content-type", "text/event-stream"),
+        // Compression would wait for more.
+        ("content-encoding", "identity"),
+        ("cache-control", "private, no-cache"),
+        ("x-accel-buffering", "no"),
+        ("transfer-encoding", "chunked"),
+    ] {
+        assert_eq!(stream.headers[name], value, "{name}");
+    }
+    assert!(!stream.headers.contains_key("content-length"), "it has no end");
+    assert_snapshot!(stream.block().await.expect("a greeting"), @"
+    : events follow
+    retry: 1000
+    ");
+    post(&ana, "Ada\nLovelace").await;
+    let told = stream.block().await.expect("an event");
+    let list = ana.get("/api/v1/events").await;
+    let lines: Vec<&str> = told.lines().collect();
+    let [id, kind, data] = lines[..] else { panic!("three lines: {told}") };
+    assert_eq!(id, format!("id: {}", list.at("/results/0/id")));
+    assert_eq!(kind, "event: post.created");
+    let data = data.strip_prefix("data: ").expect("its JSON");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(data).expect("JSON"), list.at("/results/0"));
+}
+
+#[actix_web::test]
+async fn a_stream_begins_now_and_goes_on_after_an_event() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    post(&ana, "Ada").await;
+    published(&app).await;
+    let ada = last(&ana).await;
+    let mut now = Sse::open(&ana).await;
+    post(&ana, "Bell").await;
+    assert_snapshot!(now.told(1).await, @"post.created posts/bell [] ana");
+    post(&ana, "Curie").await;
+    assert_snapshot!(now.told(1).await, @"post.created posts/curie [] ana");
+    assert_snapshot!(Sse::after(&ana, 0).await.told(3).await, @"
+    post.created posts/ada [] ana
+    post.created posts/bell [] ana
+    post.created posts/curie [] ana
+    ");
+    let mut later = Sse::after(&ana, ada).await;
+    assert_snapshot!(later.told(2).await, @"
+    post.created posts/bell [] ana
+    post.created posts/curie [] ana
+    ");
+    // One that is still to come is taken for the last one.
+    let mut ahead = Sse::after(&ana, i64::MAX).await;
+    post(&ana, "Dirac").await;
+    assert_snapshot!(ahead.told(1).await, @"post.created posts/dirac [] ana");
+    assert_snapshot!(later.told(1).await, @"post.created posts/dirac [] ana");
+    assert_eq!(now.told(1).await, "post.created posts/dirac [] ana");
+}
+
+#[actix_web::test]
+async fn more_than_is_read_at_once_comes_in_order() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    let mut watch = Watch::begin(&app).await;
+    app.sql(
+        "INSERT INTO posts (slug, title, content, writer_id)
+             SELECT 'p' || n, 'P', '', users.id FROM generate_series(1, 1234) AS n, users WHERE username = 'ana'",
+    );
+    let expected: Vec<_> = watch.events().await;
+    let mut stream = Sse::after(&ana, 0).await;
+    let mut told = Vec::new();
+    for _ in 0..1234 {
+        told.push(stream.next().await.expect("the stream goes on"));
+        assert_eq!(stream.lines.0, told.last().expect("one")["id"].to_string());
+    }
+    assert_eq!(told, expected);
+}
+
+#[actix_web::test]
+async fn what_is_no_id_is_refused() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    for id in ["", "x", "-1", "1.5", "1 2", "9223372036854775808", "0x10"] {
+        let refusal = Sse::begin(&ana, Some(id)).await.err().expect("a refusal").refusal();
+        assert_eq!(refusal, "400 invalid_header Last-Event-ID invalid_header", "{id}");
+    }
+    assert_eq!(app.app.streams().count(), 0, "a refused one takes no seat");
+    assert_snapshot!(app.guest().get(STREAM).await.refusal(), @"401 authentication_required");
+    assert_snapshot!(ana.with_token("x").get(STREAM).await.refusal(), @"401 access_token_invalid");
+}
+
+#[actix_web::test]
+async fn head_tells_what_get_would_and_takes_no_seat() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    let answer = tokio::time::timeout(Duration::from_secs(5), ana.head(STREAM)).await.expect("an answer");
+    assert_eq!((answer.status.as_str(), answer.bytes.len()), ("200 OK", 0));
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    let me = tokio::time::timeout(Duration::from_secs(5), ana.get("/api/v1/users/me")).await;
+    assert_eq!(me.expect("the connection is free").status, "200 OK");
+    app.eventually("no seat is taken", || app.app.streams().count() == 0).await;
+}
+
+#[actix_web::test]
+async fn a_stream_on_which_nothing_happens_says_that_it_is_still_there() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    published(&app).await;
+    let mut stream = Sse::open(&ana).await;
+    stream.block().await.expect("a greeting");
+    let since = Instant::now();
+    assert_snapshot!(stream.block().await.expect("a word"), @": still here");
+    assert!(since.elapsed() > Duration::from_secs(10), "not all the time: {:?}", since.elapsed());
+}
