@@ -205,20 +205,24 @@ async fn browsers_of_listed_origins_may_call() {
     let app = TestApp::with(&["--cors-origins", "https://app.example"]).await;
     let preflight = |origin: &'static str| {
         let request = app.guest().request(Method::OPTIONS, "/api/v1/posts");
-        send(
-            request
-                .header("origin", origin)
-                .header("access-control-request-method", "PATCH")
-                .header("access-control-request-headers", "authorization, if-match, idempotency-key"),
-        )
+        send(request.header("origin", origin).header("access-control-request-method", "PATCH").header(
+            "access-control-request-headers",
+            "authorization, if-match, idempotency-key, last-event-id",
+        ))
     };
     let answer = preflight("https://app.example").await;
     assert_snapshot!(answer.status, @"200 OK");
     assert_eq!(answer.header("access-control-allow-origin"), "https://app.example");
     let allowed = answer.header("access-control-allow-headers").to_lowercase();
-    for header in
-        ["authorization", "content-type", "idempotency-key", "if-match", "if-none-match", "x-request-id"]
-    {
+    for header in [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "if-match",
+        "if-none-match",
+        "last-event-id",
+        "x-request-id",
+    ] {
         assert!(allowed.contains(header), "{header} in {allowed}");
     }
     assert_eq!(preflight("https://evil.example").await.header("access-control-allow-origin"), "");
