@@ -24,6 +24,7 @@ mod receivers;
 mod s3;
 mod settings;
 mod stop;
+mod streams;
 
 #[path = "../../src/media/image/samples/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests of the pictures use the others")]
