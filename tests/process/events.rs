@@ -80,7 +80,6 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_a_thousand_changes() {
     };
     let seed = RandomState::new().hash_one(());
     let (receiver, kills, people) = service.amid_kills(receiver, people, seed);
-    println!("seed {seed}, {kills:?} kills of a node, the other, the receiver");
     let node = service.start(0);
     eventually("everything is delivered", || {
         service.sql(LATER);
@@ -93,7 +92,7 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_a_thousand_changes() {
     });
     service.received.lock().expect("no panic").extend(receiver.received());
     node.stop();
-    service.is_consistent(&people, seed);
+    service.is_consistent(&people, &format!("seed {seed}, kills {kills:?}"));
 }
 
 fn published(database: &str) {
@@ -110,7 +109,7 @@ impl Service<'_> {
     fn start(&self, number: usize) -> Plaza {
         let common = CHEAP.into_iter().chain(["--secret-key", SECRET, "--database-url", self.database]);
         let node = self.places[number].serve_with(common.chain(FLAGS));
-        *self.addresses[number].lock().expect("no panic") = node.address().to_owned();
+        node.address().clone_into(&mut self.addresses[number].lock().expect("no panic"));
         node
     }
 
@@ -170,8 +169,7 @@ impl Service<'_> {
         Receiver::again(address)
     }
 
-    fn is_consistent(&self, people: &[Person], seed: u64) {
-        let what = format!("seed {seed}");
+    fn is_consistent(&self, people: &[Person], what: &str) {
         // Positions: each once, without a gap, and of a resource in the order in which they were written.
         let odd = "select count(*) - count(distinct position), max(position) - min(position) + 1 - count(*), \
                    (select last_position from publication) - max(position) from events";
@@ -196,7 +194,7 @@ impl Service<'_> {
         let ids: Vec<i64> = events.iter().map(|event| event["id"].as_i64().expect("an id")).collect();
         assert_eq!(ids.iter().copied().collect::<BTreeSet<_>>(), wanted, "{what}: all, and none invented");
         assert!(wanted.len() >= CHANGES, "{what}: {}", wanted.len());
-        in_order(&events, &what);
+        in_order(&events, what);
 
         let told: BTreeSet<String> = received.iter().map(Received::line).collect();
         for line in people.iter().flat_map(|person| &person.told) {
