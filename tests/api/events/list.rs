@@ -311,9 +311,9 @@ async fn walk(client: &Client, path: String, way: &str, busy: &Client) -> Vec<i6
         let Value::Array(events) = page.at("/results") else { panic!("no list") };
         let found = events.iter().map(|event| event["id"].as_i64().expect("an id"));
         if way == "next" {
-            ids.extend(found)
+            ids.extend(found);
         } else {
-            ids.splice(0..0, found).for_each(drop)
+            ids.splice(0..0, found).for_each(drop);
         }
         busy.patch("/api/v1/posts/ada", json!({ "rating": ids.len() % 5 + 1 })).await;
         let next = page.at(&format!("/{way}"));

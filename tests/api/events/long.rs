@@ -42,6 +42,7 @@ async fn interrupted(nodes: [Client; 2], mut chance: Chance) -> (Vec<i64>, usize
 }
 
 /// Some commit at once, some when others that began later have long been read.
+#[expect(clippy::disallowed_methods, reason = "a few threads of a test, which wait for PostgreSQL")]
 fn bulk(app: &TestApp) -> Vec<tokio::task::JoinHandle<()>> {
     let mut chance = Chance(7);
     let batches = (0..4).map(|thread| {

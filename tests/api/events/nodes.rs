@@ -54,17 +54,8 @@ async fn a_node_that_hears_nothing_for_a_while_goes_on_where_it_was() {
     let two = one.beside(&[]);
     two.hears().await;
     published(&one).await;
-    let deaf = {
-        // Of two listeners, which are alike, the first is this node's.
-        let pid = one.lines("SELECT min(pid)::text FROM pg_stat_activity WHERE application_name = 'plaza listener of ' || current_schema()");
-        one.sql(&format!("SELECT pg_terminate_backend({pid})"));
-        one.eventually("both listen again", || {
-            one.count("pg_stat_activity WHERE application_name = 'plaza listener of ' || current_schema()")
-                == 2
-        })
-        .await;
-        one.deafen()
-    };
+    // Either of them, which is not to matter.
+    let deaf = one.deafen();
     let elsewhere = two.guest().with_token(ana.token.as_deref().expect("a token"));
     let streams = [Sse::open(&ana).await, Sse::open(&elsewhere).await];
     for number in 0..3 {

@@ -56,6 +56,7 @@ async fn what_is_rolled_back_leaves_no_gap() {
 }
 
 #[actix_web::test]
+#[expect(clippy::disallowed_methods, reason = "one thread of a test, which waits for PostgreSQL")]
 async fn nodes_that_publish_at_once_give_each_place_once() {
     let one = TestApp::new().await;
     let nodes = [one.beside(&[]), one.beside(&[])];
