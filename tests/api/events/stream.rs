@@ -108,7 +108,7 @@ async fn what_is_no_id_is_refused() {
     let ana = app.member("ana");
     for id in ["", "x", "-1", "1.5", "1 2", "9223372036854775808", "0x10"] {
         let refusal = Sse::begin(&ana, Some(id)).await.err().expect("a refusal").refusal();
-        assert_eq!(refusal, "400 invalid_header Last-Event-ID invalid_header", "{id}");
+        assert_eq!(refusal, "400 invalid_header Last-Event-ID invalid_parameter", "{id}");
     }
     assert_eq!(app.app.streams().count(), 0, "a refused one takes no seat");
     assert_snapshot!(app.guest().get(STREAM).await.refusal(), @"401 authentication_required");
