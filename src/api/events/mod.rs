@@ -39,7 +39,7 @@ pub struct Event {
     /// What has changed.
     pub resource: EventResource,
     /// The members that are others now; of what is new or gone, none.
-    #[schema(examples(json!(["title"])))]
+    #[schema(examples("title"))]
     pub changed: Vec<String>,
     /// What it was like then, without members that are not for everybody. `null` once its user has gone.
     #[schema(required, value_type = Option<Object>, example = json!({ "slug": "ada", "title": "Ada" }))]

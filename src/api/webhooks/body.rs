@@ -29,7 +29,7 @@ pub struct CreateWebhook {
     description: Member<String>,
     /// Types of events that are sent; `*` stands for all.
     #[serde(default)]
-    #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 50, examples(json!(["post.created"])))]
+    #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 50, examples("post.created"))]
     types: Member<Vec<String>>,
 }
 

@@ -46,7 +46,7 @@ pub struct Webhook {
     #[schema(required)]
     pub description: Option<String>,
     /// Types of events that are sent; `*` stands for all.
-    #[schema(examples(json!(["post.created", "post.deleted"])))]
+    #[schema(examples("post.created"))]
     pub types: Vec<String>,
     /// Whether events are sent.
     pub is_active: bool,
