@@ -31,10 +31,6 @@ pub struct Events {
     /// Most streams of events that a user has on a node at once
     #[arg(long, env = "PLAZA_STREAMS_PER_USER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), global = true)]
     pub streams_per_user: u32,
-
-    /// How long a client may take nothing of what it is sent. No setting for operators: tests shorten it
-    #[arg(long, default_value = "30s", value_parser = some_time, hide = true, global = true)]
-    pub peer_patience: Duration,
 }
 
 impl Events {

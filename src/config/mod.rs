@@ -109,6 +109,10 @@ pub struct Config {
     #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = some_time, global = true)]
     pub body_grace: Duration,
 
+    /// How long a client may take nothing of what it is sent before the system hangs up on it; on Linux
+    #[arg(long, env = "PLAZA_PEER_PATIENCE", default_value = "30s", value_parser = some_time, global = true)]
+    pub peer_patience: Duration,
+
     /// What is logged: error, warn, info, debug, trace, or per module as in `plaza=debug,actix_web=warn`
     #[arg(long, env = "PLAZA_LOG", default_value = "info", global = true)]
     pub log: String,
