@@ -29,8 +29,8 @@ async fn one_out_of_action_is_told_nothing_and_begins_anew() {
     assert_snapshot!(format!("{} {}", off.status, off.at("/is_active")), @"200 OK false");
     assert_ne!(off.header("etag"), tag);
     assert_snapshot!(hook.lines(&root).await, @"
-    post.created failed 1 500 the webhook was disabled
-    post.created failed 1 500 the webhook was disabled
+    post.created failed 1 500 answered 500
+    post.created failed 1 500 answered 500
     ");
     assert_eq!(app.count("jobs"), 0);
     assert_eq!(app.count("events WHERE type = 'webhook.disabled'"), 0, "whoever did it knows");

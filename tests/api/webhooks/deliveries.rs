@@ -117,22 +117,23 @@ async fn what_failed_or_was_delivered_is_sent_again() {
     assert_snapshot!(answer.status, @"202 Accepted");
     assert_snapshot!(format!("{} {} {}", answer.at("/status"), answer.at("/attempts"), answer.at("/delivered_at")), @r#""pending" 1 null"#);
     app.eventually("it fails", || app.count("deliveries WHERE attempts = 2") == 1).await;
-    // One that waits for its next attempt goes on waiting.
+    // One that waits for its next attempt has it at once.
     let again = root.post(&replay, json!({})).await;
     assert_snapshot!(format!("{} {} {}", again.status, again.at("/status"), again.at("/attempts")), @r#"202 Accepted "pending" 2"#);
+    app.eventually("it fails again", || app.count("deliveries WHERE attempts = 3") == 1).await;
     assert_eq!(app.count("jobs WHERE kind = 'webhook.deliver'"), 1);
 
     // Given up.
     app.eventually("it waits", || app.count("jobs WHERE last_error IS NOT NULL") == 1).await;
     app.sql("UPDATE jobs SET failed_at = now()");
-    assert_snapshot!(hook.lines(&root).await, @"post.created failed 2 500 answered 500");
+    assert_snapshot!(hook.lines(&root).await, @"post.created failed 3 500 answered 500");
     receiver.answer(Answer::Status(200));
     assert_snapshot!(root.post(&replay, json!({})).await.at("/status"), @r#""pending""#);
     hurried(&app, "it is delivered", || app.count("deliveries WHERE status = 'delivered'") == 1).await;
     app.idle().await;
-    assert_snapshot!(hook.lines(&root).await, @"post.created delivered 3 200 -");
+    assert_snapshot!(hook.lines(&root).await, @"post.created delivered 4 200 -");
     let received = receiver.received();
-    assert_eq!(received.len(), 3);
+    assert_eq!(received.len(), 4);
     for one in &received {
         assert_eq!(
             (one.header("webhook-id"), &one.body),
