@@ -97,6 +97,11 @@ fn an_upload_whose_commit_is_not_known_leaves_no_row_without_its_file() {
     let plaza = place.serve();
     let client = plaza.client().registered("ana");
     client.send(client.upload(samples::jpeg(96, 96), "me.jpg")).expect(200);
+    // No other commit than that of the next upload is to wait.
+    eventually("there is nothing else to do", || {
+        let left = "select count(*) from events where position is null union all select count(*) from jobs";
+        (plaza.sql(left) == "0\n0").then_some(())
+    });
 
     // With a standby that never comes, a commit is written and then waits: cut off there, it has happened, but the program
     // cannot know.
