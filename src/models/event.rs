@@ -110,11 +110,18 @@ pub struct EventCount {
     pub oldest: f64,
 }
 
+/// The one query for events with their actors; with the place of each in a list where that is asked for.
 macro_rules! full_events {
     () => {
+        full_events!(@ (columns::<Event>(), users::username.nullable()))
+    };
+    ($place:expr) => {
+        full_events!(@ ((columns::<Event>(), users::username.nullable()), $place))
+    };
+    (@ $columns:expr) => {
         published_events::table
             .left_join(users::table.on(published_events::actor_id.eq(users::id.nullable())))
-            .select((columns::<Event>(), users::username.nullable()))
+            .select($columns)
     };
 }
 
@@ -128,12 +135,7 @@ impl Event {
     /// Those of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullEvent>> {
         selection.slice::<FullEvent, _>(conn, |conn, rows| {
-            published_events::table
-                .left_join(users::table.on(published_events::actor_id.eq(users::id.nullable())))
-                .select(((columns::<Event>(), users::username.nullable()), rows.place()))
-                .filter(rows.are_these())
-                .order(rows.order())
-                .load(conn)
+            full_events!(rows.place()).filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 

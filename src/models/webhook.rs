@@ -295,12 +295,12 @@ impl Delivery {
         Ok(Some(Errand { delivery, webhook, event }))
     }
 
-    /// Write down what came of an attempt. Whether the webhook has failed since before `patience` is over, and so is to be given up.
+    /// Write down what came of an attempt. A webhook that has failed since before `given_up_before` is given up.
     pub fn attempted(
         &self,
         conn: &mut PgConnection,
         attempt: &Attempt,
-        patience: DateTime<Utc>,
+        given_up_before: DateTime<Utc>,
     ) -> QueryResult<()> {
         let (status, error) = match attempt {
             Attempt::Delivered(status) => (Some(*status), None),
@@ -323,7 +323,8 @@ impl Delivery {
         let webhook = Webhook::lock(conn, self.webhook_id)?;
         let webhook = if webhook.failing_since.is_some() { webhook } else { webhook.fails(conn)? };
         diesel::update(self).set(attempted).execute(conn)?;
-        if webhook.disabled_at.is_none() && webhook.failing_since.is_some_and(|since| since < patience) {
+        if webhook.disabled_at.is_none() && webhook.failing_since.is_some_and(|since| since < given_up_before)
+        {
             webhook.give_up(conn)?;
         }
         Ok(())

@@ -41,11 +41,11 @@ struct Asked {
 
 impl Courier {
     /// The secrets that sign for a webhook at the moment: its own, and for a while the one before.
-    pub fn secrets_of(secrets: &Secrets, webhook: &Webhook) -> Vec<WebhookSecret> {
+    fn secrets_of(&self, webhook: &Webhook) -> Vec<WebhookSecret> {
         let present = i64::from(webhook.generation);
         let is_former_good = webhook.former_until.is_some_and(|until| until > Utc::now());
-        let mut all = vec![secrets.secret(webhook.id, present)];
-        all.extend(is_former_good.then(|| secrets.secret(webhook.id, present - 1)));
+        let mut all = vec![self.secrets.secret(webhook.id, present)];
+        all.extend(is_former_good.then(|| self.secrets.secret(webhook.id, present - 1)));
         all
     }
 
@@ -60,11 +60,12 @@ impl Courier {
             Ok(status) => Attempt::Delivered(*status),
             Err(error) => Attempt::Failed(error.status(), error.to_string()),
         };
-        // One that asks never to be called again is not waited for.
+        // One that asks never to be called again is given up at once, whatever the clocks of nodes and database say.
         let is_gone = answer.as_ref().is_err_and(Undelivered::is_gone);
-        let since = if is_gone { Utc::now() + TimeDelta::days(1) } else { Utc::now() - self.patience };
-        let write =
-            move |conn: &mut diesel::PgConnection| Ok(errand.delivery.attempted(conn, &attempt, since)?);
+        let given_up_before = Utc::now() + if is_gone { TimeDelta::days(1) } else { -self.patience };
+        let write = move |conn: &mut diesel::PgConnection| {
+            Ok(errand.delivery.attempted(conn, &attempt, given_up_before)?)
+        };
         self.db.transaction(write).await?;
         answer.map(drop).map_err(|error| Failure::Passing(error.to_string()))
     }
@@ -75,7 +76,7 @@ impl Courier {
         // What may be called is judged when it is.
         let url = target::parse(&errand.webhook.url, true).map_err(|error| unsent(&error))?;
         let id = format!("evt_{}", errand.event.event.id);
-        let secrets = Self::secrets_of(&self.secrets, &errand.webhook);
+        let secrets = self.secrets_of(&errand.webhook);
         let delivered = self.client.deliver(Delivery { url, id, body: body.into(), secrets }).await?;
         Ok(delivered.status)
     }
