@@ -1,5 +1,13 @@
 -- Loaded by every load: prints one line of JSON at the end, and makes the requests that are more than a URL.
 --   wrk -s report.lua URL -- BODY_FILE CONTENT_TYPE METHOD [AUTHORIZATION]
+-- Where the body says {number}, each request says another one.
+
+local threads = 0
+
+function setup(thread)
+  threads = threads + 1
+  thread:set("thread", threads)
+end
 
 function init(args)
   if #args > 0 then
@@ -10,6 +18,14 @@ function init(args)
     wrk.method = args[3]
     if args[4] then
       wrk.headers["Authorization"] = args[4]
+    end
+    local before, after = wrk.body:match("^(.*){number}(.*)$")
+    if before then
+      local run, count = os.time(), 0
+      request = function()
+        count = count + 1
+        return wrk.format(nil, nil, nil, table.concat({before, run, "-", thread, "-", count, after}))
+      end
     end
   end
 end

@@ -50,12 +50,9 @@ diesel::table! {
 diesel::table! {
     events (id) {
         id -> Int8,
-        position -> Nullable<Int8>,
         #[sql_name = "type"]
         type_ -> Text,
         created_at -> Timestamptz,
-        transaction -> Int8,
-        resource_type -> Text,
         resource_id -> Nullable<Int8>,
         resource_key -> Nullable<Text>,
         changed -> Array<Nullable<Text>>,
@@ -255,6 +252,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    unpublished_events (id) {
+        id -> Int8,
+        #[sql_name = "type"]
+        type_ -> Text,
+        created_at -> Timestamptz,
+        transaction -> Nullable<Int8>,
+        resource_id -> Nullable<Int8>,
+        resource_key -> Nullable<Text>,
+        changed -> Array<Nullable<Text>>,
+        data -> Nullable<Jsonb>,
+        actor_id -> Nullable<Int8>,
+        user_id -> Nullable<Int8>,
+        author_id -> Nullable<Int8>,
+        about_post_id -> Nullable<Int8>,
+    }
+}
+
+diesel::table! {
     users (id) {
         id -> Int8,
         username -> Text,
@@ -291,6 +306,7 @@ diesel::table! {
 diesel::joinable!(account_tokens -> users (user_id));
 diesel::joinable!(comments -> posts (post_id));
 diesel::joinable!(comments -> users (user_id));
+diesel::joinable!(deliveries -> events (event_id));
 diesel::joinable!(deliveries -> webhooks (webhook_id));
 diesel::joinable!(idempotency_keys -> users (owner_id));
 diesel::joinable!(jobs -> deliveries (delivery_id));
@@ -327,6 +343,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     sessions,
     signing_keys,
     throttle_buckets,
+    unpublished_events,
     users,
     webhooks,
 );

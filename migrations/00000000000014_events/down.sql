@@ -79,7 +79,8 @@ DROP TRIGGER users_erase_events ON users;
 DROP FUNCTION erase_events();
 
 DROP FUNCTION json_time(timestamptz);
-DROP VIEW published_events;
+DROP VIEW events_with_names;
 DROP FUNCTION with_names(jsonb);
 DROP TABLE publication;
 DROP TABLE events;
+DROP TABLE unpublished_events;

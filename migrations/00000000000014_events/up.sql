@@ -1,13 +1,12 @@
--- What has changed: a row for each, written by the statement that makes the change, whatever that is.
-CREATE TABLE events (
+-- What has changed: a row for each, written by the statement that makes the change, whatever that is. It waits here to be published,
+-- in a table of its own with one index, since every index more is one that every writer has to open and to lock.
+CREATE TABLE unpublished_events (
     -- Given out before the commit: of one resource in the order of the commits, since its row is locked; of others in none.
     id bigint GENERATED ALWAYS AS IDENTITY,
-    -- Given out after the commit, so that nothing comes up any more before what has been read. NULL until then.
-    position bigint,
     type text COLLATE "C" NOT NULL,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    transaction bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
-    resource_type text COLLATE "C" NOT NULL GENERATED ALWAYS AS (split_part(type, '.', 1)) STORED,
+    -- The one that wrote it, where that comes back to it.
+    transaction bigint,
     -- NULL for what has no number.
     resource_id bigint,
     -- What names it in URLs, if that is not its number.
@@ -20,23 +19,39 @@ CREATE TABLE events (
     actor_id bigint DEFAULT nullif(current_setting('plaza.actor', true), '')::bigint,
     -- Whose data it is; it is erased with them.
     user_id bigint,
-    -- Whose post or comment it is, who may read of it.
+    -- Whose post or comment it is, who may read of it: the same user, where there is one.
     author_id bigint,
-    -- The writer of the post that a comment is about, who may, too.
-    host_id bigint,
-    CONSTRAINT events_pkey PRIMARY KEY (id),
-    CONSTRAINT events_position_key UNIQUE (position)
+    -- The post that a comment is about, if it is; its writer may, too.
+    about_post_id bigint,
+    CONSTRAINT unpublished_events_pkey PRIMARY KEY (id)
+) WITH (
+    -- Every row goes soon.
+    autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0
 );
-CREATE INDEX events_unpublished_idx ON events (id) WHERE position IS NULL;
--- Changes of labels, which one request may make by several statements.
-CREATE INDEX events_unpublished_labels_idx ON events (resource_id, transaction)
-    WHERE position IS NULL AND type = 'post.labels_changed';
-CREATE INDEX events_user_id_idx ON events (user_id);
--- For what is published alone: whoever writes an event waits for three indexes, and not for these.
-CREATE INDEX events_created_at_position_idx ON events (created_at, position) WHERE position IS NOT NULL;
-CREATE INDEX events_type_position_idx ON events (type, position) WHERE position IS NOT NULL;
-CREATE INDEX events_author_id_position_idx ON events (author_id, position) WHERE position IS NOT NULL;
-CREATE INDEX events_host_id_position_idx ON events (host_id, position) WHERE position IS NOT NULL;
+
+-- Those that are published.
+CREATE TABLE events (
+    -- Given out after the commit, so that nothing comes up any more before what has been read.
+    id bigint NOT NULL,
+    type text COLLATE "C" NOT NULL,
+    created_at timestamptz NOT NULL,
+    resource_id bigint,
+    resource_key text COLLATE "C",
+    changed text[] COLLATE "C" NOT NULL,
+    data jsonb,
+    actor_id bigint,
+    user_id bigint,
+    author_id bigint,
+    -- Whoever was the writer of the post that a comment is about when this was published.
+    host_id bigint,
+    CONSTRAINT events_pkey PRIMARY KEY (id)
+);
+CREATE INDEX events_created_at_id_idx ON events (created_at, id);
+CREATE INDEX events_type_id_idx ON events (type, id);
+CREATE INDEX events_author_id_id_idx ON events (author_id, id) WHERE author_id IS NOT NULL;
+CREATE INDEX events_host_id_id_idx ON events (host_id, id) WHERE host_id IS NOT NULL;
+-- The other one finds those that have an author.
+CREATE INDEX events_user_id_idx ON events (user_id) WHERE author_id IS NULL AND user_id IS NOT NULL;
 
 -- The last position that was given out, in one row. Whoever gives out the next ones holds its lock.
 CREATE TABLE publication (
@@ -58,16 +73,18 @@ AS $$
 $$;
 
 -- What people and programs get to see.
-CREATE VIEW published_events AS
-SELECT position AS id, type, created_at, resource_type, resource_id, resource_key, changed, with_names(data) AS data, actor_id,
-    author_id, host_id
-FROM events
-WHERE position IS NOT NULL;
+CREATE VIEW events_with_names AS
+SELECT id, type, created_at, split_part(type, '.', 1) AS resource_type, resource_id, resource_key, changed,
+    with_names(data) AS data, actor_id, author_id, host_id
+FROM events;
 
+-- STABLE as what it calls is: PostgreSQL puts only such a function's words in the place of its call, and a call costs 7 µs.
 CREATE FUNCTION json_time(moment timestamptz) RETURNS text
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql STABLE
 RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
+-- Who deletes many is told of them in their order. Elsewhere the order of several resources is nobody's business: a sort would be a
+-- fifth of what it costs to tell of a comment.
 -- Whoever fills a table with what nobody is to be told of says `SET plaza.events = 'off'` first, as `plaza seed` does.
 
 -- Users. A login is no change that anybody is told of, and a new password is nobody's business.
@@ -77,12 +94,12 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO events (type, resource_id, resource_key, data, user_id)
+        INSERT INTO unpublished_events (type, resource_id, resource_key, data, user_id)
         SELECT 'user.created', id, username,
             jsonb_build_object('username', username, 'created_at', json_time(created_at)), id
-        FROM gained ORDER BY id;
+        FROM gained;
     ELSIF TG_OP = 'UPDATE' THEN
-        INSERT INTO events (type, resource_id, resource_key, changed, data, user_id)
+        INSERT INTO unpublished_events (type, resource_id, resource_key, changed, data, user_id)
         SELECT 'user.updated', id, username, members,
             jsonb_build_object('username', username, 'created_at', json_time(created_at)), id
         FROM (
@@ -94,9 +111,9 @@ BEGIN
                 CASE WHEN lost.is_staff <> gained.is_staff THEN 'is_staff' END], NULL) AS members
             FROM gained JOIN lost USING (id)
         ) AS changes
-        WHERE members <> '{}' ORDER BY id;
+        WHERE members <> '{}';
     ELSE
-        INSERT INTO events (type, resource_id, resource_key, user_id)
+        INSERT INTO unpublished_events (type, resource_id, resource_key, user_id)
         SELECT 'user.deleted', id, username, id FROM lost ORDER BY id;
     END IF;
     RETURN NULL;
@@ -123,13 +140,17 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
+    -- First those that may be published meanwhile: they are found among the others then, by a later statement.
     IF TG_OP = 'TRUNCATE' THEN
+        UPDATE unpublished_events SET data = NULL, resource_key = NULL WHERE user_id IS NOT NULL;
         UPDATE events SET data = NULL, resource_key = NULL WHERE user_id IS NOT NULL;
     ELSE
-        UPDATE events SET
+        UPDATE unpublished_events SET
             data = NULL,
-            resource_key = CASE WHEN transaction = pg_current_xact_id()::text::bigint AND type LIKE '%.deleted' THEN resource_key END
+            resource_key = CASE WHEN transaction = pg_current_xact_id()::text::bigint AND type = 'post.deleted' THEN resource_key END
         WHERE user_id IN (SELECT id FROM lost);
+        UPDATE events SET data = NULL, resource_key = NULL WHERE author_id IN (SELECT id FROM lost);
+        UPDATE events SET data = NULL, resource_key = NULL WHERE author_id IS NULL AND user_id IN (SELECT id FROM lost);
     END IF;
     RETURN NULL;
 END
@@ -145,7 +166,7 @@ LANGUAGE plpgsql
 SET search_path FROM CURRENT
 AS $$
 BEGIN
-    INSERT INTO events (type, resource_id, resource_key, changed, data, user_id)
+    INSERT INTO unpublished_events (type, resource_id, resource_key, changed, data, user_id)
     SELECT type, user_id, username, members,
         CASE type
             WHEN 'avatar.updated' THEN jsonb_build_object('file', avatar_key)
@@ -178,7 +199,7 @@ CREATE FUNCTION post_data(
     slug text, title text, category text, rating integer, rank integer, published boolean, published_at timestamptz,
     writer bigint, editor bigint, created_at timestamptz
 ) RETURNS jsonb
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql STABLE
 RETURN jsonb_build_object(
     'slug', slug, 'title', title, 'category', category, 'rating', rating, 'rank', rank, 'published', published,
     'published_at', json_time(published_at), 'writer', writer, 'editor', editor, 'created_at', json_time(created_at));
@@ -190,14 +211,13 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO events (type, resource_id, resource_key, data, user_id, author_id)
+        INSERT INTO unpublished_events (type, resource_id, resource_key, data, user_id, author_id)
         SELECT type, id, slug,
             post_data(slug, title, category, rating, rank, published, published_at, writer_id, editor_id, created_at),
             writer_id, writer_id
-        FROM gained CROSS JOIN (VALUES (1, 'post.created'), (2, 'post.published')) AS types (place, type)
-        WHERE place = 1 OR published ORDER BY id, place;
+        FROM gained, unnest(CASE WHEN published THEN ARRAY['post.created', 'post.published'] ELSE ARRAY['post.created'] END) AS type;
     ELSIF TG_OP = 'UPDATE' THEN
-        INSERT INTO events (type, resource_id, resource_key, changed, data, user_id, author_id)
+        INSERT INTO unpublished_events (type, resource_id, resource_key, changed, data, user_id, author_id)
         SELECT type, id, slug, members,
             post_data(slug, title, category, rating, rank, published, published_at, writer_id, editor_id, created_at),
             writer_id, writer_id
@@ -217,11 +237,11 @@ BEGIN
                 CASE WHEN lost.created_at <> gained.created_at THEN 'created_at' END], NULL) AS members
             FROM gained JOIN lost USING (id)
         ) AS changes
-        CROSS JOIN (VALUES (1, 'post.updated'), (2, 'post.published')) AS types (place, type)
-        WHERE members <> '{}' AND (place = 1 OR is_new) ORDER BY id, place;
+        CROSS JOIN unnest(CASE WHEN is_new THEN ARRAY['post.updated', 'post.published'] ELSE ARRAY['post.updated'] END) AS type
+        WHERE members <> '{}';
     ELSE
-        INSERT INTO events (type, resource_id, resource_key, data, user_id, author_id)
-        SELECT 'post.deleted', lost.id, slug,
+        INSERT INTO unpublished_events (type, transaction, resource_id, resource_key, data, user_id, author_id)
+        SELECT 'post.deleted', pg_current_xact_id()::text::bigint, lost.id, slug,
             CASE WHEN users.id IS NOT NULL THEN
                 post_data(slug, title, category, rating, rank, published, published_at, writer_id, editor_id, lost.created_at)
             END,
@@ -251,10 +271,10 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO events (type, resource_id, resource_key, data)
-        SELECT 'label.created', id, slug, jsonb_build_object('slug', slug, 'name', name) FROM gained ORDER BY id;
+        INSERT INTO unpublished_events (type, resource_id, resource_key, data)
+        SELECT 'label.created', id, slug, jsonb_build_object('slug', slug, 'name', name) FROM gained;
     ELSIF TG_OP = 'UPDATE' THEN
-        INSERT INTO events (type, resource_id, resource_key, changed, data)
+        INSERT INTO unpublished_events (type, resource_id, resource_key, changed, data)
         SELECT 'label.updated', id, slug, members, jsonb_build_object('slug', slug, 'name', name)
         FROM (
             SELECT gained.*, array_remove(ARRAY[
@@ -262,9 +282,9 @@ BEGIN
                 CASE WHEN lost.name <> gained.name THEN 'name' END], NULL) AS members
             FROM gained JOIN lost USING (id)
         ) AS changes
-        WHERE members <> '{}' ORDER BY id;
+        WHERE members <> '{}';
     ELSE
-        INSERT INTO events (type, resource_id, resource_key, data)
+        INSERT INTO unpublished_events (type, resource_id, resource_key, data)
         SELECT 'label.deleted', id, slug, jsonb_build_object('slug', slug, 'name', name) FROM lost ORDER BY id;
     END IF;
     RETURN NULL;
@@ -286,7 +306,8 @@ CREATE TRIGGER labels_write_lost AFTER DELETE ON labels
 
 -- That posts have other labels: an event for each post, with the labels that were put on or taken off; those that it has, where all
 -- were replaced. Only a handler knows `set` and `clear`. One request may take several statements: what was written last of a
--- post by this transaction is added to, as long as the action is the same.
+-- post by this transaction is added to, as long as the action is the same. It is looked for from the first one on that this
+-- transaction wrote, which `plaza.labels_told_from` says, and not among all that wait.
 CREATE FUNCTION tell_of_labels(posts_of bigint[], labels_of bigint[], usual text) RETURNS void
 LANGUAGE sql
 SET search_path FROM CURRENT
@@ -294,8 +315,9 @@ AS $$
     WITH pairs AS (
         SELECT * FROM unnest(posts_of, labels_of) AS pairs (post_id, label_id)
     ), told AS (
-        SELECT DISTINCT ON (resource_id) id, resource_id, data->>'action' AS action, data->'labels' AS labels FROM events
-        WHERE position IS NULL AND type = 'post.labels_changed'
+        SELECT DISTINCT ON (resource_id) id, resource_id, data->>'action' AS action, data->'labels' AS labels
+        FROM unpublished_events
+        WHERE id >= nullif(current_setting('plaza.labels_told_from', true), '')::bigint AND type = 'post.labels_changed'
           AND transaction = pg_current_xact_id()::text::bigint AND resource_id = ANY (posts_of)
         ORDER BY resource_id, id DESC
     ), acts AS (
@@ -318,11 +340,15 @@ AS $$
             FROM unnest(label_ids) AS label_id LEFT JOIN labels ON labels.id = label_id), '[]')) AS data
         FROM changes
     ), amended AS (
-        UPDATE events SET data = shown.data FROM shown WHERE events.id = event_id
+        UPDATE unpublished_events SET data = shown.data FROM shown WHERE unpublished_events.id = event_id
+    ), written AS (
+        INSERT INTO unpublished_events (type, transaction, resource_id, resource_key, changed, data, user_id, author_id)
+        SELECT 'post.labels_changed', pg_current_xact_id()::text::bigint, id, slug, ARRAY['labels'], data, writer_id, writer_id
+        FROM shown WHERE event_id IS NULL ORDER BY id
+        RETURNING id
     )
-    INSERT INTO events (type, resource_id, resource_key, changed, data, user_id, author_id)
-    SELECT 'post.labels_changed', id, slug, ARRAY['labels'], data, writer_id, writer_id
-    FROM shown WHERE event_id IS NULL ORDER BY id
+    SELECT set_config('plaza.labels_told_from', min(id)::text, true) FROM written
+    WHERE coalesce(current_setting('plaza.labels_told_from', true), '') = '' HAVING count(*) > 0
 $$;
 
 CREATE FUNCTION write_labeling_events() RETURNS trigger
@@ -360,7 +386,7 @@ CREATE TRIGGER post_labels_write_lost AFTER DELETE ON post_labels
 
 -- What is told of a comment, with as much of its content as a list shows of a post's.
 CREATE FUNCTION comment_data(alias text, content text, post bigint, author bigint, created_at timestamptz) RETURNS jsonb
-LANGUAGE sql IMMUTABLE
+LANGUAGE sql STABLE
 RETURN jsonb_build_object(
     'alias', alias, 'excerpt', "left"(content, 300), 'post_id', post, 'author', author, 'created_at', json_time(created_at));
 
@@ -370,14 +396,14 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
-        INSERT INTO events (type, resource_id, data, user_id, author_id, host_id)
-        SELECT 'comment.created', gained.id,
-            comment_data(alias, gained.content, post_id, user_id, gained.created_at), user_id, user_id, writer_id
-        FROM gained LEFT JOIN posts ON posts.id = post_id ORDER BY gained.id;
+        INSERT INTO unpublished_events (type, resource_id, data, user_id, author_id, about_post_id)
+        SELECT 'comment.created', id,
+            comment_data(alias, content, post_id, user_id, created_at), user_id, user_id, post_id
+        FROM gained;
     ELSIF TG_OP = 'UPDATE' THEN
-        INSERT INTO events (type, resource_id, changed, data, user_id, author_id, host_id)
-        SELECT 'comment.updated', changes.id, members,
-            comment_data(alias, changes.content, post_id, user_id, changes.created_at), user_id, user_id, writer_id
+        INSERT INTO unpublished_events (type, resource_id, changed, data, user_id, author_id, about_post_id)
+        SELECT 'comment.updated', id, members,
+            comment_data(alias, content, post_id, user_id, created_at), user_id, user_id, post_id
         FROM (
             SELECT gained.*, array_remove(ARRAY[
                 CASE WHEN lost.alias <> gained.alias THEN 'alias' END,
@@ -386,16 +412,15 @@ BEGIN
                 CASE WHEN lost.user_id <> gained.user_id THEN 'user' END], NULL) AS members
             FROM gained JOIN lost USING (id)
         ) AS changes
-        LEFT JOIN posts ON posts.id = post_id
-        WHERE members <> '{}' ORDER BY changes.id;
+        WHERE members <> '{}';
     ELSE
-        INSERT INTO events (type, resource_id, data, user_id, author_id, host_id)
+        INSERT INTO unpublished_events (type, resource_id, data, user_id, author_id, about_post_id)
         SELECT 'comment.deleted', lost.id,
             CASE WHEN users.id IS NOT NULL THEN
-                comment_data(alias, lost.content, post_id, user_id, lost.created_at)
+                comment_data(alias, content, post_id, user_id, lost.created_at)
             END,
-            user_id, user_id, writer_id
-        FROM lost LEFT JOIN posts ON posts.id = post_id LEFT JOIN users ON users.id = user_id ORDER BY lost.id;
+            user_id, user_id, post_id
+        FROM lost LEFT JOIN users ON users.id = user_id ORDER BY lost.id;
     END IF;
     RETURN NULL;
 END
@@ -422,7 +447,7 @@ SET search_path FROM CURRENT
 AS $$
 BEGIN
     EXECUTE format(
-        'INSERT INTO events (type, resource_id, resource_key, user_id, author_id) SELECT %L, id, %s, %s, %s FROM %I ORDER BY id',
+        'INSERT INTO unpublished_events (type, resource_id, resource_key, user_id, author_id) SELECT %L, id, %s, %s, %s FROM %I ORDER BY id',
         TG_ARGV[0], TG_ARGV[1], TG_ARGV[2], TG_ARGV[3], TG_TABLE_NAME);
     RETURN NULL;
 END

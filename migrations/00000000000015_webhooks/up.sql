@@ -41,7 +41,7 @@ CREATE TABLE deliveries (
     CONSTRAINT deliveries_pkey PRIMARY KEY (id),
     CONSTRAINT deliveries_webhook_id_event_id_key UNIQUE (webhook_id, event_id),
     CONSTRAINT deliveries_webhook_id_fkey FOREIGN KEY (webhook_id) REFERENCES webhooks (id) ON DELETE CASCADE,
-    CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES events (position) ON DELETE CASCADE,
+    CONSTRAINT deliveries_event_id_fkey FOREIGN KEY (event_id) REFERENCES events (id) ON DELETE CASCADE,
     CONSTRAINT deliveries_status_check CHECK (status IN ('pending', 'delivered', 'failed'))
 );
 CREATE INDEX deliveries_event_id_idx ON deliveries (event_id);

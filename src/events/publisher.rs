@@ -20,8 +20,9 @@ use crate::models::webhook::Delivery;
 
 /// Events that are published at once.
 const BATCH: i64 = 500;
-/// What is written meanwhile is published together, so that a thousand changes are no thousand transactions more.
-const BREATH: Duration = Duration::from_millis(20);
+/// From one publication to the next: what is written meanwhile is published together, so that a thousand changes are no thousand
+/// transactions more.
+const BREATH: Duration = Duration::from_millis(100);
 /// How long another node may take.
 const BUSY: Duration = Duration::from_millis(50);
 /// How long to wait where the database does not answer.
@@ -60,15 +61,13 @@ impl Publisher {
                 Err(_) => Some(OUTAGE),
             };
             let news = async {
-                if let Some(wait) = wait {
-                    tokio::time::sleep(wait).await;
-                } else {
+                tokio::time::sleep(wait.unwrap_or(BREATH)).await;
+                if wait.is_none() {
                     tokio::select! {
                         () = self.db.committed() => {}
                         () = written.notified() => {}
                     }
                 }
-                tokio::time::sleep(BREATH).await;
             };
             tokio::select! {
                 () = news => {}
@@ -101,7 +100,7 @@ impl Publisher {
 
 fn tell(conn: &mut PgConnection, subscription: Subscription, events: &[Published]) -> Result<()> {
     let wanted = events.iter().filter(|event| subscription.types.contains(&event.kind.as_str()));
-    let ids: Vec<i64> = wanted.map(|event| event.position).collect();
+    let ids: Vec<i64> = wanted.map(|event| event.id).collect();
     if !ids.is_empty() {
         job::gather_events(conn, subscription.kind, &ids, subscription.within)?;
     }

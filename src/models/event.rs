@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::{Viewer, columns, delete_some};
 use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
-use crate::schema::{events, publication, users};
+use crate::schema::{publication, unpublished_events, users};
 
 /// The view, of which diesel's tool writes no schema.
 mod view {
     diesel::table! {
-        published_events (id) {
+        events_with_names (id) {
             id -> Int8,
             #[sql_name = "type"]
             kind -> Text,
@@ -30,9 +30,9 @@ mod view {
         }
     }
 }
-use view::published_events;
+use view::events_with_names;
 
-diesel::allow_tables_to_appear_in_same_query!(published_events, users);
+diesel::allow_tables_to_appear_in_same_query!(events_with_names, users);
 
 /// Every type of event.
 pub const TYPES: [&str; 18] = [
@@ -58,7 +58,7 @@ pub const TYPES: [&str; 18] = [
 
 /// A published event.
 #[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = published_events, check_for_backend(diesel::pg::Pg))]
+#[diesel(table_name = events_with_names, check_for_backend(diesel::pg::Pg))]
 #[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
 pub struct Event {
     pub id: i64,
@@ -87,7 +87,7 @@ pub struct FullEvent {
 pub struct Published {
     /// Its public id.
     #[diesel(sql_type = BigInt)]
-    pub position: i64,
+    pub id: i64,
     /// Such as `post.created`.
     #[diesel(sql_type = Text)]
     pub kind: String,
@@ -119,8 +119,8 @@ macro_rules! full_events {
         full_events!(@ ((columns::<Event>(), users::username.nullable()), $place))
     };
     (@ $columns:expr) => {
-        published_events::table
-            .left_join(users::table.on(published_events::actor_id.eq(users::id.nullable())))
+        events_with_names::table
+            .left_join(users::table.on(events_with_names::actor_id.eq(users::id.nullable())))
             .select($columns)
     };
 }
@@ -141,12 +141,12 @@ impl Event {
 
     /// By its public id, whoever may read it.
     pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<FullEvent> {
-        full_events!().filter(published_events::id.eq(id)).first(conn)
+        full_events!().filter(events_with_names::id.eq(id)).first(conn)
     }
 
     /// Those of these public ids that are still there, in their order, whoever may read them.
     pub fn of_ids(conn: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<FullEvent>> {
-        full_events!().filter(published_events::id.eq_any(ids)).order(published_events::id).load(conn)
+        full_events!().filter(events_with_names::id.eq_any(ids)).order(events_with_names::id).load(conn)
     }
 
     /// The first `most` that the viewer may read, after one position and up to another.
@@ -156,12 +156,12 @@ impl Event {
         (after, up_to): (i64, i64),
         most: i64,
     ) -> QueryResult<Vec<FullEvent>> {
-        let span = published_events::id.gt(after).and(published_events::id.le(up_to));
-        let these = full_events!().filter(span).order(published_events::id).limit(most);
+        let span = events_with_names::id.gt(after).and(events_with_names::id.le(up_to));
+        let these = full_events!().filter(span).order(events_with_names::id).limit(most);
         match viewer {
             Viewer::Staff(_) => these.load(conn),
             Viewer::Member(id) => {
-                let is_theirs = published_events::author_id.eq(id).or(published_events::host_id.eq(id));
+                let is_theirs = events_with_names::author_id.eq(id).or(events_with_names::host_id.eq(id));
                 these.filter(is_theirs).load(conn)
             }
             Viewer::Anonymous => Ok(Vec::new()),
@@ -178,20 +178,21 @@ impl Event {
         diesel::sql_query(
             "SELECT last_position + count(id) AS written, count(id) AS waiting,
                  coalesce(extract(epoch FROM now() - min(created_at)), 0)::double precision AS oldest
-             FROM publication LEFT JOIN events ON position IS NULL GROUP BY last_position",
+             FROM publication LEFT JOIN unpublished_events ON true GROUP BY last_position",
         )
         .get_result(conn)
     }
 
     /// Whether there are any that nobody has published yet.
     pub fn are_waiting(conn: &mut PgConnection) -> QueryResult<bool> {
-        diesel::select(exists(events::table.filter(events::position.is_null()))).get_result(conn)
+        diesel::select(exists(unpublished_events::table.select(unpublished_events::id))).get_result(conn)
     }
 
     /// Publish up to `most` events in the order in which they were written; which ones, in that order. Nothing where somebody else
     /// is about to. All nodes are told.
     ///
-    /// One that is being erased is left to the next time: it would have to be waited for until the erasure ends.
+    /// One that is being erased is left to a later time, with those after it of its resource: it would have to be waited for until
+    /// the erasure ends.
     pub fn publish(conn: &mut PgConnection, most: i64) -> QueryResult<Option<Vec<Published>>> {
         // A lock is a write, which a commit has to wait for.
         if !Self::are_waiting(conn)? {
@@ -205,24 +206,35 @@ impl Event {
             .optional()?;
         let Some(last) = last else { return Ok(None) };
         let mut published: Vec<Published> = diesel::sql_query(
-            "WITH chosen AS (
-                 SELECT id FROM events WHERE position IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
-             ), placed AS (
-                 SELECT id, $2 + row_number() OVER (ORDER BY id) AS place FROM chosen
+            "WITH free AS MATERIALIZED (
+                 SELECT id, split_part(type, '.', 1) AS resource_type, resource_id
+                 FROM unpublished_events ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+             ), locked AS MATERIALIZED (
+                 SELECT split_part(type, '.', 1) AS resource_type, resource_id
+                 FROM unpublished_events WHERE id < (SELECT max(id) FROM free) AND id NOT IN (SELECT id FROM free)
+                 ORDER BY id
+             ), taken AS (
+                 DELETE FROM unpublished_events USING free
+                 WHERE unpublished_events.id = free.id
+                   AND (free.resource_type, coalesce(free.resource_id, 0)) NOT IN (
+                       SELECT resource_type, coalesce(resource_id, 0) FROM locked)
+                 RETURNING unpublished_events.*
              )
-             UPDATE events SET position = place FROM placed WHERE events.id = placed.id
-             RETURNING position, type AS kind, concat_ws(' ', resource_type, coalesce(resource_id, 0)) AS subject",
+             INSERT INTO events (
+                 id, type, created_at, resource_id, resource_key, changed, data, actor_id, user_id, author_id, host_id)
+             SELECT $2 + row_number() OVER (ORDER BY taken.id), type, taken.created_at, resource_id, resource_key, changed, data,
+                 actor_id, user_id, author_id, writer_id
+             FROM taken LEFT JOIN posts ON posts.id = about_post_id
+             RETURNING id, type AS kind, concat_ws(' ', split_part(type, '.', 1), coalesce(resource_id, 0)) AS subject",
         )
         .bind::<BigInt, _>(most)
         .bind::<BigInt, _>(last)
         .load(conn)?;
-        published.sort_by_key(|event| event.position);
+        published.sort_by_key(|event| event.id);
         if let Some(event) = published.last() {
-            diesel::update(publication::table)
-                .set(publication::last_position.eq(event.position))
-                .execute(conn)?;
+            diesel::update(publication::table).set(publication::last_position.eq(event.id)).execute(conn)?;
             diesel::sql_query("SELECT pg_notify(channel(), 'events ' || $1)")
-                .bind::<BigInt, _>(event.position)
+                .bind::<BigInt, _>(event.id)
                 .execute(conn)?;
         }
         Ok(Some(published))
@@ -231,7 +243,7 @@ impl Event {
     /// Write that files are not to be had any more.
     pub fn of_deleted_files(conn: &mut PgConnection, keys: &[String]) -> QueryResult<()> {
         diesel::sql_query(
-            "INSERT INTO events (type, data) VALUES ('media.deleted', jsonb_build_object('files', $1))",
+            "INSERT INTO unpublished_events (type, data) VALUES ('media.deleted', jsonb_build_object('files', $1))",
         )
         .bind::<Array<Text>, _>(keys)
         .execute(conn)
@@ -240,6 +252,6 @@ impl Event {
 
     /// Delete up to `most` events that were published and written before `before`; how many it were.
     pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
-        delete_some!(conn, "events", "created_at < $2 AND position IS NOT NULL", most, before => diesel::sql_types::Timestamptz)
+        delete_some!(conn, "events", "created_at < $2", most, before => diesel::sql_types::Timestamptz)
     }
 }

@@ -217,7 +217,7 @@ pub static SESSIONS: Resource = Resource {
 /// Events, as far as they are published.
 pub static EVENTS: Resource = Resource {
     name: "events",
-    table: "published_events",
+    table: "events_with_names",
     id: "id",
     key: Field::integer("id"),
     fields: &[

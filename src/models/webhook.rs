@@ -175,7 +175,7 @@ impl Webhook {
     pub fn give_up(&self, conn: &mut PgConnection) -> QueryResult<()> {
         self.disable(conn)?;
         diesel::sql_query(
-            "INSERT INTO events (type, resource_id, changed, data, actor_id)
+            "INSERT INTO unpublished_events (type, resource_id, changed, data, actor_id)
              VALUES ($1, $2, ARRAY['is_active'], jsonb_build_object('url', $3, 'failing_since', json_time($4)), NULL)",
         )
         .bind::<Text, _>(DISABLED)
@@ -209,24 +209,24 @@ impl Delivery {
     /// A delivery and a job for each webhook that wants to know of one of these events. One that is being disabled is waited for, so
     /// that nothing is pending for it afterwards.
     pub fn prepare(conn: &mut PgConnection, published: &[Published]) -> QueryResult<()> {
-        let positions: Vec<i64> = published.iter().map(|event| event.position).collect();
+        let ids: Vec<i64> = published.iter().map(|event| event.id).collect();
         let kinds: Vec<&str> = published.iter().map(|event| event.kind.as_str()).collect();
         let subjects: Vec<&str> = published.iter().map(|event| event.subject.as_str()).collect();
         diesel::sql_query(
             "WITH told AS (
-                 SELECT * FROM unnest($1, $2, $3) AS told (position, kind, subject)
+                 SELECT * FROM unnest($1, $2, $3) AS told (event_id, kind, subject)
              ), active AS (
                  SELECT id, types FROM webhooks WHERE disabled_at IS NULL ORDER BY id FOR KEY SHARE
              ), made AS (
                  INSERT INTO deliveries (webhook_id, event_id)
-                 SELECT active.id, position FROM active JOIN told ON kind = ANY (types) OR '*' = ANY (types)
+                 SELECT active.id, event_id FROM active JOIN told ON kind = ANY (types) OR '*' = ANY (types)
                  RETURNING id, webhook_id, event_id
              )
              INSERT INTO jobs (kind, payload, subject, delivery_id)
              SELECT $4, jsonb_build_object('delivery', id), concat_ws(' ', webhook_id, subject), id
-             FROM made JOIN told ON position = event_id ORDER BY event_id, id",
+             FROM made JOIN told USING (event_id) ORDER BY event_id, id",
         )
-        .bind::<Array<BigInt>, _>(positions)
+        .bind::<Array<BigInt>, _>(ids)
         .bind::<Array<Text>, _>(kinds)
         .bind::<Array<Text>, _>(subjects)
         .bind::<Text, _>(DELIVER)
@@ -239,7 +239,7 @@ impl Delivery {
         use crate::schema::events;
         selection.slice::<(Self, String), _>(conn, |conn, rows| {
             deliveries::table
-                .inner_join(events::table.on(events::position.eq(deliveries::event_id.nullable())))
+                .inner_join(events::table)
                 .select(((columns::<Self>(), events::type_), rows.place()))
                 .filter(rows.are_these())
                 .order(rows.order())
@@ -256,8 +256,7 @@ impl Delivery {
             .select(Self::as_select())
             .for_update()
             .first::<Self>(conn)?;
-        let of_it = events::position.eq(delivery.event_id);
-        let kind = events::table.filter(of_it).select(events::type_).first(conn)?;
+        let kind = events::table.find(delivery.event_id).select(events::type_).first(conn)?;
         Ok((delivery, kind))
     }
 
@@ -269,7 +268,7 @@ impl Delivery {
             "INSERT INTO jobs (kind, payload, subject, delivery_id)
              SELECT $1, jsonb_build_object('delivery', $2),
                  concat_ws(' ', $3, resource_type, coalesce(resource_id, 0)), $2
-             FROM events WHERE position = $4",
+             FROM events_with_names WHERE id = $4",
         )
         .bind::<Text, _>(DELIVER)
         .bind::<BigInt, _>(self.id)

@@ -179,6 +179,11 @@ impl TestApp {
         self.eventually("every job is done", || self.count("jobs WHERE failed_at IS NULL") == 0).await;
     }
 
+    /// Wait until every event is published.
+    pub async fn published(&self) {
+        self.eventually("every event is published", || self.count("unpublished_events") == 0).await;
+    }
+
     /// Wait until so many mails are files.
     pub async fn mails(&self, number: usize) {
         let folder = self.data.join("mail");

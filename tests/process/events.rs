@@ -86,7 +86,7 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_a_thousand_changes() {
         // Wakes whoever waits for a job that is due later.
         service.sql("select pg_notify(channel(), 'jobs')");
         thread::sleep(Duration::from_millis(50));
-        (service.sql("select count(*) from events where position is null") == "0"
+        (service.sql("select count(*) from unpublished_events") == "0"
             && service.sql("select count(*) from deliveries where status = 'pending'") == "0")
             .then_some(())
     });
@@ -97,7 +97,7 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_a_thousand_changes() {
 
 fn published(database: &str) {
     eventually("every event is published", || {
-        (try_psql(database, "select count(*) from events where position is null").ok()? == "0").then_some(())
+        (try_psql(database, "select count(*) from unpublished_events").ok()? == "0").then_some(())
     });
 }
 
@@ -171,22 +171,22 @@ impl Service<'_> {
 
     fn is_consistent(&self, people: &[Person], what: &str) {
         // Positions: each once, without a gap, and of a resource in the order in which they were written.
-        let odd = "select count(*) - count(distinct position), max(position) - min(position) + 1 - count(*), \
-                   (select last_position from publication) - max(position) from events";
+        let odd = "select count(*) - count(distinct id), max(id) - min(id) + 1 - count(*), \
+                   (select last_position from publication) - max(id) from events";
         assert_eq!(self.sql(odd), "0|0|0", "{what}: positions");
-        let disorder = "select count(*) from (select position < lag(position) over \
-                        (partition by resource_type, resource_id order by id) as is_odd from events) e where is_odd";
+        let disorder = "select count(*) from (select created_at < lag(created_at) over \
+                        (partition by resource_type, resource_id order by id) as is_odd from events_with_names) e where is_odd";
         assert_eq!(self.sql(disorder), "0", "{what}: the order of a resource");
         let first = "(select min(event_id) from deliveries)";
         let missing = format!(
-            "select count(*) from events left join deliveries on event_id = position \
-             where position >= {first} and (status is null or status <> 'delivered')"
+            "select count(*) from events left join deliveries on event_id = events.id \
+             where events.id >= {first} and (status is null or status <> 'delivered')"
         );
         assert_eq!(self.sql(&missing), "0", "{what}: every event is delivered");
 
         let received = self.received.lock().expect("no panic");
         let wanted: BTreeSet<i64> = self
-            .sql(&format!("select position from events where position >= {first}"))
+            .sql(&format!("select id from events where id >= {first}"))
             .lines()
             .map(|line| line.parse().expect("a number"))
             .collect();

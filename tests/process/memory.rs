@@ -1,4 +1,5 @@
-//! Hostile uploads: refused for what they are, without the memory that they ask for, and without a trace.
+//! Hostile uploads: refused for what they are, without the memory that they ask for, and without a trace. Hostile receivers: heard
+//! without the memory that they would fill.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,12 +8,16 @@ use std::thread;
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, RequestBuilder};
+use serde_json::json;
 
+use crate::hooks::{Answer, Receiver};
 use crate::samples;
-use crate::support::{Client, Memory, Place, text};
+use crate::support::{Client, Memory, Place, eventually, text};
 
 /// What refusing them may cost, in KiB. Any of these pictures decoded takes more.
 const ALLOWED: u64 = 120 << 10;
+/// What two hundred answers of a gigabyte may cost, in KiB.
+const FLOODED: u64 = 8 << 10;
 
 const CASES: [&str; 8] = [
     "a 20000×20000 PNG of one colour",
@@ -60,6 +65,45 @@ fn hostile_uploads_are_refused_with_memory_flat_and_nothing_stored() {
     assert_eq!(profile.text(), profile_now.text(), "the profile is as it was");
     assert_eq!(profile.header("etag"), profile_now.header("etag"), "so is its version");
     assert_eq!(plaza.sql("select count(*) from pictures"), "1", "there is no other picture");
+    plaza.stop();
+}
+
+#[test]
+fn receivers_that_answer_a_gigabyte_fill_no_memory_and_hold_up_nobody() {
+    let place = Place::new();
+    let plaza = place.serve_with(["--webhook-private", "on", "--throttle", "off"]);
+    let client = plaza.client().registered("ana");
+    let receivers = [Answer::Flood, Answer::FloodOfHeaders, Answer::Status(204)].map(Receiver::that);
+    for receiver in &receivers {
+        plaza.sql(&format!(
+            "insert into webhooks (url, types) values ('{}', '{{post.created}}')",
+            receiver.url()
+        ));
+    }
+    let all_are_tried = |posts: usize| {
+        for number in 0..posts {
+            client.post("/api/v1/posts", &json!({ "title": format!("Ada {number}") })).expect(201);
+        }
+        eventually("every delivery is tried", || {
+            let waiting = "select (select count(*) from unpublished_events) + \
+                           (select count(*) from deliveries where attempts = 0)";
+            (plaza.sql(waiting) == "0").then_some(())
+        });
+    };
+    // What a delivery takes counts as used before.
+    receivers[..2].iter().for_each(|receiver| receiver.answer(Answer::Status(204)));
+    all_are_tried(20);
+    receivers[0].answer(Answer::Flood);
+    receivers[1].answer(Answer::FloodOfHeaders);
+    let before = Memory::of(&plaza);
+    all_are_tried(100);
+    let after = Memory::of(&plaza);
+    assert!(after.peak < before.peak + FLOODED, "{before:?} became {after:?}");
+    assert_eq!(receivers[2].count(), 120, "the other one has all");
+    let seen = plaza.sql(
+        "select webhook_id, status, count(*), max(left(error, 9)) from deliveries group by 1, 2 order by 1, 3",
+    );
+    assert_eq!(seen, "1|delivered|120|\n2|delivered|20|\n2|pending|100|no answer\n3|delivered|120|");
     plaza.stop();
 }
 

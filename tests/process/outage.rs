@@ -99,7 +99,7 @@ fn an_upload_whose_commit_is_not_known_leaves_no_row_without_its_file() {
     client.send(client.upload(samples::jpeg(96, 96), "me.jpg")).expect(200);
     // No other commit than that of the next upload is to wait.
     eventually("there is nothing else to do", || {
-        let left = "select count(*) from events where position is null union all select count(*) from jobs";
+        let left = "select count(*) from unpublished_events union all select count(*) from jobs";
         (plaza.sql(left) == "0\n0").then_some(())
     });
 

@@ -70,6 +70,8 @@ pub enum Answer {
     Trickle,
     /// 200 and a gigabyte, as fast as it is taken.
     Flood,
+    /// 200 and a gigabyte of headers, as fast as they are taken.
+    FloodOfHeaders,
 }
 
 type Rule = Arc<dyn Fn(&Received) -> Answer + Send + Sync>;
@@ -236,7 +238,14 @@ impl State {
                         thread::sleep(DRIP);
                     }
                 },
-                Answer::Flood => flood(&mut stream)?,
+                Answer::Flood => {
+                    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n")?;
+                    flood(&mut stream, b"x")?;
+                }
+                Answer::FloodOfHeaders => {
+                    write!(stream, "HTTP/1.1 200 OK\r\n")?;
+                    flood(&mut stream, b"x-and: so on\r\n")?;
+                }
             }
         }
         Ok(())
@@ -251,9 +260,9 @@ fn length_of(status: u16) -> &'static str {
     if status == 204 { "" } else { "content-length: 0\r\n" }
 }
 
-fn flood(stream: &mut TcpStream) -> io::Result<()> {
-    write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {GIGABYTE}\r\n\r\n")?;
-    let bytes = vec![b'x'; 1 << 16];
+/// The same again and again, until it is a gigabyte.
+fn flood(stream: &mut TcpStream, same: &[u8]) -> io::Result<()> {
+    let bytes = same.repeat((1 << 16) / same.len());
     for _ in 0..GIGABYTE / bytes.len() {
         stream.write_all(&bytes)?;
     }

@@ -6,7 +6,6 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::json;
 
-use super::published;
 use super::sse::Sse;
 use crate::app::{PASSWORD, TestApp};
 use crate::client::send;
@@ -73,7 +72,7 @@ async fn a_change_of_rights_changes_what_an_open_stream_shows() {
     let two = one.beside(&[]);
     let (root, ana, bob) = (one.staff("root"), one.member("ana"), one.member("bob"));
     let elsewhere = two.guest().with_token(bob.token.as_deref().expect("a token"));
-    published(&one).await;
+    one.published().await;
     let mut streams = [Sse::open(&bob).await, Sse::open(&elsewhere).await];
     // The end of each part, which he always sees.
     let mark = async || drop(bob.post("/api/v1/posts", json!({ "title": "Mark" })).await);

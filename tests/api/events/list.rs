@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::{EVENTS, Watch, lines, published};
+use super::{EVENTS, Watch, lines};
 use crate::app::TestApp;
 use crate::client::Client;
 use crate::pictures;
@@ -36,7 +36,7 @@ async fn busy(app: &TestApp) -> [Client; 2] {
     ana.upload("/api/v1/profiles/me/avatar", "avatar", pictures::jpeg(40, 30)).await;
     bob.patch("/api/v1/comments/1", json!({ "content": "Very well done." })).await;
     ana.patch("/api/v1/posts/ada", json!({ "editor": "bob" })).await;
-    published(app).await;
+    app.published().await;
     [ana, bob]
 }
 
@@ -239,7 +239,7 @@ async fn what_is_asked_of_events() {
     let app = TestApp::new().await;
     busy(&app).await;
     let root = app.staff("root");
-    published(&app).await;
+    app.published().await;
     let found = async |query: &str| {
         let page = root.get(&format!("{EVENTS}?ordering=id&{query}")).await;
         assert_eq!(page.status, "200 OK", "{}", page.json());
@@ -335,7 +335,7 @@ async fn a_walk_misses_and_repeats_nothing_while_events_come() {
     for number in 1..30 {
         ana.patch("/api/v1/posts/ada", json!({ "title": format!("Ada {number}") })).await;
     }
-    published(&app).await;
+    app.published().await;
     let root = app.staff("root");
     let count = root.get(&format!("{EVENTS}?resource_type=post&limit=0&count=exact")).await;
     assert_eq!(count.at("/count"), 30);
@@ -347,7 +347,7 @@ async fn a_walk_misses_and_repeats_nothing_while_events_come() {
     assert_eq!(walk(&root, format!("{list}&limit=7"), "next", &ana).await, before);
     // Forwards it comes at the end, and the walk ends where it has caught up.
     let forwards = walk(&root, format!("{list}&ordering=id&limit=7"), "next", &ana).await;
-    published(&app).await;
+    app.published().await;
     let now = all(root.get(&format!("{list}&ordering=id&limit=100")).await.each("/results", "id"));
     assert!(forwards.len() >= 30 && now.starts_with(&forwards), "{forwards:?} is how {now:?} begins");
     // And from the end of one walk the other way.

@@ -3,7 +3,6 @@
 use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 
-use super::published;
 use super::sse::Sse;
 use crate::app::TestApp;
 use crate::client::Client;
@@ -91,9 +90,9 @@ async fn who_is_interrupted_at_random_misses_nothing_and_sees_nothing_of_others(
         writer.await.expect("no panic");
     }
     ana.post("/api/v1/posts", json!({ "title": "The end" })).await;
-    published(&one).await;
+    one.published().await;
     assert!(one.count("events") > 10_000);
-    let own = "SELECT p.id::text FROM published_events p JOIN users u ON u.id = author_id WHERE username = 'ana' ORDER BY p.id";
+    let own = "SELECT e.id::text FROM events e JOIN users u ON u.id = author_id WHERE username = 'ana' ORDER BY e.id";
     let own: Vec<i64> = one.lines(own).lines().map(|id| id.parse().expect("an id")).collect();
     assert_eq!(own.len(), BATCHES * POSTS + 121);
     for reader in readers {

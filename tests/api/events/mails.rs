@@ -14,10 +14,6 @@ fn gathered(app: &TestApp) {
     );
 }
 
-async fn published(app: &TestApp) {
-    app.eventually("every event is published", || app.count("events WHERE position IS NULL") == 0).await;
-}
-
 async fn post(client: &Client, title: &str) {
     let made = client.post("/api/v1/posts", json!({ "title": title })).await;
     assert_eq!(made.status, "201 Created", "{}", made.json());
@@ -25,7 +21,7 @@ async fn post(client: &Client, title: &str) {
 
 /// Every mail, after all is sent, by recipient.
 async fn mails(app: &TestApp, smtp: &SmtpServer) -> Vec<Mail> {
-    published(app).await;
+    app.published().await;
     gathered(app);
     app.idle().await;
     let mut mails = smtp.mails();
@@ -89,7 +85,7 @@ async fn many_posts_at_once_are_one_mail_that_names_twenty() {
 
     app.member("bob");
     post_many(&app, "bob", 1);
-    published(&app).await;
+    app.published().await;
     // By many statements, and by another one.
     post_many(&app, "eve", 0);
     app.member("eve");
@@ -110,7 +106,7 @@ async fn without_administrators_nobody_is_written_to() {
         let url = smtp.url();
         let app = TestApp::with(&[&["--smtp-url", &url], flags].concat()).await;
         post(&app.member("ana"), "Ada").await;
-        published(&app).await;
+        app.published().await;
         assert_eq!(app.count("jobs"), 0, "{flags:?}");
         assert_eq!(smtp.mails().len(), 0, "{flags:?}");
     }
@@ -123,7 +119,7 @@ async fn posts_of_who_has_gone_are_left_out() {
     let (ana, bob, eve) = (app.member("ana"), app.member("bob"), app.member("eve"));
     post(&ana, "Hush").await;
     post(&bob, "Bell").await;
-    published(&app).await;
+    app.published().await;
     ana.delete("/api/v1/users/me").await;
     let told = mails(&app, &smtp).await;
     assert_eq!(told.len(), 1);
@@ -132,7 +128,7 @@ async fn posts_of_who_has_gone_are_left_out() {
     assert!(told[0].text.contains("There is a new post"), "{}", told[0].text);
     // Where nothing is left, nothing is written.
     post(&eve, "Hush").await;
-    published(&app).await;
+    app.published().await;
     eve.delete("/api/v1/users/me").await;
     assert_eq!(mails(&app, &smtp).await.len(), 1);
     assert_eq!(app.count("jobs"), 0);

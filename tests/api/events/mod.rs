@@ -38,7 +38,7 @@ impl<'a> Watch<'a> {
 
     /// The events themselves.
     async fn events(&mut self) -> Vec<Value> {
-        published(self.app).await;
+        self.app.published().await;
         let mut found = Vec::new();
         loop {
             let path = format!("{EVENTS}?ordering=id&id__gt={}&limit=100", self.last);
@@ -55,11 +55,6 @@ impl<'a> Watch<'a> {
     async fn lines(&mut self) -> String {
         lines(&self.events().await)
     }
-}
-
-/// Wait until every event is published.
-async fn published(app: &TestApp) {
-    app.eventually("every event is published", || app.count("events WHERE position IS NULL") == 0).await;
 }
 
 /// Type, what is named in URLs, members that changed, who.

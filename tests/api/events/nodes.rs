@@ -3,7 +3,6 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::published;
 use super::sse::Sse;
 use crate::app::TestApp;
 
@@ -33,14 +32,14 @@ async fn a_node_that_was_cut_off_catches_up() {
     let one = TestApp::new().await;
     let ana = one.member("ana");
     one.hears().await;
-    published(&one).await;
+    one.published().await;
     let mut stream = Sse::open(&ana).await;
     for round in 0..5 {
         let before = one.listener();
         one.sql(&format!("SELECT pg_terminate_backend({before})"));
         // Published, mostly, while nobody listens.
         ana.post("/api/v1/posts", json!({ "title": format!("P{round}") })).await;
-        published(&one).await;
+        one.published().await;
         assert_eq!(stream.told(1).await, format!("post.created posts/p{round} [] ana"));
         one.eventually("it listens again", || ![0, before].contains(&one.listener())).await;
     }
@@ -53,7 +52,7 @@ async fn a_node_that_hears_nothing_for_a_while_goes_on_where_it_was() {
     one.hears().await;
     let two = one.beside(&[]);
     two.hears().await;
-    published(&one).await;
+    one.published().await;
     // Either of them, which is not to matter.
     let deaf = one.deafen();
     let elsewhere = two.guest().with_token(ana.token.as_deref().expect("a token"));
@@ -61,7 +60,7 @@ async fn a_node_that_hears_nothing_for_a_while_goes_on_where_it_was() {
     for number in 0..3 {
         ana.post("/api/v1/posts", json!({ "title": format!("P{number}") })).await;
     }
-    published(&one).await;
+    one.published().await;
     drop(deaf);
     for mut stream in streams {
         assert_eq!(

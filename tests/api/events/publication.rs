@@ -4,18 +4,17 @@ use diesel::connection::SimpleConnection;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::published;
 use super::sse::Sse;
 use crate::app::TestApp;
 
 /// Places are given out without gaps, to each once, and of one resource in the order in which its events were written.
 fn is_in_order(app: &TestApp) {
     let number = app.count("events");
-    assert_eq!(app.lines("SELECT max(position)::text FROM events"), number.to_string(), "there is no gap");
+    assert_eq!(app.lines("SELECT max(id)::text FROM events"), number.to_string(), "there is no gap");
     assert_eq!(app.lines("SELECT last_position::text FROM publication"), number.to_string());
     let order =
-        "(SELECT position, lag(position) OVER (PARTITION BY resource_type, resource_id ORDER BY id) AS before
-                  FROM events) AS pairs WHERE before > position";
+        "(SELECT created_at, lag(created_at) OVER (PARTITION BY resource_type, resource_id ORDER BY id) AS before
+                  FROM events_with_names) AS pairs WHERE before > created_at";
     assert_eq!(app.count(order), 0, "of one resource in order");
 }
 
@@ -26,7 +25,7 @@ async fn what_commits_late_comes_after_what_has_been_read() {
     for title in ["Ada", "Bell"] {
         ana.post("/api/v1/posts", json!({ "title": title })).await;
     }
-    published(&app).await;
+    app.published().await;
     let mut stream = Sse::open(&ana).await;
     // Written first, and not yet there.
     let mut late = app.lock("UPDATE posts SET rank = 4 WHERE slug = 'ada'");
@@ -37,7 +36,8 @@ async fn what_commits_late_comes_after_what_has_been_read() {
     assert_snapshot!(stream.told(1).await, @"post.updated posts/ada [rank] -");
     assert_eq!(stream.lines.0, (early + 1).to_string());
     assert_snapshot!(Sse::after(&ana, early).await.told(1).await, @"post.updated posts/ada [rank] -");
-    let written = app.lines("SELECT resource_key FROM events WHERE type = 'post.updated' ORDER BY id");
+    let written =
+        app.lines("SELECT resource_key FROM events WHERE type = 'post.updated' ORDER BY created_at");
     assert_eq!(written, "ada\nbell", "that was the other way round");
     is_in_order(&app);
 }
@@ -49,7 +49,7 @@ async fn what_is_rolled_back_leaves_no_gap() {
     ana.post("/api/v1/posts", json!({ "title": "Ada" })).await;
     for _ in 0..5 {
         app.sql("BEGIN; UPDATE posts SET rank = 5; ROLLBACK; UPDATE posts SET title = title || '!'");
-        published(&app).await;
+        app.published().await;
     }
     assert_eq!(app.count("events WHERE type = 'post.updated'"), 5);
     is_in_order(&app);
@@ -93,9 +93,36 @@ async fn nodes_that_publish_at_once_give_each_place_once() {
         writer.await.expect("no panic");
     }
     bulk.await.expect("no panic");
-    published(&one).await;
+    one.published().await;
     assert!(one.count("events") > 240 + 6 + 100, "there was something to publish");
     is_in_order(&one);
+}
+
+#[actix_web::test]
+async fn what_is_being_erased_holds_up_its_own_resource_alone() {
+    let app = TestApp::new().await;
+    let ana = app.member("ana");
+    for title in ["Ada", "Bell"] {
+        ana.post("/api/v1/posts", json!({ "title": title })).await;
+    }
+    app.published().await;
+    let mut stream = Sse::open(&ana).await;
+    let nobody_publishes = app.lock("SELECT FROM publication FOR UPDATE");
+    for (slug, rank) in [("ada", 1), ("ada", 2), ("bell", 4)] {
+        ana.patch(&format!("/api/v1/posts/{slug}"), json!({ "rank": rank })).await;
+    }
+    let erasing = app.lock("SELECT FROM unpublished_events ORDER BY id LIMIT 1 FOR UPDATE");
+    drop(nobody_publishes);
+    assert_snapshot!(stream.told(1).await, @"post.updated posts/bell [rank] ana");
+    assert_eq!(
+        app.lines("SELECT data->>'rank' FROM unpublished_events ORDER BY id"),
+        "1\n2",
+        "in order, or not yet"
+    );
+    drop(erasing);
+    stream.told(2).await;
+    let order = "SELECT data->>'rank' FROM events WHERE type = 'post.updated' ORDER BY id";
+    assert_eq!(app.lines(order), "4\n1\n2");
 }
 
 #[actix_web::test]
@@ -103,7 +130,7 @@ async fn somebody_who_holds_the_lock_delays_and_loses_nothing() {
     let app = TestApp::new().await;
     let two = app.beside(&[]);
     let ana = app.member("ana");
-    published(&app).await;
+    app.published().await;
     let mut stream = Sse::open(&ana).await;
     let before = app.lines("SELECT last_position::text FROM publication");
     let lock = app.lock("SELECT FROM publication FOR UPDATE");
@@ -112,7 +139,7 @@ async fn somebody_who_holds_the_lock_delays_and_loses_nothing() {
     }
     let elsewhere = two.guest().with_token(ana.token.as_deref().expect("a token"));
     elsewhere.post("/api/v1/posts", json!({ "title": "Curie" })).await;
-    assert_eq!(app.count("events WHERE position IS NULL"), 3, "nobody publishes");
+    assert_eq!(app.count("unpublished_events"), 3, "nobody publishes");
     assert_eq!(app.lines("SELECT last_position::text FROM publication"), before);
     drop(lock);
     assert_snapshot!(stream.told(3).await, @"

@@ -180,6 +180,7 @@ async fn bulk_changes_cascades_and_plain_sql_tell_of_every_row() {
     bob.post("/api/v1/posts", json!({ "title": "Dirac", "labels": [{ "name": "Physics" }] })).await;
     watch.lines().await;
     app.sql("TRUNCATE users CASCADE");
+    app.published().await;
     let told = app.lines("SELECT type FROM events ORDER BY id DESC LIMIT 3");
     assert_snapshot!(told, @"
     post.labels_changed

@@ -4,14 +4,14 @@ use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use super::sse::Sse;
-use super::{EVENTS, lines, published};
+use super::{EVENTS, lines};
 use crate::app::{PASSWORD, TestApp};
 use crate::client::{Client, send};
 use crate::pictures;
 
 /// Everything that somebody may see of what was written so far, which the list and the stream agree on.
 async fn seen(app: &TestApp, client: &Client) -> Vec<Value> {
-    published(app).await;
+    app.published().await;
     let page = client.get(&format!("{EVENTS}?ordering=id&limit=100")).await;
     let Value::Array(listed) = page.at("/results") else { panic!("no list: {page:?}") };
     assert!(page.at("/next").is_null(), "one page holds them");

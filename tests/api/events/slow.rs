@@ -5,7 +5,6 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::published;
 use super::sse::{STREAM, Sse};
 use crate::app::TestApp;
 
@@ -27,14 +26,14 @@ async fn who_reads_nothing_is_hung_up_on_and_others_go_on() {
     let app = TestApp::with(&["--peer-patience", "1s", "--streams-per-user", "1"]).await;
     let (root, ana) = (app.staff("root"), app.member("ana"));
     ana.post("/api/v1/posts", json!({ "title": "Ada", "published": true })).await;
-    published(&app).await;
+    app.published().await;
     let mut other = Sse::open(&ana).await;
     // More than all buffers on the way hold.
     app.sql(
         "INSERT INTO comments (post_id, user_id, alias, content)
              SELECT NULL, id, 'A', repeat('x', 300) FROM users, generate_series(1, 20000) WHERE username = 'root'",
     );
-    published(&app).await;
+    app.published().await;
     let idler = idler(&app, root.token.as_deref().expect("a token"), 0).await;
     app.eventually("it is seated", || app.app.streams().count() == 2).await;
     let refused = Sse::begin(&root, None).await.err().expect("a refusal");

@@ -6,8 +6,8 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::json;
 
+use super::Watch;
 use super::sse::{STREAM, Sse};
-use super::{Watch, published};
 use crate::app::TestApp;
 use crate::client::Client;
 
@@ -58,7 +58,7 @@ async fn a_stream_begins_now_and_goes_on_after_an_event() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
     post(&ana, "Ada").await;
-    published(&app).await;
+    app.published().await;
     let ada = last(&ana).await;
     let mut now = Sse::open(&ana).await;
     post(&ana, "Bell").await;
@@ -131,7 +131,7 @@ async fn head_tells_what_get_would_and_takes_no_seat() {
 async fn a_stream_on_which_nothing_happens_says_that_it_is_still_there() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
-    published(&app).await;
+    app.published().await;
     let mut stream = Sse::open(&ana).await;
     stream.block().await.expect("a greeting");
     let since = Instant::now();

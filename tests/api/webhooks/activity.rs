@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::{Hook, PRIVATE, hurried, hurry, publish, published};
+use super::{Hook, PRIVATE, hurried, hurry, publish};
 use crate::app::TestApp;
 use crate::hooks::{Answer, Receiver};
 
@@ -33,19 +33,20 @@ async fn one_out_of_action_is_told_nothing_and_begins_anew() {
     post.created failed 1 500 answered 500
     ");
     assert_eq!(app.count("jobs"), 0);
+    app.published().await;
     assert_eq!(app.count("events WHERE type = 'webhook.disabled'"), 0, "whoever did it knows");
     let same = root.patch(&hook.path, json!({ "is_active": false })).await;
     assert_eq!(same.header("etag"), off.header("etag"));
     receiver.forget();
     receiver.answer(Answer::Status(204));
     publish(&root, "Curie").await;
-    published(&app).await;
+    app.published().await;
     assert_eq!(app.count("deliveries"), 2, "what happens meanwhile is not for it");
 
     let on = root.patch(&hook.path, json!({ "is_active": true })).await;
     assert_snapshot!(format!("{} {} {}", on.status, on.at("/is_active"), on.at("/failing_since")), @"200 OK true null");
     publish(&root, "Dirac").await;
-    published(&app).await;
+    app.published().await;
     app.idle().await;
     assert_snapshot!(receiver.lines().join("\n"), @"post.created dirac");
 }
@@ -85,7 +86,7 @@ async fn one_that_says_it_is_gone_is_disabled_at_once_with_an_event() {
          SELECT 'p' || n, 'P', '', (SELECT id FROM users WHERE username = 'root') FROM generate_series(1, 20) AS n",
     );
     app.eventually("it is given up", || app.count("webhooks WHERE disabled_at IS NOT NULL") == 1).await;
-    published(&app).await;
+    app.published().await;
     app.idle().await;
     assert_eq!(app.count(PENDING), 0);
     let attempts = "SELECT sum(attempts)::text FROM deliveries WHERE webhook_id = 1";
@@ -126,14 +127,14 @@ async fn one_that_fails_for_too_long_is_disabled_with_an_event() {
     );
     hurry(&app);
     app.eventually("it is given up", || app.count("webhooks WHERE disabled_at IS NOT NULL") == 1).await;
-    app.idle().await;
-    assert_eq!((app.count(PENDING), app.count("events WHERE type = 'webhook.disabled'")), (0, 1));
     let told = format!("webhook.disabled {}", hook.id);
     app.eventually("the others are told", || good.lines().contains(&told)).await;
+    app.idle().await;
+    assert_eq!((app.count(PENDING), app.count("events WHERE type = 'webhook.disabled'")), (0, 1));
     // And is told nothing more.
     let before = bad.count();
     publish(&root, "Bell").await;
-    published(&app).await;
+    app.published().await;
     app.idle().await;
     assert_eq!(bad.count(), before);
 }
@@ -145,7 +146,7 @@ async fn one_success_is_all_that_patience_asks_for() {
     let hook = Hook::to(&receiver, &["post.created"], &root).await;
     app.sql("UPDATE webhooks SET failing_since = now() - interval '2 days'");
     publish(&root, "Ada").await;
-    published(&app).await;
+    app.published().await;
     app.idle().await;
     assert_eq!(root.get(&hook.path).await.at("/failing_since"), json!(null));
     receiver.answer(Answer::Status(500));

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
-use super::{Hook, PRIVATE, hurried, publish, published};
+use super::{Hook, PRIVATE, hurried, publish};
 use crate::app::TestApp;
 use crate::hooks::{Answer, Receiver};
 
@@ -13,7 +13,7 @@ async fn a_webhook_gets_what_it_wants_as_the_list_shows_it() {
     let (ana, root) = (app.member("ana"), app.staff("root"));
     let (all, some) = (Receiver::start(), Receiver::start());
     publish(&ana, "Before").await;
-    published(&app).await;
+    app.published().await;
     let everything = Hook::to(&all, &["*"], &root).await;
     let wanted = Hook::to(&some, &["comment.created", "post.deleted"], &root).await;
     let last = root.get("/api/v1/events?limit=1").await.at("/results/0/id");
@@ -23,7 +23,7 @@ async fn a_webhook_gets_what_it_wants_as_the_list_shows_it() {
     ana.post("/api/v1/posts/ada/comments", json!({ "content": "Well done." })).await;
     ana.patch("/api/v1/profiles/me", json!({ "bio": "I write.", "phone": "+49 30 1234" })).await;
     ana.delete("/api/v1/posts/ada").await;
-    published(&app).await;
+    app.published().await;
     app.idle().await;
 
     let listed = root.get(&format!("/api/v1/events?ordering=id&limit=100&id__gt={last}")).await;

@@ -24,6 +24,7 @@ async fn bad_receivers_hold_up_no_good_one_and_no_request() {
         Answer::Trickle,
         Answer::Close,
         Answer::Flood,
+        Answer::FloodOfHeaders,
         Answer::Status(500),
         Answer::Redirect(good.url()),
     ]
@@ -63,9 +64,10 @@ async fn bad_receivers_hold_up_no_good_one_and_no_request() {
     2 pending - timed out
     3 pending - no answer
     4 delivered 200 -
-    5 pending 500 answered 500
-    6 pending 307 answered 307
-    7 delivered 204 -
+    5 pending - no answer
+    6 pending 500 answered 500
+    7 pending 307 answered 307
+    8 delivered 204 -
     ");
 }
 

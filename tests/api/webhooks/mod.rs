@@ -55,11 +55,6 @@ impl Hook {
     }
 }
 
-/// Wait until every event is published, and so every delivery written.
-async fn published(app: &TestApp) {
-    app.eventually("every event is published", || app.count("events WHERE position IS NULL") == 0).await;
-}
-
 /// Let the time pass that attempts which failed wait for. Does nothing to those that are under way.
 fn hurry(app: &TestApp) {
     app.sql(

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 use serde_json::json;
 
-use super::{Hook, PRIVATE, hurried, hurry, publish, published};
+use super::{Hook, PRIVATE, hurried, hurry, publish};
 use crate::app::TestApp;
 use crate::hooks::{Answer, Receiver};
 
@@ -60,7 +60,7 @@ async fn after_the_last_try_a_delivery_has_failed_and_the_next_proceeds() {
     let hook = Hook::to(&receiver, &["*"], &root).await;
     publish(&root, "Ada").await;
     root.patch("/api/v1/posts/ada", json!({ "rating": 1 })).await;
-    published(&app).await;
+    app.published().await;
     for attempt in 1..=TRIES {
         let failed = format!("jobs WHERE attempts = {attempt} AND last_error = 'answered 500'");
         app.eventually("it fails", || app.count(&failed) == 1).await;

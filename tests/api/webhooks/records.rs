@@ -125,7 +125,7 @@ async fn only_staff_may_do_anything_and_others_learn_nothing() {
     let state = || app.lines("SELECT t::text FROM webhooks t UNION ALL SELECT t::text FROM deliveries t");
     app.sql(
         "INSERT INTO webhooks (id, url, types) VALUES (900001, 'https://example.com/', '{webhook.disabled}');
-         INSERT INTO events (type, position) OVERRIDING SYSTEM VALUE VALUES ('media.deleted', 900001);
+         INSERT INTO events (id, type, created_at, changed) VALUES (900001, 'media.deleted', now(), '{}');
          INSERT INTO deliveries (id, webhook_id, event_id, status) VALUES (900001, 900001, 900001, 'failed')",
     );
     let before = state();

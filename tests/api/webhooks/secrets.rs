@@ -56,7 +56,7 @@ async fn another_node_signs_alike() {
     let (root, receiver) = (app.staff("root"), Receiver::start());
     let hook = Hook::to(&receiver, &["*"], &root).await;
     let other = app.beside(&PRIVATE);
-    drop(app);
+    app.rest().await;
     assert!(next(&other, &receiver, &other.staff("root")).await.is_signed_by(&hook.secret));
 }
 
