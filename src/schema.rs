@@ -256,6 +256,7 @@ diesel::table! {
         id -> Int8,
         #[sql_name = "type"]
         type_ -> Text,
+        also -> Nullable<Text>,
         created_at -> Timestamptz,
         transaction -> Nullable<Int8>,
         resource_id -> Nullable<Int8>,

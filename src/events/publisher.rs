@@ -18,7 +18,7 @@ use crate::models::event::{Event, Published};
 use crate::models::job;
 use crate::models::webhook::Delivery;
 
-/// Events that are published at once.
+/// Changes that are published at once, with an event or two each.
 const BATCH: i64 = 500;
 /// From one publication to the next: what is written meanwhile is published together, so that a thousand changes are no thousand
 /// transactions more.
@@ -54,7 +54,7 @@ impl Publisher {
     pub async fn run(self, written: &Notify, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let wait = match self.publish().await {
-                Ok(Some(events)) if events == usize::try_from(BATCH).unwrap_or(usize::MAX) => continue,
+                Ok(Some(events)) if events >= usize::try_from(BATCH).unwrap_or(usize::MAX) => continue,
                 Ok(Some(_)) => None,
                 Ok(None) => Some(BUSY),
                 // The pool has logged it.
