@@ -49,7 +49,7 @@ CREATE TABLE events (
     CONSTRAINT events_pkey PRIMARY KEY (id)
 );
 -- Nearly in the order of the rows, so this is enough to find those of a time, for next to nothing.
-CREATE INDEX events_created_at_idx ON events USING brin (created_at);
+CREATE INDEX events_created_at_idx ON events USING brin (created_at) WITH (autosummarize = on);
 CREATE INDEX events_type_id_idx ON events (type, id);
 CREATE INDEX events_author_id_id_idx ON events (author_id, id) WHERE author_id IS NOT NULL;
 CREATE INDEX events_host_id_id_idx ON events (host_id, id) WHERE host_id IS NOT NULL;
