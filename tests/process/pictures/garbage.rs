@@ -121,7 +121,7 @@ fn every_variant_that_is_missing_is_made_at_the_word_of_command() {
 }
 
 /// Uploads beside which garbage is collected.
-const ENOUGH: usize = 400;
+const ENOUGH: usize = 150;
 
 #[test]
 fn garbage_is_collected_beside_uploads_without_touching_what_they_use() {
