@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::sse::Sse;
 use crate::app::TestApp;
+use crate::client::Client;
 
 /// Places are given out without gaps, to each once, and of one resource in the order in which its events were written.
 fn is_in_order(app: &TestApp) {
@@ -18,15 +19,21 @@ fn is_in_order(app: &TestApp) {
     assert_eq!(app.count(order), 0, "of one resource in order");
 }
 
-#[actix_web::test]
-async fn what_commits_late_comes_after_what_has_been_read() {
-    let app = TestApp::new().await;
+/// A member who has the posts `ada` and `bell`, and hears what happens from then on.
+async fn with_two_posts(app: &TestApp) -> (Client, Sse) {
     let ana = app.member("ana");
     for title in ["Ada", "Bell"] {
         ana.post("/api/v1/posts", json!({ "title": title })).await;
     }
     app.published().await;
-    let mut stream = Sse::open(&ana).await;
+    let stream = Sse::open(&ana).await;
+    (ana, stream)
+}
+
+#[actix_web::test]
+async fn what_commits_late_comes_after_what_has_been_read() {
+    let app = TestApp::new().await;
+    let (ana, mut stream) = with_two_posts(&app).await;
     // Written first, and not yet there.
     let mut late = app.lock("UPDATE posts SET rank = 4 WHERE slug = 'ada'");
     ana.patch("/api/v1/posts/bell", json!({ "rank": 4 })).await;
@@ -101,12 +108,7 @@ async fn nodes_that_publish_at_once_give_each_place_once() {
 #[actix_web::test]
 async fn what_is_being_erased_holds_up_its_own_resource_alone() {
     let app = TestApp::new().await;
-    let ana = app.member("ana");
-    for title in ["Ada", "Bell"] {
-        ana.post("/api/v1/posts", json!({ "title": title })).await;
-    }
-    app.published().await;
-    let mut stream = Sse::open(&ana).await;
+    let (ana, mut stream) = with_two_posts(&app).await;
     let nobody_publishes = app.lock("SELECT FROM publication FOR UPDATE");
     for (slug, rank) in [("ada", 1), ("ada", 2), ("bell", 4)] {
         ana.patch(&format!("/api/v1/posts/{slug}"), json!({ "rank": rank })).await;
