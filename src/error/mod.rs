@@ -274,8 +274,9 @@ impl From<DieselError> for Error {
                 tracing::warn!(cause = %error, "lost the connection to the database");
                 Self::unavailable(Code::DatabaseUnavailable, 1)
             }
-            // PostgreSQL's SQLSTATE 57014; diesel passes on the text alone, and every connection asks for English.
-            DieselError::DatabaseError(_, info) if info.message().contains("statement timeout") => {
+            // PostgreSQL's SQLSTATE 57014: after the statement's time, or because an administrator ended it before that. diesel
+            // passes on the text alone, and every connection asks for English.
+            DieselError::DatabaseError(_, info) if info.message().contains("canceling statement due to") => {
                 Self::unavailable(Code::QueryTimeout, 1)
             }
             // Two transactions locked each other out, and PostgreSQL ended this one. Nothing was changed.

@@ -1,5 +1,6 @@
 //! Bodies that are too large, too slow or break off; queries that take too long.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use futures_util::stream;
@@ -127,6 +128,30 @@ async fn a_query_past_its_time_is_told_so() {
     assert_snapshot!(answer.refusal(), @"503 query_timeout");
     assert_eq!(answer.header("retry-after"), "1");
     assert_eq!(app.count("posts") + app.count("post_slugs"), 0);
+}
+
+#[actix_web::test]
+async fn a_query_that_an_administrator_cancels_is_no_failure() {
+    let app = TestApp::with(&["--statement-timeout", "60s"]).await;
+    let ana = app.member("ana");
+    let in_the_way = app.lock("LOCK TABLE posts");
+    let cancel = "pg_stat_activity WHERE CASE WHEN pg_blocking_pids(pid) && ARRAY(SELECT pid FROM pg_locks \
+                  WHERE relation = 'posts'::regclass AND granted) THEN pg_cancel_backend(pid) END";
+    let is_cancelled = Cell::new(false);
+    let posted = async {
+        let answer = ana.post("/api/v1/posts", json!({ "title": "x" })).await;
+        is_cancelled.set(true);
+        answer
+    };
+    // Others of the node may wait for the table too.
+    let cancels = app.eventually("it is cancelled", || {
+        app.count(cancel);
+        is_cancelled.get()
+    });
+    let (answer, ()) = tokio::join!(posted, cancels);
+    assert_snapshot!(answer.refusal(), @"503 query_timeout");
+    drop(in_the_way);
+    assert_eq!(app.count("posts"), 0);
 }
 
 #[actix_web::test]

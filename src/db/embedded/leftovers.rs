@@ -13,18 +13,26 @@ use std::time::{Duration, Instant};
 use super::error::{self, Error};
 use super::identity::User;
 
-/// What to send, and how long to wait before the next. SIGINT has a postmaster shut down fast and an orphan give up its query,
-/// after which it sees that it is one; SIGQUIT ends both without a checkpoint, which loses nothing that was committed.
-const LADDER: [(libc::c_int, Duration); 3] = [
-    (libc::SIGINT, Duration::from_secs(30)),
-    (libc::SIGQUIT, Duration::from_secs(10)),
-    (libc::SIGKILL, Duration::from_secs(10)),
+/// What to send, and how long to wait before the next.
+struct Rung {
+    postmaster: libc::c_int,
+    orphan: libc::c_int,
+    patience: Duration,
+}
+
+/// SIGINT has a postmaster shut down fast, and SIGTERM an orphan end its session and say so, where SIGINT would end its query alone;
+/// SIGQUIT ends both without a checkpoint, which loses nothing that was committed.
+const LADDER: [Rung; 3] = [
+    Rung { postmaster: libc::SIGINT, orphan: libc::SIGTERM, patience: Duration::from_secs(30) },
+    Rung { postmaster: libc::SIGQUIT, orphan: libc::SIGQUIT, patience: Duration::from_secs(10) },
+    Rung { postmaster: libc::SIGKILL, orphan: libc::SIGKILL, patience: Duration::from_secs(10) },
 ];
 
 /// A process whose working folder is the cluster.
 struct Process {
     pid: libc::pid_t,
     parent: libc::pid_t,
+    is_postmaster: bool,
 }
 
 /// Stop what still runs in the cluster, and wait until it is gone.
@@ -44,9 +52,9 @@ pub(super) fn is_process_of(pid: u32, cluster: &Path, user: &User) -> Result<boo
     Ok(found.is_some() || !Path::new("/proc/self").exists())
 }
 
-fn climb(cluster: &Path, user: &User, ladder: &[(libc::c_int, Duration)]) -> Result<(), Error> {
-    for (signal, patience) in ladder {
-        let deadline = Instant::now() + *patience;
+fn climb(cluster: &Path, user: &User, ladder: &[Rung]) -> Result<(), Error> {
+    for rung in ladder {
+        let deadline = Instant::now() + rung.patience;
         let mut told = HashSet::new();
         while Instant::now() < deadline {
             let processes = find(cluster, user)?;
@@ -54,12 +62,13 @@ fn climb(cluster: &Path, user: &User, ladder: &[(libc::c_int, Duration)]) -> Res
                 return Ok(());
             }
             let pids: HashSet<_> = processes.iter().map(|process| process.pid).collect();
-            for Process { pid, parent } in processes {
+            for Process { pid, parent, is_postmaster } in processes {
                 // A living postmaster stops its children in good order by itself.
                 if !pids.contains(&parent) && told.insert(pid) {
+                    let signal = if is_postmaster { rung.postmaster } else { rung.orphan };
                     tracing::warn!(pid, signal, "stopping a process that an earlier PostgreSQL left");
                     // SAFETY: takes plain numbers. A process that is gone by now is an error of no interest.
-                    unsafe { libc::kill(pid, *signal) };
+                    unsafe { libc::kill(pid, signal) };
                 }
             }
             thread::sleep(Duration::from_millis(10));
@@ -88,5 +97,7 @@ fn inspect(pid: libc::pid_t, folder: &fs::Metadata) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
     let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
-    matches!(name, "postgres" | "postmaster").then_some(Process { pid, parent })
+    // What a postmaster starts calls itself "postgres: checkpointer", "postgres: plaza plaza [local] SELECT".
+    let is_postmaster = !fs::read(format!("/proc/{pid}/cmdline")).ok()?.starts_with(b"postgres: ");
+    matches!(name, "postgres" | "postmaster").then_some(Process { pid, parent, is_postmaster })
 }

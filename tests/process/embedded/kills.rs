@@ -1,5 +1,6 @@
 //! Whatever is killed: the program, its PostgreSQL, or both.
 
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 
@@ -76,8 +77,8 @@ fn orphaned_backends_are_ended_before_the_next_server_starts() {
     plaza.remember("kept");
     // Busy, so it does not see that its postmaster is gone.
     let endless = "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b";
-    let busy = psql(plaza.database_url(), endless).stderr(Stdio::null()).spawn().expect("psql");
-    let _busy = KilledAtEnd(busy);
+    let busy = psql(plaza.database_url(), endless).stderr(Stdio::piped()).spawn().expect("psql");
+    let mut busy = KilledAtEnd(busy);
     let who = "select pid from pg_stat_activity where query like '%count(*)%' and pid <> pg_backend_pid()";
     let backend: i32 = eventually("the query runs", || plaza.sql(who).parse().ok());
     let postmaster = postmaster(place.data()).expect("a postmaster");
@@ -89,6 +90,12 @@ fn orphaned_backends_are_ended_before_the_next_server_starts() {
 
     let again = place.serve();
     assert!(!processes(place.data()).contains(&backend), "the orphan was ended");
+    let mut told = String::new();
+    busy.0.stderr.take().expect("piped").read_to_string(&mut told).expect("a text");
+    assert!(
+        told.contains("terminating connection"),
+        "its client is told that the connection is over: {told}"
+    );
     assert_eq!(again.remembered(), "kept", "every committed row is there");
     again.stop();
 }

@@ -143,6 +143,15 @@ impl Plaza {
         self.said.all()
     }
 
+    /// The last lines of that which tell of something wrong.
+    fn complaints(&self) -> String {
+        const AT_MOST: usize = 40;
+        let said = self.said();
+        let wrong: Vec<_> =
+            said.lines().filter(|line| ["ERROR", "WARN"].iter().any(|level| line.contains(level))).collect();
+        wrong[wrong.len().saturating_sub(AT_MOST)..].join("\n")
+    }
+
     /// Wait until it writes this.
     pub fn says(&self, text: &str) {
         assert!(self.said.wait_for(text).is_some(), "it ended without `{text}`:\n{}", self.said());
@@ -216,6 +225,10 @@ impl Drop for Plaza {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+        // The cause of a 500 is there alone.
+        if thread::panicking() {
+            eprintln!("{self:?} complained:\n{}", self.complaints());
+        }
     }
 }
 
