@@ -102,8 +102,8 @@ async fn parallel_repeats_over_two_nodes_are_done_once() {
 async fn while_it_runs_the_second_one_is_told_so() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
-    // The insert waits for this transaction.
-    let blocker = app.lock("LOCK TABLE posts IN ACCESS EXCLUSIVE MODE");
+    // The insert waits for this transaction, and nothing else of the node: that only reads posts.
+    let blocker = app.lock("LOCK TABLE posts IN SHARE MODE");
     let first = {
         let ana = ana.clone();
         actix_web::rt::spawn(
