@@ -218,6 +218,7 @@ impl App {
 
     /// Answer requests on `api`, and operators' on `ops`. Both end when they are told to, having answered what they began.
     pub fn serve(&self, api: TcpListener, ops: TcpListener) -> io::Result<(Server, Server)> {
+        peers::let_many_wait(&api)?;
         peers::hang_up_after(&api, self.config.peer_patience)?;
         let app = self.clone();
         let public = HttpServer::new(move || {
