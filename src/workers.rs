@@ -6,6 +6,7 @@
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::oneshot;
@@ -62,11 +63,39 @@ impl Workers {
     /// Run `job` there, in the caller's tracing span. Fails with 503 `busy` at once when the queue is full, and with 500
     /// when the job panics. A caller that goes away does not stop a job that has begun.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (_, answered) = self.queue(job)?;
+        answered.await.map_err(|_| panicked())
+    }
+
+    /// The same; 503 `busy` also where the job has not begun within `wait`. Then it never does.
+    pub async fn run_within<T: Send + 'static>(
+        &self,
+        wait: Duration,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let (begun, answered) = self.queue(job)?;
+        match tokio::time::timeout(wait, begun).await {
+            Ok(_) => answered.await.map_err(|_| panicked()),
+            Err(_) => {
+                self.load.refused.inc();
+                Err(Error::unavailable(Code::Busy, 5))
+            }
+        }
+    }
+
+    /// Where to hear that it has begun, and what came of it.
+    fn queue<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(oneshot::Receiver<()>, oneshot::Receiver<T>)> {
+        let (begin, begun) = oneshot::channel();
         let (answer, answered) = oneshot::channel();
         let span = Span::current();
         let job: Job = Box::new(move || {
             // Whoever gave up waiting, in the queue already, needs no work done.
             if !answer.is_closed() {
+                // Nobody may care.
+                drop(begin.send(()));
                 let result = span.in_scope(job);
                 drop(answer.send(result));
             }
@@ -78,8 +107,12 @@ impl Workers {
             }
             TrySendError::Disconnected(_) => Error::internal("the worker threads are gone"),
         })?;
-        answered.await.map_err(|_| Error::internal("a job on a worker thread panicked"))
+        Ok((begun, answered))
     }
+}
+
+fn panicked() -> Error {
+    Error::internal("a job on a worker thread panicked")
 }
 
 fn work(jobs: &Mutex<Receiver<Queued>>, priority: Priority, running: &Gauge) {
@@ -112,4 +145,50 @@ fn step_back(priority: Priority) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = priority;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn what_does_not_begin_in_time_is_refused_and_never_done() {
+        let workers = Workers::start("test", 1, 8, Priority::Low, Load::default()).expect("a thread");
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        // It begins at once, so that it may take longer than a job may wait.
+        let other = workers.clone();
+        let first =
+            tokio::spawn(async move { other.run_within(Duration::from_mins(1), move || held.recv()).await });
+        while workers.load().running.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        let refused =
+            workers.run_within(Duration::from_millis(20), move || done.store(true, Ordering::Release)).await;
+        assert_eq!(refused.map_err(|error| error.code()), Err(Code::Busy));
+
+        release.send(()).expect("it waits");
+        assert!(first.await.expect("no panic").expect("it was done").is_ok());
+        workers.run(|| ()).await.expect("the thread is free again");
+        assert!(!is_done.load(Ordering::Acquire), "nobody waited for it any more");
+    }
+
+    #[actix_web::test]
+    async fn what_has_begun_is_waited_for() {
+        let workers = Workers::start("test", 1, 8, Priority::Low, Load::default()).expect("a thread");
+        let (begin, begun) = oneshot::channel();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let job = move || (begin.send(()), held.recv());
+        let wait = Duration::from_secs(1);
+        let end = async {
+            begun.await.expect("it begins");
+            tokio::time::sleep(wait + wait / 4).await;
+            release.send(()).expect("it waits");
+        };
+        let (done, ()) = tokio::join!(workers.run_within(wait, job), end);
+        assert!(done.is_ok(), "what takes longer than it may wait is no fault");
+    }
 }

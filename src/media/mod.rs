@@ -35,8 +35,8 @@ use variants::Uses;
 pub const LIMITS: Limits = Limits { max_pixels: 40_000_000, max_side: 16_384 };
 /// Longest side of a picture that is kept.
 const MASTER_SIDE: u32 = 2048;
-/// How long a picture waits for memory before its upload is told 503.
-const MEMORY_WAIT: Duration = Duration::from_secs(10);
+/// How long a picture waits for memory, and then for a thread, before its upload is told 503.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// The accepted formats, for messages and for `listChoices`.
 pub const ACCEPTED: [Format; 4] = [Format::Jpeg, Format::Png, Format::WebP, Format::Gif];
@@ -135,7 +135,7 @@ impl Budget {
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.all);
         let permit = Arc::clone(&self.free).acquire_many_owned(mebibytes);
         let _waiting = Counted::new(&self.waiting);
-        match tokio::time::timeout(MEMORY_WAIT, permit).await {
+        match tokio::time::timeout(WAIT, permit).await {
             Ok(permit) => permit.map_err(Error::internal),
             Err(_) => Err(Error::unavailable(Code::Busy, 5)),
         }

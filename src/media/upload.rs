@@ -14,7 +14,7 @@ use super::image::{self, Encoded, Rejected};
 use super::spool::Spooled;
 use super::store::StoreError;
 use super::variants::{self, Purpose, Use};
-use super::{ACCEPTED, LIMITS, MASTER_SIDE, Media, unavailable};
+use super::{ACCEPTED, LIMITS, MASTER_SIDE, Media, WAIT, unavailable};
 use crate::auth::sessions::delta;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::file::File;
@@ -55,8 +55,8 @@ impl Media {
     /// which records it. The files are durable before that begins; where it fails, or does without them, they are removed
     /// again. `part` is where the client sent it.
     ///
-    /// 415 for what is no picture, 422 for a damaged one or too many pixels, 503 when memory stays short or the store is
-    /// away; nothing has changed then.
+    /// 415 for what is no picture, 422 for a damaged one or too many pixels, 503 when memory or threads stay short or the store
+    /// is away; nothing has changed then.
     pub async fn keep<T, F>(
         &self,
         content: Spooled,
@@ -96,7 +96,7 @@ impl Media {
         // To know what decoding will take, the header must be read, which takes memory itself. It is given back in between, or
         // those who have read a header could wait for each other.
         let share = self.budget.reserve(length).await?;
-        let inspected = self.workers.run(move || {
+        let inspected = self.workers.run_within(WAIT, move || {
             let header = read(&mut content).and_then(|bytes| {
                 image::inspect(&bytes, &LIMITS).map_err(|rejected| refusal(&rejected, part))
             });
@@ -106,7 +106,7 @@ impl Media {
         let (mut content, header) = inspected.await??;
         let share = self.budget.reserve(header.memory() + length).await?;
         let uses = Arc::clone(&self.uses);
-        let rendered = self.workers.run(move || {
+        let rendered = self.workers.run_within(WAIT, move || {
             let bytes = read(&mut content)?;
             render(&bytes, part, uses.of(purpose), share)
         });
