@@ -67,20 +67,18 @@ impl Workers {
         answered.await.map_err(|_| panicked())
     }
 
-    /// The same; 503 `busy` also where the job has not begun within `wait`. Then it never does.
+    /// The same; 503 `busy` also where the job has not begun within `wait`: nobody waits for it any more then.
     pub async fn run_within<T: Send + 'static>(
         &self,
         wait: Duration,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T> {
         let (begun, answered) = self.queue(job)?;
-        match tokio::time::timeout(wait, begun).await {
-            Ok(_) => answered.await.map_err(|_| panicked()),
-            Err(_) => {
-                self.load.refused.inc();
-                Err(Error::unavailable(Code::Busy, 5))
-            }
+        if tokio::time::timeout(wait, begun).await.is_err() {
+            self.load.refused.inc();
+            return Err(Error::unavailable(Code::Busy, 5));
         }
+        answered.await.map_err(|_| panicked())
     }
 
     /// Where to hear that it has begun, and what came of it.
@@ -95,7 +93,7 @@ impl Workers {
             // Whoever gave up waiting, in the queue already, needs no work done.
             if !answer.is_closed() {
                 // Nobody may care.
-                drop(begin.send(()));
+                let _ = begin.send(());
                 let result = span.in_scope(job);
                 drop(answer.send(result));
             }

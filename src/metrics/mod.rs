@@ -189,7 +189,11 @@ impl Workers {
         registry.register("worker_threads", "Threads for what burns a core", self.threads.all());
         registry.register("worker_queue", "Work that waits for one of them", self.waiting.all());
         registry.register("worker_running", "Work that they do", self.running.all());
-        registry.register("worker_refused", "Work that found no room in the queue, or no thread in time", self.refused.all());
+        registry.register(
+            "worker_refused",
+            "Work that found no room in the queue, or no thread in time",
+            self.refused.all(),
+        );
     }
 }
 
