@@ -24,6 +24,9 @@ use crate::database::Schema;
 use crate::stores::{self, Store};
 
 /// What every member logs in with.
+/// Longer than anything takes, on a machine with other things to do.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
 pub const PASSWORD: &str = "correct horse battery";
 
 /// One node with a schema and a store of its own, listening on a port of its own.
@@ -167,11 +170,19 @@ impl TestApp {
         self.schema.connect().batch_execute(statement).map_err(|error| format!("{error:?}"))
     }
 
+    /// Have everybody who must wait before the next try wait for a minute more, however slow the machine is. Whoever need not is
+    /// not affected.
+    pub fn prolong_waits(&self) {
+        self.sql(
+            "UPDATE throttle_buckets SET blocked_until = blocked_until + interval '1 minute' WHERE blocked_until > 'epoch'",
+        );
+    }
+
     /// Publish no event and do no job from now on, so that every statement is a request's.
     pub async fn rest(&self) {
         self.idle().await;
         let background = self.background.borrow_mut().take().expect("it rests already");
-        background.stop(Duration::from_secs(20)).await;
+        background.stop(PATIENCE).await;
     }
 
     /// Wait until every job is done or given up.
@@ -193,7 +204,7 @@ impl TestApp {
 
     /// Poll until it is so.
     pub async fn eventually(&self, what: &str, check: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while !check() {
             assert!(Instant::now() < deadline, "never happened: {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::app::TestApp;
+use crate::app::{PATIENCE, TestApp};
 use crate::client::Client;
 use crate::pictures;
 
@@ -335,7 +335,7 @@ async fn a_client_that_resets_its_connection_leaves_no_file_behind() {
         }
         assert_eq!(ana.upload(AVATAR, "avatar", picture).await.status, "200 OK");
         // What was begun ends by itself; then there is one picture, and its files.
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while app.files().len() != 3 || app.count("pictures") != 1 {
             assert!(Instant::now() < deadline, "{:?} for {} pictures", app.files(), app.count("pictures"));
             tokio::time::sleep(Duration::from_millis(20)).await;

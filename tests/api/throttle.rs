@@ -29,17 +29,19 @@ fn network(number: usize) -> String {
 
 #[actix_web::test]
 async fn wrong_passwords_make_an_account_wait_wherever_they_come_from() {
-    let app = app(&["--throttle-delay", "2s"]).await;
+    let app = app(&[]).await;
     app.member("ana");
     for number in 0..10 {
         let answer = login(&app, &network(number), "ana", "wrong horse").await;
         assert_eq!(answer.refusal(), "401 invalid_credentials", "{number}");
     }
     // The tenth began the wait; name and address mean one account.
+    app.prolong_waits();
     for name in ["ana", "ANA", "ana@example.org"] {
         let answer = login(&app, &network(99), name, PASSWORD).await;
         assert_eq!(answer.refusal(), "429 too_many_attempts", "{name}");
-        assert!(matches!(answer.header("retry-after"), "1" | "2"), "{answer:?}");
+        let told = answer.header("retry-after").parse::<u64>().expect("seconds");
+        assert!((1..=61).contains(&told), "{answer:?}");
         assert_eq!(answer.header("ratelimit-policy"), "\"login-account\";q=10;w=900");
         assert!(answer.header("ratelimit").starts_with("\"login-account\";r=0;t="), "{answer:?}");
     }
@@ -60,20 +62,24 @@ async fn after_a_thousand_wrong_logins_the_owner_gets_in_after_the_stated_delay(
     // Where the machine is busy, some do not come as far as the throttle, and are told 503.
     let judged = statuses.iter().filter(|status| *status == "401 Unauthorized").count();
     assert!((10..50).contains(&judged), "{judged} passwords were judged");
-    let answer = login(&app, "192.0.2.1", "ana", PASSWORD).await;
-    let (told, at) = (answer.header("retry-after").parse::<u64>().expect("seconds"), Instant::now());
-    assert!((1..=2).contains(&told), "{told}");
-    let mut answer = answer;
-    while answer.status != "200 OK" {
+    let mut until = None;
+    loop {
+        let answer = login(&app, "192.0.2.1", "ana", PASSWORD).await;
+        if answer.status == "200 OK" {
+            break;
+        }
         assert_eq!(answer.refusal(), "429 too_many_attempts");
-        assert!(at.elapsed() < Duration::from_secs(told + 1), "a refused try prolongs the wait");
+        let told = answer.header("retry-after").parse::<u64>().expect("seconds");
+        assert!((1..=2).contains(&told), "{told}");
+        let until = *until.get_or_insert_with(|| Instant::now() + Duration::from_secs(told + 1));
+        assert!(Instant::now() < until, "a refused try prolongs the wait");
         tokio::time::sleep(Duration::from_millis(20)).await;
-        answer = login(&app, "192.0.2.1", "ana", PASSWORD).await;
     }
     // From then on strangers cannot lock that network out, and a right password has cleared the account there.
     for number in 0..30 {
         login(&app, &network(number), "ana", "wrong horse").await;
     }
+    app.prolong_waits();
     assert_snapshot!(login(&app, "192.0.2.200", "ana", PASSWORD).await.status, @"200 OK");
     assert_snapshot!(login(&app, "192.0.3.1", "ana", PASSWORD).await.refusal(), @"429 too_many_attempts");
 }
@@ -84,6 +90,7 @@ async fn names_that_nobody_has_wait_alike() {
     for number in 0..10 {
         assert_eq!(login(&app, &network(number), "nobody", "x").await.refusal(), "401 invalid_credentials");
     }
+    app.prolong_waits();
     let answer = login(&app, &network(11), "NOBODY", "x").await;
     assert_eq!(answer.refusal(), "429 too_many_attempts");
     assert_eq!(answer.header("ratelimit-policy"), "\"login-account\";q=10;w=900");
@@ -98,6 +105,7 @@ async fn a_network_that_tries_many_accounts_waits() {
         let answer = login(&app, &format!("192.0.2.{number}"), &format!("user{number}"), "x").await;
         assert_eq!(answer.refusal(), "401 invalid_credentials", "{number}");
     }
+    app.prolong_waits();
     let answer = login(&app, "192.0.2.99", "ana", PASSWORD).await;
     assert_eq!(answer.refusal(), "429 too_many_attempts");
     assert_eq!(answer.header("ratelimit-policy"), "\"login-network\";q=50;w=900");
@@ -155,6 +163,7 @@ async fn registrations_and_mails_are_counted_too() {
     for number in 0..30 {
         assert_eq!(register("192.0.2.1", number).await.status, "201 Created");
     }
+    app.prolong_waits();
     let answer = register("192.0.2.2", 30).await;
     assert_eq!(answer.refusal(), "429 too_many_attempts");
     assert_eq!(answer.header("ratelimit-policy"), "\"registration\";q=30;w=3600");
@@ -168,6 +177,7 @@ async fn registrations_and_mails_are_counted_too() {
             let answer = from(&network(number), &path, json!({ "email": email })).await;
             assert_eq!(answer.status, "202 Accepted");
         }
+        app.prolong_waits();
         let answer = from("192.0.4.1", &path, json!({ "email": email.to_uppercase() })).await;
         assert_eq!(answer.refusal(), "429 too_many_attempts", "{what}");
         assert_eq!(answer.header("ratelimit-policy"), "\"mail-address\";q=3;w=3600");
@@ -183,6 +193,7 @@ async fn two_nodes_count_together() {
         let node = if number % 2 == 0 { &one } else { &two };
         assert_eq!(login(node, &network(number), "ana", "x").await.refusal(), "401 invalid_credentials");
     }
+    one.prolong_waits();
     for node in [&one, &two] {
         assert_eq!(login(node, &network(50), "ana", PASSWORD).await.refusal(), "429 too_many_attempts");
     }

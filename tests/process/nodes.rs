@@ -181,32 +181,39 @@ fn parallel_refreshes_on_both_nodes_have_one_successor() {
     nodes.stop();
 }
 
+/// Logins of one account that cost no wait, on all nodes together.
+const FREE: usize = 10;
+
+/// Where the longest wait is a second: once those are spent, one more is taken each second.
+#[track_caller]
+fn may_be_taken(tries: usize, since: Instant) {
+    let seconds = usize::try_from(since.elapsed().as_secs()).expect("few");
+    assert!((FREE..=FREE + seconds).contains(&tries), "{tries} were taken in {seconds} s");
+}
+
 #[test]
 fn wrong_logins_count_together_on_both_nodes() {
     let nodes = Nodes::start(&["--throttle-delay", "1s"]);
-    for name in ["alone", "both", "parallel"] {
+    for name in ["both", "parallel"] {
         nodes.member(name);
     }
     let wrong = |login: &str, node: &Plaza| node.client().log_in(login, "a wrong password");
-    let tries = |login: &str, node_of: &dyn Fn(usize) -> usize| {
-        let mut tries = 0;
-        loop {
-            let answer = wrong(login, nodes.turn(node_of(tries)));
-            if answer.status == 429 {
-                return (tries, answer);
-            }
-            assert_eq!(answer.expect(401).json()["code"], "invalid_credentials");
-            tries += 1;
-            assert!(tries < 100, "it ends some time");
+    // Each costs no wait until the last, and no second goes by between two of them but on a busy machine.
+    let began = Instant::now();
+    let mut tries = 0;
+    let refused = loop {
+        let answer = wrong("both", nodes.turn(tries));
+        if answer.status == 429 {
+            break answer;
         }
+        assert_eq!(answer.expect(401).json()["code"], "invalid_credentials");
+        tries += 1;
     };
-    let (on_one_node, _) = tries("alone", &|_| 0);
-    let (on_both, refused) = tries("both", &|number| number);
-    assert_eq!(on_both, on_one_node, "as many tries as on one node");
+    may_be_taken(tries, began);
     assert_eq!(refused.json()["code"], "too_many_attempts");
     assert_eq!(refused.header("retry-after"), "1", "the delay that was set");
     assert_eq!(refused.header("ratelimit"), "\"login-account\";r=0;t=1");
-    assert_eq!(refused.header("ratelimit-policy"), format!("\"login-account\";q={on_one_node};w=900"));
+    assert_eq!(refused.header("ratelimit-policy"), format!("\"login-account\";q={FREE};w=900"));
 
     // Both nodes take the owner in after the delay, however often they refused meanwhile.
     let since = Instant::now();
@@ -228,10 +235,9 @@ fn wrong_logins_count_together_on_both_nodes() {
     // At once, each is counted before it is known to be wrong. Once it is blocked, one more is taken each second.
     let began = Instant::now();
     let answers = at_once(30, |number| wrong("parallel", nodes.turn(number)).status);
-    let seconds = usize::try_from(began.elapsed().as_secs()).expect("few");
     let taken = answers.iter().filter(|status| **status == 401).count();
     assert!(answers.iter().all(|status| matches!(status, 401 | 429)), "{answers:?}");
-    assert!((on_one_node..=on_one_node + seconds).contains(&taken), "{taken} were taken in {seconds} s");
+    may_be_taken(taken, began);
     nodes.stop();
 }
 

@@ -1,7 +1,6 @@
 //! A client of the stream, which reads it as the HTML standard says.
 
 use std::pin::Pin;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
@@ -9,12 +8,10 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
+use crate::app::PATIENCE;
 use crate::client::{Answer, Client};
 
 pub const STREAM: &str = "/api/v1/events/stream";
-
-/// Longer than anything takes, on a machine with other things to do.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An open stream.
 pub struct Sse {

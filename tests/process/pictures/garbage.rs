@@ -132,11 +132,14 @@ fn garbage_is_collected_beside_uploads_without_touching_what_they_use() {
         let collecting = scope.spawn(|| {
             let _over = Over(&is_over);
             let mut collected = Vec::new();
-            eventually("enough was uploaded meanwhile", || {
+            loop {
+                let before = uploads.load(Ordering::Acquire);
+                if before >= ENOUGH {
+                    return collected;
+                }
                 collected.push(Output::of(gc(&place, &[])).succeeded());
-                (uploads.load(Ordering::Acquire) >= ENOUGH).then_some(())
-            });
-            collected
+                eventually("more is uploaded", || (uploads.load(Ordering::Acquire) > before).then_some(()));
+            }
         });
         let people = at_once(4, |number| {
             let client = plaza.client().registered(&format!("user{number}"));
