@@ -1,8 +1,10 @@
 //! `plaza serve`.
 
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,6 +14,7 @@ use super::database::Database;
 use crate::app::App;
 use crate::auth::secret::Secret;
 use crate::config::Config;
+use crate::db::embedded::GRACE;
 use crate::db::migrations;
 
 /// How long a stop waits for jobs that have begun, such as a mail to a slow server.
@@ -31,7 +34,7 @@ impl Serve {
         yield_to_the_database();
         // What the settings alone tell, before anything is made.
         config.pictures.uses()?;
-        // Ports before the database: whoever starts a second server by mistake learns it at once.
+        // Ports before the database: whoever starts a second server by mistake learns it before anything is made.
         let (api, ops) = (bind(config.listen, "PLAZA_LISTEN")?, bind(config.ops_listen, "PLAZA_OPS_LISTEN")?);
         let database = Database::for_serving(&config)?;
         self.migrate(&database)?;
@@ -118,9 +121,18 @@ fn yield_to_the_database() {
 }
 
 fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
-        format!("cannot listen on {address}: {error}. Is Plaza running already? Otherwise set {setting} to a free port").into()
-    })
+    let deadline = Instant::now() + GRACE;
+    loop {
+        match TcpListener::bind(address) {
+            // Perhaps by one that was killed a moment ago.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            bound => return bound.map_err(|error| {
+                format!("cannot listen on {address}: {error}. Is Plaza running already? Otherwise set {setting} to a free port").into()
+            }),
+        }
+    }
 }
 
 /// SIGTERM and SIGINT, each of which asks to stop.

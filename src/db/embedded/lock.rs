@@ -14,9 +14,9 @@ use super::data::Folder;
 use super::error::{self, Error};
 use super::identity::give;
 
-/// How long a held lock is given to come free: a killed program holds it until the kernel has torn it down, which on a busy
-/// machine has taken more than half a second, and [`holder`] takes it for a moment.
-const GRACE: Duration = Duration::from_secs(3);
+/// How long what a program has for itself is given to come free: a killed one holds it until the kernel has torn it down, which on a
+/// busy machine has taken more than half a second. The lock is also taken for a moment by [`holder`].
+pub const GRACE: Duration = Duration::from_secs(3);
 
 /// The right to touch the cluster. Ends with the value, or with the process.
 #[derive(Debug)]

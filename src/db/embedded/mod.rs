@@ -39,6 +39,7 @@ use binaries::Binaries;
 use data::Folder;
 pub use error::Error;
 use identity::User;
+pub use lock::GRACE;
 use lock::{Holder, Lock};
 use socket::{Socket, Status};
 use supervisor::{Server, Supervisor};

@@ -10,11 +10,12 @@ use crate::support::{KilledAtEnd, Place, eventually, kill, log, postmaster, proc
 fn a_killed_program_started_again_in_the_same_instant_has_every_row() {
     let place = Place::new();
     let mut plaza = place.serve();
+    let (api, ops) = (plaza.address().to_owned(), plaza.ops_address());
     for round in 0..5 {
         plaza.remember(&format!("r{round}"));
         plaza.signal(libc::SIGKILL);
-        // Not even waited for.
-        plaza = place.serve();
+        // Not even waited for; on the same ports.
+        plaza = place.serve_with(["--listen", &api, "--ops-listen", &ops]);
     }
     assert_eq!(plaza.remembered(), "r0 r1 r2 r3 r4", "every committed row is there");
     plaza.stop();
