@@ -23,10 +23,10 @@ use crate::client::Client;
 use crate::database::Schema;
 use crate::stores::{self, Store};
 
-/// What every member logs in with.
 /// Longer than anything takes, on a machine with other things to do.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
+/// What every member logs in with.
 pub const PASSWORD: &str = "correct horse battery";
 
 /// One node with a schema and a store of its own, listening on a port of its own.
