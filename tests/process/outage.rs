@@ -65,6 +65,27 @@ fn connections_cut_by_an_administrator_are_replaced() {
 }
 
 #[test]
+fn connections_that_were_cut_while_nobody_asked_cost_no_answer() {
+    let place = Place::new();
+    let plaza = place.serve();
+    let client = plaza.client().registered("ana");
+    let ask = || {
+        let post = json!({ "title": "Hello" });
+        client.send(client.request(Method::POST, "/api/v1/posts").json(&post)).expect(201);
+        client.get("/api/v1/posts").expect(200);
+    };
+    for _ in 0..3 {
+        thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(ask))));
+        // A restart of the database does the same. A connection that is about to be cut is not gone yet: each is waited for.
+        let cut = "select count(*) > 0 and bool_and(pg_terminate_backend(pid, 60000)) from pg_stat_activity \
+                   where application_name = 'plaza' and state = 'idle'";
+        assert_eq!(plaza.sql(cut), "t", "some were cut, and are gone");
+        (0..8).for_each(|_| ask());
+    }
+    plaza.stop();
+}
+
+#[test]
 fn a_given_database_that_is_away_is_503_within_the_pools_wait_and_served_again_after() {
     let (server, place) = (Place::new(), Place::new());
     let secret = "one secret that both of these nodes have in common";
