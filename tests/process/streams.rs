@@ -63,7 +63,7 @@ fn open_streams_delay_no_stop() {
     }
     assert_eq!(plaza.wait().code(), Some(0), "a stop is no failure: {}", plaza.said());
     let took = asked.elapsed();
-    assert!(took < Duration::from_secs(5), "nobody waits for streams to end: {took:?}");
+    assert!(took < Duration::from_secs(20), "nobody waits for streams to end: {took:?}");
     assert!(place.is_quiet(), "the server is stopped too");
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Watch;
 use super::sse::{STREAM, Sse};
-use crate::app::TestApp;
+use crate::app::{PATIENCE, TestApp};
 use crate::client::Client;
 
 async fn post(client: &Client, title: &str) {
@@ -119,10 +119,10 @@ async fn what_is_no_id_is_refused() {
 async fn head_tells_what_get_would_and_takes_no_seat() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
-    let answer = tokio::time::timeout(Duration::from_secs(5), ana.head(STREAM)).await.expect("an answer");
+    let answer = tokio::time::timeout(PATIENCE, ana.head(STREAM)).await.expect("an answer");
     assert_eq!((answer.status.as_str(), answer.bytes.len()), ("200 OK", 0));
     assert_eq!(answer.header("content-type"), "text/event-stream");
-    let me = tokio::time::timeout(Duration::from_secs(5), ana.get("/api/v1/users/me")).await;
+    let me = tokio::time::timeout(PATIENCE, ana.get("/api/v1/users/me")).await;
     assert_eq!(me.expect("the connection is free").status, "200 OK");
     app.eventually("no seat is taken", || app.app.streams().count() == 0).await;
 }

@@ -232,5 +232,5 @@ fn corners(file: &[u8]) -> String {
 
 /// Fails a test whose case took longer than any honest work on it would: the time of a debug build on a busy machine.
 fn is_quick(what: &str, since: Instant) {
-    assert!(since.elapsed() < Duration::from_secs(5), "{what} took {:?}", since.elapsed());
+    assert!(since.elapsed() < Duration::from_secs(20), "{what} took {:?}", since.elapsed());
 }
