@@ -6,6 +6,7 @@ use diesel::sql_types::{Array, BigInt, Double, Text};
 use serde_json::Value;
 
 use super::{Viewer, columns, delete_some};
+use crate::lookups::fragment::{Bind, Fragment};
 use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{publication, unpublished_events, users};
@@ -82,29 +83,30 @@ pub struct FullEvent {
 }
 
 /// An event that has just been published.
-#[derive(Clone, Debug, QueryableByName)]
+#[derive(Clone, Debug, Queryable)]
 pub struct Published {
     /// Its public id.
-    #[diesel(sql_type = BigInt)]
     pub id: i64,
     /// Such as `post.created`.
-    #[diesel(sql_type = Text)]
     pub kind: String,
     /// What it is about: of those with the same one the order matters.
-    #[diesel(sql_type = Text)]
     pub subject: String,
 }
 
-/// Moves so many changes to the events, after a position. What somebody holds a lock on stays, with what is left of its resource.
+/// Moves so many changes, the first value, to the events after a position, the second. What somebody holds a lock on stays, with what
+/// is left of its resource.
 ///
 /// How many wait is nothing that PostgreSQL could know: where it reckons with a full batch, a join reads every post for the writers of
-/// a few. So what belongs to a change is looked up for each.
-const PUBLISH: &str = "
+/// a few. So what belongs to a change is looked up for each. Then one plan is good for every batch, and it is kept: it takes half a
+/// millisecond to make, as publishing twenty does.
+const PUBLISH: [&str; 3] = [
+    "
     WITH first AS MATERIALIZED (
         SELECT id FROM unpublished_events ORDER BY id LIMIT 1
     ), free AS MATERIALIZED (
         SELECT id, split_part(type, '.', 1) AS resource_type, resource_id
-        FROM unpublished_events WHERE id >= (SELECT id FROM first) ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        FROM unpublished_events WHERE id >= (SELECT id FROM first) ORDER BY id LIMIT ",
+    " FOR UPDATE SKIP LOCKED
     ), locked AS MATERIALIZED (
         SELECT split_part(type, '.', 1) AS resource_type, resource_id
         FROM unpublished_events
@@ -116,12 +118,14 @@ const PUBLISH: &str = "
         RETURNING *
     )
     INSERT INTO events (id, type, created_at, resource_id, resource_key, changed, data, actor_id, user_id, author_id, host_id)
-    SELECT $2 + row_number() OVER (ORDER BY taken.id, place), kind, taken.created_at, resource_id, resource_key, changed,
+    SELECT ",
+    " + row_number() OVER (ORDER BY taken.id, place), kind, taken.created_at, resource_id, resource_key, changed,
         data, actor_id, user_id, author_id, (SELECT writer_id FROM posts WHERE posts.id = about_post_id)
     FROM taken
     CROSS JOIN unnest(ARRAY[type, also]) WITH ORDINALITY AS kinds (kind, place)
     WHERE kind IS NOT NULL
-    RETURNING id, type AS kind, concat_ws(' ', split_part(type, '.', 1), coalesce(resource_id, 0)) AS subject";
+    RETURNING id, type AS kind, concat_ws(' ', split_part(type, '.', 1), coalesce(resource_id, 0)) AS subject",
+];
 
 /// How many events there are.
 #[derive(Clone, Copy, Debug, QueryableByName)]
@@ -234,8 +238,10 @@ impl Event {
             .first(conn)
             .optional()?;
         let Some(last) = last else { return Ok(None) };
-        let mut published: Vec<Published> =
-            diesel::sql_query(PUBLISH).bind::<BigInt, _>(most).bind::<BigInt, _>(last).load(conn)?;
+        let [free, taken, told] = PUBLISH;
+        let mut publish = Fragment::default();
+        publish.word(free).bind(Bind::Integer(most)).word(taken).bind(Bind::Integer(last)).word(told);
+        let mut published: Vec<Published> = publish.typed::<(BigInt, Text, Text)>().load(conn)?;
         published.sort_by_key(|event| event.id);
         if let Some(event) = published.last() {
             diesel::update(publication::table).set(publication::last_position.eq(event.id)).execute(conn)?;

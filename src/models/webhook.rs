@@ -209,17 +209,21 @@ impl Delivery {
     /// A delivery and a job for each webhook that wants to know of one of these events. One that is being disabled is waited for, so
     /// that nothing is pending for it afterwards.
     pub fn prepare(conn: &mut PgConnection, published: &[Published]) -> QueryResult<()> {
+        let active = webhooks::table.filter(webhooks::disabled_at.is_null()).order(webhooks::id);
+        let active: Vec<i64> = active.select(webhooks::id).for_key_share().load(conn)?;
+        if active.is_empty() {
+            return Ok(());
+        }
         let ids: Vec<i64> = published.iter().map(|event| event.id).collect();
         let kinds: Vec<&str> = published.iter().map(|event| event.kind.as_str()).collect();
         let subjects: Vec<&str> = published.iter().map(|event| event.subject.as_str()).collect();
         diesel::sql_query(
             "WITH told AS (
                  SELECT * FROM unnest($1, $2, $3) AS told (event_id, kind, subject)
-             ), active AS (
-                 SELECT id, types FROM webhooks WHERE disabled_at IS NULL ORDER BY id FOR KEY SHARE
              ), made AS (
                  INSERT INTO deliveries (webhook_id, event_id)
-                 SELECT active.id, event_id FROM active JOIN told ON kind = ANY (types) OR '*' = ANY (types)
+                 SELECT webhooks.id, event_id FROM webhooks JOIN told ON kind = ANY (types) OR '*' = ANY (types)
+                 WHERE webhooks.id = ANY ($5)
                  RETURNING id, webhook_id, event_id
              )
              INSERT INTO jobs (kind, payload, subject, delivery_id)
@@ -230,6 +234,7 @@ impl Delivery {
         .bind::<Array<Text>, _>(kinds)
         .bind::<Array<Text>, _>(subjects)
         .bind::<Text, _>(DELIVER)
+        .bind::<Array<BigInt>, _>(active)
         .execute(conn)
         .map(drop)
     }
