@@ -90,6 +90,21 @@ class Plaza:
         except urllib.error.HTTPError as error:
             sys.exit(f"{method} {path} answered {error.code}: {error.read()[:500]!r}")
 
+    def finish_pictures(self):
+        """Wait until nothing is left of uploads whose clients did not wait: those are made to the end."""
+        pattern = r"^(plaza_(?:uploads|pictures_waiting|picture_memory_bytes|worker_(?:queue|running)\{workers=\"pictures\"\})) (\d+)$"
+        deadline, quiet_since = time.monotonic() + 120, None
+        while quiet_since is None or time.monotonic() - quiet_since < 1:
+            with urllib.request.urlopen(f"http://{self.ops}/metrics", timeout=5) as answer:
+                gauges = dict(re.findall(pattern, answer.read().decode(), re.M))
+            if len(gauges) != 5:
+                sys.exit(f"/metrics does not tell of pictures: {gauges}")
+            is_quiet = all(value == "0" for value in gauges.values())
+            quiet_since = (quiet_since or time.monotonic()) if is_quiet else None
+            if time.monotonic() > deadline:
+                sys.exit(f"pictures are never finished: {gauges}")
+            time.sleep(0.05)
+
     def resident(self):
         """Resident MiB of the program alone; PostgreSQL's processes are others."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
