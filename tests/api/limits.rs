@@ -117,7 +117,7 @@ async fn a_body_that_began_quickly_may_not_dawdle_then() {
 
 #[actix_web::test]
 async fn a_query_past_its_time_is_told_so() {
-    let app = TestApp::with(&["--statement-timeout", "100ms"]).await;
+    let app = TestApp::with(&["--statement-timeout", "1s"]).await;
     let ana = app.member("ana");
     app.sql(
         "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(5); RETURN NEW; END';

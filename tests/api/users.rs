@@ -293,10 +293,10 @@ async fn a_deleted_user_takes_everything_along() {
 
 #[actix_web::test]
 async fn somebody_with_everything_can_be_deleted() {
-    let app = TestApp::with(&["--statement-timeout", "200ms"]).await;
+    let app = TestApp::with(&["--statement-timeout", "1s"]).await;
     let ana = app.member("ana");
     app.sql(
-        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN OLD; END $$;
+        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN OLD; END $$;
          CREATE TRIGGER dawdle BEFORE DELETE ON users FOR EACH ROW EXECUTE FUNCTION dawdle()",
     );
     assert_snapshot!(ana.delete("/api/v1/users/me").await.status, @"200 OK");

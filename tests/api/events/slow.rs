@@ -23,7 +23,7 @@ async fn idler(app: &TestApp, token: &str, last_event_id: i64) -> TcpStream {
 
 #[actix_web::test]
 async fn who_reads_nothing_is_hung_up_on_and_others_go_on() {
-    let app = TestApp::with(&["--peer-patience", "1s", "--streams-per-user", "1"]).await;
+    let app = TestApp::with(&["--peer-patience", "3s", "--streams-per-user", "1"]).await;
     let (root, ana) = (app.staff("root"), app.member("ana"));
     ana.post("/api/v1/posts", json!({ "title": "Ada", "published": true })).await;
     app.published().await;
