@@ -257,7 +257,7 @@ async fn an_upload_that_is_rolled_back_leaves_nothing() {
 
 #[actix_web::test]
 async fn what_took_longer_than_its_lease_is_refused_and_removed() {
-    let app = TestApp::with(&["--upload-lease", "4s"]).await;
+    let app = TestApp::with(&["--upload-lease", "3s", "--statement-timeout", "1m"]).await;
     let ana = app.member("ana");
     ana.upload(AVATAR, "avatar", pictures::jpeg(40, 30)).await;
     // Somebody holds the profile while the upload wants to be recorded.
