@@ -147,7 +147,7 @@ fn asks_for_every_token(node: &Plaza, member: &Member) {
         let (path, began) = (paths[number], Instant::now());
         assert!(is_unavailable(&member.on(node).get(path)), "no token is believed: {path}");
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(15), "it waits for the pool's 3 s and no longer: {took:?}");
+        assert!(took < Duration::from_secs(8), "it waits for the pool's 3 s and no longer: {took:?}");
     });
     // What is none of ours needs nobody to say so.
     node.client().with_token("made.up.token").get(CHOICES).expect(401);

@@ -79,7 +79,7 @@ async fn a_change_of_rights_changes_what_an_open_stream_shows() {
         for node in &nodes {
             let since = Instant::now();
             while (node.get("/api/v1/users?is_staff=true").await.status == "200 OK") != is_staff {
-                assert!(since.elapsed() < SOON, "a node does not know that it is {is_staff}");
+                assert!(since.elapsed() < SOON, "a node does not know: is_staff = {is_staff}");
             }
         }
     };

@@ -188,3 +188,24 @@ async fn bulk_changes_cascades_and_plain_sql_tell_of_every_row() {
     user.deleted
     ");
 }
+
+#[actix_web::test]
+async fn plain_sql_that_names_its_tables_needs_no_search_path() {
+    let app = TestApp::new().await;
+    app.member("ana");
+    let mut watch = Watch::begin(&app).await;
+    let schema = app.lines("SELECT current_schema()::text");
+    app.sql(&format!(
+        "SET search_path = pg_catalog;
+         INSERT INTO {schema}.posts (slug, title, content, writer_id) SELECT 'ada', 'Ada', '', id FROM {schema}.users WHERE username = 'ana';
+         INSERT INTO {schema}.comments (user_id, alias, content) SELECT id, 'A', 'Hello' FROM {schema}.users WHERE username = 'ana';
+         UPDATE {schema}.posts SET title = 'Bell';
+         DELETE FROM {schema}.comments"
+    ));
+    assert_snapshot!(watch.lines().await, @"
+    post.created posts/ada [] -
+    comment.created comments/1 [] -
+    post.updated posts/ada [title] -
+    comment.deleted comments/1 [] -
+    ");
+}
