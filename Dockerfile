@@ -7,7 +7,7 @@
 FROM rust:1.95-slim-trixie AS build
 # hadolint ignore=DL3008 # Debian's security updates are wanted, and a pinned version is gone with the next of them
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends build-essential libpq-dev \
+    && apt-get install --yes --no-install-recommends build-essential libpq-dev nasm \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .

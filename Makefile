@@ -28,8 +28,8 @@ run: ## Build and serve in this folder, on a PostgreSQL of Plaza's own
 # The document's examples first, so that the last lines are those of the larger run.
 test: ## Run every test
 	@scripts/need build postgres receivers
-	cargo test --locked --doc
-	cargo test --locked --all-targets
+	cargo test --locked --workspace --doc
+	cargo test --locked --workspace --all-targets
 
 CHECKS := check-format check-shell check-docker check-openapi check-clippy check-doc check-dependencies check-generated
 
@@ -40,7 +40,7 @@ check: ## Format, lints, docs, licences, generated files, OpenAPI, Docker and sh
 
 check-format:
 	@scripts/need lints
-	cargo fmt --check
+	cargo fmt --all --check
 
 check-shell:
 	@scripts/python lint shellcheck $$(grep --recursive --files-with-matches -E '^#!.*bash|shellcheck shell=bash' .ci demo scripts)
@@ -57,11 +57,11 @@ check-dependencies:
 
 check-clippy:
 	@scripts/need build lints
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 check-doc:
 	@scripts/need build
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 # What the program or a tool writes, and somebody may have edited or forgotten.
 check-generated:

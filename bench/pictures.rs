@@ -39,18 +39,18 @@ fn main() -> Outcome<()> {
 /// What an upload costs: the picture that is stored, one variant in both formats, the blurhash.
 fn upload(path: &str) -> Outcome<Encoded> {
     let picture = image::decode(&std::fs::read(path)?, &Limits::default(), MASTER)?;
-    let master = picture.encode(picture.plain_format())?;
-    let variant = picture.variant(Resize::Fill { width: SIDE, height: SIDE });
+    let master = picture.encode_original()?;
+    let variant = picture.variant(Resize::Fill { width: SIDE, height: SIDE })?;
     variant.encode(Format::WebP)?;
-    variant.encode(variant.plain_format())?;
-    std::hint::black_box(picture.blurhash());
+    variant.encode(master.format)?;
+    std::hint::black_box(picture.blurhash()?);
     Ok(master)
 }
 
 /// What the first request for a variant costs, its file's reading included.
 fn variant(path: &str, format: Format) -> Outcome<Encoded> {
     let picture = image::decode(&std::fs::read(path)?, &Limits::default(), MASTER)?;
-    Ok(picture.variant(Resize::Fill { width: SIDE, height: SIDE }).encode(format)?)
+    Ok(picture.variant(Resize::Fill { width: SIDE, height: SIDE })?.encode(format)?)
 }
 
 /// The process's peak in KiB; 0 where the system does not tell.

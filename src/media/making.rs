@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use super::cleanup::REMOVE_FILES;
-use super::image::{self, Encoded, Format, Limits};
+use super::image::{self, Encoded, Format, Limits, Rejected};
 use super::store::StoreError;
 use super::variants::{self, Key, Purpose, Variant};
 use super::{MASTER_SIDE, Media, unavailable};
@@ -254,16 +254,19 @@ impl Media {
         source: &Picture,
         variant: &Variant,
     ) -> Result<Option<Encoded>> {
-        let side = |side: i32| u64::from(side.unsigned_abs());
-        let (length, pixels) = (source.bytes.unsigned_abs(), side(source.width) * side(source.height));
-        let share = self.budget.reserve(length + image::memory_of_kept(pixels)).await?;
+        let (length, size) =
+            (source.bytes.unsigned_abs(), (source.width.unsigned_abs(), source.height.unsigned_abs()));
+        let share = self.budget.reserve(length + image::memory_of_variant(size, variant.resize)).await?;
         let found = self.store.read(&source.key, length).await.map_err(|error| unavailable(&error))?;
         let resize = variant.resize;
         let encode = move || {
-            let picture = found.and_then(|bytes| image::decode(&bytes, &KEPT, MASTER_SIDE).ok());
-            let encoded = picture.map(|picture| picture.variant(resize).encode(format)).transpose();
-            drop(share);
-            encoded
+            let _share = share;
+            let picture = match found.map(|bytes| image::decode(&bytes, &KEPT, MASTER_SIDE)) {
+                Some(Ok(picture)) => picture,
+                Some(Err(Rejected::Fault(fault))) => return Err(fault),
+                Some(Err(_)) | None => return Ok(None),
+            };
+            picture.variant(resize)?.encode(format).map(Some)
         };
         let encoded = self.workers.run(encode).await?.map_err(Error::internal)?;
         if encoded.is_none() {

@@ -5,7 +5,6 @@
 
 pub mod cleanup;
 pub mod defaults;
-pub mod image;
 mod making;
 pub mod spool;
 pub mod store;
@@ -28,6 +27,7 @@ use defaults::{Defaults, PAINTERS};
 use image::{Format, Limits};
 use making::Flights;
 pub use making::Made;
+pub use plaza_image as image;
 use store::{Store, StoreError};
 use variants::Uses;
 

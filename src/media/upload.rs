@@ -104,7 +104,7 @@ impl Media {
             header.map(|header| (content, header))
         });
         let (mut content, header) = inspected.await??;
-        let share = self.budget.reserve(header.memory() + length).await?;
+        let share = self.budget.reserve(header.memory(MASTER_SIDE) + length).await?;
         let uses = Arc::clone(&self.uses);
         let rendered = self.workers.run_within(WAIT, move || {
             let bytes = read(&mut content)?;
@@ -162,10 +162,10 @@ fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
 
 fn render(bytes: &[u8], part: &str, of: &Use, mut share: OwnedSemaphorePermit) -> Result<Rendered> {
     let picture = image::decode(bytes, &LIMITS, MASTER_SIDE).map_err(|rejected| refusal(&rejected, part))?;
-    let master = picture.encode(picture.plain_format()).map_err(Error::internal)?;
+    let master = picture.encode_original().map_err(Error::internal)?;
     let mut files = Vec::new();
     for variant in of.variants.iter().filter(|variant| of.at_upload.contains(&variant.name)) {
-        let resized = picture.variant(variant.resize);
+        let resized = picture.variant(variant.resize).map_err(Error::internal)?;
         for format in variants::formats(master.format) {
             files.push((variant.name.clone(), resized.encode(format).map_err(Error::internal)?));
         }
@@ -173,7 +173,8 @@ fn render(bytes: &[u8], part: &str, of: &Use, mut share: OwnedSemaphorePermit) -
     let length = master.bytes.len() + files.iter().map(|(_, file)| file.bytes.len()).sum::<usize>();
     let kept = share.split(length.div_ceil(1 << 20).min(share.num_permits()));
     let share = kept.ok_or_else(|| Error::internal("a permit is smaller than itself"))?;
-    Ok(Rendered { blurhash: picture.blurhash(), master, variants: files, share })
+    let blurhash = picture.blurhash().map_err(Error::internal)?;
+    Ok(Rendered { blurhash, master, variants: files, share })
 }
 
 fn refusal(rejected: &Rejected, part: &str) -> Error {
@@ -190,6 +191,7 @@ fn refusal(rejected: &Rejected, part: &str) -> Error {
             (Code::ImageTooLarge, "image_too_large", params)
         }
         Rejected::Corrupt(_) => (Code::ImageCorrupt, "image_corrupt", json!({})),
+        Rejected::Fault(fault) => return Error::internal(fault.clone()),
     };
     Error::violation(code, Violation::body(part, rule, detail).with(params))
 }

@@ -1,6 +1,6 @@
 //! Pictures made in code, those of the image module's own tests.
 
-#[path = "../../src/media/image/samples/mod.rs"]
+#[path = "../../crates/plaza-image/src/samples/mod.rs"]
 #[expect(dead_code, reason = "each test binary uses a part of them")]
 mod samples;
 

@@ -26,7 +26,7 @@ mod settings;
 mod stop;
 mod streams;
 
-#[path = "../../src/media/image/samples/mod.rs"]
+#[path = "../../crates/plaza-image/src/samples/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "the tests of the pictures use the others")]
 mod samples;
 

@@ -6,7 +6,8 @@
 //!
 //! Everything here blocks and computes: call it off the async threads, with [`Header::memory`] as the price. Containers are walked by
 //! `jpeg`, `webp` and `gif` before a decoder sees them, since decoders forgive what we must not (a
-//! truncated JPEG is a warning to most) and believe sizes that we must not. Decoders are Rust (SIMD aside, safe); libwebp, which is C, only ever encodes.
+//! truncated JPEG is a warning to most) and believe sizes that we must not. Two of the codecs are C: libjpeg-turbo, which browsers decode
+//! with too, and libwebp, which only ever encodes.
 //!
 //! The panic containment needs `panic = "unwind"`, the default.
 
@@ -19,9 +20,12 @@
 
 mod blurhash;
 mod encode;
+mod exif;
 mod gif;
+mod graphic;
 mod initials;
 mod jpeg;
+mod jpeg_layout;
 mod picture;
 mod png;
 mod profile;
@@ -37,7 +41,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use thiserror::Error;
 
-pub use encode::{Encoded, EncodingFailed};
+pub use encode::Encoded;
 pub use initials::default_avatar;
 pub use picture::Picture;
 pub use resize::Resize;
@@ -134,6 +138,20 @@ pub enum Rejected {
     #[error("The picture is damaged: {0}.")]
     /// It is cut off or does not decode; the text says what is wrong.
     Corrupt(&'static str),
+    #[error(transparent)]
+    /// Nothing is wrong with it.
+    Fault(#[from] Fault),
+}
+
+/// What must never happen, so a fault of ours: a codec or the resampler refuses what it has to take.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct Fault(String);
+
+impl Fault {
+    fn new(cause: impl std::fmt::Display) -> Self {
+        Self(cause.to_string())
+    }
 }
 
 /// What a picture says of itself before its pixels are read.
@@ -145,16 +163,46 @@ pub struct Header {
     pub width: u32,
     /// As stored, so before an orientation is applied.
     pub height: u32,
-    /// The decoder's own buffers and the pixels it gives, at their largest.
+    /// Bytes of a pixel as it is decoded.
+    channels: u64,
+    /// Whether all pixels have to be there before the first is resampled.
+    is_whole: bool,
+    /// Bytes of the decoder's own buffers, whatever becomes of the pixels.
     decoding: u64,
 }
 
+/// What encoding, a small variant and the preview take beside the picture.
+const WORKING_SPACE: u64 = 8 << 20;
+
 impl Header {
     /// An upper estimate of the bytes that [`decode`] needs at once, and the work on its result after it. The encoded bytes are the
-    /// caller's and not in it.
+    /// caller's and not in it. `tests/memory.rs` holds every format to its price.
     #[must_use]
-    pub fn memory(&self) -> u64 {
-        self.decoding + WORKING_SPACE
+    pub fn memory(&self, bound: u32) -> u64 {
+        // Turning and converting copy what was decoded, and so does a PNG of pixels that do not compress.
+        let copy = self.kept(bound) + self.kept(bound) / 4;
+        self.decoded(bound).saturating_add(copy + WORKING_SPACE)
+    }
+
+    /// What it takes until the pixels are there, no larger than the bound.
+    fn decoded(&self, bound: u32) -> u64 {
+        let whole = Self::pixels(self.width, self.height).saturating_mul(self.channels);
+        let plan = Resize::Fit { width: bound, height: bound }.plan(self.width, self.height);
+        let source = match (self.is_whole, plan.keeps(self.width, self.height)) {
+            (true, true) => whole,
+            (true, false) => {
+                whole.saturating_add(self.kept(bound) + plan.band_memory(self.width, self.channels))
+            }
+            (false, true) => self.kept(bound),
+            (false, false) => self.kept(bound) + plan.window_memory(self.width, self.height, self.channels),
+        };
+        self.decoding.saturating_add(source)
+    }
+
+    fn kept(&self, bound: u32) -> u64 {
+        let (width, height) = Resize::Fit { width: bound, height: bound }.size(self.width, self.height);
+        // What is grey is spread over three channels.
+        Self::pixels(width, height) * self.channels.max(3)
     }
 
     fn pixels(width: u32, height: u32) -> u64 {
@@ -171,15 +219,12 @@ impl Header {
     }
 }
 
-/// Room for what turns, converts or encodes the downscaled picture (2048² with alpha is 16 MiB, and as much as a PNG again where it does
-/// not compress). The decoder's own share is free by then. `tests/memory.rs` holds every format to its price.
-const WORKING_SPACE: u64 = 24 << 20;
-
-/// The same for a picture of so many pixels that was encoded here: no progressive scans, eight bits a channel.
+/// The bytes that a variant takes to make from a picture that was encoded here: no progressive scans, no interlacing.
 #[must_use]
-pub fn memory_of_kept(pixels: u64) -> u64 {
-    // A PNG's four channels and its chunks are the most.
-    pixels * 4 + (16 << 20) + WORKING_SPACE
+pub fn memory_of_variant(source: (u32, u32), resize: Resize) -> u64 {
+    let (width, height) = resize.size(source.0, source.1);
+    // libwebp's lossless coder keeps about thirty bytes for a pixel.
+    Header::pixels(source.0, source.1) * 4 + Header::pixels(width, height) * 36 + WORKING_SPACE
 }
 
 /// Tells format and size from the header, without allocating a pixel.
@@ -206,17 +251,18 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, Rejected> {
 ///
 /// # Errors
 ///
-/// As [`inspect`], and [`Rejected::Corrupt`] when anything is missing or wrong in the rest, a decoder's panic included.
+/// As [`inspect`], [`Rejected::Corrupt`] when anything is missing or wrong in the rest, a decoder's panic included, and
+/// [`Rejected::Fault`].
 pub fn decode(bytes: &[u8], limits: &Limits, bound: u32) -> Result<Picture, Rejected> {
     let header = inspect(bytes, limits)?;
     contained(|| {
         let decoded = match header.format {
-            Format::Jpeg => jpeg::decode(bytes, header),
-            Format::Png => png::decode(bytes, header),
+            Format::Jpeg => jpeg::decode(bytes, header, bound),
+            Format::Png => png::decode(bytes, header, bound),
             Format::WebP => webp::decode(bytes, header),
             Format::Gif => gif::decode(bytes, header),
         }?;
-        Ok(Picture::develop(decoded, bound))
+        Ok(Picture::develop(decoded, header.format, bound)?)
     })
 }
 

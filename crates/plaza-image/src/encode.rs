@@ -8,13 +8,15 @@
 use std::io::Write;
 
 use ::webp::{PixelLayout, WebPConfig};
-use jpeg_encoder::{ColorType, SamplingFactor};
-use thiserror::Error;
+use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, SamplingFactor};
 
-use super::{Format, Picture};
+use super::graphic::Palette;
+use super::{Fault, Format, Picture};
 
 const JPEG_QUALITY: u8 = 82;
 const WEBP_QUALITY: f32 = 80.0;
+/// Pixels up to which a JPEG keeps all of its colours: halved, those of a face this size would be a few dozen.
+const SMALL: u32 = 256 * 256;
 /// Bytes above which a PNG is compressed harder.
 const LARGE_PNG: usize = 4 << 20;
 const PNG_CHUNK: usize = 256 << 10;
@@ -32,29 +34,33 @@ pub struct Encoded {
     pub height: u32,
 }
 
-/// An encoder's refusal: a fault of ours, since every picture that [`decode`](super::decode) gives has a size that every format takes.
-#[derive(Debug, Error)]
-#[error("a {width}×{height} picture could not be encoded as {format:?}: {reason}")]
-pub struct EncodingFailed {
-    format: Format,
-    width: u32,
-    height: u32,
-    reason: String,
-}
-
 impl Picture {
-    /// The format of originals, and of variants for clients without WebP: JPEG, but PNG where there is alpha.
-    #[must_use]
-    pub fn plain_format(&self) -> Format {
-        if self.has_alpha() { Format::Png } else { Format::Jpeg }
-    }
-
-    /// Encodes: JPEG at quality 82 with 4:2:0 (alpha laid on white), WebP lossy at 80, PNG lossless.
+    /// Encodes what is kept of an upload: as PNG where there is alpha, or where the picture is graphic and PNG is the smaller; else as
+    /// JPEG.
     ///
     /// # Errors
     ///
-    /// [`EncodingFailed`] for GIF, which is only read, and when the encoder's library fails.
-    pub fn encode(&self, format: Format) -> Result<Encoded, EncodingFailed> {
+    /// A [`Fault`] where the encoder's library fails.
+    pub fn encode_original(&self) -> Result<Encoded, Fault> {
+        if self.has_alpha() {
+            return self.encode(Format::Png);
+        }
+        let jpeg = self.encode(Format::Jpeg)?;
+        if !self.is_graphic() {
+            return Ok(jpeg);
+        }
+        let png = self.encode(Format::Png)?;
+        Ok(if png.bytes.len() <= jpeg.bytes.len() { png } else { jpeg })
+    }
+
+    /// Encodes: JPEG at quality 82 (alpha laid on white), PNG lossless, WebP lossy at 80, or lossless where the picture is graphic and
+    /// that is the smaller.
+    ///
+    /// # Errors
+    ///
+    /// A [`Fault`] for GIF, which is only read, and where the encoder's library fails: every picture that
+    /// [`decode`](super::decode) gives has a size that every format takes.
+    pub fn encode(&self, format: Format) -> Result<Encoded, Fault> {
         let bytes = match format {
             Format::Jpeg => self.jpeg(),
             Format::Png => self.png(),
@@ -64,7 +70,9 @@ impl Picture {
         let (width, height) = (self.width(), self.height());
         match bytes {
             Ok(bytes) => Ok(Encoded { bytes, format, width, height }),
-            Err(reason) => Err(EncodingFailed { format, width, height, reason }),
+            Err(reason) => Err(Fault::new(format!(
+                "a {width}×{height} picture could not be encoded as {format:?}: {reason}"
+            ))),
         }
     }
 
@@ -73,7 +81,13 @@ impl Picture {
         let (width, height) = (side(self.width())?, side(self.height())?);
         let mut bytes = Vec::new();
         let mut jpeg = jpeg_encoder::Encoder::new(&mut bytes, JPEG_QUALITY);
-        jpeg.set_sampling_factor(SamplingFactor::F_2_2);
+        let is_small = self.width() * self.height() <= SMALL;
+        jpeg.set_sampling_factor(if is_small || self.is_graphic() {
+            SamplingFactor::R_4_4_4
+        } else {
+            SamplingFactor::R_4_2_0
+        });
+        jpeg.set_chroma_subsampling_method(ChromaSubsamplingMethod::Average);
         let written = if self.has_alpha() {
             jpeg.encode(&self.on_white(), width, height, ColorType::Rgb)
         } else {
@@ -83,15 +97,38 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// Quickly; but what does not become much smaller so is given the time that it takes. A small file can be made to decode to
-    /// pixels that only look like noise, and everybody who shows it would pay.
+    /// Quickly; but what does not become much smaller so, and what is graphic, is given the time that it takes. A small file can be made
+    /// to decode to pixels that only look like noise, and everybody who shows it would pay.
     fn png(&self) -> Result<Vec<u8>, String> {
+        if let Some(palette) = Palette::of(self) {
+            return self.palette_png(&palette);
+        }
         let bytes = self.png_at(::png::Compression::Fast)?;
-        if bytes.len() <= LARGE_PNG {
+        if bytes.len() <= LARGE_PNG && !self.is_graphic() {
             return Ok(bytes);
         }
         drop(bytes);
         self.png_at(::png::Compression::Balanced)
+    }
+
+    fn palette_png(&self, palette: &Palette) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        let mut png = ::png::Encoder::new(&mut bytes, self.width(), self.height());
+        png.set_color(::png::ColorType::Indexed);
+        png.set_depth(::png::BitDepth::from_u8(palette.depth()).ok_or("no such depth")?);
+        png.set_palette(palette.colours.iter().flat_map(|&[r, g, b, _]| [r, g, b]).collect::<Vec<_>>());
+        if self.has_alpha() {
+            png.set_trns(palette.colours.iter().map(|colour| colour[3]).collect::<Vec<_>>());
+        }
+        png.set_compression(::png::Compression::Balanced);
+        // Neighbouring numbers of a palette are no neighbouring colours, so there is nothing to predict.
+        png.set_filter(::png::Filter::NoFilter);
+        let written = png.write_header().and_then(|mut header| {
+            header.write_image_data(&palette.packed(self.width()))?;
+            header.finish()
+        });
+        written.map_err(|error| error.to_string())?;
+        Ok(bytes)
     }
 
     fn png_at(&self, compression: ::png::Compression) -> Result<Vec<u8>, String> {
@@ -115,9 +152,18 @@ impl Picture {
     }
 
     fn webp(&self) -> Result<Vec<u8>, String> {
+        let lossy = self.webp_with(|config| config.quality = WEBP_QUALITY)?;
+        if !self.is_graphic() {
+            return Ok(lossy);
+        }
+        let lossless = self.webp_with(|config| (config.lossless, config.exact) = (1, 0))?;
+        Ok(if lossless.len() <= lossy.len() { lossless } else { lossy })
+    }
+
+    fn webp_with(&self, set: impl FnOnce(&mut WebPConfig)) -> Result<Vec<u8>, String> {
         let layout = if self.has_alpha() { PixelLayout::Rgba } else { PixelLayout::Rgb };
         let mut config = WebPConfig::new().map_err(|()| "libwebp has another version".to_owned())?;
-        config.quality = WEBP_QUALITY;
+        set(&mut config);
         webp::Encoder::new(self.pixels(), layout, self.width(), self.height())
             .encode_advanced(&config)
             .map(|memory| memory.to_vec())

@@ -1,16 +1,17 @@
 //! Pixels as a decoder gives them: eight bits, one to four channels, not yet upright and not yet sRGB.
 //!
-//! Grey stays grey and opaque pictures lose their alpha channel here, so that the largest buffer of the whole process is as narrow as
-//! it can be.
+//! Grey stays grey and opaque pictures lose their alpha channel here, so that buffers are as narrow as they can be.
 
 use ::image::metadata::Orientation;
+
+use super::profile::Colours;
 
 /// A picture fresh from its decoder, with what is still to be done to it.
 pub(super) struct Decoded {
     pub raster: Raster,
     pub orientation: Orientation,
-    /// An embedded ICC profile, unchecked.
-    pub profile: Option<Vec<u8>>,
+    /// What the numbers of the pixels stand for; `None` for sRGB.
+    pub colours: Option<Colours>,
 }
 
 /// Interleaved pixels without padding: `pixels.len() == width * height * channels`.
@@ -24,15 +25,22 @@ pub(super) struct Raster {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Channels {
-    Grey = 1,
-    GreyAlpha = 2,
-    Rgb = 3,
-    Rgba = 4,
+    Grey,
+    GreyAlpha,
+    Rgb,
+    Rgba,
+    /// Four inks, as a JPEG holds them: 255 is none.
+    Cmyk,
 }
 
 impl Channels {
     pub fn count(self) -> usize {
-        self as usize
+        match self {
+            Self::Grey => 1,
+            Self::GreyAlpha => 2,
+            Self::Rgb => 3,
+            Self::Rgba | Self::Cmyk => 4,
+        }
     }
 
     pub fn has_alpha(self) -> bool {
@@ -43,6 +51,7 @@ impl Channels {
         match self {
             Self::Grey | Self::GreyAlpha => Self::Grey,
             Self::Rgb | Self::Rgba => Self::Rgb,
+            Self::Cmyk => Self::Cmyk,
         }
     }
 }
@@ -71,10 +80,18 @@ impl Raster {
         self
     }
 
-    /// Grey spread over three channels.
+    /// Grey spread over three channels, and inks as the light that they leave: what a browser shows where no profile says more.
     pub fn into_colour(self) -> Self {
+        let left = |colour: u8, black: u8| ((u16::from(colour) * u16::from(black) + 127) / 255) as u8;
         let (channels, pixels) = match self.channels {
             Channels::Rgb | Channels::Rgba => return self,
+            Channels::Cmyk => (
+                Channels::Rgb,
+                self.pixels
+                    .chunks_exact(4)
+                    .flat_map(|ink| [left(ink[0], ink[3]), left(ink[1], ink[3]), left(ink[2], ink[3])])
+                    .collect(),
+            ),
             Channels::Grey => (Channels::Rgb, self.pixels.iter().flat_map(|&grey| [grey; 3]).collect()),
             Channels::GreyAlpha => (
                 Channels::Rgba,
@@ -93,7 +110,7 @@ impl Raster {
             Channels::Grey => self.turned::<1>(orientation),
             Channels::GreyAlpha => self.turned::<2>(orientation),
             Channels::Rgb => self.turned::<3>(orientation),
-            Channels::Rgba => self.turned::<4>(orientation),
+            Channels::Rgba | Channels::Cmyk => self.turned::<4>(orientation),
         }
     }
 

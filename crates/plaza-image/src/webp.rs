@@ -6,8 +6,9 @@ use std::io::Cursor;
 
 use ::image::{ColorType, ImageDecoder, codecs::webp::WebPDecoder, metadata::Orientation};
 
+use super::profile::Colours;
 use super::raster::{Channels, Decoded, Raster, buffer};
-use super::{Format, Header, Rejected};
+use super::{Format, Header, Rejected, exif};
 
 const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
 const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
@@ -69,9 +70,11 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
         format: Format::WebP,
         width,
         height,
-        // An animation's frame is composed on a canvas and copied out of it, and lossy pixels with alpha are decoded apart from it: three
-        // times four channels. A lossless picture without alpha is decoded with, and copied without.
-        decoding: Header::pixels(width, height) * if has_layers { 12 } else { 7 } + (1 << 20),
+        channels: 4,
+        is_whole: true,
+        // An animation's frame is composed on a canvas and copied out of it, and lossy pixels with alpha are decoded apart from it: twice
+        // four channels more. A lossless picture without alpha is decoded with, and copied without.
+        decoding: Header::pixels(width, height) * if has_layers { 8 } else { 3 },
     })
 }
 
@@ -114,7 +117,7 @@ fn check_frame(body: &[u8], canvas: Header) -> Result<(), Rejected> {
 }
 
 pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> {
-    let orientation = walk(bytes, header)?.and_then(Orientation::from_exif_chunk);
+    let orientation = walk(bytes, header)?.map_or(Orientation::NoTransforms, exif::orientation);
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|_| MALFORMED)?;
     let channels = match decoder.color_type() {
         ColorType::Rgba8 => Channels::Rgba,
@@ -128,7 +131,7 @@ pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> 
     decoder.read_image(&mut pixels).map_err(|_| Rejected::Corrupt("its pixels cannot be decoded"))?;
     Ok(Decoded {
         raster: Raster { width: header.width, height: header.height, channels, pixels },
-        orientation: orientation.unwrap_or(Orientation::NoTransforms),
-        profile,
+        orientation,
+        colours: profile.map(Colours::Icc),
     })
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Write sizes_table.rs: the sizes that easy-thumbnails gives, for a hundred pairs of a picture and a request.
 
-    scripts/python bench python src/media/image/tests/sizes_table.py
+    scripts/python bench python crates/plaza-image/src/tests/sizes_table.py
 
 Its own processor runs here, on blank pictures.
 """

@@ -51,8 +51,6 @@ fn a_truncated_file_is_corrupt_wherever_it_ends() {
         ("png", samples::png(&picture)),
         ("palette png", samples::palette_png(120, 90)),
         ("interlaced png", samples::interlaced_png(120, 90)),
-        ("gif", samples::gif(&[opaque(&picture)])),
-        ("animated gif", samples::gif(&[opaque(&picture), opaque(&picture)])),
         ("lossy webp", samples::lossy_webp(&picture)),
         ("lossless webp", still.clone()),
         ("webp with exif", samples::webp_with_exif((120, 90), &still, &samples::exif(1))),
@@ -65,6 +63,22 @@ fn a_truncated_file_is_corrupt_wherever_it_ends() {
         let one_percent = decode(&samples::truncated(&bytes, 1)).err();
         assert!(matches!(one_percent, Some(Rejected::Corrupt(_) | Rejected::Unsupported)), "{name} at 1 %");
         assert!(is_corrupt(&bytes[..bytes.len() - 1]), "{name} without its last byte");
+    }
+}
+
+#[test]
+fn a_gif_is_corrupt_until_its_first_frame_has_ended() {
+    let picture = opaque(&noise(120, 90));
+    let one = samples::gif(std::slice::from_ref(&picture));
+    let two = samples::gif(&[picture.clone(), picture]);
+    let whole = super::decoded(&one);
+    // The block that ends the frame, and the trailer.
+    let end = one.len() - 2;
+    for percent in [5, 10, 25, 50, 75, 90, 95, 99] {
+        assert!(is_corrupt(&samples::truncated(&one[..end], percent)), "{percent} %");
+    }
+    for bytes in [&one[..=end], &two[..=end], &two[..end + 100], &two[..two.len() - 1]] {
+        assert!(super::decoded(bytes) == whole);
     }
 }
 
@@ -84,16 +98,18 @@ fn a_broken_checksum_is_corrupt() {
     let plain = samples::png(&noise(40, 40));
     let with_text = samples::with_chunk(&plain, *b"tEXt", b"key\0value");
     let with_late = samples::with_late_chunk(&plain, *b"eXIf", &samples::exif(6));
-    for (name, bytes, at) in [
-        ("IHDR", &plain, 29),
-        ("IDAT", &plain, plain.len() - 14),
-        ("pixels", &plain, plain.len() / 2),
-        ("text", &with_text, 33 + 8),
-        ("late eXIf", &with_late, with_late.len() - 14),
-    ] {
+    for (name, bytes, at) in
+        [("IHDR", &plain, 29), ("IDAT", &plain, plain.len() - 14), ("pixels", &plain, plain.len() / 2)]
+    {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
         assert!(is_corrupt(&bytes), "{name}");
+    }
+    // Beside the pixels, damage costs only what is damaged.
+    for (name, bytes, at) in [("text", &with_text, 33 + 8), ("late eXIf", &with_late, with_late.len() - 14)] {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        assert!(super::decoded(&bytes) == super::decoded(&plain), "{name}");
     }
 }
 
@@ -174,8 +190,8 @@ fn a_chunk_that_inflates_to_a_gigabyte_is_not_inflated() {
 
 #[test]
 fn jpegs_that_no_browser_shows_are_unsupported() {
-    // Lossless, arithmetic-coded, and twelve bits deep.
-    for (at, value) in [(3, 0xC3), (3, 0xC9), (6, 12)] {
+    // Lossless, hierarchical, and twelve bits deep.
+    for (at, value) in [(3, 0xC3), (3, 0xC5), (3, 0xCB), (6, 12)] {
         let mut bytes = samples::jpeg_claiming(16, 16);
         bytes[at] = value;
         assert_eq!(decode(&bytes).err(), Some(Rejected::Unsupported));

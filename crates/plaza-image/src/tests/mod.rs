@@ -5,6 +5,8 @@ mod gifs;
 mod jpegs;
 mod memory;
 mod orientation;
+mod pixels;
+mod pixels_table;
 mod png_kinds;
 mod pngs;
 mod read;
@@ -15,7 +17,7 @@ mod webps;
 mod written;
 
 use super::samples::{BLUE, GREEN, RED, YELLOW};
-use super::{Limits, Picture, Rejected};
+use super::{Limits, Picture, Rejected, Resize};
 
 fn decode(bytes: &[u8]) -> Result<Picture, Rejected> {
     super::decode(bytes, &Limits::default(), 2048)
@@ -27,6 +29,11 @@ fn decoded(bytes: &[u8]) -> Picture {
         Ok(picture) => picture,
         Err(rejected) => panic!("{rejected}"),
     }
+}
+
+#[track_caller]
+fn resized(picture: &Picture, resize: Resize) -> Picture {
+    picture.variant(resize).expect("a variant")
 }
 
 /// The pixel at a place given in eighths of the width and height.

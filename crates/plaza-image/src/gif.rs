@@ -1,0 +1,162 @@
+//! GIF: blocks read by hand, the codes of the first frame by the `gif` crate.
+//!
+//! Only the first frame is shown, so it alone has to be whole; what follows is not looked at. A frame's place and size are independent
+//! of the screen's, so the limits count for the screen that holds both, which is what browsers draw on.
+
+use ::gif::{ColorOutput, DecodeOptions, Decoder, MemoryLimit};
+use ::image::metadata::Orientation;
+
+use super::raster::{Channels, Decoded, Raster, buffer};
+use super::{Format, Header, Rejected};
+
+const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+
+const EXTENSION: u8 = 0x21;
+const IMAGE: u8 = 0x2C;
+
+/// Reads on from here; every step past the end is a truncation.
+struct Blocks<'a>(&'a [u8]);
+
+/// Where a frame stands on the screen.
+struct Place {
+    left: u32,
+    top: u32,
+    width: u32,
+    height: u32,
+}
+
+impl<'a> Blocks<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Rejected> {
+        let (taken, rest) = self.0.split_at_checked(count).ok_or(TRUNCATED)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn byte(&mut self) -> Result<u8, Rejected> {
+        self.take(1).map(|byte| byte[0])
+    }
+
+    fn pair(&mut self) -> Result<(u32, u32), Rejected> {
+        match self.take(4)? {
+            &[w0, w1, h0, h1] => {
+                Ok((u16::from_le_bytes([w0, w1]).into(), u16::from_le_bytes([h0, h1]).into()))
+            }
+            _ => Err(TRUNCATED),
+        }
+    }
+
+    fn sub_blocks(&mut self) -> Result<(), Rejected> {
+        loop {
+            match self.byte()? {
+                0 => return Ok(()),
+                length => self.take(usize::from(length))?,
+            };
+        }
+    }
+
+    /// From the signature to behind the global colours; gives the screen's size.
+    fn screen(&mut self) -> Result<(u32, u32), Rejected> {
+        self.take(6)?;
+        let size = self.pair()?;
+        let flags = self.byte()?;
+        self.take(2)?;
+        if flags & 0x80 != 0 {
+            self.take(3 << ((flags & 7) + 1))?;
+        }
+        Ok(size)
+    }
+
+    /// From behind the screen to the first frame. Extensions are passed over, whatever their kind.
+    fn first_frame(&mut self) -> Result<Place, Rejected> {
+        loop {
+            match self.byte()? {
+                EXTENSION => {
+                    self.byte()?;
+                    self.sub_blocks()?;
+                }
+                IMAGE => {
+                    let ((left, top), (width, height)) = (self.pair()?, self.pair()?);
+                    return Ok(Place { left, top, width, height });
+                }
+                _ => return Err(MALFORMED),
+            }
+        }
+    }
+}
+
+/// The screen, enlarged where the frame reaches beyond it.
+fn canvas(screen: (u32, u32), frame: &Place) -> (u32, u32) {
+    (screen.0.max(frame.left + frame.width), screen.1.max(frame.top + frame.height))
+}
+
+pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
+    let mut blocks = Blocks(bytes);
+    blocks.take(6)?;
+    let screen = blocks.pair()?;
+    // A header that is cut off behind the screen's size is for `decode` to refuse.
+    let mut blocks = Blocks(bytes);
+    let frame = blocks.screen().and_then(|_| blocks.first_frame());
+    let (width, height) = frame.as_ref().map_or(screen, |frame| canvas(screen, frame));
+    let indexes = frame.map_or(0, |frame| Header::pixels(frame.width, frame.height));
+    Ok(Header {
+        format: Format::Gif,
+        width,
+        height,
+        channels: 4,
+        is_whole: true,
+        decoding: indexes + (64 << 10),
+    })
+}
+
+pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> {
+    let mut options = DecodeOptions::new();
+    options.set_color_output(ColorOutput::Indexed);
+    options.allow_unknown_blocks(true);
+    // What a frame takes was counted by its header.
+    options.set_memory_limit(MemoryLimit::Unlimited);
+    let mut decoder = options.read_info(bytes).map_err(|_| MALFORMED)?;
+    let frame = decoder.next_frame_info().map_err(|_| TRUNCATED)?.ok_or(TRUNCATED)?;
+    let place = Place {
+        left: frame.left.into(),
+        top: frame.top.into(),
+        width: frame.width.into(),
+        height: frame.height.into(),
+    };
+    if place.width == 0 || place.height == 0 {
+        return Err(Rejected::Corrupt("it has no pixels"));
+    }
+    if canvas((0, 0), &place).0 > header.width || canvas((0, 0), &place).1 > header.height {
+        return Err(MALFORMED);
+    }
+    let transparent = frame.transparent;
+    let mut indexes = vec![0; decoder.buffer_size()];
+    decoder.read_into_buffer(&mut indexes).map_err(|_| Rejected::Corrupt("its pixels cannot be decoded"))?;
+    let colours = colours(&decoder, transparent);
+    let mut pixels = buffer(header.width, header.height, Channels::Rgba.count());
+    let (rows, _) = pixels.as_chunks_mut::<4>();
+    let rows = rows.chunks_exact_mut(header.width as usize).skip(place.top as usize);
+    for (row, indexes) in rows.zip(indexes.chunks_exact(place.width as usize)) {
+        for (pixel, index) in row[place.left as usize..].iter_mut().zip(indexes) {
+            *pixel = colours[usize::from(*index)];
+        }
+    }
+    Ok(Decoded {
+        raster: Raster { width: header.width, height: header.height, channels: Channels::Rgba, pixels },
+        orientation: Orientation::NoTransforms,
+        colours: None,
+    })
+}
+
+/// What each index stands for: the frame's palette, or the screen's. Beyond its end there is black.
+fn colours(decoder: &Decoder<&[u8]>, transparent: Option<u8>) -> [[u8; 4]; 256] {
+    let mut colours = [[0, 0, 0, u8::MAX]; 256];
+    let palette = decoder.palette().unwrap_or_default();
+    for (colour, rgb) in colours.iter_mut().zip(palette.chunks_exact(3)) {
+        colour[..3].copy_from_slice(rgb);
+    }
+    if let Some(index) = transparent {
+        colours[usize::from(index)] = [0; 4];
+    }
+    colours
+}

@@ -1,0 +1,277 @@
+//! The markers of a JPEG: what it says of itself, and whether all that it announces is there.
+
+use std::borrow::Cow;
+
+use super::Rejected;
+
+const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+
+/// Encoders write about ten scans for a progressive picture; each costs a pass over it, so hundreds are an attack.
+const MAX_SCANS: usize = 32;
+
+const TEM: u8 = 0x01;
+const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
+const SOS: u8 = 0xDA;
+const DNL: u8 = 0xDC;
+const APP1: u8 = 0xE1;
+const APP2: u8 = 0xE2;
+
+/// A segment: its marker, where that stands, and what follows its length. Markers without one have an empty body.
+struct Segment<'a> {
+    marker: u8,
+    at: usize,
+    body: &'a [u8],
+}
+
+/// Walks from marker to marker as libjpeg does: whatever else stands between them is skipped, a scan's data among it.
+struct Segments<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Segments<'a> {
+    fn of(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 2 }
+    }
+
+    fn next(&mut self) -> Result<Segment<'a>, Rejected> {
+        loop {
+            let rest = self.bytes.get(self.at..).ok_or(TRUNCATED)?;
+            let at = self.at + rest.iter().position(|&byte| byte == 0xFF).ok_or(TRUNCATED)?;
+            // Any number of bytes may fill the room before a marker.
+            let fill = self.bytes[at..].iter().position(|&byte| byte != 0xFF).ok_or(TRUNCATED)?;
+            let (at, marker) = (at + fill - 1, self.bytes[at + fill]);
+            self.at = at + 2;
+            match marker {
+                // Stuffed, or a restart: part of a scan's data.
+                0x00 | TEM | 0xD0..=0xD7 => {}
+                SOI => return Err(MALFORMED),
+                EOI => return Ok(Segment { marker, at, body: &[] }),
+                _ => return self.segment(marker, at),
+            }
+        }
+    }
+
+    fn segment(&mut self, marker: u8, at: usize) -> Result<Segment<'a>, Rejected> {
+        let length = self.bytes.get(self.at..self.at + 2).ok_or(TRUNCATED)?;
+        let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+        if length < 2 {
+            return Err(MALFORMED);
+        }
+        let body = self.bytes.get(self.at + 2..self.at + length).ok_or(TRUNCATED)?;
+        self.at += length;
+        Ok(Segment { marker, at, body })
+    }
+}
+
+/// A component's id and sampling.
+pub(super) struct Component {
+    id: u8,
+    pub h: u8,
+    pub v: u8,
+}
+
+/// What the header tells.
+pub(super) struct Frame {
+    process: u8,
+    /// Where the height stands in the file.
+    at_height: usize,
+    /// Whether it stands behind the first scan.
+    is_height_late: bool,
+    pub width: u32,
+    pub height: u32,
+    pub components: Vec<Component>,
+    /// Whether the first scan holds every component, so that rows can be finished as they are read.
+    pub is_interleaved: bool,
+}
+
+impl Frame {
+    /// Reads no further than it must: to the first scan, and over that where the height is to follow.
+    pub fn find(bytes: &[u8]) -> Result<Self, Rejected> {
+        let mut segments = Segments::of(bytes);
+        let mut frame = loop {
+            let segment = segments.next()?;
+            match segment.marker {
+                0xC0..=0xCF if !matches!(segment.marker, 0xC4 | 0xC8 | 0xCC) => break Self::read(&segment)?,
+                SOS | EOI => return Err(MALFORMED),
+                _ => {}
+            }
+        };
+        loop {
+            // What is missing behind the header is for `Layout` to refuse.
+            match segments.next() {
+                Ok(Segment { marker: SOS, body, .. }) => {
+                    frame.is_interleaved =
+                        body.first().map(|&count| usize::from(count)) == Some(frame.components.len());
+                    if frame.height > 0 {
+                        return Ok(frame);
+                    }
+                }
+                Ok(Segment { marker: DNL, body: &[high, low], .. }) if frame.height == 0 => {
+                    frame.height = u16::from_be_bytes([high, low]).into();
+                    return Ok(frame);
+                }
+                Ok(Segment { marker: EOI, .. }) | Err(_) => return Ok(frame),
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn read(segment: &Segment<'_>) -> Result<Self, Rejected> {
+        let [depth, h1, h0, w1, w0, count, components @ ..] = segment.body else {
+            return Err(MALFORMED);
+        };
+        // Lossless and hierarchical frames, and twelve bits, exist in medicine; no browser shows them.
+        if !matches!(segment.marker, 0xC0..=0xC2 | 0xC9 | 0xCA) || *depth != 8 {
+            return Err(Rejected::Unsupported);
+        }
+        let components: Vec<_> = components
+            .chunks_exact(3)
+            .take(usize::from(*count))
+            .map(|of| Component { id: of[0], h: of[1] >> 4, v: of[1] & 15 })
+            .collect();
+        let is_sampled = |of: &Component| (1..=4).contains(&of.h) && (1..=4).contains(&of.v);
+        if components.len() != usize::from(*count) || !components.iter().all(is_sampled) {
+            return Err(MALFORMED);
+        }
+        if !matches!(components.len(), 1 | 3 | 4) {
+            return Err(Rejected::Unsupported);
+        }
+        let height = u16::from_be_bytes([*h1, *h0]).into();
+        Ok(Self {
+            process: segment.marker,
+            at_height: segment.at + 5,
+            is_height_late: height == 0,
+            width: u16::from_be_bytes([*w1, *w0]).into(),
+            height,
+            components,
+            is_interleaved: true,
+        })
+    }
+
+    pub fn is_progressive(&self) -> bool {
+        matches!(self.process, 0xC2 | 0xCA)
+    }
+
+    pub fn is_arithmetic(&self) -> bool {
+        matches!(self.process, 0xC9 | 0xCA)
+    }
+
+    /// Whether decoding needs a changed copy of the file.
+    pub fn is_copied(&self) -> bool {
+        self.is_arithmetic() || self.is_height_late
+    }
+
+    /// The largest sampling factors.
+    pub fn sampling(&self) -> (u64, u64) {
+        self.components.iter().fold((1, 1), |(h, v), of| (h.max(of.h.into()), v.max(of.v.into())))
+    }
+}
+
+/// How far a component's coefficients have been sent: for each, the number of low bits still missing.
+type Missing = [Option<u8>; 64];
+
+/// A whole file, from its first marker to its last.
+pub(super) struct Layout<'a> {
+    pub frame: Frame,
+    pub exif: Option<&'a [u8]>,
+    /// Number, count and content of the pieces of a profile.
+    icc: Vec<(u8, u8, &'a [u8])>,
+    /// Where the data of each scan ends.
+    ends: Vec<usize>,
+}
+
+impl<'a> Layout<'a> {
+    /// Refuses what lacks its end, a scan, or a part of its coefficients.
+    pub fn of(bytes: &'a [u8]) -> Result<Self, Rejected> {
+        let mut layout = Self { frame: Frame::find(bytes)?, exif: None, icc: Vec::new(), ends: Vec::new() };
+        let mut missing: Vec<Missing> = layout.frame.components.iter().map(|_| [None; 64]).collect();
+        let (mut segments, mut scans, mut in_scan) = (Segments::of(bytes), 0, false);
+        loop {
+            let segment = segments.next()?;
+            if std::mem::take(&mut in_scan) {
+                layout.ends.push(segment.at);
+            }
+            match segment.marker {
+                EOI => break,
+                SOS => {
+                    (scans, in_scan) = (scans + 1, true);
+                    layout.frame.count_scan(segment.body, &mut missing)?;
+                }
+                APP1 if layout.exif.is_none() => layout.exif = segment.body.strip_prefix(b"Exif\0\0"),
+                APP2 => {
+                    if let Some([number, count, piece @ ..]) = segment.body.strip_prefix(b"ICC_PROFILE\0") {
+                        layout.icc.push((*number, *count, piece));
+                    }
+                }
+                _ => {}
+            }
+        }
+        if scans > MAX_SCANS {
+            return Err(Rejected::Corrupt("it has too many scans"));
+        }
+        if missing.iter().flatten().any(|bits| *bits != Some(0)) {
+            return Err(TRUNCATED);
+        }
+        Ok(layout)
+    }
+
+    /// The pieces put together, if they are all there.
+    pub fn icc_profile(&self) -> Option<Vec<u8>> {
+        let count = self.icc.first()?.1;
+        let piece = |number| self.icc.iter().find(|piece| piece.0 == number).map(|piece| piece.2);
+        (1..=count).map(piece).collect::<Option<Vec<_>>>().map(|pieces| pieces.concat())
+    }
+
+    /// The file with its height in its header.
+    pub fn with_height<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        if !self.frame.is_height_late {
+            return bytes.into();
+        }
+        let mut bytes = bytes.to_vec();
+        let height = (self.frame.height as u16).to_be_bytes();
+        bytes[self.frame.at_height..self.frame.at_height + 2].copy_from_slice(&height);
+        bytes.into()
+    }
+
+    /// An arithmetic coder's data with something else behind it. A decoder takes what is missing for zeroes, and an encoder leaves out
+    /// some that stand at the end, so nothing tells whether data was cut off, except that the pixels depend on what follows it.
+    pub fn with_other_ends(&self, bytes: &[u8]) -> Vec<u8> {
+        let (mut changed, mut from) = (Vec::with_capacity(bytes.len() + 96 * self.ends.len()), 0);
+        for &end in &self.ends {
+            changed.extend(&bytes[from..end]);
+            changed.extend([[0; 16], [0x5A; 16], [0xA5; 16]].concat());
+            from = end;
+        }
+        changed.extend(&bytes[from..]);
+        changed
+    }
+}
+
+impl Frame {
+    /// Notes what a scan sends of which component.
+    fn count_scan(&self, body: &[u8], missing: &mut [Missing]) -> Result<(), Rejected> {
+        let Some((&count, rest)) = body.split_first() else { return Err(MALFORMED) };
+        let Some((selectors, &[first, last, bits, ..])) = rest.split_at_checked(usize::from(count) * 2)
+        else {
+            return Err(MALFORMED);
+        };
+        // Where they mean nothing, some encoders leave these bytes empty.
+        let (first, last, left) = if self.is_progressive() {
+            (usize::from(first), usize::from(last), bits & 15)
+        } else {
+            (0, 63, 0)
+        };
+        let mut seen = vec![false; missing.len()];
+        for selector in selectors.chunks_exact(2) {
+            // Of components that share an id, each is meant once.
+            let of = self.components.iter().zip(&seen).position(|(of, seen)| of.id == selector[0] && !seen);
+            let of = of.ok_or(MALFORMED)?;
+            seen[of] = true;
+            missing[of].get_mut(first..=last).ok_or(MALFORMED)?.fill(Some(left));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,211 @@
+//! PNG, through the `png` crate itself.
+//!
+//! `image`'s wrapper widens sixteen-bit pictures to eight bytes a pixel, and never looks behind the pixels. Chunks are picked by hand
+//! first: what a still picture needs, as browsers pick it. So the crate sees no damaged text, no animation, and nothing twice.
+
+use std::borrow::Cow;
+use std::io::Cursor;
+use std::ops::Range;
+
+use ::image::metadata::Orientation;
+use ::png::{
+    BitDepth, ColorType, DecodeOptions, Decoder, DecodingError, Info, Limits, Reader, ScaledFloat,
+    Transformations,
+};
+
+use super::profile::Colours;
+use super::raster::{Channels, Decoded, Raster, buffer};
+use super::resize::{Resize, Rows};
+use super::{Format, Header, Rejected, exif};
+
+const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+
+/// For chunks and what they inflate to. An upload has 10 MiB, a colour profile less than one; a bomb in `iCCP` stops here.
+const CHUNK_BYTES: usize = 12 << 20;
+
+const SIGNATURE: Range<usize> = 0..8;
+
+/// Chunks that may be left out and are read where they are whole.
+const USEFUL: [&[u8; 4]; 7] = [b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"];
+
+pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
+    // Signature, then IHDR, always first: length, name, width, height, depth, colour, compression, filter, interlace, checksum.
+    let Some(([0, 0, 0, 13, b'I', b'H', b'D', b'R', fields @ ..], _)) =
+        bytes.get(8..).and_then(|chunks| chunks.split_first_chunk::<25>())
+    else {
+        return Err(Rejected::Corrupt("it has no header"));
+    };
+    let [w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, _, _, interlaced, ..] = *fields;
+    let width = u32::from_be_bytes([w3, w2, w1, w0]);
+    let height = u32::from_be_bytes([h3, h2, h1, h0]);
+    // A palette or a grey picture may turn out to have alpha by its tRNS chunk.
+    let channels = match colour {
+        0 | 4 => 2,
+        _ => 4,
+    };
+    // Rows before and behind their filter, at the depth they are stored in.
+    let rows = u64::from(width) * channels * u64::from(depth).div_ceil(8) * 4;
+    Ok(Header {
+        format: Format::Png,
+        width,
+        height,
+        channels,
+        // Only what is interlaced has no row before it has all.
+        is_whole: interlaced != 0,
+        decoding: rows.saturating_add((bytes.len() + CHUNK_BYTES) as u64),
+    })
+}
+
+fn corrupt(error: &DecodingError) -> Rejected {
+    match error {
+        DecodingError::IoError(_) => TRUNCATED,
+        DecodingError::LimitsExceeded => Rejected::Corrupt("it holds too much besides pixels"),
+        _ => MALFORMED,
+    }
+}
+
+/// What the decoder is to see of a file, and its EXIF data.
+struct Picked<'a> {
+    bytes: Cow<'a, [u8]>,
+    exif: Option<&'a [u8]>,
+}
+
+/// Picks the chunks of the still picture. What is critical has to be whole; what is not is left out where it is damaged, repeated, or
+/// in the wrong place.
+fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejected> {
+    let mut kept: Vec<Range<usize>> = vec![SIGNATURE];
+    let (mut seen, mut exif, mut at, mut has_pixels): (Vec<&[u8]>, _, _, _) =
+        (Vec::new(), None, SIGNATURE.end, false);
+    loop {
+        let length = bytes.get(at..at + 4).and_then(|length| length.try_into().ok()).ok_or(TRUNCATED)?;
+        let end = (u32::from_be_bytes(length) as usize).checked_add(at + 12).ok_or(TRUNCATED)?;
+        let chunk = bytes.get(at + 4..end).ok_or(TRUNCATED)?;
+        let (content, checksum) = chunk.split_at(chunk.len() - 4);
+        let (name, body) = content.split_at(4);
+        let is_whole = crc32fast::hash(content).to_be_bytes() == checksum;
+        let is_critical = name[0].is_ascii_uppercase();
+        if is_critical && !is_whole {
+            return Err(MALFORMED);
+        }
+        let is_first = !seen.contains(&name);
+        if name == b"eXIf" && is_whole && is_first {
+            exif = Some(body);
+        }
+        let is_useful =
+            USEFUL.iter().any(|useful| *useful == name) && !without.iter().any(|left| *left == name);
+        if is_critical || (is_useful && is_whole && is_first && !has_pixels) {
+            kept.push(at..end);
+            seen.push(name);
+        }
+        has_pixels |= name == b"IDAT";
+        at = end;
+        if name == b"IEND" {
+            break;
+        }
+    }
+    let length: usize = kept.iter().map(ExactSizeIterator::len).sum();
+    let bytes = if length == at {
+        Cow::Borrowed(&bytes[..at])
+    } else {
+        let mut copy = Vec::with_capacity(length);
+        for range in kept {
+            copy.extend(&bytes[range]);
+        }
+        Cow::Owned(copy)
+    };
+    Ok(Picked { bytes, exif })
+}
+
+fn reader(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, DecodingError> {
+    let mut options = DecodeOptions::default();
+    options.set_ignore_text_chunk(true);
+    let mut decoder = Decoder::new_with_options(Cursor::new(bytes), options);
+    decoder.set_limits(Limits { bytes: CHUNK_BYTES });
+    decoder.set_transformations(Transformations::EXPAND | Transformations::STRIP_16);
+    decoder.read_info()
+}
+
+pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded, Rejected> {
+    let mut picture = picked(bytes, &[])?;
+    let mut reader = reader(&picture.bytes);
+    if let Err(DecodingError::LimitsExceeded) = reader {
+        // A bomb in the profile is no reason to do without the picture.
+        picture = picked(bytes, &[b"iCCP"])?;
+        reader = self::reader(&picture.bytes);
+    }
+    let mut reader = reader.map_err(|error| corrupt(&error))?;
+    let channels = match reader.output_color_type() {
+        (ColorType::Grayscale, BitDepth::Eight) => Channels::Grey,
+        (ColorType::GrayscaleAlpha, BitDepth::Eight) => Channels::GreyAlpha,
+        (ColorType::Rgb, BitDepth::Eight) => Channels::Rgb,
+        (ColorType::Rgba, BitDepth::Eight) => Channels::Rgba,
+        _ => return Err(Rejected::Unsupported),
+    };
+    let (width, height) = (header.width, header.height);
+    let length = width as usize * height as usize * channels.count();
+    if reader.output_buffer_size() != Some(length) {
+        return Err(MALFORMED);
+    }
+    let raster = if reader.info().interlaced {
+        let mut pixels = buffer(width, height, channels.count());
+        reader.next_frame(&mut pixels).map_err(|error| corrupt(&error))?;
+        Raster { width, height, channels, pixels }
+    } else {
+        let plan = Resize::Fit { width: bound, height: bound }.plan(width, height);
+        let mut lines = Lines { reader, line: width as usize * channels.count() };
+        let raster = Raster::read(&mut lines, (width, height), channels, &plan)?;
+        reader = lines.reader;
+        raster
+    };
+    // To the end, which has to be there.
+    reader.finish().map_err(|error| corrupt(&error))?;
+    Ok(Decoded {
+        raster,
+        orientation: picture.exif.map_or(Orientation::NoTransforms, exif::orientation),
+        colours: colours(reader.info()),
+    })
+}
+
+struct Lines<'a> {
+    reader: Reader<Cursor<&'a [u8]>>,
+    line: usize,
+}
+
+impl Rows for Lines<'_> {
+    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejected> {
+        for row in rows.chunks_exact_mut(self.line) {
+            let read = self.reader.next_row().map_err(|error| corrupt(&error))?.ok_or(TRUNCATED)?;
+            row.copy_from_slice(read.data().get(..row.len()).ok_or(MALFORMED)?);
+        }
+        Ok(())
+    }
+}
+
+/// A gamma this near to sRGB's curve is meant to be it: libpng's own threshold, 5 %.
+const SRGB_GAMMA: std::ops::RangeInclusive<f32> = 0.431_8..=0.477_3;
+
+/// What counts of the chunks that tell of colours: the first of `cICP`, `iCCP`, `sRGB`, and `gAMA` with `cHRM` (PNG, third edition, 4.3).
+fn colours(info: &Info<'_>) -> Option<Colours> {
+    if let Some(points) = info.coding_independent_code_points {
+        return Some(Colours::Cicp(points.color_primaries, points.transfer_function));
+    }
+    if let Some(profile) = &info.icc_profile {
+        return Some(Colours::Icc(profile.to_vec()));
+    }
+    if info.srgb.is_some() {
+        return None;
+    }
+    let gamma = info.gama_chunk.map(ScaledFloat::into_value).filter(|gamma| *gamma > 0.0)?;
+    let points = info.chrm_chunk.map(|points| {
+        [points.white, points.red, points.green, points.blue].map(|(x, y)| (x.into_value(), y.into_value()))
+    });
+    // A point without a height stands for no colour.
+    let points = points.filter(|points| points.iter().all(|(_, y)| *y > 0.0));
+    let is_srgb = SRGB_GAMMA.contains(&gamma);
+    match (is_srgb, points) {
+        (true, None) => None,
+        (true, Some(points)) => Some(Colours::Gamma(None, Some(points))),
+        (false, points) => Some(Colours::Gamma(Some(gamma), points)),
+    }
+}
