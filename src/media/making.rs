@@ -140,6 +140,7 @@ impl Media {
                 landed
             }
         };
+        // The task ends without an outcome only if it panics, which the panic hook has logged.
         let outcome = landed.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
         outcome.unwrap_or(Err(Code::Busy)).map_err(|code| match code {
             Code::StoreUnavailable => Error::unavailable(code, 5),
@@ -150,12 +151,13 @@ impl Media {
     /// See to it that every variant of a picture that the settings name is in the store, for the command line; which of them
     /// could not be made.
     pub async fn make_all(&self, picture: &Picture) -> Vec<String> {
-        let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return Vec::new() };
+        let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return vec![picture.key.clone()] };
         let formats = variants::formats(variants::format_of(&picture.key));
         let mut failed = Vec::new();
         for variant in &self.uses.of(purpose).variants {
             for format in formats {
                 let key = variants::key_of(&picture.key, &variant.name, format);
+                // The cause has been logged where it arose.
                 if !matches!(self.make(&key).await, Ok(Made::Yes)) {
                     failed.push(key);
                 }
@@ -176,10 +178,9 @@ impl Media {
         }
         let find = move |conn: &mut PgConnection| Ok(Picture::find(conn, &originals, &purposes)?);
         let Some(source) = self.db.run(find).await? else { return Ok(Made::Unknown) };
-        let purpose: Option<Purpose> = source.purpose.parse().ok();
-        let Some(variant) = purpose.and_then(|purpose| self.uses.of(purpose).variant(name)) else {
-            return Ok(Made::Unknown);
-        };
+        let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", source.purpose));
+        let purpose: Purpose = source.purpose.parse().map_err(unknown)?;
+        let Some(variant) = self.uses.of(purpose).variant(name) else { return Ok(Made::Unknown) };
         let (give_up_at, mut look, mut vanished) = (Instant::now() + WAIT, FIRST_LOOK, None);
         while Instant::now() < give_up_at {
             let (owned, original) = (key.to_owned(), source.key.clone());
@@ -261,21 +262,22 @@ impl Media {
         let resize = variant.resize;
         let encode = move || {
             let _share = share;
+            let gone = "it is gone from the store, or larger than it was";
             let picture = match found.map(|bytes| image::decode(&bytes, &KEPT, MASTER_SIDE)) {
                 Some(Ok(picture)) => picture,
                 Some(Err(Rejected::Fault(fault))) => return Err(fault),
-                Some(Err(_)) | None => return Ok(None),
+                Some(Err(rejected)) => return Ok(Err(rejected.to_string())),
+                None => return Ok(Err(gone.to_owned())),
             };
-            picture.variant(resize)?.encode(format).map(Some)
+            Ok(Ok(picture.variant(resize)?.encode(format)?))
         };
-        let encoded = self.workers.run(encode).await?.map_err(Error::internal)?;
-        if encoded.is_none() {
-            tracing::error!(
-                key = source.key,
-                "a picture's file is gone from the store, or no picture any more"
-            );
+        match self.workers.run(encode).await?.map_err(Error::internal)? {
+            Ok(encoded) => Ok(Some(encoded)),
+            Err(cause) => {
+                tracing::error!(key = source.key, cause, "a picture's own file cannot be read");
+                Ok(None)
+            }
         }
-        Ok(encoded)
     }
 
     async fn write_variant(&self, key: &str, encoded: Encoded) -> Result<(), StoreError> {
