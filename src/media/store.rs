@@ -60,6 +60,9 @@ pub enum StoreError {
     /// The store's own words.
     #[error(transparent)]
     Store(#[from] object_store::Error),
+    /// It took a file, and does not give it back.
+    #[error("a file that was written is not there, or is not the same")]
+    Lost,
     /// The file system's, of a local folder.
     #[error("in the media folder: {0}")]
     Files(io::Error),
@@ -234,9 +237,11 @@ impl Store {
     /// Write, read and remove a small file: for `plaza check`.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let key = format!("probe/{}.jpg", uuid::Uuid::new_v4().simple());
-        self.put(&key, Bytes::from_static(b"probe"), Format::Jpeg).await?;
-        self.get(&key, GetOptions::default()).await?;
-        self.delete(&key).await
+        let probe = Bytes::from_static(b"probe");
+        self.put(&key, probe.clone(), Format::Jpeg).await?;
+        let read = self.read(&key, probe.len() as u64).await?;
+        self.delete(&key).await?;
+        if read.as_ref() == Some(&probe) { Ok(()) } else { Err(StoreError::Lost) }
     }
 }
 
@@ -291,7 +296,7 @@ fn is_aside(path: &FsPath) -> bool {
         .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether nobody can still be writing to it.
+/// Whether nobody can still be writing to it. A file dated in the future, because a clock was set back, counts as new.
 fn is_old(path: &FsPath) -> io::Result<bool> {
     Ok(path.metadata()?.modified()?.elapsed().unwrap_or_default() > LEFT_BEHIND)
 }
