@@ -80,10 +80,16 @@ pub async fn get_metrics(
 ) -> Result<HttpResponse> {
     // Before this request itself takes a connection.
     let connections = db.connections();
-    // While the database is away, the node's own counters are worth the more.
     let counts = db.run(|conn| Ok((Job::counts(conn, &KINDS)?, Event::count(conn)?)));
-    let counts = timeout(JOBS_PATIENCE, counts).await.ok().and_then(Result::ok);
-    let (jobs, events) = counts.map_or_else(Default::default, |(jobs, events)| (jobs, Some(events)));
+    // While the database is away, the node's own counters are worth the more.
+    let (jobs, events) = match timeout(JOBS_PATIENCE, counts).await {
+        Ok(Ok((jobs, events))) => (jobs, Some(events)),
+        Ok(Err(error)) => {
+            error.log("jobs and events could not be counted");
+            Default::default()
+        }
+        Err(_) => Default::default(),
+    };
     let readings = Readings {
         jobs,
         events,
@@ -125,7 +131,9 @@ pub async fn get_jwks(
     callers: Data<Callers>,
 ) -> Result<CustomizeResponder<Listed>> {
     // While the database is away, those of before are better than none.
-    drop(callers.know_keys().await);
+    if let Err(error) = callers.know_keys().await {
+        error.log("the signing keys could not be read again");
+    }
     let jwks = Listed::new(&tokens.keys().ring().jwks(Utc::now()), Vec::new())?;
     Ok(jwks.customize().insert_header((header::CACHE_CONTROL, "public, max-age=300")))
 }

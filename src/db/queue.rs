@@ -59,8 +59,11 @@ impl Queue {
         let (sender, mut receiver) = oneshot::channel();
         let span = Span::current();
         let number = self.submit(Box::new(move || {
-            if !sender.is_closed() {
-                drop(sender.send(span.in_scope(work)));
+            if !sender.is_closed()
+                && let Err(Err(error)) = sender.send(span.in_scope(work))
+            {
+                // Whoever waited gave up while it ran, so nobody else will log the error.
+                span.in_scope(|| error.log("work that nobody waits for any more failed"));
             }
         }));
         let place = Place { queue: self, number };

@@ -186,6 +186,18 @@ impl Error {
         self
     }
 
+    /// Log an error that no client is told of. Refusals are no fault of ours, and an outage of the database is logged where it
+    /// is noticed; of them only a statement that took too long is logged, since nothing else does so.
+    pub fn log(&self, what: &'static str) {
+        match self {
+            Self::Internal(cause) => tracing::error!(cause = %Chain(cause.as_ref()), "{what}"),
+            Self::Refused(refusal) if refusal.code == Code::QueryTimeout => {
+                tracing::warn!(cause = %refusal.detail, "{what}");
+            }
+            Self::Refused(_) => {}
+        }
+    }
+
     /// The code that the client will see.
     pub fn code(&self) -> Code {
         match self {
@@ -225,8 +237,11 @@ impl Error {
             code: entry.name.into(),
             errors,
         };
-        // A struct of strings and numbers always serialises.
-        response.body(serde_json::to_vec(&problem).unwrap_or_default())
+        // A struct of strings and numbers always serialises. If this one does not, the client still gets the status.
+        response.body(serde_json::to_vec(&problem).unwrap_or_else(|cause| {
+            tracing::error!(%cause, "an answer could not be written");
+            Vec::new()
+        }))
     }
 }
 

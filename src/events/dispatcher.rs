@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::publisher::Subscription;
 use super::{Failure, Hears, LANES, Lane, Means, Receiver, Wake, lanes};
 use crate::db::Db;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::models::job::Job;
 
@@ -113,14 +113,15 @@ impl Dispatcher {
                     if let Some(webhook) = webhook {
                         calls.lock().await.end(webhook, attempt.as_ref().is_ok_and(|is_done| *is_done));
                     }
-                    if attempt.is_ok() {
-                        continue;
-                    }
+                    let Err(error) = attempt else { continue };
+                    error.log("a job did not end as it should, and is taken again");
                     OUTAGE
                 }
                 Ok(Taken::Nothing { until_due }) => until_due,
-                // The pool has logged it.
-                Err(_) => OUTAGE,
+                Err(error) => {
+                    error.log("no job could be taken");
+                    OUTAGE
+                }
             };
             tokio::select! {
                 () = wake.notified() => {}
@@ -143,6 +144,7 @@ impl Dispatcher {
                 if let Some(job) = Job::take(conn, &kinds, order, LEASE, &busy)? {
                     return Ok(Taken::Job(job));
                 }
+                // Only what lies ahead is looked for, so no time is negative.
                 let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
                 Ok(Taken::Nothing { until_due: due.unwrap_or(LOOK).min(LOOK) })
             })
@@ -156,7 +158,7 @@ impl Dispatcher {
     /// Whether it is done.
     async fn attempt(&self, lane: &Lane, job: Job) -> Result<bool> {
         let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
-            return Ok(false);
+            return Err(Error::internal(format!("there is no receiver for jobs of the kind {}", job.kind)));
         };
         let outcome = if job.attempts > receiver.tries {
             // Whoever took it before did not live to say what became of it.

@@ -49,8 +49,8 @@ impl Housekeeping {
             match self.sweep().await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged"),
-                // The pool has logged an outage; anything else is worth a look, but not the end.
-                Err(error) => tracing::debug!(cause = %error, "the purge did not end"),
+                // The next one goes on where this one ended.
+                Err(error) => error.log("the purge did not end"),
             }
             tokio::select! {
                 () = tokio::time::sleep(EVERY.min(self.upload_lease)) => {}

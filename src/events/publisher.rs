@@ -57,8 +57,10 @@ impl Publisher {
                 Ok(Some(events)) if events >= usize::try_from(BATCH).unwrap_or(usize::MAX) => continue,
                 Ok(Some(_)) => None,
                 Ok(None) => Some(BUSY),
-                // The pool has logged it.
-                Err(_) => Some(OUTAGE),
+                Err(error) => {
+                    error.log("events could not be published");
+                    Some(OUTAGE)
+                }
             };
             let news = async {
                 tokio::time::sleep(wait.unwrap_or(BREATH)).await;

@@ -149,13 +149,13 @@ impl Follower {
             return Some(self.say(": events follow\nretry: 1000\n\n".to_owned()));
         }
         loop {
-            let caller = self.callers.identify(&self.token).await.ok()?;
+            let caller = or_log(self.callers.identify(&self.token).await)?;
             let up_to = *self.published.borrow_and_update();
             if *self.is_over.borrow() {
                 return None;
             }
             if up_to > self.after {
-                let text = self.read(caller.viewer(), up_to).await.ok()?;
+                let text = or_log(self.read(caller.viewer(), up_to).await)?;
                 if !text.is_empty() {
                     return Some(self.say(text));
                 }
@@ -201,6 +201,11 @@ impl Follower {
         let data = serde_json::to_string(&shown).map_err(Error::internal)?;
         Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", shown.id, shown.kind))
     }
+}
+
+/// `None` ends the stream: its answer has begun, so its client cannot be told why.
+fn or_log<T>(result: Result<T>) -> Option<T> {
+    result.inspect_err(|error| error.log("a stream of events broke off")).ok()
 }
 
 /// Where the client wants to go on.

@@ -122,8 +122,7 @@ pub async fn export_user(
     let writer = Writer { sender, db };
     actix_web::rt::spawn(async move {
         if let Err(error) = writer.write(head, row.id, &row.username, current, &urls).await {
-            // The connection breaks off, which a client cannot take for the end.
-            drop(writer.sender.send(Err(error)).await);
+            writer.break_off(error).await;
         }
     });
     let chunks = stream::unfold(receiver, |mut receiver| async move {
@@ -182,6 +181,17 @@ impl Writer {
                 return self.send(begun + "]").await;
             }
         }
+    }
+
+    /// The connection breaks off, which a client cannot take for the end.
+    async fn break_off(&self, error: Error) {
+        if self.sender.is_closed() {
+            // The client went away first, which is no failure.
+            return;
+        }
+        tracing::warn!(cause = %error, "an export broke off");
+        // A client that goes away just now needs no telling.
+        drop(self.sender.send(Err(error)).await);
     }
 
     /// Fails when nobody listens any more, or not for [`PATIENCE`].
