@@ -95,6 +95,7 @@ impl Background {
     /// Finish the jobs that have begun, for at most this long: what is left, another node does, or this one next time.
     pub async fn stop(self, patience: Duration) {
         self.stop.send_replace(true);
+        // The panic hook has logged a task that panicked; a job that is not finished in time keeps its lease.
         drop(tokio::time::timeout(patience, join_all(self.tasks)).await);
     }
 }
@@ -317,7 +318,7 @@ fn ears(
     wake: Arc<Wake>,
     streams: Data<Streams>,
 ) -> impl FnMut(&[News]) + Send + 'static {
-    let mut is_stale = false;
+    let (mut is_stale, mut is_behind) = (false, false);
     move |news| {
         let is_new = news.contains(&News::Connected);
         if is_stale || is_new || news.contains(&News::Keys) {
@@ -335,16 +336,24 @@ fn ears(
         if is_new || news.contains(&News::Written) {
             wake.publisher.notify_one();
         }
-        // What was published while nothing was heard.
-        let missed = is_new.then(|| db.transaction_blocking(|conn| Ok(Event::last_position(conn)?)));
+        // What was published while nothing was heard. If it cannot be read now, the next beat tries again.
+        is_behind |= is_new;
+        let missed = is_behind.then(|| last_position(&db)).flatten();
+        is_behind &= missed.is_none();
         let positions = news.iter().filter_map(|news| match news {
             News::Published(position) => Some(*position),
             _ => None,
         });
-        if let Some(position) = positions.chain(missed.and_then(Result::ok)).max() {
+        if let Some(position) = positions.chain(missed).max() {
             streams.go_on_to(position);
         }
     }
+}
+
+fn last_position(db: &Db) -> Option<i64> {
+    let read = db.transaction_blocking(|conn| Ok(Event::last_position(conn)?));
+    read.inspect_err(|error| tracing::warn!(cause = %error, "the last event's position could not be read"))
+        .ok()
 }
 
 /// What receivers work with.
