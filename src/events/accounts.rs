@@ -11,7 +11,7 @@ use super::mail::{Letter, Mailer, letters};
 use super::{Failure, Outcome};
 use crate::auth::mail_tokens::MailTokens;
 use crate::db::Db;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::models::account_token::{AccountToken, Purpose};
 use crate::models::job::NewJob;
 use crate::models::names::Email;
@@ -107,10 +107,9 @@ impl AccountMails {
                 return Ok(());
             }
             // To the address as its owner wrote it: another spelling that folds to it may be somebody else's.
-            match Email::parse(&user.email) {
-                Some(own) => tokens.send(conn, user.id, purpose, &own),
-                None => Ok(()),
-            }
+            let own = Email::parse(&user.email);
+            let own = own.ok_or_else(|| Error::internal("a user's stored e-mail address is not valid"))?;
+            tokens.send(conn, user.id, purpose, &own)
         });
         Ok(sent.await?)
     }
@@ -123,7 +122,7 @@ impl AccountMails {
         let Some(found) = found else { return Ok(()) };
         let token = self.tokens.token(found.id, purpose)?;
         let (username, lifetime) = (&found.user.username, self.tokens.lifetime(purpose));
-        let lifetime = lifetime.to_std().unwrap_or_default();
+        let lifetime = lifetime.to_std().map_err(|error| unreadable(&error))?;
         let letter = match purpose {
             Purpose::ResetPassword => {
                 letters::reset_password(username, &self.link(RESET_PAGE, &token), lifetime)
@@ -176,7 +175,7 @@ fn purpose_of(text: &str) -> Result<Purpose, Failure> {
         .ok_or_else(|| unreadable(&"no such purpose"))
 }
 
-/// A job that no version of this program wrote.
-fn unreadable(cause: &impl ToString) -> Failure {
+/// A job, or what it is about, that no version of this program wrote.
+pub(super) fn unreadable(cause: &impl ToString) -> Failure {
     Failure::Lasting(format!("the payload cannot be read: {}", cause.to_string()))
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Outcome;
-use super::accounts::{deliver, read};
+use super::accounts::{deliver, read, unreadable};
 use super::mail::{Mailer, letters};
 use crate::db::Db;
 use crate::models::event::Event;
@@ -64,17 +64,17 @@ impl AdministratorMails {
     pub async fn tell(self: Arc<Self>, payload: Value) -> Outcome {
         let Told { to, events } = read(payload)?;
         let found = self.db.run(move |conn| Ok(Event::of_ids(conn, &events)?)).await?;
-        let posts: Vec<letters::NewPost> = found
-            .iter()
-            .filter_map(|full| {
-                let data = full.event.data.as_ref()?;
-                Some(letters::NewPost {
-                    title: data["title"].as_str()?.to_owned(),
-                    writer: data["writer"].as_str()?.to_owned(),
-                    url: (self.link)(data["slug"].as_str()?),
-                })
-            })
-            .collect();
+        let mut posts = Vec::with_capacity(found.len());
+        for full in &found {
+            let Some(data) = &full.event.data else { continue };
+            let Some(writer) = data["writer"].as_str() else { continue };
+            let text = |name: &str| data[name].as_str().ok_or_else(|| unreadable(&format!("no {name}")));
+            posts.push(letters::NewPost {
+                title: text("title")?.to_owned(),
+                writer: writer.to_owned(),
+                url: (self.link)(text("slug")?),
+            });
+        }
         if posts.is_empty() {
             return Ok(());
         }
