@@ -47,26 +47,26 @@ impl Versioned {
     }
 
     /// As it is kept for whoever asks again.
-    pub fn keep(&self, digest: Vec<u8>) -> KeptAnswer {
-        KeptAnswer {
+    pub fn keep(&self, digest: Vec<u8>) -> Result<KeptAnswer> {
+        Ok(KeptAnswer {
             digest,
-            status: i16::try_from(self.status.as_u16()).unwrap_or(200),
+            status: i16::try_from(self.status.as_u16()).map_err(Error::internal)?,
             version: Some(self.version),
             location: self.location.clone(),
             body: self.bytes.clone(),
-        }
+        })
     }
 
     /// Once more.
-    pub fn replay(kept: KeptAnswer) -> Self {
-        let status = u16::try_from(kept.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-        Self {
-            status: status.unwrap_or(StatusCode::OK),
-            version: kept.version.unwrap_or_default(),
+    pub fn replay(kept: KeptAnswer) -> Result<Self> {
+        let status = u16::try_from(kept.status).map_err(Error::internal)?;
+        Ok(Self {
+            status: StatusCode::from_u16(status).map_err(Error::internal)?,
+            version: kept.version.ok_or_else(|| Error::internal("a kept answer has no version"))?,
             bytes: kept.body,
             location: kept.location,
             is_replayed: true,
-        }
+        })
     }
 }
 

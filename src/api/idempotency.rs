@@ -109,7 +109,7 @@ impl Request {
         }
         let (answer, shown) = work(conn)?;
         let Shown { owner, others } = shown.into();
-        name.keep(conn, &answer.keep(digest.clone()), owner, &others, self.lifetime)?;
+        name.keep(conn, &answer.keep(digest.clone())?, owner, &others, self.lifetime)?;
         Ok(answer)
     }
 
@@ -125,7 +125,7 @@ impl Request {
     fn replay(&self, conn: &mut PgConnection) -> Result<Option<Versioned>> {
         let Some((name, digest)) = &self.named else { return Ok(None) };
         match name.find(conn)? {
-            Some(kept) if kept.digest == *digest => Ok(Some(Versioned::replay(kept))),
+            Some(kept) if kept.digest == *digest => Versioned::replay(kept).map(Some),
             Some(_) => {
                 let detail = "This key was sent with another body before.";
                 let violation = Violation::parameter("Idempotency-Key", "idempotency_key_reused", detail);
@@ -164,6 +164,7 @@ fn read(request: &HttpRequest) -> Result<Once> {
     let caller =
         request.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref().map(|user| user.id));
     let name = Name {
+        // 0 is nobody.
         caller: caller.unwrap_or_default(),
         route: format!("{} {}", request.method(), request.path()),
         key: key.to_owned(),
