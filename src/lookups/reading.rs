@@ -96,8 +96,11 @@ impl Selection {
             let id: i64 = id.first()?.as_ref()?.parse().ok()?;
             found.iter().find(|(found, _)| *found == id).map(|(_, place)| place.clone())
         };
-        let rows = rows.into_iter().filter_map(|(row, id)| Some((row, place_of(&id)?)));
-        Ok(self.cut(rows.collect(), found.len(), count))
+        let unasked =
+            || Error::DeserializationError("the query returned a row that was not asked for".into());
+        let placed = |(row, id): (R, Place)| Ok((row, place_of(&id).ok_or_else(unasked)?));
+        let rows = rows.into_iter().map(placed).collect::<QueryResult<_>>()?;
+        Ok(self.cut(rows, found.len(), count))
     }
 
     /// Whether a statement is prepared. Not where the best plan depends on what is looked for, as it does with patterns and words:
@@ -110,6 +113,7 @@ impl Selection {
 
     /// Make a page of what was fetched in the order of travel.
     fn cut<R, T: From<R>>(&self, mut rows: Vec<(R, Place)>, fetched: usize, count: Option<i64>) -> Slice<T> {
+        // A limit that is negative or too large was refused when the request was read.
         let limit = usize::try_from(self.request.limit).unwrap_or(0);
         let more = fetched > limit;
         rows.truncate(limit);

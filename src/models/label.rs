@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Text};
 
 use super::names::{LABEL_SLUG_MAX, Slug};
@@ -232,9 +233,13 @@ impl Label {
         .load(conn)?;
         let mut ids = vec![None; named.len()];
         for Found { place, id } in found {
-            if let Some(slot) = usize::try_from(place - 1).ok().and_then(|place| ids.get_mut(place)) {
-                *slot = Some(id);
-            }
+            let slot = usize::try_from(place - 1).ok().and_then(|place| ids.get_mut(place));
+            let beyond = || {
+                Error::DeserializationError(
+                    format!("there is no place {place} among the labels asked for").into(),
+                )
+            };
+            *slot.ok_or_else(beyond)? = Some(id);
         }
         Ok(ids)
     }
@@ -284,6 +289,7 @@ impl Label {
         )
         .bind::<BigInt, _>(most)
         .get_result(conn)?;
+        // A count is never negative.
         Ok(usize::try_from(summed.number).unwrap_or_default())
     }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
+use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 
 use super::event::{Event, FullEvent, Published};
@@ -310,7 +311,8 @@ impl Delivery {
             Attempt::Delivered(status) => (Some(*status), None),
             Attempt::Failed(status, error) => (*status, Some(error.as_str())),
         };
-        let status = status.and_then(|status| i16::try_from(status).ok());
+        let status = status.map(i16::try_from).transpose();
+        let status = status.map_err(|error| Error::SerializationError(error.into()))?;
         let attempted = (
             deliveries::attempts.eq(deliveries::attempts + 1),
             deliveries::attempted_at.eq(now),

@@ -198,9 +198,9 @@ fn put(
     })?;
     let details = post_label::details(conn, label.id, &ids)?;
     let details: HashMap<i64, &Detail> = details.iter().map(|detail| (detail.post_id, detail)).collect();
-    let shown = posts.iter().filter_map(|post| {
-        let detail = details.get(&post.id)?;
-        Some(LabeledPost {
+    let shown = posts.iter().map(|post| {
+        let detail = details.get(&post.id).ok_or_else(|| Error::internal("a post has lost its new label"))?;
+        Ok(LabeledPost {
             slug: post.slug.clone(),
             title: post.title.clone(),
             url: urls.post(&post.slug),
@@ -208,7 +208,7 @@ fn put(
             labeled_at: timestamp(detail.labeled_at),
         })
     });
-    Versioned::new(label.version, &LabeledPosts { posts: shown.collect() })
+    Versioned::new(label.version, &LabeledPosts { posts: shown.collect::<Result<_>>()? })
 }
 
 /// List a label's posts.
