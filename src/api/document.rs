@@ -73,8 +73,7 @@ pub fn json_3_0() -> String {
 }
 
 fn as_value() -> Value {
-    // The document is made of strings, numbers and maps.
-    let mut value = serde_json::to_value(document()).unwrap_or_default();
+    let mut value = serde_json::to_value(document()).expect("it is made of strings, numbers and maps");
     let items = value["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
     for operation in items.filter_map(Value::as_object_mut).flat_map(|item| item.values_mut()) {
         if let Some(body) = operation.get_mut("requestBody") {
@@ -110,7 +109,7 @@ fn leave_out_optional_body(body: &mut Value) {
 }
 
 fn pretty(value: &Value) -> String {
-    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let mut text = serde_json::to_string_pretty(value).expect("JSON can be written");
     text.push('\n');
     text
 }

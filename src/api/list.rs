@@ -39,7 +39,8 @@ pub struct List<T> {
 impl<T: Paged> List<T> {
     fn of(request: &HttpRequest) -> Result<Self> {
         let (selection, parameters) = select(request, T::RESOURCE, Purpose::List)?;
-        let route = request.extensions().get::<Route>().map(|route| route.path.clone()).unwrap_or_default();
+        let route = request.extensions().get::<Route>().map(|route| route.path.clone());
+        let route = route.ok_or_else(|| Error::internal("a part of the application is missing"))?;
         let path: Vec<String> = route.split('/').map(urls::segment).collect();
         let mut list = Self {
             selection,
@@ -65,8 +66,8 @@ impl<T: Paged> List<T> {
     fn place(&self) -> Result<Option<(Place, bool)>> {
         let Some(text) = &self.selection.request.cursor else { return Ok(None) };
         let cursor = self.cursors.open(&self.identity(), text);
-        let is_whole = |cursor: &Cursor| cursor.place.len() == self.selection.request.ordering.width();
-        let cursor = cursor.filter(is_whole).ok_or_else(|| {
+        let is_place = |cursor: &Cursor| self.selection.request.ordering.has(&cursor.place);
+        let cursor = cursor.filter(is_place).ok_or_else(|| {
             let detail = "The cursor is not one of this list's pages, filtered and ordered like this.";
             Error::violation(Code::InvalidQuery, Violation::parameter("cursor", "invalid_cursor", detail))
         })?;
@@ -105,10 +106,11 @@ impl<T: Paged> List<T> {
     /// The answer.
     pub fn answer<R>(&self, slice: Slice<R>, show: impl FnMut(&R) -> T) -> Result<Listed> {
         let cursor = |place: Option<Place>, backward| {
-            place.map(|place| self.cursors.seal(&self.identity(), &Cursor { place, backward }))
+            let seal = |place| self.cursors.seal(&self.identity(), &Cursor { place, backward });
+            place.map(seal).transpose().map_err(Error::internal)
         };
-        let next_cursor = cursor(slice.next, false);
-        let previous_cursor = cursor(slice.previous, true);
+        let next_cursor = cursor(slice.next, false)?;
+        let previous_cursor = cursor(slice.previous, true)?;
         let url = |cursor: &Option<String>| {
             cursor.as_ref().map(|cursor| {
                 let kept = self.parameters.iter().filter(|(name, _)| name != "cursor" && name != "offset");

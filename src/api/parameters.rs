@@ -89,10 +89,9 @@ fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
         }
     }
     for name in resource.offered {
-        let known = Name::parse(resource, name).ok();
-        let known = known.and_then(|known| Some((known.field()?, known.lookup)));
-        debug_assert!(known.is_some(), "{name} means nothing to {}", resource.name);
-        parameters.extend(known.map(|(field, lookup)| condition(name, field, lookup)));
+        let known = Name::parse(resource, name).expect("every offered name means something");
+        let field = known.field().expect("every offered name is a field's");
+        parameters.push(condition(name, field, known.lookup));
     }
     parameters
 }

@@ -34,12 +34,11 @@ impl Cursors {
     }
 
     /// The cursor as text. `list` names everything that the place depends on: list, filter, ordering.
-    pub fn seal(&self, list: &str, cursor: &Cursor) -> String {
-        // Strings, numbers and null always serialise.
-        let mut bytes = serde_json::to_vec(cursor).unwrap_or_default();
+    pub fn seal(&self, list: &str, cursor: &Cursor) -> serde_json::Result<String> {
+        let mut bytes = serde_json::to_vec(cursor)?;
         let tag = self.sign(list, &bytes);
         bytes.extend_from_slice(&tag);
-        URL_SAFE_NO_PAD.encode(bytes)
+        Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// The cursor of a text, unless it was made for another list, by someone else, or changed.
@@ -70,7 +69,7 @@ mod tests {
         let cursors = Cursors::new(&[7; 32]);
         let cursor =
             Cursor { place: vec![Some("2026-01-01".into()), None, Some("4".into())], backward: true };
-        let text = cursors.seal("posts", &cursor);
+        let text = cursors.seal("posts", &cursor).unwrap();
         assert_eq!(cursors.open("posts", &text), Some(cursor));
         assert_eq!(cursors.open("users", &text), None);
         assert_eq!(Cursors::new(&[8; 32]).open("posts", &text), None);

@@ -91,9 +91,7 @@ impl Ordering {
 
     /// What a resource is sorted by when nobody asks; its table says it as a client would.
     pub fn usual(resource: &'static Resource) -> Self {
-        let usual = Self::parse(resource, resource.ordering);
-        debug_assert!(usual.is_ok(), "{} cannot be sorted by {}", resource.name, resource.ordering);
-        usual.unwrap_or_else(|_| Self { terms: Vec::new(), is_private: false }.ending_with(resource.id))
+        Self::parse(resource, resource.ordering).expect("a table is sorted by fields of its own")
     }
 
     /// The best answers to a search first.
@@ -121,13 +119,20 @@ impl Ordering {
         }
     }
 
-    /// How many values a place has.
-    pub fn width(&self) -> usize {
-        self.terms.len()
+    /// Whether a place is one of this ordering: a value for each term, and nothing only where there may be nothing.
+    pub fn has(&self, place: &Place) -> bool {
+        let fits = |(term, value): (&Term, &Option<String>)| value.is_some() || term.is_nullable();
+        place.len() == self.terms.len() && self.terms.iter().zip(place).all(fits)
     }
 }
 
 impl Term {
+    /// Whether a row may hold nothing there.
+    fn is_nullable(&self) -> bool {
+        let By::Field(path, field) = &self.by else { return false };
+        field.is_nullable || !path.iter().all(|relation| relation.is_certain())
+    }
+
     /// The term over a row that has a name already. `stands_for` may know another column of the same values.
     fn column(
         &self,
@@ -153,18 +158,16 @@ impl Term {
 
     /// The same of a column that may be taken for what is sorted by.
     fn finish(&self, mut sql: Fragment) -> Column {
-        let (cast, is_nullable) = match &self.by {
-            By::Id(_) => ("bigint", false),
-            By::Relevance(..) => ("real", false),
-            By::Field(path, field) => {
-                let cast = match field.kind {
-                    Kind::Text | Kind::Ascii | Kind::Username | Kind::Choice(_) => "text",
-                    Kind::Integer => "bigint",
-                    Kind::Time => "timestamptz",
-                    Kind::Boolean => "boolean",
-                };
-                (cast, field.is_nullable || !path.iter().all(|relation| relation.is_certain()))
-            }
+        let is_nullable = self.is_nullable();
+        let cast = match &self.by {
+            By::Id(_) => "bigint",
+            By::Relevance(..) => "real",
+            By::Field(_, field) => match field.kind {
+                Kind::Text | Kind::Ascii | Kind::Username | Kind::Choice(_) => "text",
+                Kind::Integer => "bigint",
+                Kind::Time => "timestamptz",
+                Kind::Boolean => "boolean",
+            },
         };
         if let By::Field(_, Field { kind: Kind::Ascii, .. }) = self.by {
             let mut collated = Fragment::default();
@@ -306,7 +309,7 @@ impl Column {
         self.is_descending != is_backward
     }
 
-    /// A value of it, out of a place.
+    /// A value of it, out of a place. [`Ordering::has`] lets nothing pass where there must be a value.
     fn value(&self, sql: &mut Fragment, value: Option<&String>) {
         sql.word("CAST(")
             .bind(Bind::Text(value.cloned().unwrap_or_default()))
