@@ -131,6 +131,9 @@ fn hash(password: &str, params: &Params) -> Result<String> {
 fn verify(password: &str, hashed: Option<&str>, today: &Params) -> Verdict {
     let Some(hash) = hashed.and_then(Hash::parse) else {
         // Nobody is there, or a row was written by hand: no password is right, and it takes as long.
+        if hashed.is_some() {
+            tracing::warn!("a stored password hash is not one of Argon2, so no password matches it");
+        }
         spend(password, today);
         return Verdict::Wrong;
     };
@@ -169,7 +172,10 @@ impl Hash {
     fn is_of(&self, password: &str) -> bool {
         let mut output = vec![0; self.output.len()];
         let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
-        derive(&argon2, password, &self.salt, &mut output).is_ok()
+        // A hash that argon2 itself cannot make was written by hand.
+        derive(&argon2, password, &self.salt, &mut output)
+            .inspect_err(|cause| tracing::warn!(%cause, "a stored password hash cannot be checked"))
+            .is_ok()
             && verify_slices_are_equal(&output, self.output.as_bytes()).is_ok()
     }
 
