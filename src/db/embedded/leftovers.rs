@@ -5,8 +5,9 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,7 +49,7 @@ pub(super) fn kill(cluster: &Path, user: &User) -> Result<(), Error> {
 /// Whether this process is of the cluster's server; without `/proc` it is taken to be.
 pub(super) fn is_process_of(pid: u32, cluster: &Path, user: &User) -> Result<bool, Error> {
     let folder = fs::metadata(cluster).map_err(error::io("read", cluster))?;
-    let found = user.look(|| inspect(pid.cast_signed(), &folder));
+    let found = user.look(|| inspect(pid.cast_signed(), &folder))?;
     Ok(found.is_some() || !Path::new("/proc/self").exists())
 }
 
@@ -81,23 +82,46 @@ fn climb(cluster: &Path, user: &User, ladder: &[Rung]) -> Result<(), Error> {
 /// The processes of PostgreSQL that work in the folder. A zombie works nowhere. Without `/proc` there are none to be found.
 fn find(cluster: &Path, user: &User) -> Result<Vec<Process>, Error> {
     let folder = fs::metadata(cluster).map_err(error::io("read", cluster))?;
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Ok(Vec::new());
+    let proc = Path::new("/proc");
+    let entries = match fs::read_dir(proc) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error::io("read", proc)(error)),
     };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    Ok(user.look(|| pids.filter_map(|pid| inspect(pid, &folder)).collect()))
+    // An overlooked process would go on writing beside the next server, so a failed read is an error.
+    let entries = entries.collect::<io::Result<Vec<_>>>().map_err(error::io("read", proc))?;
+    let pids = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    user.look(|| pids.filter_map(|pid| inspect(pid, &folder).transpose()).collect())
 }
 
-fn inspect(pid: libc::pid_t, folder: &fs::Metadata) -> Option<Process> {
-    let cwd = fs::metadata(format!("/proc/{pid}/cwd")).ok()?;
+/// `None` for a process that is gone, works elsewhere, or is not PostgreSQL's.
+fn inspect(pid: libc::pid_t, folder: &fs::Metadata) -> Result<Option<Process>, Error> {
+    // The process is gone, or is another user's, whose folder the kernel does not show.
+    let Ok(cwd) = fs::metadata(format!("/proc/{pid}/cwd")) else { return Ok(None) };
     if (cwd.dev(), cwd.ino()) != (folder.dev(), folder.ino()) {
-        return None;
+        return Ok(None);
     }
+    let (Some(stat), Some(command)) = (read(pid, "stat")?, read(pid, "cmdline")?) else { return Ok(None) };
+    Ok(describe(pid, &String::from_utf8_lossy(&stat), &command))
+}
+
+fn describe(pid: libc::pid_t, stat: &str, command: &[u8]) -> Option<Process> {
     // "4711 (postgres) S 1 …": a shell that stands in the folder is none of ours.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
     let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
     // What a postmaster starts calls itself "postgres: checkpointer", "postgres: plaza plaza [local] SELECT".
-    let is_postmaster = !fs::read(format!("/proc/{pid}/cmdline")).ok()?.starts_with(b"postgres: ");
+    let is_postmaster = !command.starts_with(b"postgres: ");
     matches!(name, "postgres" | "postmaster").then_some(Process { pid, parent, is_postmaster })
+}
+
+/// A file of a process in `/proc`; `None` if the process is gone, which the kernel reports as ENOENT or ESRCH.
+fn read(pid: libc::pid_t, name: &str) -> Result<Option<Vec<u8>>, Error> {
+    let path = PathBuf::from(format!("/proc/{pid}/{name}"));
+    match fs::read(&path) {
+        Ok(told) => Ok(Some(told)),
+        Err(error) if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH) => {
+            Ok(None)
+        }
+        Err(error) => Err(error::io("read", &path)(error)),
+    }
 }
