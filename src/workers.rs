@@ -117,6 +117,7 @@ fn work(jobs: &Mutex<Receiver<Queued>>, priority: Priority, running: &Gauge) {
     step_back(priority);
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        // The sender is gone: there will be no more jobs.
         let Ok((waiting, job)) = job else { return };
         drop(waiting);
         let _running = Counted::new(running);

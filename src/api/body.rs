@@ -53,7 +53,8 @@ pub struct Body<T> {
 impl<T> Body<T> {
     /// The same bytes for bodies of the same value, whatever the order of members and the white space between them.
     pub fn canonical(&self) -> Vec<u8> {
-        // serde_json keeps the members of an object in the order of their names.
+        // serde_json keeps the members of an object in the order of their names. A body that it cannot
+        // hold, because a number is out of range, is compared byte by byte.
         let value: Option<serde_json::Value> = serde_json::from_slice(&self.bytes).ok();
         value.and_then(|value| serde_json::to_vec(&value).ok()).unwrap_or_else(|| self.bytes.to_vec())
     }

@@ -50,6 +50,7 @@ pub async fn frame<B: MessageBody + 'static>(
     }
     let status = response.status();
     let headers = response.headers_mut();
+    // `request_id::of` gives only characters that a header may hold.
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -140,6 +141,7 @@ pub async fn contain_panics<B: MessageBody + 'static>(
     // The request moves into the handler, and actix forbids a second handle on it; the layers outside of this one want a
     // request to go with the answer, of which CORS reads the origin.
     let (method, origin) = (request.method().clone(), request.headers().get(header::ORIGIN).cloned());
+    // The panic hook has logged the panic itself.
     if let Ok(result) = AssertUnwindSafe(next.call(request)).catch_unwind().await {
         return result.map(ServiceResponse::map_into_left_body);
     }

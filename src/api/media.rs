@@ -73,6 +73,7 @@ async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> R
     let range = range(request, tag);
     let options = GetOptions { range: range.clone(), ..GetOptions::default() };
     let found = match (media.store().get(key, options).await, &range) {
+        // `within` asks the store again and reports what fails then.
         (Err(_), Some(range)) => within(media, key, range).await?,
         // `bytes=-0`: the last none of them.
         (Ok(Some(result)), Some(range)) if result.range.is_empty() => within(media, key, range).await?,

@@ -238,6 +238,7 @@ fn refusal(policy: &Policy, wait: Duration) -> Error {
         ("ratelimit", format!("\"{}\";r=0;t={seconds}", policy.name)),
     ];
     for (name, value) in fields {
+        // A policy's name and numbers always make a valid header value.
         if let Ok(value) = HeaderValue::from_str(&value) {
             error = error.header(HeaderName::from_static(name), value);
         }

@@ -32,6 +32,7 @@ pub fn run(config: &Config) -> Result<ExitCode> {
         Ok((mut conn, database)) => {
             report.line("database", version(&mut conn));
             report.line("migrations", pending(&mut conn));
+            // A secret that cannot be read is reported above.
             if let Ok(Some(secret)) = &secret {
                 report.line("signing keys", keys(secret, &database, config));
             }

@@ -257,6 +257,7 @@ pub fn search_path() -> Option<OsString> {
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn aws_variables() -> Vec<(String, String)> {
     std::env::vars_os()
+        // Amazon's variables are text; one that is not UTF-8 is passed over, as Amazon's own clients do.
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("AWS_"))
         .collect()

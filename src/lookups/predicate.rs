@@ -230,6 +230,7 @@ impl Writer<'_> {
                 return;
             }
             Rights::Where(grants) => grants,
+            // Without a user the id is 0, which no row has.
             Rights::Own { user: column, until } => {
                 sql.column(row, column).word(" = ").bind(Bind::Integer(user.unwrap_or_default()));
                 sql.word(" AND ").column(row, until).word(" > now()");

@@ -132,6 +132,7 @@ impl Budget {
 
     /// So many bytes of it, until the permit is dropped; 503 `busy` when that takes too long.
     async fn reserve(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
+        // A picture that needs more than the whole budget reserves all of it and is processed alone.
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.all);
         let permit = Arc::clone(&self.free).acquire_many_owned(mebibytes);
         let _waiting = Counted::new(&self.waiting);

@@ -340,6 +340,7 @@ impl Post {
         );
         let query = sql.unprepared::<(BigInt, BigInt, BigInt)>();
         let (posts, comments, post_labels): (i64, i64, i64) = query.get_result(conn)?;
+        // A count is never negative.
         let rows = |number| usize::try_from(number).unwrap_or_default();
         Ok(Losses { posts: rows(posts), comments: rows(comments), post_labels })
     }

@@ -84,6 +84,7 @@ impl Seed {
 
 fn progress(what: &'static str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length).with_message(what);
+    // A template that does not parse leaves the default look.
     if let Ok(style) =
         ProgressStyle::with_template("{msg:>8} {wide_bar} {human_pos}/{human_len} {per_sec}, {eta} left")
     {
