@@ -384,7 +384,10 @@ pub static RULES: &[(&str, &str)] = &[
     ("slug_mismatch", "Not the slug of the title, `params.expected`, which `PLAZA_SLUG_OF_TITLE` asks for."),
     ("payload_too_large", "More than `params.max` bytes."),
     ("unsupported_picture", "By its content none of `params.accepted`."),
-    ("image_too_large", "More than `params.max_pixels` pixels, or more than `params.max_side` on a side."),
+    (
+        "image_too_large",
+        "More than `params.max_pixels` pixels, more than `params.max_side` on a side, or more than `params.max_memory` bytes of memory to decode.",
+    ),
     ("image_corrupt", "The picture is cut off or does not decode."),
     ("idempotency_key_reused", "The key was sent with another body before."),
     ("duplicate_part", "Exactly one part of this name is expected."),

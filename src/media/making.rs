@@ -143,6 +143,7 @@ impl Media {
         // The task ends without an outcome only if it panics, which the panic hook has logged.
         let outcome = landed.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
         outcome.unwrap_or(Err(Code::Busy)).map_err(|code| match code {
+            Code::InternalError => Error::internal("a variant could not be made"),
             Code::StoreUnavailable => Error::unavailable(code, 5),
             code => Error::unavailable(code, 1),
         })
@@ -257,7 +258,13 @@ impl Media {
     ) -> Result<Option<Encoded>> {
         let (length, size) =
             (source.bytes.unsigned_abs(), (source.width.unsigned_abs(), source.height.unsigned_abs()));
-        let share = self.budget.reserve(length + image::memory_of_variant(size, variant.resize)).await?;
+        let original = variants::format_of(&source.key);
+        let price = |effort| {
+            let of_variant = image::memory_of_variant(size, variant.resize, original, effort);
+            length + image::memory_of_original(size) + of_variant
+        };
+        let effort = self.budget.effort(price);
+        let share = self.budget.reserve(price(effort)).await?;
         let found = self.store.read(&source.key, length).await.map_err(|error| unavailable(&error))?;
         let resize = variant.resize;
         let encode = move || {
@@ -269,7 +276,7 @@ impl Media {
                 Some(Err(rejected)) => return Ok(Err(rejected.to_string())),
                 None => return Ok(Err(gone.to_owned())),
             };
-            Ok(Ok(picture.variant(resize)?.encode(format)?))
+            Ok(Ok(picture.variant(resize)?.encode_with(format, effort)?))
         };
         match self.workers.run(encode).await?.map_err(Error::internal)? {
             Ok(encoded) => Ok(Some(encoded)),
@@ -287,13 +294,10 @@ impl Media {
     }
 }
 
-/// What everybody who waited is told; the cause of a fault of ours is logged here, once.
+/// What everybody who waited is told. Nobody may wait any more, so the cause of a fault of ours is logged here.
 fn told(error: &Error) -> Code {
-    match error.code() {
-        Code::InternalError => {
-            tracing::error!(cause = %error, "a variant could not be made");
-            Code::Busy
-        }
-        code => code,
+    if error.code() == Code::InternalError {
+        tracing::error!(cause = %error, "a variant could not be made");
     }
+    error.code()
 }

@@ -24,7 +24,7 @@ use crate::error::{Code, Error, Result};
 use crate::metrics::{Counted, Metrics};
 use crate::workers::{Priority, Workers};
 use defaults::{Defaults, PAINTERS};
-use image::{Format, Limits};
+use image::{Effort, Format, Limits};
 use making::Flights;
 pub use making::Made;
 pub use plaza_image as image;
@@ -102,7 +102,7 @@ impl Media {
 
     /// What those in work take.
     pub fn memory(&self) -> Memory {
-        let all = u64::from(self.budget.all) << 20;
+        let all = self.budget.all();
         Memory { used: all.saturating_sub((self.budget.free.available_permits() as u64) << 20), max: all }
     }
 }
@@ -128,6 +128,16 @@ struct Budget {
 impl Budget {
     fn new(mebibytes: u32, waiting: Gauge) -> Self {
         Self { free: Arc::new(Semaphore::new(mebibytes as usize)), all: mebibytes, waiting }
+    }
+
+    /// Bytes.
+    fn all(&self) -> u64 {
+        u64::from(self.all) << 20
+    }
+
+    /// Full effort, if the whole budget suffices for its price.
+    fn effort(&self, price: impl Fn(Effort) -> u64) -> Effort {
+        if price(Effort::Full) <= self.all() { Effort::Full } else { Effort::Frugal }
     }
 
     /// So many bytes of it, until the permit is dropped; 503 `busy` when that takes too long.

@@ -10,10 +10,10 @@ use diesel::PgConnection;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::image::{self, Encoded, Rejected};
+use super::image::{self, Effort, Encoded, Header, Rejected};
 use super::spool::Spooled;
 use super::store::StoreError;
-use super::variants::{self, Purpose, Use};
+use super::variants::{self, Purpose, Use, Variant};
 use super::{ACCEPTED, LIMITS, MASTER_SIDE, Media, WAIT, unavailable};
 use crate::auth::sessions::delta;
 use crate::error::{Code, Error, Result, Violation};
@@ -104,11 +104,17 @@ impl Media {
             header.map(|header| (content, header))
         });
         let (mut content, header) = inspected.await??;
-        let share = self.budget.reserve(header.memory(MASTER_SIDE) + length).await?;
+        let price = |effort| length + price(&header, self.uses.of(purpose), effort);
+        let effort = self.budget.effort(price);
+        let (price, all) = (price(effort), self.budget.all());
+        if price > all {
+            return Err(too_dear(part, price, all));
+        }
+        let share = self.budget.reserve(price).await?;
         let uses = Arc::clone(&self.uses);
         let rendered = self.workers.run_within(WAIT, move || {
             let bytes = read(&mut content)?;
-            render(&bytes, part, uses.of(purpose), share)
+            render(&bytes, part, uses.of(purpose), effort, share)
         });
         rendered.await?
     }
@@ -160,14 +166,43 @@ fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
     Ok(Stored { picture, keys, is_used: Arc::default() })
 }
 
-fn render(bytes: &[u8], part: &str, of: &Use, mut share: OwnedSemaphorePermit) -> Result<Rendered> {
+/// The variants that are made with the upload.
+fn at_upload(of: &Use) -> impl Iterator<Item = &Variant> {
+    of.variants.iter().filter(|variant| of.at_upload.contains(&variant.name))
+}
+
+/// The bytes that a picture takes until its files are there: its own, and those of the largest variant.
+fn price(header: &Header, of: &Use, effort: Effort) -> u64 {
+    let size = header.size(MASTER_SIDE);
+    let variant = |variant: &Variant| image::memory_of_variant(size, variant.resize, header.format, effort);
+    header.memory(MASTER_SIDE).saturating_add(at_upload(of).map(variant).max().unwrap_or(0))
+}
+
+fn too_dear(part: &str, price: u64, all: u64) -> Error {
+    let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
+    let detail = format!(
+        "Decoding the picture takes {} MiB of memory, and this server has {} MiB for that.",
+        mebibytes(price),
+        mebibytes(all)
+    );
+    let params = json!({ "memory": price, "max_memory": all });
+    Error::violation(Code::ImageTooLarge, Violation::body(part, "image_too_large", detail).with(params))
+}
+
+fn render(
+    bytes: &[u8],
+    part: &str,
+    of: &Use,
+    effort: Effort,
+    mut share: OwnedSemaphorePermit,
+) -> Result<Rendered> {
     let picture = image::decode(bytes, &LIMITS, MASTER_SIDE).map_err(|rejected| refusal(&rejected, part))?;
     let master = picture.encode_original().map_err(Error::internal)?;
     let mut files = Vec::new();
-    for variant in of.variants.iter().filter(|variant| of.at_upload.contains(&variant.name)) {
+    for variant in at_upload(of) {
         let resized = picture.variant(variant.resize).map_err(Error::internal)?;
         for format in variants::formats(master.format) {
-            files.push((variant.name.clone(), resized.encode(format).map_err(Error::internal)?));
+            files.push((variant.name.clone(), resized.encode_with(format, effort).map_err(Error::internal)?));
         }
     }
     let length = master.bytes.len() + files.iter().map(|(_, file)| file.bytes.len()).sum::<usize>();

@@ -34,6 +34,27 @@ pub struct Encoded {
     pub height: u32,
 }
 
+/// What encoding may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// As small a file as there is time for.
+    Full,
+    /// Larger files, in a quarter of the memory.
+    Frugal,
+}
+
+impl Effort {
+    /// Bytes that encoding takes for each pixel, measured on noise, which takes the most.
+    pub(crate) fn bytes_per_pixel(self, is_lossless: bool) -> u64 {
+        match (self, is_lossless) {
+            (Self::Full, false) => 24,
+            // Alpha, or a picture that may turn out to be graphic.
+            (Self::Full, true) => 48,
+            (Self::Frugal, _) => 14,
+        }
+    }
+}
+
 impl Picture {
     /// Encodes what is kept of an upload: as PNG where there is alpha, or where the picture is graphic and PNG is the smaller; else as
     /// JPEG.
@@ -61,10 +82,19 @@ impl Picture {
     /// A [`Fault`] for GIF, which is only read, and where the encoder's library fails: every picture that
     /// [`decode`](super::decode) gives has a size that every format takes.
     pub fn encode(&self, format: Format) -> Result<Encoded, Fault> {
+        self.encode_with(format, Effort::Full)
+    }
+
+    /// Encodes likewise, but a frugal WebP is always lossy.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_with(&self, format: Format, effort: Effort) -> Result<Encoded, Fault> {
         let bytes = match format {
             Format::Jpeg => self.jpeg(),
             Format::Png => self.png(),
-            Format::WebP => self.webp(),
+            Format::WebP => self.webp(effort),
             Format::Gif => Err("it is only read".to_owned()),
         };
         let (width, height) = (self.width(), self.height());
@@ -151,12 +181,17 @@ impl Picture {
         Ok(bytes)
     }
 
-    fn webp(&self) -> Result<Vec<u8>, String> {
-        let lossy = self.webp_with(|config| config.quality = WEBP_QUALITY)?;
-        if !self.is_graphic() {
+    fn webp(&self, effort: Effort) -> Result<Vec<u8>, String> {
+        let lossy = self.webp_with(|config| {
+            config.quality = WEBP_QUALITY;
+            if effort == Effort::Frugal {
+                (config.low_memory, config.alpha_compression) = (1, 0);
+            }
+        })?;
+        if effort == Effort::Frugal || !self.is_graphic() {
             return Ok(lossy);
         }
-        let lossless = self.webp_with(|config| (config.lossless, config.exact) = (1, 0))?;
+        let lossless = self.webp_with(|config| config.lossless = 1)?;
         Ok(if lossless.len() <= lossy.len() { lossless } else { lossy })
     }
 

@@ -41,7 +41,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use thiserror::Error;
 
-pub use encode::Encoded;
+pub use encode::{Effort, Encoded};
 pub use initials::default_avatar;
 pub use picture::Picture;
 pub use resize::Resize;
@@ -184,6 +184,12 @@ impl Header {
         self.decoded(bound).saturating_add(copy + WORKING_SPACE)
     }
 
+    /// The size of the picture that [`decode`] gives, before its orientation is applied.
+    #[must_use]
+    pub fn size(&self, bound: u32) -> (u32, u32) {
+        Resize::Fit { width: bound, height: bound }.size(self.width, self.height)
+    }
+
     /// What it takes until the pixels are there, no larger than the bound.
     fn decoded(&self, bound: u32) -> u64 {
         let whole = Self::pixels(self.width, self.height).saturating_mul(self.channels);
@@ -200,7 +206,7 @@ impl Header {
     }
 
     fn kept(&self, bound: u32) -> u64 {
-        let (width, height) = Resize::Fit { width: bound, height: bound }.size(self.width, self.height);
+        let (width, height) = self.size(bound);
         // What is grey is spread over three channels.
         Self::pixels(width, height) * self.channels.max(3)
     }
@@ -219,12 +225,17 @@ impl Header {
     }
 }
 
-/// The bytes that a variant takes to make from a picture that was encoded here: no progressive scans, no interlacing.
+/// The bytes that a variant takes to make from a picture that was encoded here, beside those of the picture itself.
 #[must_use]
-pub fn memory_of_variant(source: (u32, u32), resize: Resize) -> u64 {
+pub fn memory_of_variant(source: (u32, u32), resize: Resize, original: Format, effort: Effort) -> u64 {
     let (width, height) = resize.size(source.0, source.1);
-    // libwebp's lossless coder keeps about thirty bytes for a pixel.
-    Header::pixels(source.0, source.1) * 4 + Header::pixels(width, height) * 36 + WORKING_SPACE
+    Header::pixels(width, height) * (4 + effort.bytes_per_pixel(original != Format::Jpeg))
+}
+
+/// The bytes that a picture takes to read that was encoded here: no progressive scans, no interlacing.
+#[must_use]
+pub fn memory_of_original((width, height): (u32, u32)) -> u64 {
+    Header::pixels(width, height) * 4 + WORKING_SPACE
 }
 
 /// Tells format and size from the header, without allocating a pixel.
