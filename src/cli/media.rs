@@ -34,6 +34,15 @@ enum Action {
     /// Make every variant that the settings name and that is not there yet: before somebody else serves the files, or after the
     /// settings changed
     Make,
+    /// Find pictures that version 0.1.0 stored with rows missing; show those again whose variants alone are damaged, under new URLs
+    Check(Check),
+}
+
+#[derive(Args)]
+struct Check {
+    /// Only say what is damaged
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Args)]
@@ -48,7 +57,7 @@ struct Gc {
 
 impl Media {
     /// Prints what was removed or made. Safe while nodes run. `gc` ends with 1 where the original of a picture is
-    /// missing, `make` where a variant could not be made.
+    /// missing, `make` where a variant could not be made, `check` where an original is damaged.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::migrated(config)?;
         let db = Db::new(database.url(), 1, config.statement_timeout);
@@ -56,6 +65,7 @@ impl Media {
         let done = match &self.action {
             Action::Gc(gc) => system.block_on(collect_garbage(config, &db, gc)),
             Action::Make => system.block_on(make_variants(config, &db)),
+            Action::Check(check) => system.block_on(check_pictures(config, &db, check)),
         };
         drop((system, db));
         database.stop()?;
@@ -103,10 +113,25 @@ const BATCH: i64 = 100;
 async fn make_variants(config: &Config, db: &Db) -> Result<ExitCode> {
     let metrics = Metrics::default();
     let media = open(config, db, metrics.clone())?;
+    let mut failed = Vec::new();
+    let count = each_picture(db, async |picture| {
+        failed.extend(media.make_all(picture).await);
+        Ok(())
+    });
+    let count = count.await?;
+    for key in &failed {
+        println!("failed {key}");
+    }
+    println!("made {} variants of {count} pictures, {} failed", metrics.variants_made.get(), failed.len());
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Does something with every picture, and shows how far it has come; their number.
+async fn each_picture(db: &Db, mut work: impl AsyncFnMut(&Picture) -> Result<()>) -> Result<u64> {
     let all = db.run(|conn| Ok(Picture::count(conn)?)).await.map_err(|error| error.to_string())?;
     let bar = ProgressBar::new(u64::try_from(all).unwrap_or_default())
         .with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} pictures, {eta} left")?);
-    let (mut failed, mut last) = (Vec::new(), String::new());
+    let mut last = String::new();
     loop {
         let after = last.clone();
         let page = db.run(move |conn| Ok(Picture::after(conn, &after, BATCH)?)).await;
@@ -114,21 +139,50 @@ async fn make_variants(config: &Config, db: &Db) -> Result<ExitCode> {
         let Some(picture) = page.last() else { break };
         last.clone_from(&picture.key);
         for picture in &page {
-            failed.extend(media.make_all(picture).await);
+            work(picture).await?;
             bar.inc(1);
         }
     }
     bar.finish_and_clear();
-    for key in &failed {
-        println!("failed {key}");
-    }
+    Ok(bar.position())
+}
+
+async fn check_pictures(config: &Config, db: &Db, check: &Check) -> Result<ExitCode> {
+    let media = open(config, db, Metrics::default())?;
+    let (mut renewed, mut variants, mut originals) = (0, 0, 0);
+    let count = each_picture(db, async |picture| {
+        let found = media.check(picture).await.map_err(|error| error.to_string())?;
+        let what = found
+            .unreadable
+            .clone()
+            .unwrap_or_else(|| format!("{} lines along a side of it show nothing", found.empty_lines));
+        if found.unreadable.is_some() || found.empty_lines > 0 {
+            originals += 1;
+            let key = picture.key.clone();
+            let shown = db.run(move |conn| Ok(Picture::shown_by(conn, &key)?)).await;
+            let (shown_by, owner) = shown
+                .map_err(|error| error.to_string())?
+                .unwrap_or_else(|| ("nothing".to_owned(), "nobody".to_owned()));
+            println!("damaged {}, shown by {shown_by} of {owner}: {what}", picture.key);
+        }
+        for (key, rows) in &found.variants {
+            println!("damaged {key}: {rows} rows are missing");
+        }
+        variants += found.variants.len();
+        if !found.variants.is_empty() && !check.dry_run {
+            if let Some(key) = media.renew(picture).await.map_err(|error| error.to_string())? {
+                println!("renewed {} as {key}", picture.key);
+                renewed += 1;
+            }
+        }
+        Ok(())
+    });
+    let count = count.await?;
     println!(
-        "made {} variants of {} pictures, {} failed",
-        metrics.variants_made.get(),
-        bar.position(),
-        failed.len()
+        "checked {count} pictures: {variants} variants are damaged, {renewed} pictures renewed; {originals} originals are damaged, \
+         and have to be uploaded again"
     );
-    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if originals == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn report(found: &Found, dry_run: bool) {

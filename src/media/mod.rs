@@ -3,6 +3,7 @@
 //! A picture's life: [`spool`] takes the bytes in, [`image`] makes the files, [`upload`] announces and writes them, `making` adds
 //! variants when somebody asks for one, [`cleanup`] removes what no row names any more. The rows stand in `models::file`.
 
+pub mod check;
 pub mod cleanup;
 pub mod defaults;
 mod making;

@@ -10,7 +10,7 @@ use diesel::PgConnection;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::image::{self, Effort, Encoded, Header, Rejected};
+use super::image::{self, Effort, Encoded, Header, Picture, Rejected};
 use super::spool::Spooled;
 use super::store::StoreError;
 use super::variants::{self, Purpose, Use, Variant};
@@ -42,7 +42,7 @@ impl Stored {
 }
 
 /// The files of one picture, ready to be written.
-struct Rendered {
+pub(super) struct Rendered {
     master: Encoded,
     blurhash: String,
     variants: Vec<(String, Encoded)>,
@@ -71,6 +71,15 @@ impl Media {
         let rendered = self.render(content, part, purpose).await.inspect_err(|error| {
             self.metrics.pictures_refused.of(error.code().entry().name).inc();
         })?;
+        self.keep_rendered(rendered, purpose, work).await
+    }
+
+    /// Write the files of a picture and do `work` in a transaction, as [`keep`](Self::keep) does.
+    pub(super) async fn keep_rendered<T, F>(&self, rendered: Rendered, purpose: Purpose, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection, &Stored) -> Result<T> + Send + 'static,
+    {
         let stored = named(&rendered, self.uses.of(purpose))?;
         let (keys, lease) = (stored.keys.clone(), delta(self.upload_lease));
         self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
@@ -194,10 +203,21 @@ fn render(
     part: &str,
     of: &Use,
     effort: Effort,
-    mut share: OwnedSemaphorePermit,
+    share: OwnedSemaphorePermit,
 ) -> Result<Rendered> {
     let picture = image::decode(bytes, &LIMITS, MASTER_SIDE).map_err(|rejected| refusal(&rejected, part))?;
     let master = picture.encode_original().map_err(Error::internal)?;
+    finished(&picture, master, of, effort, share)
+}
+
+/// The files of a picture whose original is there, and of the memory as much as they take.
+pub(super) fn finished(
+    picture: &Picture,
+    master: Encoded,
+    of: &Use,
+    effort: Effort,
+    mut share: OwnedSemaphorePermit,
+) -> Result<Rendered> {
     let mut files = Vec::new();
     for variant in at_upload(of) {
         let resized = picture.variant(variant.resize).map_err(Error::internal)?;

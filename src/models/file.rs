@@ -116,6 +116,15 @@ impl File {
         files::table.filter(files::key.eq_any(keys)).select(files::key).load(conn).map(HashSet::from_iter)
     }
 
+    /// The keys of a picture's files that are in the store.
+    pub fn of_picture(conn: &mut PgConnection, picture: &str) -> QueryResult<Vec<String>> {
+        files::table
+            .filter(files::picture_key.eq(picture).and(files::stored_at.is_not_null()))
+            .order(files::key)
+            .select(files::key)
+            .load(conn)
+    }
+
     /// The next keys of files that are in the store, after this one.
     pub fn stored_after(conn: &mut PgConnection, key: &str, most: i64) -> QueryResult<Vec<String>> {
         files::table

@@ -5,7 +5,7 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Text};
 
-use crate::schema::{pictures, posts, profiles};
+use crate::schema::{pictures, posts, profiles, users};
 
 /// A row of `pictures`.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -68,6 +68,37 @@ impl Picture {
     /// Forget those of them that nothing shows; their files go too.
     pub fn forget(conn: &mut PgConnection, keys: &[String]) -> QueryResult<()> {
         diesel::sql_query("SELECT forget_pictures($1)").bind::<Array<Text>, _>(keys).execute(conn).map(drop)
+    }
+
+    /// Show another picture wherever this one is shown. Whether it still was: the database forgets it then, and its files go.
+    pub fn replace(conn: &mut PgConnection, old: &str, new: &str) -> QueryResult<bool> {
+        let avatars = diesel::update(profiles::table.filter(profiles::avatar_key.eq(old)))
+            .set(profiles::avatar_key.eq(new))
+            .execute(conn)?;
+        let covers = diesel::update(posts::table.filter(posts::cover_key.eq(old)))
+            .set(posts::cover_key.eq(new))
+            .execute(conn)?;
+        Ok(avatars + covers > 0)
+    }
+
+    /// The path of what shows it, below the API's own, and the username of whose it is.
+    pub fn shown_by(conn: &mut PgConnection, key: &str) -> QueryResult<Option<(String, String)>> {
+        let avatar = profiles::table
+            .inner_join(users::table)
+            .filter(profiles::avatar_key.eq(key))
+            .select(users::username)
+            .first::<String>(conn)
+            .optional()?;
+        if let Some(username) = avatar {
+            return Ok(Some((format!("profiles/{username}"), username)));
+        }
+        let cover = posts::table
+            .inner_join(users::table.on(posts::writer_id.eq(users::id)))
+            .filter(posts::cover_key.eq(key))
+            .select((posts::slug, users::username))
+            .first::<(String, String)>(conn)
+            .optional()?;
+        Ok(cover.map(|(slug, username)| (format!("posts/{slug}"), username)))
     }
 
     /// How many there are.

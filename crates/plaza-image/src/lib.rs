@@ -26,6 +26,7 @@ mod graphic;
 mod initials;
 mod jpeg;
 mod jpeg_layout;
+mod lost;
 mod picture;
 mod png;
 mod profile;

@@ -2,6 +2,7 @@
 //! others have touched.
 
 mod crowds;
+mod damaged;
 mod garbage;
 mod kills;
 mod metrics;

@@ -1,0 +1,106 @@
+//! Pictures that an earlier version damaged: found, and where the original is whole, shown under another name with new variants.
+//!
+//! URLs are immutable and kept for a year by browsers and CDNs, so a damaged variant is not written again under its own. The picture gets
+//! another key instead: what shows it is updated in one transaction, and the database removes the old files and tells of it.
+
+use diesel::result::Error::RollbackTransaction;
+
+use super::image::{self, Encoded, Picture as Pixels};
+use super::upload::{self, Rendered};
+use super::variants::{self, Key, Purpose};
+use super::{MASTER_SIDE, Media, unavailable};
+use crate::error::{Error, Result};
+use crate::models::file::File;
+use crate::models::picture::Picture;
+
+/// The bytes of the largest file that Plaza writes: a PNG of pixels that do not compress.
+const LARGEST_FILE: u64 = MASTER_SIDE as u64 * MASTER_SIDE as u64 * 5;
+
+/// What is wrong with a picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The original cannot be read: why.
+    pub unreadable: Option<String>,
+    /// Lines that show nothing along the original's sides, if it was scaled down when it was stored.
+    pub empty_lines: u32,
+    /// Keys of variants that lost rows, with their number.
+    pub variants: Vec<(String, u32)>,
+}
+
+impl Media {
+    /// Compare a picture's variants with its original, and look whether that was stored with lines of nothing.
+    pub async fn check(&self, picture: &Picture) -> Result<Checked> {
+        let Some((_, pixels, _share)) = self.original(picture).await? else {
+            let unreadable = Some("its file is gone from the store, or no picture any more".to_owned());
+            return Ok(Checked { unreadable, ..Checked::default() });
+        };
+        // What was stored as it came was not resampled.
+        let was_scaled = pixels.width().max(pixels.height()) == MASTER_SIDE;
+        let empty_lines = if was_scaled { pixels.lines_lost() } else { 0 };
+        let mut found = Checked { empty_lines, ..Checked::default() };
+        let key = picture.key.clone();
+        let keys = self.db.run(move |conn| Ok(File::of_picture(conn, &key)?)).await?;
+        for key in keys {
+            let lost = self.lost_rows(picture, &pixels, &key).await?;
+            if lost > 0 {
+                found.variants.push((key, lost));
+            }
+        }
+        Ok(found)
+    }
+
+    async fn lost_rows(&self, picture: &Picture, original: &Pixels, key: &str) -> Result<u32> {
+        let purpose: Option<Purpose> = picture.purpose.parse().ok();
+        let name = Key::parse(key).and_then(|key| key.variant);
+        // A size that the settings do not name any more cannot be compared.
+        let named = purpose.zip(name).and_then(|(purpose, name)| self.uses.of(purpose).variant(name));
+        let Some(variant) = named else { return Ok(0) };
+        let Some(bytes) = self.store.read(key, LARGEST_FILE).await.map_err(|error| unavailable(&error))?
+        else {
+            return Ok(0);
+        };
+        let (original, resize) = (original.clone(), variant.resize);
+        let compare = move || {
+            let Ok(shown) = image::decode(&bytes, &super::LIMITS, MASTER_SIDE) else { return Ok(u32::MAX) };
+            Ok(shown.lost_rows(&original.variant(resize)?))
+        };
+        self.workers.run(compare).await?.map_err(|fault: image::Fault| Error::internal(fault))
+    }
+
+    /// Give a picture another key, and make every variant anew under it. Its key, or `None` if nothing shows the picture any more.
+    pub async fn renew(&self, picture: &Picture) -> Result<Option<String>> {
+        let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", picture.purpose));
+        let purpose: Purpose = picture.purpose.parse().map_err(unknown)?;
+        let Some((bytes, pixels, share)) = self.original(picture).await? else { return Ok(None) };
+        let uses = self.uses.clone();
+        let format = variants::format_of(&picture.key);
+        let render = move || -> Result<Rendered> {
+            let (width, height) = (pixels.width(), pixels.height());
+            let master = Encoded { bytes: bytes.to_vec(), format, width, height };
+            upload::finished(&pixels, master, uses.of(purpose), image::Effort::Full, share)
+        };
+        let rendered = self.workers.run(render).await??;
+        let old = picture.key.clone();
+        let kept = self.keep_rendered(rendered, purpose, move |conn, stored| {
+            let new = stored.insert(conn)?.to_owned();
+            if Picture::replace(conn, &old, &new)? { Ok(Some(new)) } else { Err(RollbackTransaction.into()) }
+        });
+        kept.await
+    }
+
+    /// The bytes and the pixels of an original, and the memory that they take. `None` where its file is gone, or is no picture.
+    async fn original(
+        &self,
+        picture: &Picture,
+    ) -> Result<Option<(bytes::Bytes, Pixels, tokio::sync::OwnedSemaphorePermit)>> {
+        let size = (picture.width.unsigned_abs(), picture.height.unsigned_abs());
+        let share = self.budget.reserve(image::memory_of_original(size) * 3).await?;
+        let found = self.store.read(&picture.key, LARGEST_FILE).await.map_err(|error| unavailable(&error))?;
+        let Some(bytes) = found else { return Ok(None) };
+        let decode = move || {
+            let pixels = image::decode(&bytes, &super::LIMITS, MASTER_SIDE).ok()?;
+            Some((bytes, pixels, share))
+        };
+        self.workers.run(decode).await
+    }
+}
