@@ -93,14 +93,16 @@ async fn every_accepted_format_is_taken_by_its_content() {
         let ana = app.member("ana");
         let picture = pictures::quadrants(80, 60);
         let cases = [
-            (pictures::png(&picture), "image/jpeg"),
+            // What is drawn stays so.
+            (pictures::png(&picture), "image/png"),
+            (pictures::png(&pictures::noise(80, 60)), "image/jpeg"),
             (pictures::png_with_alpha(80, 60), "image/png"),
-            (pictures::palette_png(80, 60), "image/jpeg"),
-            (pictures::interlaced_png(80, 60), "image/jpeg"),
+            (pictures::palette_png(80, 60), "image/png"),
+            (pictures::interlaced_png(80, 60), "image/png"),
             (pictures::deep_png(80, 60), "image/png"),
-            (pictures::lossless_webp(picture.clone()), "image/jpeg"),
-            (pictures::lossy_webp(&picture), "image/jpeg"),
-            (pictures::gif(&[pictures::opaque(&picture)]), "image/jpeg"),
+            (pictures::lossless_webp(picture.clone()), "image/png"),
+            (pictures::lossy_webp(&picture), "image/png"),
+            (pictures::gif(&[pictures::opaque(&picture)]), "image/png"),
             (pictures::grey_jpeg(80, 60, 100), "image/jpeg"),
             (pictures::progressive_jpeg(&picture), "image/jpeg"),
         ];

@@ -9,8 +9,8 @@ async fn a_picture_is_taken_by_its_content_whatever_it_is_called() {
     let cases = [
         (pictures::jpeg(64, 48), "a.png", "image/png", "image/jpeg"),
         (pictures::png_with_alpha(64, 48), "a.jpg", "image/jpeg", "image/png"),
-        (pictures::lossy_webp(&quadrants), "a.svg", "image/svg+xml", "image/jpeg"),
-        (pictures::gif(&[pictures::opaque(&quadrants)]), "a.php", "application/x-php", "image/jpeg"),
+        (pictures::lossy_webp(&quadrants), "a.svg", "image/svg+xml", "image/png"),
+        (pictures::gif(&[pictures::opaque(&quadrants)]), "a.php", "application/x-php", "image/png"),
         (pictures::jpeg(64, 48), "a.html", "text/html; charset=utf-8", "image/jpeg"),
         (pictures::jpeg(64, 48), "", "no type at all", "image/jpeg"),
     ];

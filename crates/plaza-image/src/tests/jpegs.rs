@@ -13,8 +13,12 @@ macro_rules! reference {
     };
 }
 
+pub(super) fn reference_files() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    REFERENCE.into_iter().map(|(name, file, _)| (name, file))
+}
+
 /// Files of libjpeg's encoder and the pixels of its decoder; `samples/reference/make.sh` made them.
-const REFERENCE: [(&str, &[u8], &[u8]); 14] = reference![
+const REFERENCE: [(&str, &[u8], &[u8]); 22] = reference![
     "444",
     "422",
     "440",
@@ -29,6 +33,14 @@ const REFERENCE: [(&str, &[u8], &[u8]); 14] = reference![
     "grey-progressive",
     "rgb",
     "rgb-unmarked",
+    "arithmetic",
+    "arithmetic-progressive",
+    "mixed",
+    "scans-444",
+    "scans-422",
+    "scans-440",
+    "scans-420",
+    "scans-420-restart",
 ];
 
 /// The pixels of a PPM or PGM as `djpeg` writes it, three bytes each.
@@ -42,9 +54,9 @@ fn every_kind_of_jpeg_gives_the_pixels_that_libjpeg_gives() {
     for (name, file, expected) in REFERENCE {
         let picture = decoded(file);
         assert_eq!((picture.width(), picture.height(), picture.has_alpha()), (21, 19, false), "{name}");
-        // Inverse transforms and colour conversions round differently, upsampled colours a little more.
+        // Other processors' instructions may round differently.
         let (most, average) = apart(picture.pixels(), &pixels(expected));
-        assert!(most <= 3 && average < 0.6, "{name}: {most} at most, {average} on average");
+        assert!(most <= 2 && average < 0.3, "{name}: {most} at most, {average} on average");
     }
 }
 

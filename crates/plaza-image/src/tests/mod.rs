@@ -1,7 +1,10 @@
 //! One file for what is taken, what is refused, and what is made of it.
 
 mod avatars;
+mod colours;
+mod cut_off;
 mod gifs;
+mod graphics;
 mod jpegs;
 mod memory;
 mod orientation;
@@ -13,6 +16,7 @@ mod read;
 mod refused;
 mod sizes;
 mod sizes_table;
+mod tolerated;
 mod webps;
 mod written;
 

@@ -36,6 +36,19 @@ make optimised -optimize
 make grey -grayscale
 make grey-progressive -grayscale -progressive
 make rgb -rgb -sample 1x1
+make arithmetic -sample 2x2 -arithmetic
+make arithmetic-progressive -sample 2x1 -arithmetic -progressive
+make mixed -sample 2x2,1x2,1x1
+
+# A scan for each component, as the first digital cameras wrote them.
+scans=$(mktemp)
+printf '0;\n1;\n2;\n' >"$scans"
+make scans-444 -sample 1x1 -scans "$scans"
+make scans-422 -sample 2x1 -scans "$scans"
+make scans-440 -sample 1x2 -scans "$scans"
+make scans-420 -sample 2x2 -scans "$scans"
+make scans-420-restart -sample 2x2 -scans "$scans" -restart 2B
+rm "$scans"
 
 # Without Adobe's segment, only the components' names (R, G, B) tell that the colours are not transformed.
 python3 - <<'P'
