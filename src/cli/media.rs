@@ -169,11 +169,12 @@ async fn check_pictures(config: &Config, db: &Db, check: &Check) -> Result<ExitC
             println!("damaged {key}: {rows} rows are missing");
         }
         variants += found.variants.len();
-        if !found.variants.is_empty() && !check.dry_run {
-            if let Some(key) = media.renew(picture).await.map_err(|error| error.to_string())? {
-                println!("renewed {} as {key}", picture.key);
-                renewed += 1;
-            }
+        if found.variants.is_empty() || check.dry_run {
+            return Ok(());
+        }
+        if let Some(key) = media.renew(picture).await.map_err(|error| error.to_string())? {
+            println!("renewed {} as {key}", picture.key);
+            renewed += 1;
         }
         Ok(())
     });

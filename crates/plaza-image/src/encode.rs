@@ -17,11 +17,14 @@ const JPEG_QUALITY: u8 = 82;
 const WEBP_QUALITY: f32 = 80.0;
 /// Pixels up to which a JPEG keeps all of its colours: halved, those of a face this size would be a few dozen.
 const SMALL: u32 = 256 * 256;
-/// How many times as large a graphic's lossless WebP may be: its lossy one has fringes along every edge.
-const FRINGES: usize = 2;
 /// Bytes above which a PNG is compressed harder.
 const LARGE_PNG: usize = 4 << 20;
 const PNG_CHUNK: usize = 256 << 10;
+
+/// How large a graphic's lossless WebP may be for a lossy one of so many bytes, which has fringes along every edge.
+fn without_fringes(lossy: usize) -> usize {
+    lossy * 2 + 4096
+}
 
 /// A file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl Picture {
     }
 
     /// Encodes: JPEG at quality 82 (alpha laid on white), PNG lossless, WebP lossy at 80, or lossless where the picture is graphic and
-    /// that takes no more than twice the bytes.
+    /// that takes no more than twice the bytes and 4 KiB.
     ///
     /// # Errors
     ///
@@ -194,7 +197,7 @@ impl Picture {
             return Ok(lossy);
         }
         let lossless = self.webp_with(|config| config.lossless = 1)?;
-        Ok(if lossless.len() <= lossy.len() * FRINGES { lossless } else { lossy })
+        Ok(if lossless.len() <= without_fringes(lossy.len()) { lossless } else { lossy })
     }
 
     fn webp_with(&self, set: impl FnOnce(&mut WebPConfig)) -> Result<Vec<u8>, String> {
