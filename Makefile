@@ -31,6 +31,13 @@ test: ## Run every test
 	cargo test --locked --workspace --doc
 	cargo test --locked --workspace --all-targets
 
+.PHONY: soak
+# A release has no debug assertions, and other arithmetic where numbers overflow. The pictures take a quarter of the cases.
+soak: ## Run every test in release, and ten thousand random pictures
+	@scripts/need build postgres receivers
+	cargo test --locked --release --workspace --all-targets
+	PROPTEST_CASES=40000 cargo test --locked --release -p plaza-image --lib -- pixels
+
 CHECKS := check-format check-shell check-docker check-openapi check-clippy check-doc check-dependencies check-generated
 
 .PHONY: check $(CHECKS)

@@ -8,6 +8,7 @@
 //! | [`models`] | tables: one file per table, singular: rows, values, queries |
 //! | [`auth`] | who is asking: the current user, tokens, keys, sessions, passwords, the throttle |
 //! | [`media`] | what is uploaded: the store, the pictures, their variants, the clean-up |
+//! | [`plaza_image`] | the pictures' bytes: decoding, resampling, encoding |
 //! | [`events`] | what happens after a transaction: the outbox, mails, what purges itself |
 //! | [`lookups`] | the query language: so far pages and cursors |
 //! | [`db`] | the bridge to diesel, what nodes tell each other, migrations, the embedded server |
