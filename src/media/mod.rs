@@ -136,9 +136,9 @@ impl Budget {
         u64::from(self.all) << 20
     }
 
-    /// Full effort, if the whole budget suffices for its price.
+    /// The largest effort whose price the whole budget suffices for, else the least.
     fn effort(&self, price: impl Fn(Effort) -> u64) -> Effort {
-        if price(Effort::Full) <= self.all() { Effort::Full } else { Effort::Frugal }
+        Effort::ALL.into_iter().find(|effort| price(*effort) <= self.all()).unwrap_or(Effort::Least)
     }
 
     /// So many bytes of it, until the permit is dropped; 503 `busy` when that takes too long.

@@ -44,18 +44,24 @@ pub struct Encoded {
 pub enum Effort {
     /// As small a file as there is time for.
     Full,
-    /// Larger files, in a quarter of the memory.
+    /// Somewhat larger files, in two thirds of the memory.
     Frugal,
+    /// WebPs that are lossy and do not compress their alpha, in a quarter of the memory.
+    Least,
 }
 
 impl Effort {
+    /// The most first.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Frugal, Self::Least];
+
     /// Bytes that encoding takes for each pixel, measured on noise, which takes the most.
     pub(crate) fn bytes_per_pixel(self, is_lossless: bool) -> u64 {
         match (self, is_lossless) {
             (Self::Full, false) => 24,
             // Alpha, or a picture that may turn out to be graphic.
             (Self::Full, true) => 48,
-            (Self::Frugal, _) => 14,
+            (Self::Frugal, true) => 31,
+            (Self::Frugal, false) | (Self::Least, _) => 14,
         }
     }
 }
@@ -90,7 +96,7 @@ impl Picture {
         self.encode_with(format, Effort::Full)
     }
 
-    /// Encodes likewise, but a frugal WebP is always lossy.
+    /// Encodes likewise, in less memory.
     ///
     /// # Errors
     ///
@@ -187,16 +193,25 @@ impl Picture {
     }
 
     fn webp(&self, effort: Effort) -> Result<Vec<u8>, String> {
+        let sparing = |config: &mut WebPConfig| {
+            if effort != Effort::Full {
+                (config.method, config.low_memory) = (0, 1);
+            }
+        };
         let lossy = self.webp_with(|config| {
             config.quality = WEBP_QUALITY;
-            if effort == Effort::Frugal {
-                (config.low_memory, config.alpha_compression) = (1, 0);
+            sparing(config);
+            if effort == Effort::Least {
+                config.alpha_compression = 0;
             }
         })?;
-        if effort == Effort::Frugal || !self.is_graphic() {
+        if effort == Effort::Least || !self.is_graphic() {
             return Ok(lossy);
         }
-        let lossless = self.webp_with(|config| config.lossless = 1)?;
+        let lossless = self.webp_with(|config| {
+            config.lossless = 1;
+            sparing(config);
+        })?;
         Ok(if lossless.len() <= without_fringes(lossy.len()) { lossless } else { lossy })
     }
 

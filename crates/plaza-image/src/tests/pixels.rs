@@ -341,7 +341,8 @@ fn assert_near(shown: &Raster, source: &Raster, plan: &Plan, what: &str) {
     let apart: Vec<f64> = shown.zip(&expected).map(|(shown, expected)| (shown - expected).abs()).collect();
     let most = apart.iter().copied().fold(0.0, f64::max);
     let mean = apart.iter().sum::<f64>() / apart.len() as f64;
-    assert!(mean <= 1.0 && most <= 6.0, "{what}: {mean} on average, {most} at most");
+    // A row that is lost is 64 off and more.
+    assert!(mean <= 1.0 && most <= 12.0, "{what}: {mean} on average, {most} at most");
 }
 
 /// Neither black nor white, where the bytes between the two passes would cut what swings beyond.
