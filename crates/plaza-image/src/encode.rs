@@ -46,7 +46,7 @@ pub enum Effort {
     Full,
     /// Somewhat larger files, in two thirds of the memory.
     Frugal,
-    /// WebPs that are lossy and do not compress their alpha, in a quarter of the memory.
+    /// Lossy files whose alpha is not compressed, in a quarter of the memory.
     Least,
 }
 
