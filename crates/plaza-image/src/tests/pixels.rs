@@ -355,7 +355,13 @@ fn noise(width: u32, height: u32, channels: Channels, seed: u64) -> Raster {
         state ^= state << 17;
         64 + (state >> 32) as u8 / 2
     });
-    Raster { width, height, channels, pixels: pixels.take(length).collect() }
+    let mut pixels: Vec<u8> = pixels.take(length).collect();
+    if channels.has_alpha() {
+        // Colours are resampled as multiplied by it, so it is nowhere so low that those would be cut.
+        let alphas = pixels.iter_mut().skip(channels.count() - 1).step_by(channels.count());
+        alphas.for_each(|alpha| *alpha = 160 + *alpha / 4);
+    }
+    Raster { width, height, channels, pixels }
 }
 
 /// A side of 1 to 8,000 pixels, as many of two digits as of three.
