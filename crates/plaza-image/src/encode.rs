@@ -21,9 +21,12 @@ const SMALL: u32 = 256 * 256;
 const LARGE_PNG: usize = 4 << 20;
 const PNG_CHUNK: usize = 256 << 10;
 
+/// Bytes that the edges of a graphic are worth.
+const EDGES: usize = 4096;
+
 /// How large a graphic's lossless WebP may be for a lossy one of so many bytes, which has fringes along every edge.
 fn without_fringes(lossy: usize) -> usize {
-    lossy * 2 + 4096
+    lossy * 2 + EDGES
 }
 
 /// A file's content.
@@ -67,8 +70,7 @@ impl Effort {
 }
 
 impl Picture {
-    /// Encodes what is kept of an upload: as PNG where there is alpha, or where the picture is graphic and PNG is the smaller; else as
-    /// JPEG.
+    /// Encodes what is kept of an upload: as PNG where there is alpha, or where that suits the picture better; else as JPEG.
     ///
     /// # Errors
     ///
@@ -78,11 +80,12 @@ impl Picture {
             return self.encode(Format::Png);
         }
         let jpeg = self.encode(Format::Jpeg)?;
-        if !self.is_graphic() {
+        if self.is_from_jpeg() {
             return Ok(jpeg);
         }
         let png = self.encode(Format::Png)?;
-        Ok(if png.bytes.len() <= jpeg.bytes.len() { png } else { jpeg })
+        let most = jpeg.bytes.len() + if self.is_graphic() { EDGES } else { 0 };
+        Ok(if png.bytes.len() <= most { png } else { jpeg })
     }
 
     /// Encodes: JPEG at quality 82 (alpha laid on white), PNG lossless, WebP lossy at 80, or lossless where the picture is graphic and
@@ -205,7 +208,9 @@ impl Picture {
                 config.alpha_compression = 0;
             }
         })?;
-        if effort == Effort::Least || !self.is_graphic() {
+        // What is opaque and no JPEG was found to suit PNG when it was stored.
+        let may_be_lossless = !self.is_from_jpeg() && (!self.has_alpha() || self.is_graphic());
+        if effort == Effort::Least || !may_be_lossless {
             return Ok(lossy);
         }
         let lossless = self.webp_with(|config| {

@@ -30,6 +30,9 @@ fn value(tiff: &[u8]) -> Option<u8> {
         .map_while(|entry| directory.checked_add(2 + 12 * entry))
         .take_while(|&entry| entry + 12 <= tiff.len())
         .find(|&entry| number(entry, 2) == Some(ORIENTATION.into()))?;
+    if number(entry + 4, 4)? != 1 {
+        return None;
+    }
     let length = match number(entry + 2, 2)? {
         // BYTE and SBYTE, SHORT and SSHORT, LONG and SLONG.
         1 | 6 => 1,

@@ -17,8 +17,8 @@ use ::image::metadata::Orientation;
 use mozjpeg::ColorSpace;
 use mozjpeg::decompress::{Decompress, DecompressStarted};
 use mozjpeg_sys::{
-    JWRN_ADOBE_XFORM, JWRN_BOGUS_PROGRESSION, JWRN_EXTRANEOUS_DATA, JWRN_JFIF_MAJOR, JWRN_NOT_SEQUENTIAL,
-    jpeg_common_struct, jpeg_error_mgr, jpeg_std_error,
+    JWRN_ADOBE_XFORM, JWRN_EXTRANEOUS_DATA, JWRN_JFIF_MAJOR, JWRN_NOT_SEQUENTIAL, jpeg_common_struct,
+    jpeg_error_mgr, jpeg_std_error,
 };
 
 use super::jpeg_layout::{Frame, Layout};
@@ -139,12 +139,10 @@ extern "C-unwind" fn give_up(_decoder: &mut jpeg_common_struct) {
     std::panic::resume_unwind(Box::new("libjpeg gave up"));
 }
 
-/// Warnings have level -1. What follows from a broken or missing code is a picture with holes.
+/// Warnings have level -1. What follows from a broken or missing code, or from a scan that is left out, is a picture with holes.
 extern "C-unwind" fn judge(decoder: &mut jpeg_common_struct, level: c_int) {
-    const HARMLESS: [c_int; 5] = [
+    const HARMLESS: [c_int; 4] = [
         JWRN_ADOBE_XFORM as c_int,
-        // That nothing is missing in the end is counted by `Layout`.
-        JWRN_BOGUS_PROGRESSION as c_int,
         JWRN_EXTRANEOUS_DATA as c_int,
         JWRN_JFIF_MAJOR as c_int,
         JWRN_NOT_SEQUENTIAL as c_int,

@@ -18,10 +18,12 @@ const DNL: u8 = 0xDC;
 const APP1: u8 = 0xE1;
 const APP2: u8 = 0xE2;
 
-/// A segment: its marker, where that stands, and what follows its length. Markers without one have an empty body.
+/// A segment: its marker, where that stands, where the bytes begin that fill the room before it, and what follows its length. Markers
+/// without one have an empty body.
 struct Segment<'a> {
     marker: u8,
     at: usize,
+    filled_from: usize,
     body: &'a [u8],
 }
 
@@ -39,22 +41,22 @@ impl<'a> Segments<'a> {
     fn next(&mut self) -> Result<Segment<'a>, Rejected> {
         loop {
             let rest = self.bytes.get(self.at..).ok_or(TRUNCATED)?;
-            let at = self.at + rest.iter().position(|&byte| byte == 0xFF).ok_or(TRUNCATED)?;
+            let filled_from = self.at + rest.iter().position(|&byte| byte == 0xFF).ok_or(TRUNCATED)?;
             // Any number of bytes may fill the room before a marker.
-            let fill = self.bytes[at..].iter().position(|&byte| byte != 0xFF).ok_or(TRUNCATED)?;
-            let (at, marker) = (at + fill - 1, self.bytes[at + fill]);
+            let fill = self.bytes[filled_from..].iter().position(|&byte| byte != 0xFF).ok_or(TRUNCATED)?;
+            let (at, marker) = (filled_from + fill - 1, self.bytes[filled_from + fill]);
             self.at = at + 2;
             match marker {
                 // Stuffed, or a restart: part of a scan's data.
                 0x00 | TEM | 0xD0..=0xD7 => {}
                 SOI => return Err(MALFORMED),
-                EOI => return Ok(Segment { marker, at, body: &[] }),
-                _ => return self.segment(marker, at),
+                EOI => return Ok(Segment { marker, at, filled_from, body: &[] }),
+                _ => return self.segment(marker, at, filled_from),
             }
         }
     }
 
-    fn segment(&mut self, marker: u8, at: usize) -> Result<Segment<'a>, Rejected> {
+    fn segment(&mut self, marker: u8, at: usize, filled_from: usize) -> Result<Segment<'a>, Rejected> {
         let length = self.bytes.get(self.at..self.at + 2).ok_or(TRUNCATED)?;
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
         if length < 2 {
@@ -62,7 +64,7 @@ impl<'a> Segments<'a> {
         }
         let body = self.bytes.get(self.at + 2..self.at + length).ok_or(TRUNCATED)?;
         self.at += length;
-        Ok(Segment { marker, at, body })
+        Ok(Segment { marker, at, filled_from, body })
     }
 }
 
@@ -192,7 +194,7 @@ impl<'a> Layout<'a> {
         loop {
             let segment = segments.next()?;
             if std::mem::take(&mut in_scan) {
-                layout.ends.push(segment.at);
+                layout.ends.push(segment.filled_from);
             }
             match segment.marker {
                 EOI => break,
@@ -200,7 +202,11 @@ impl<'a> Layout<'a> {
                     (scans, in_scan) = (scans + 1, true);
                     layout.frame.count_scan(segment.body, &mut missing)?;
                 }
-                APP1 if layout.exif.is_none() => layout.exif = segment.body.strip_prefix(b"Exif\0\0"),
+                // Behind the first scan nobody looks for it. The second zero is padding, which some leave to chance.
+                APP1 if layout.exif.is_none() && scans == 0 => {
+                    let exif = segment.body.strip_prefix(b"Exif\0").and_then(|padded| padded.get(1..));
+                    layout.exif = exif.filter(|exif| !exif.is_empty());
+                }
                 APP2 => {
                     if let Some([number, count, piece @ ..]) = segment.body.strip_prefix(b"ICC_PROFILE\0") {
                         layout.icc.push((*number, *count, piece));

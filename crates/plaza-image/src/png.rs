@@ -13,7 +13,7 @@ use ::png::{
     Transformations,
 };
 
-use super::profile::Colours;
+use super::profile::{self, Colours};
 use super::raster::{Channels, Decoded, Raster, buffer};
 use super::resize::{Resize, Rows};
 use super::{Format, Header, Rejected, exif};
@@ -71,16 +71,31 @@ struct Picked<'a> {
     exif: Option<&'a [u8]>,
 }
 
+/// The last chunk of every PNG.
+const END: [u8; 12] = *b"\0\0\0\0IEND\xAE\x42\x60\x82";
+
+/// A chunk's name, body and checksum, and where it ends.
+fn chunk_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let length = bytes.get(at..at + 4)?.try_into().ok()?;
+    let end = (u32::from_be_bytes(length) as usize).checked_add(at + 12)?;
+    Some((bytes.get(at + 4..end)?, end))
+}
+
 /// Picks the chunks of the still picture. What is critical has to be whole; what is not is left out where it is damaged, repeated, or
 /// in the wrong place.
 fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejected> {
     let mut kept: Vec<Range<usize>> = vec![SIGNATURE];
-    let (mut seen, mut exif, mut at, mut has_pixels): (Vec<&[u8]>, _, _, _) =
-        (Vec::new(), None, SIGNATURE.end, false);
+    let (mut seen, mut exif): (Vec<&[u8]>, _) = (Vec::new(), None);
+    let (mut at, mut has_pixels, mut is_animated, mut has_end) = (SIGNATURE.end, false, false, false);
     loop {
-        let length = bytes.get(at..at + 4).and_then(|length| length.try_into().ok()).ok_or(TRUNCATED)?;
-        let end = (u32::from_be_bytes(length) as usize).checked_add(at + 12).ok_or(TRUNCATED)?;
-        let chunk = bytes.get(at + 4..end).ok_or(TRUNCATED)?;
+        let Some((chunk, end)) = chunk_at(bytes, at) else {
+            // Of an animation that is cut off, the still picture may be whole.
+            let is_still_whole = is_animated && has_pixels && bytes.get(at + 4..at + 8) != Some(b"IDAT");
+            if is_still_whole {
+                break;
+            }
+            return Err(TRUNCATED);
+        };
         let (content, checksum) = chunk.split_at(chunk.len() - 4);
         let (name, body) = content.split_at(4);
         let is_whole = crc32fast::hash(content).to_be_bytes() == checksum;
@@ -94,23 +109,30 @@ fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejec
         }
         let is_useful =
             USEFUL.iter().any(|useful| *useful == name) && !without.iter().any(|left| *left == name);
-        if is_critical || (is_useful && is_whole && is_first && !has_pixels) {
+        // The decoder fails over code points of anything but RGB.
+        let is_other = name == b"cICP" && !matches!(body, [_, _, 0, 0 | 1]);
+        if is_critical || (is_useful && is_whole && is_first && !has_pixels && !is_other) {
             kept.push(at..end);
             seen.push(name);
         }
         has_pixels |= name == b"IDAT";
+        is_animated |= name == b"acTL";
         at = end;
         if name == b"IEND" {
+            has_end = true;
             break;
         }
     }
     let length: usize = kept.iter().map(ExactSizeIterator::len).sum();
-    let bytes = if length == at {
+    let bytes = if has_end && length == at {
         Cow::Borrowed(&bytes[..at])
     } else {
         let mut copy = Vec::with_capacity(length);
         for range in kept {
             copy.extend(&bytes[range]);
+        }
+        if !has_end {
+            copy.extend(END);
         }
         Cow::Owned(copy)
     };
@@ -128,13 +150,13 @@ fn reader(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, DecodingError> {
 
 pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded, Rejected> {
     let mut picture = picked(bytes, &[])?;
-    let mut reader = reader(&picture.bytes);
-    if let Err(DecodingError::LimitsExceeded) = reader {
-        // A bomb in the profile is no reason to do without the picture.
-        picture = picked(bytes, &[b"iCCP"])?;
-        reader = self::reader(&picture.bytes);
+    // What cannot be read beside the pixels, a profile above all, is no reason to do without the picture.
+    for without in [[b"iCCP"].as_slice(), &USEFUL] {
+        if reader(&picture.bytes).is_err() {
+            picture = picked(bytes, without)?;
+        }
     }
-    let mut reader = reader.map_err(|error| corrupt(&error))?;
+    let mut reader = reader(&picture.bytes).map_err(|error| corrupt(&error))?;
     let channels = match reader.output_color_type() {
         (ColorType::Grayscale, BitDepth::Eight) => Channels::Grey,
         (ColorType::GrayscaleAlpha, BitDepth::Eight) => Channels::GreyAlpha,
@@ -182,30 +204,44 @@ impl Rows for Lines<'_> {
     }
 }
 
-/// A gamma this near to sRGB's curve is meant to be it: libpng's own threshold, 5 %.
+/// Beyond this, a gamma is nothing: libpng's own limits.
+const GAMMA: std::ops::RangeInclusive<f32> = 0.000_16..=6250.0;
+
+/// A gamma this near to sRGB's curve, without primaries, is meant to be it: libpng's own threshold, 5 %.
 const SRGB_GAMMA: std::ops::RangeInclusive<f32> = 0.431_8..=0.477_3;
 
 /// What counts of the chunks that tell of colours: the first of `cICP`, `iCCP`, `sRGB`, and `gAMA` with `cHRM` (PNG, third edition, 4.3).
 fn colours(info: &Info<'_>) -> Option<Colours> {
-    if let Some(points) = info.coding_independent_code_points {
+    let cicp = info.coding_independent_code_points.filter(|points| {
+        points.is_video_full_range_image
+            && profile::is_known_cicp(points.color_primaries, points.transfer_function)
+    });
+    if let Some(points) = cicp {
         return Some(Colours::Cicp(points.color_primaries, points.transfer_function));
     }
-    if let Some(profile) = &info.icc_profile {
+    if let Some(profile) = info.icc_profile.as_ref().filter(|profile| profile::is_readable(profile)) {
         return Some(Colours::Icc(profile.to_vec()));
     }
     if info.srgb.is_some() {
         return None;
     }
-    let gamma = info.gama_chunk.map(ScaledFloat::into_value).filter(|gamma| *gamma > 0.0)?;
+    let gamma = info.gama_chunk.map(ScaledFloat::into_value).filter(|gamma| GAMMA.contains(gamma))?;
     let points = info.chrm_chunk.map(|points| {
         [points.white, points.red, points.green, points.blue].map(|(x, y)| (x.into_value(), y.into_value()))
     });
-    // A point without a height stands for no colour.
-    let points = points.filter(|points| points.iter().all(|(_, y)| *y > 0.0));
-    let is_srgb = SRGB_GAMMA.contains(&gamma);
-    match (is_srgb, points) {
-        (true, None) => None,
-        (true, Some(points)) => Some(Colours::Gamma(None, Some(points))),
-        (false, points) => Some(Colours::Gamma(Some(gamma), points)),
+    match points {
+        Some(points) if is_triangle(&points) => Some(Colours::Gamma(gamma, Some(points))),
+        // Primaries that span no colours make nonsense of the gamma as well.
+        Some(_) => None,
+        None if SRGB_GAMMA.contains(&gamma) => None,
+        None => Some(Colours::Gamma(gamma, None)),
     }
+}
+
+/// Whether white, red, green and blue are colours, and the last three are apart.
+fn is_triangle(points: &[(f32, f32); 4]) -> bool {
+    let is_colour = |(x, y): &(f32, f32)| *x >= 0.0 && *y > 0.0 && x + y <= 1.0;
+    let [_, red, green, blue] = points;
+    let area = (green.0 - red.0) * (blue.1 - red.1) - (blue.0 - red.0) * (green.1 - red.1);
+    points.iter().all(is_colour) && area.abs() > 0.01
 }

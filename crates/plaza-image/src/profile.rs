@@ -22,8 +22,8 @@ pub(super) enum Colours {
     Icc(Vec<u8>),
     /// Code points of ITU-T H.273: primaries and transfer characteristics.
     Cicp(u8, u8),
-    /// A PNG's gamma, if it is not that of sRGB, and its white, red, green and blue points where it tells them.
-    Gamma(Option<f32>, Option<[(f32, f32); 4]>),
+    /// A PNG's gamma, and its white, red, green and blue points where it tells them.
+    Gamma(f32, Option<[(f32, f32); 4]>),
 }
 
 impl Colours {
@@ -32,18 +32,10 @@ impl Colours {
         match self {
             Self::Icc(bytes) => ColorProfile::new_from_slice(bytes).ok(),
             Self::Cicp(primaries, transfer) => cicp(*primaries, *transfer),
-            Self::Gamma(gamma, _) if is_grey => {
-                gamma.map(|gamma| ColorProfile::new_gray_with_gamma(gamma.recip()))
-            }
+            Self::Gamma(gamma, _) if is_grey => Some(ColorProfile::new_gray_with_gamma(gamma.recip())),
             Self::Gamma(gamma, points) => {
                 let mut profile = ColorProfile::new_srgb();
-                profile.cicp = None;
-                if let Some(gamma) = gamma {
-                    let curve = curve_from_gamma(gamma.recip());
-                    profile.green_trc = Some(curve.clone());
-                    profile.blue_trc = Some(curve.clone());
-                    profile.red_trc = Some(curve);
-                }
+                set_curve(&mut profile, gamma.recip());
                 if let Some(points) = points {
                     let [white, red, green, blue] = points.map(|(x, y)| Chromaticity { x, y });
                     let white = XyY { x: white.x.into(), y: white.y.into(), yb: 1.0 };
@@ -55,15 +47,39 @@ impl Colours {
     }
 }
 
+/// Whether a profile can be read at all; browsers look for other ways to tell of colours where it cannot.
+pub(super) fn is_readable(profile: &[u8]) -> bool {
+    ColorProfile::new_from_slice(profile).is_ok()
+}
+
+/// Whether browsers know these code points; others are as if they were not there. Primaries 10 are no light, transfers 9, 10 and 12
+/// have no curve to speak of.
+pub(super) fn is_known_cicp(primaries: u8, transfer: u8) -> bool {
+    matches!(primaries, 1 | 4..=9 | 11 | 12 | 22) && matches!(transfer, 1 | 4..=6 | 8 | 11 | 13..=16 | 18)
+}
+
 fn cicp(primaries: u8, transfer: u8) -> Option<ColorProfile> {
-    let profile = ColorProfile::new_from_cicp(CicpProfile {
+    let mut profile = ColorProfile::new_from_cicp(CicpProfile {
         color_primaries: CicpColorPrimaries::try_from(primaries).ok()?,
         transfer_characteristics: TransferCharacteristics::try_from(transfer).ok()?,
         matrix_coefficients: MatrixCoefficients::Identity,
         full_range: true,
     });
-    // Unspecified or reserved code points leave it without curves.
-    profile.red_trc.is_some().then_some(profile)
+    // Of unspecified code points it has no curves.
+    profile.red_trc.as_ref()?;
+    // A camera's curve is shown by a screen's (ITU-R BT.1886), which is no inverse of it.
+    if matches!(transfer, 1 | 6 | 11 | 14 | 15) {
+        set_curve(&mut profile, 2.4);
+    }
+    Some(profile)
+}
+
+fn set_curve(profile: &mut ColorProfile, gamma: f32) {
+    let curve = curve_from_gamma(gamma);
+    profile.cicp = None;
+    profile.red_trc = Some(curve.clone());
+    profile.green_trc = Some(curve.clone());
+    profile.blue_trc = Some(curve);
 }
 
 /// Grey with the curve of sRGB, so that grey of any profile looks as it would among colours.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{Uploads, contains, corners, is_quick};
+use crate::app::TestApp;
 use crate::pictures;
 
 #[actix_web::test]
@@ -30,6 +31,29 @@ async fn a_header_that_claims_too_much_is_refused_unread() {
             assert_eq!(params, expected, "{what}");
         }
     }
+}
+
+#[actix_web::test]
+async fn a_picture_dearer_than_the_whole_budget_is_refused_by_its_header() {
+    let app = TestApp::with(&["--media-memory", "64"]).await;
+    let ana = app.member("ana");
+    // The scans of a progressive one are kept until the last.
+    let mut dear = pictures::jpeg_claiming(7300, 5470);
+    dear[3] = 0xC2;
+    let answer = ana.upload("/api/v1/profiles/me/avatar", "avatar", dear).await;
+    assert_eq!(
+        (answer.status.as_str(), answer.at("/code")),
+        ("422 Unprocessable Entity", json!("image_too_large"))
+    );
+    assert_eq!(answer.at("/errors/0/pointer"), "/avatar");
+    let params = answer.at("/errors/0/params");
+    assert_eq!(params["max_memory"], 64 << 20);
+    assert!(params["memory"].as_u64() > Some(128 << 20), "{params}");
+    assert_eq!(app.files(), Vec::<String>::new());
+    // One of as many pixels that is read row by row costs little.
+    let plain = pictures::jpeg(6000, 4000);
+    let answer = ana.upload("/api/v1/profiles/me/avatar", "avatar", plain).await;
+    assert_eq!((answer.status.as_str(), answer.at("/avatar/width")), ("200 OK", json!(2048)));
 }
 
 #[actix_web::test]

@@ -60,6 +60,9 @@ fn a_png_tells_of_its_colours_in_four_ways_of_which_the_first_counts() {
     let p3_profile = || icc(&ColorProfile::new_display_p3());
     let srgb = || png_chunk(*b"sRGB", &[0]);
     let p3_points = || points(DISPLAY_P3);
+    let broken_profile = || {
+        png_chunk(*b"iCCP", &[b"name\0\0".as_slice(), &samples::stored_zlib(b"no profile at all")].concat())
+    };
     for (name, chunks, expected) in [
         ("nothing", vec![], COLOUR),
         ("cICP", vec![p3()], FROM_P3),
@@ -67,12 +70,24 @@ fn a_png_tells_of_its_colours_in_four_ways_of_which_the_first_counts() {
         ("sRGB", vec![srgb()], COLOUR),
         ("gAMA and cHRM", vec![gamma(45_455), p3_points()], FROM_P3),
         ("gAMA and sRGB's cHRM", vec![gamma(45_455), points(SRGB)], COLOUR),
+        ("primaries of one colour", vec![gamma(45_455), points([30_000; 8])], COLOUR),
+        ("primaries that are no colours", vec![gamma(100_000), points([90_000; 8])], COLOUR),
+        ("gAMA and cHRM behind a broken iCCP", vec![broken_profile(), gamma(45_455), p3_points()], FROM_P3),
         ("cHRM alone", vec![p3_points()], COLOUR),
         ("cICP before iCCP", vec![srgb_points(), p3_profile()], COLOUR),
         ("iCCP before sRGB", vec![p3_profile(), srgb()], FROM_P3),
         ("sRGB before gAMA", vec![srgb(), gamma(100_000)], COLOUR),
         ("iCCP before gAMA", vec![icc(&ColorProfile::new_srgb()), gamma(100_000)], COLOUR),
         ("an unknown cICP", vec![png_chunk(*b"cICP", &[2, 2, 0, 1])], COLOUR),
+        ("iCCP behind an unknown cICP", vec![png_chunk(*b"cICP", &[12, 2, 0, 1]), p3_profile()], FROM_P3),
+        ("a cICP of part of the range", vec![png_chunk(*b"cICP", &[12, 13, 0, 0])], COLOUR),
+        (
+            "iCCP behind a cICP that is none",
+            vec![png_chunk(*b"cICP", &[12, 13, 9, 7]), p3_profile()],
+            FROM_P3,
+        ),
+        ("a cICP that is cut off", vec![png_chunk(*b"cICP", &[12])], COLOUR),
+        ("a cICP of other than RGB", vec![png_chunk(*b"cICP", &[12, 13, 9, 1])], COLOUR),
     ] {
         assert_shows(name, &flat_png(COLOUR, &chunks), expected);
     }
@@ -88,7 +103,7 @@ fn the_gamma_of_a_png_is_applied() {
         assert_shows(&name, &grey_png(grey, &[gamma(times_100_000)]), [shown; 3]);
     }
     // What nearly is sRGB's is meant to be it, and what is nothing is ignored.
-    for times_100_000 in [45_455, 45_454, 44_000, 0] {
+    for times_100_000 in [45_455, 45_454, 44_000, 0, 1, u32::MAX] {
         assert_shows("as it is", &flat_png([10; 3], &[gamma(times_100_000)]), [10; 3]);
     }
     let alpha = samples::png_with_alpha(40, 30);

@@ -81,6 +81,24 @@ fn scans_that_are_missing_are_refused() {
 }
 
 #[test]
+fn a_scan_that_is_left_out_is_missed() {
+    let progressive = reference_files().filter(|(name, _)| name.contains("progressive"));
+    for (name, bytes) in progressive {
+        let scans = scans(bytes);
+        // From behind the scan before it, tables included, to where it ends.
+        for pair in scans.windows(2) {
+            let without = [&bytes[..pair[0].end], &bytes[pair[1].end..]].concat();
+            let refused = decode(&without);
+            assert!(
+                matches!(refused, Err(Rejected::Corrupt(_))),
+                "{name} without {:?}: {refused:?}",
+                pair[1]
+            );
+        }
+    }
+}
+
+#[test]
 fn arithmetic_codes_that_end_early_are_refused() {
     // A decoder takes what is missing for zeroes, so nothing but the pixels tells.
     for (name, bytes) in reference_files().filter(|(name, _)| name.contains("arithmetic")) {

@@ -55,6 +55,21 @@ fn the_variants_of_a_drawing_have_no_fringes() {
 }
 
 #[test]
+fn a_small_logo_with_smooth_edges_stays_a_drawing() {
+    for side in [33, 64, 200] {
+        let came = samples::png(&drawing(side));
+        let picture = decoded(&came);
+        let file = picture.encode_original().expect("a file");
+        assert_eq!(file.format, Format::Png, "{side}");
+        let webp = decoded(&picture.encode(Format::WebP).expect("a file").bytes);
+        assert!(webp == picture, "{side} is not lossless");
+    }
+    let gradient = RgbImage::from_fn(600, 400, |x, y| Rgb([(x / 3) as u8, (y / 2) as u8, 90]));
+    let file = decoded(&samples::png(&gradient)).encode_original().expect("a file");
+    assert_eq!(file.format, Format::Png);
+}
+
+#[test]
 fn a_photograph_becomes_a_jpeg_and_its_variants_lossy() {
     let picture = decoded(&samples::png(&photograph(400, 300)));
     assert_eq!(original(&picture).0, Format::Jpeg);

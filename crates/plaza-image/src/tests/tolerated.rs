@@ -2,6 +2,7 @@
 
 use super::super::Rejected;
 use super::super::samples::{self, GifFrame, gif_colour, opaque, png_chunk, quadrants, with_segment};
+use super::jpegs::reference_files;
 use super::{decode, decoded, rgba};
 
 /// Each of these has to look like the picture it was made of.
@@ -106,6 +107,28 @@ fn damage_beside_the_pixels_of_a_jpeg_costs_only_what_is_damaged() {
 }
 
 #[test]
+fn bytes_may_fill_the_room_before_the_end_of_arithmetic_codes() {
+    for (_, plain) in reference_files().filter(|(name, _)| name.contains("arithmetic")) {
+        assert_shown_alike(plain, vec![("filled", inserted(plain, plain.len() - 2, &[0xFF; 3]))]);
+    }
+}
+
+#[test]
+fn the_first_exif_before_the_pixels_of_a_jpeg_counts() {
+    let plain = samples::jpeg(64, 48);
+    let turned = samples::oriented_jpeg(64, 48, 6);
+    let exif = &turned[2..turned.len() - plain.len() + 2];
+    assert_shown_alike(&plain, vec![("behind the pixels", inserted(&plain, plain.len() - 2, exif))]);
+    assert_shown_alike(
+        &turned,
+        vec![
+            ("behind an empty one", with_segment(&turned, 0xE1, b"Exif\0\0")),
+            ("with other padding", changed(&turned, |bytes| bytes[11] = 1)),
+        ],
+    );
+}
+
+#[test]
 fn a_chunk_of_a_png_that_is_damaged_is_left_out() {
     let plain = samples::png_with_alpha(40, 30);
     let broken = |name: [u8; 4], body: &[u8]| {
@@ -148,6 +171,16 @@ fn a_chunk_of_a_png_that_is_damaged_is_left_out() {
             ("a frame's data that is cut off", late(&broken(*b"fdAT", &[0, 0, 0, 7, 1, 2, 3]))),
         ],
     );
+    // An animation that is cut off behind its first picture.
+    let animated = early(&png_chunk(*b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]));
+    let behind = animated.len() - 12;
+    let frame =
+        [&animated[..behind], &png_chunk(*b"fcTL", &[0; 26]), &png_chunk(*b"fdAT", &[7; 60])].concat();
+    for cut in [behind, behind + 3, behind + 20, frame.len() - 5] {
+        assert_shown_alike(&plain, vec![("an animation that is cut off", frame[..cut].to_vec())]);
+    }
+    assert!(matches!(decode(&frame[..behind - 9]), Err(Rejected::Corrupt(_))), "not its pixels");
+
     let palette = samples::palette_png(40, 30);
     let unknown = inserted(&palette, 33, &png_chunk(*b"ABCD", b"critical, and unknown"));
     assert!(matches!(decode(&unknown), Err(Rejected::Corrupt(_))), "whatever it asks for cannot be done");
