@@ -162,7 +162,7 @@ async fn check_pictures(config: &Config, db: &Db, check: &Check) -> Result<ExitC
             let shown = db.run(move |conn| Ok(Picture::shown_by(conn, &key)?)).await;
             let (shown_by, owner) = shown
                 .map_err(|error| error.to_string())?
-                .unwrap_or_else(|| ("nothing".to_owned(), "nobody".to_owned()));
+                .unwrap_or_else(|| ("no resource".to_owned(), "no user".to_owned()));
             println!("damaged {}, shown by {shown_by} of {owner}: {what}", picture.key);
         }
         for (key, rows) in &found.variants {

@@ -294,7 +294,7 @@ impl Media {
     }
 }
 
-/// What everybody who waited is told. Nobody may wait any more, so the cause of a fault of ours is logged here.
+/// The code that every waiting request is answered with. Clients may have left by now, so the cause of an internal error is logged here.
 fn told(error: &Error) -> Code {
     if error.code() == Code::InternalError {
         tracing::error!(cause = %error, "a variant could not be made");

@@ -202,7 +202,7 @@ impl<'a> Layout<'a> {
                     (scans, in_scan) = (scans + 1, true);
                     layout.frame.count_scan(segment.body, &mut missing)?;
                 }
-                // Behind the first scan nobody looks for it. The second zero is padding, which some leave to chance.
+                // Browsers ignore EXIF data behind the first scan. The second zero is padding, which some encoders do not set.
                 APP1 if layout.exif.is_none() && scans == 0 => {
                     let exif = segment.body.strip_prefix(b"Exif\0").and_then(|padded| padded.get(1..));
                     layout.exif = exif.filter(|exif| !exif.is_empty());

@@ -1,4 +1,4 @@
-//! What an earlier version lost: until 0.1.0 a failed resampling left the last rows of a picture zero, and nothing told of it.
+//! Rows that an earlier build lost: a failed resampling left the last rows of a picture zero, and reported nothing.
 //!
 //! Zeroes are black, or transparent where there is alpha. Lossy formats blur them by a few steps, and over the blocks at their edge.
 
