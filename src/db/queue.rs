@@ -62,7 +62,7 @@ impl Queue {
             if !sender.is_closed()
                 && let Err(Err(error)) = sender.send(span.in_scope(work))
             {
-                // Whoever waited gave up while it ran, so nobody else will log the error.
+                // The caller gave up while it ran, so the error is logged here or not at all.
                 span.in_scope(|| error.log("work that nobody waits for any more failed"));
             }
         }));

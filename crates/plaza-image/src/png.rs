@@ -104,16 +104,22 @@ fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejec
             return Err(MALFORMED);
         }
         let is_first = !seen.contains(&name);
-        if name == b"eXIf" && is_whole && is_first {
-            exif = Some(body);
+        if name == b"eXIf" && is_whole {
+            exif.get_or_insert(body);
         }
         let is_useful =
             USEFUL.iter().any(|useful| *useful == name) && !without.iter().any(|left| *left == name);
         // The decoder fails over code points of anything but RGB.
         let is_other = name == b"cICP" && !matches!(body, [_, _, 0, 0 | 1]);
         if is_critical || (is_useful && is_whole && is_first && !has_pixels && !is_other) {
-            kept.push(at..end);
-            seen.push(name);
+            // Neighbours become one range, and only names that may stand once are remembered: a file has room for a million chunks.
+            match kept.last_mut().filter(|last| last.end == at) {
+                Some(last) => last.end = end,
+                None => kept.push(at..end),
+            }
+            if !is_critical {
+                seen.push(name);
+            }
         }
         has_pixels |= name == b"IDAT";
         is_animated |= name == b"acTL";
