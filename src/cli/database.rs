@@ -94,5 +94,6 @@ pub fn options(config: &Config) -> Options {
         path: search_path(),
         // The pool, and room for commands and for somebody with psql.
         max_connections: config.database_pool() + 20,
+        durable: true,
     }
 }

@@ -14,7 +14,7 @@ use std::process::{Output, Stdio};
 use super::binaries::Binaries;
 use super::error::{self, Error};
 use super::identity::{OpenFolder, User, command, give};
-use super::{DATABASE, ROLE, leftovers};
+use super::{DATABASE, Options, ROLE, leftovers};
 
 /// The superuser: only for the server's own operating system user, and only by hand.
 const SUPERUSER: &str = "postgres";
@@ -113,11 +113,11 @@ impl Folder {
     pub(super) fn make_cluster(
         &self,
         binaries: &Binaries,
-        path: Option<&OsStr>,
+        options: &Options,
         user: &User,
     ) -> Result<(), Error> {
         DirBuilder::new().mode(0o700).create(&self.making).map_err(error::io("make", &self.making))?;
-        let made = self.fill(binaries, path, user);
+        let made = self.fill(binaries, options, user);
         if made.is_err() {
             // The first failure is the one to tell; what cannot be removed now is at the next start.
             drop(fs::remove_dir_all(&self.making));
@@ -125,11 +125,11 @@ impl Folder {
         made
     }
 
-    fn fill(&self, binaries: &Binaries, path: Option<&OsStr>, user: &User) -> Result<(), Error> {
+    fn fill(&self, binaries: &Binaries, options: &Options, user: &User) -> Result<(), Error> {
         let folder = OpenFolder::open(&self.making)?;
         folder.give(user)?;
-        self.initdb(binaries, path, user, &folder)?;
-        self.create_database(binaries, path, user, &folder)?;
+        self.initdb(binaries, options, user, &folder)?;
+        self.create_database(binaries, options.path.as_deref(), user, &folder)?;
 
         let conf = self.making.join("postgresql.conf");
         let stock = fs::read_to_string(&conf).map_err(error::io("read", &conf))?;
@@ -144,19 +144,20 @@ impl Folder {
     fn initdb(
         &self,
         binaries: &Binaries,
-        path: Option<&OsStr>,
+        options: &Options,
         user: &User,
         folder: &OpenFolder,
     ) -> Result<(), Error> {
         let program = binaries.initdb();
         let mut first_failure = None;
         for locale in LOCALES {
-            let output = command(&program, path, user, folder, libc::SIGKILL)
+            let output = command(&program, options.path.as_deref(), user, folder, libc::SIGKILL)
                 .arg("-D")
                 .arg(folder.argument())
                 .args(["--username", SUPERUSER, "--encoding=UTF8", "--data-checksums", "--no-instructions"])
                 .args(["--auth-local=peer", "--auth-host=reject"])
                 .args(locale)
+                .args((!options.durable).then_some("--no-sync"))
                 .output()
                 .map_err(spawn_error(&program, user))?;
             if output.status.success() {

@@ -62,6 +62,8 @@ pub struct Options {
     pub path: Option<OsString>,
     /// How many connections the program may open at once, all commands together.
     pub max_connections: u32,
+    /// Whether committed rows survive a crash of the machine. No setting turns it off: it is for tests of other things.
+    pub durable: bool,
 }
 
 /// The running server. Dropping it stops it.
@@ -91,7 +93,7 @@ impl Postgres {
         let binaries = Binaries::find(options, version, &folder.cluster)?;
         if version.is_none() {
             tracing::info!(folder = %folder.cluster.display(), user = user.name, "making the database");
-            folder.make_cluster(&binaries, options.path.as_deref(), &user)?;
+            folder.make_cluster(&binaries, options, &user)?;
         }
         folder.configure(&user)?;
         let socket = Socket::of(&folder.cluster, &user);
@@ -105,6 +107,7 @@ impl Postgres {
                 socket,
                 path: options.path.clone(),
                 max_connections: options.max_connections,
+                durable: options.durable,
             })?,
             _lock: lock,
         })

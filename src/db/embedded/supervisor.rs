@@ -36,6 +36,7 @@ pub(super) struct Server {
     pub(super) path: Option<OsString>,
     /// For the program; PostgreSQL keeps three more for a superuser.
     pub(super) max_connections: u32,
+    pub(super) durable: bool,
 }
 
 /// The running thread.
@@ -198,12 +199,13 @@ impl Server {
         let connections = format!("max_connections={}", self.max_connections.saturating_add(3));
         let mut command = command(&program, self.path.as_deref(), &self.user, &folder, libc::SIGINT);
         command.arg("-D").arg(folder.argument()).arg("-k").arg(self.socket.argument()).args(["-p", PORT]);
+        for guard in ["fsync", "full_page_writes", "synchronous_commit"] {
+            let setting = format!("{guard}={}", if self.durable { "on" } else { "off" });
+            command.args(["-c", &setting]);
+        }
         for setting in [
             "listen_addresses=",
             "unix_socket_permissions=0700",
-            "fsync=on",
-            "full_page_writes=on",
-            "synchronous_commit=on",
             "log_destination=stderr",
             "logging_collector=off",
             "superuser_reserved_connections=3",
