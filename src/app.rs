@@ -107,14 +107,20 @@ impl App {
         let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
         let metrics = Metrics::default();
         let pool = config.database_pool();
-        let db = Data::new(Db::counting(database_url, pool, config.statement_timeout, &metrics));
+        let db = Data::new(Db::counting(
+            database_url,
+            pool,
+            config.statement_timeout,
+            config.timing.pool_wait,
+            &metrics,
+        ));
         let lifetime = delta(accounts.access_lifetime);
         let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
         let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
         let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Wake::default()));
-        let streams = Data::new(Streams::new(config.events.streams_per_user as usize));
+        let streams = Data::new(Streams::new(config.events.streams_per_user as usize, &config.timing));
         let ears = ears(Arc::clone(&memory), keys, db.clone(), Arc::clone(&wake), streams.clone());
-        let listener = Listener::start(database_url, ears).map_err(Error::internal)?;
+        let listener = Listener::start(database_url, config.timing.clone(), ears).map_err(Error::internal)?;
         let (media, uses) = media(&config, &db, &metrics)?;
         let mail_tokens = Data::new(MailTokens::new(secret, accounts));
         let urls = Urls::new(&public_url, config.pictures.media_url.as_ref().map(Url::as_str), uses);
@@ -140,7 +146,7 @@ impl App {
             cursors: Data::new(Cursors::new(&secret.derive("cursors"))),
             urls: Data::new(urls),
             operations: Data::new(Operations::new()),
-            documents: Data::new(Documents::new()),
+            documents: Data::default(),
             readiness: Data::new(Readiness::default()),
             means: Arc::new(means),
             streams,
@@ -148,7 +154,11 @@ impl App {
             wake,
             db,
             metrics: Data::new(metrics),
-            spools: Data::new(Spools::new(config.data_dir.clone(), config.pictures.uploads_at_once)),
+            spools: Data::new(Spools::new(
+                config.data_dir.clone(),
+                config.pictures.uploads_at_once,
+                config.timing.picture_wait,
+            )),
             config: Arc::new(config),
         })
     }
@@ -196,17 +206,25 @@ impl App {
             known_network: delta(self.config.accounts.known_network),
             upload_lease: self.config.pictures.upload_lease,
             events_kept: delta(self.config.events.events_kept),
+            interval: self.config.timing.purge_interval,
         }
     }
 
     /// Work off the outbox and purge, on the thread of the caller's actix system.
     pub fn work(&self) -> Background {
         let (stop, stopped) = watch::channel(false);
-        let dispatcher = Dispatcher::new(Arc::clone(&self.wake), &self.means, self.metrics.as_ref().clone());
+        let timing = &self.config.timing;
+        let dispatcher = Dispatcher::new(
+            Arc::clone(&self.wake),
+            &self.means,
+            self.metrics.as_ref().clone(),
+            timing.clone(),
+        );
         let publisher = Publisher {
             db: self.db.clone(),
             subscriptions: dispatcher.subscriptions(),
             metrics: self.metrics.as_ref().clone(),
+            timing: timing.clone(),
         };
         let (wake, stop_publishing) = (Arc::clone(&self.wake), stopped.clone());
         let tasks = vec![
@@ -307,7 +325,8 @@ fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Medi
 /// The passwords' threads.
 fn passwords(config: &Config, metrics: &Metrics) -> Result<Passwords> {
     let threads = config.argon2_threads();
-    Passwords::counting(threads, config.argon2(), metrics.workers("passwords", threads))
+    let load = metrics.workers("passwords", threads);
+    Passwords::counting(threads, config.argon2(), config.work_priority, load)
 }
 
 /// What the news mean on this node. On the listener's thread.
@@ -397,7 +416,7 @@ fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets) -> Co
     let urls = urls.clone();
     Courier {
         db: db.clone(),
-        client: Client::new(config.events.webhook_private.is_on()),
+        client: Client::new(config.events.webhook_private.is_on(), config.timing.delivery_deadline),
         secrets: secrets.clone(),
         show: Box::new(move |full| {
             serde_json::to_vec(&api::events::Event::of(full, &urls)).map_err(Error::internal)
@@ -412,6 +431,7 @@ pub fn mail_settings(config: &Config) -> Result<MailSettings> {
         smtp_url: config.accounts.smtp_url().map_err(Error::internal)?,
         from: config.accounts.mail_from.clone(),
         folder: config.data_dir.join("mail"),
+        deadline: config.timing.mail_deadline,
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -20,8 +21,10 @@ type Job = Box<dyn FnOnce() + Send>;
 type Queued = (Counted, Job);
 
 /// How far the threads step back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Priority {
+    /// Not at all: for a machine whose cores are never all free, or for one that does nothing else.
+    Ordinary,
     /// Behind what answers requests.
     Low,
     /// Only what nobody else wants of the cores.
@@ -133,6 +136,7 @@ fn step_back(priority: Priority) {
     // SAFETY: the structure is whole, and no other memory is involved.
     unsafe {
         match priority {
+            Priority::Ordinary => {}
             Priority::Low => {
                 libc::setpriority(libc::PRIO_PROCESS, 0, 10);
             }

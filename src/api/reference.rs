@@ -1,6 +1,7 @@
 //! Pages of the documentation that are made from the program: error codes, settings, and the browsable document.
 
 use std::fmt::Write;
+use std::sync::OnceLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -16,22 +17,20 @@ use crate::error::{Entry, REGISTRY, RULES};
 use crate::lookups::describe;
 use crate::models::resources::RESOURCES;
 
-/// The document as it is served, made once.
+/// The document as it is served, made when somebody first asks for it.
+#[derive(Default)]
 pub struct Documents {
-    json_3_1: Bytes,
-    json_3_0: Bytes,
+    json_3_1: OnceLock<Bytes>,
+    json_3_0: OnceLock<Bytes>,
 }
 
 impl Documents {
-    /// Both versions.
-    pub fn new() -> Self {
-        Self { json_3_1: document::json_3_1().into(), json_3_0: document::json_3_0().into() }
+    fn json_3_1(&self) -> Bytes {
+        self.json_3_1.get_or_init(|| document::json_3_1().into()).clone()
     }
-}
 
-impl Default for Documents {
-    fn default() -> Self {
-        Self::new()
+    fn json_3_0(&self) -> Bytes {
+        self.json_3_0.get_or_init(|| document::json_3_0().into()).clone()
     }
 }
 
@@ -50,11 +49,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 async fn openapi_3_1(documents: Data<Documents>) -> Listed {
-    Listed::of_bytes(documents.json_3_1.clone())
+    Listed::of_bytes(documents.json_3_1())
 }
 
 async fn openapi_3_0(documents: Data<Documents>) -> Listed {
-    Listed::of_bytes(documents.json_3_0.clone())
+    Listed::of_bytes(documents.json_3_0())
 }
 
 async fn to_docs() -> HttpResponse {

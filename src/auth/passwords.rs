@@ -69,13 +69,12 @@ impl Verdict {
 impl Passwords {
     /// Start the threads. New hashes cost what `params` say.
     pub fn start(threads: usize, params: Params) -> Result<Self> {
-        Self::counting(threads, params, Load::default())
+        Self::counting(threads, params, Priority::Idle, Load::default())
     }
 
-    /// The same where `load` tells what they have to do.
-    pub fn counting(threads: usize, params: Params, load: Load) -> Result<Self> {
-        let workers =
-            Workers::start("argon2", threads, QUEUED, Priority::Idle, load).map_err(Error::internal)?;
+    /// The same with another priority, where `load` tells what they have to do.
+    pub fn counting(threads: usize, params: Params, priority: Priority, load: Load) -> Result<Self> {
+        let workers = Workers::start("argon2", threads, QUEUED, priority, load).map_err(Error::internal)?;
         Ok(Self {
             workers,
             params,

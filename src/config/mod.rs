@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::timing::Timing;
+use crate::workers::Priority;
 use clap::{Args, ValueEnum};
 use ipnet::{IpNet, Ipv4Net};
 use url::Url;
@@ -77,6 +79,10 @@ pub struct Config {
     #[arg(skip)]
     pub aws: Vec<(String, String)>,
 
+    /// How long the node waits where no setting says so
+    #[arg(skip)]
+    pub timing: Timing,
+
     /// Memory that pictures in work may take together, in MiB
     #[arg(long, env = "PLAZA_MEDIA_MEMORY", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=65536), global = true)]
     pub media_memory: u32,
@@ -100,6 +106,10 @@ pub struct Config {
     /// Threads that hash passwords [default: one less than there are cores, so that one is left for everything else]
     #[arg(long, env = "PLAZA_ARGON2_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024), global = true)]
     pub argon2_threads: Option<u16>,
+
+    /// How far the threads that hash passwords and make pictures step back behind everything else; on Linux
+    #[arg(long, env = "PLAZA_WORK_PRIORITY", default_value = "idle", global = true)]
+    pub work_priority: Priority,
 
     /// How long to go on accepting after a request to stop, while /readyz answers 503
     #[arg(long, env = "PLAZA_DRAIN", default_value = "1s", value_parser = duration, global = true)]

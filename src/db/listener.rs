@@ -14,15 +14,10 @@ use diesel::prelude::*;
 use diesel::sql_types::Text;
 
 use crate::models::event::Event;
+use crate::timing::Timing;
 
-/// How long the last word of the database stands. After that a node must not rely on having heard everything.
-pub const HEARING: Duration = Duration::from_secs(1);
 /// How often the connection is looked at. libpq could be waited for, but diesel does not lend its socket.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often the database is asked whether it is there: several times within [`HEARING`].
-const BEAT: Duration = Duration::from_millis(250);
-/// How long to wait before the next try to connect.
-const RETRY: Duration = Duration::from_millis(250);
 
 /// Something that another node, or this one, did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +57,8 @@ pub struct Listener {
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
+    timing: Timing,
     /// When the question was sent to which the database last answered: everything committed before it has been heard.
     heard: Mutex<Option<Instant>>,
     is_over: AtomicBool,
@@ -72,17 +67,21 @@ struct State {
 impl Listener {
     /// Listen to the schema of `url`, for as long as it takes to connect. `hear` is called on the listener's thread, with what
     /// came at once, and several times a second with nothing; while it works, nothing else is heard.
-    pub fn start(url: &str, hear: impl FnMut(&[News]) + Send + 'static) -> std::io::Result<Self> {
-        let state = Arc::new(State::default());
+    pub fn start(
+        url: &str,
+        timing: Timing,
+        hear: impl FnMut(&[News]) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let state = Arc::new(State { timing, heard: Mutex::default(), is_over: AtomicBool::default() });
         let (url, shared) = (url.to_owned(), Arc::clone(&state));
         thread::Builder::new().name("listener".into()).spawn(move || listen(&url, &shared, hear))?;
         Ok(Self { state })
     }
 
-    /// Whether everything is known that was committed more than [`HEARING`] ago.
+    /// Whether everything is known that was committed more than [`Timing::stale_after`] ago.
     pub fn is_hearing(&self) -> bool {
         let heard = *self.state.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.is_some_and(|heard| heard.elapsed() < HEARING)
+        heard.is_some_and(|heard| heard.elapsed() < self.state.timing.stale_after)
     }
 }
 
@@ -106,7 +105,7 @@ fn listen(url: &str, state: &State, mut hear: impl FnMut(&[News])) {
                 tracing::warn!(%cause, "cannot hear other nodes; asking the database per request meanwhile");
             }
             was_told = true;
-            thread::sleep(RETRY);
+            thread::sleep(state.timing.reconnect);
         }
     }
 }
@@ -136,7 +135,7 @@ fn follow(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut asked: Option<Instant> = None;
     while !state.is_over.load(Ordering::Acquire) {
-        let beat = asked.is_none_or(|asked| asked.elapsed() >= BEAT).then(Instant::now);
+        let beat = asked.is_none_or(|asked| asked.elapsed() >= state.timing.heartbeat).then(Instant::now);
         // Events are no notices of whoever writes them: those make commits wait for each other.
         let has_events = beat.is_some() && Event::are_waiting(conn)?;
         let mut news = conn

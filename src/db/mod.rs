@@ -20,10 +20,9 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, is_connection_lost};
 use crate::metrics::{By, Metrics};
+use crate::timing::Timing;
 use queue::Queue;
 
-/// How long a request waits for a connection before it is told 503.
-const POOL_WAIT: Duration = Duration::from_secs(3);
 /// How long a transaction may take. After that nobody waits for it any more; whether it stands is not known, as when the
 /// connection breaks during a commit.
 const TRANSACTION: Duration = Duration::from_mins(1);
@@ -35,6 +34,8 @@ const LONG_TRANSACTION: Duration = Duration::from_mins(10);
 pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     queue: Queue,
+    /// How long a request waits for a connection before it is told 503.
+    pool_wait: Duration,
     /// How long a read waits for a server that takes statements and does not answer, not even with a time-out of its own.
     patience: Duration,
     /// How many of those run at once that may each take all of a statement's time.
@@ -61,16 +62,23 @@ impl Db {
     /// A pool of `size` connections to `url`, each with `statement_timeout`. Connects lazily: that the database can be
     /// reached is for the caller to try.
     pub fn new(url: &str, size: u32, statement_timeout: Duration) -> Self {
-        Self::counting(url, size, statement_timeout, &Metrics::default())
+        Self::counting(url, size, statement_timeout, Timing::default().pool_wait, &Metrics::default())
     }
 
-    /// The same where `metrics` count what is sent to the database, and what it does not answer.
-    pub fn counting(url: &str, size: u32, statement_timeout: Duration, metrics: &Metrics) -> Self {
+    /// The same with another wait for a connection, where `metrics` count what is sent to the database, and what it does not
+    /// answer.
+    pub fn counting(
+        url: &str,
+        size: u32,
+        statement_timeout: Duration,
+        pool_wait: Duration,
+        metrics: &Metrics,
+    ) -> Self {
         let statements = metrics.statements.clone();
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(0))
-            .connection_timeout(POOL_WAIT)
+            .connection_timeout(pool_wait)
             // A test on check-out costs a round trip per request. Instead a connection that breaks shows in use, is thrown
             // away, and what can be repeated is.
             .test_on_check_out(false)
@@ -81,7 +89,8 @@ impl Db {
         Self {
             pool,
             queue: Queue::new(size),
-            patience: POOL_WAIT + statement_timeout,
+            pool_wait,
+            patience: pool_wait + statement_timeout,
             turns: Arc::new(Semaphore::new(turns)),
             committed: Arc::default(),
             refused: metrics.database_refused.clone(),
@@ -117,13 +126,13 @@ impl Db {
 
     /// How long a statement may take.
     pub fn statement_timeout(&self) -> Duration {
-        self.patience.saturating_sub(POOL_WAIT)
+        self.patience.saturating_sub(self.pool_wait)
     }
 
     /// Wait for a turn to do what may take all of a statement's time, which a quarter of the connections do at once. 503 `busy` after
     /// 3 s.
     pub async fn turn(&self) -> Result<OwnedSemaphorePermit> {
-        let turn = tokio::time::timeout(POOL_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = tokio::time::timeout(self.pool_wait, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| self.refused(Error::unavailable(Code::Busy, 1)))?;
         turn.map_err(Error::internal)
     }
@@ -190,7 +199,7 @@ impl Db {
 
     /// [`Db::transaction`] for code that is not async: the command line.
     pub fn transaction_blocking<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
-        self.transaction_until(Instant::now() + POOL_WAIT, &begin(None), work)
+        self.transaction_until(Instant::now() + self.pool_wait, &begin(None), work)
     }
 
     fn transaction_until<T>(
@@ -235,9 +244,9 @@ impl Db {
         &self,
         work: impl FnOnce(&Self, Instant) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let deadline = Instant::now() + POOL_WAIT;
+        let deadline = Instant::now() + self.pool_wait;
         let db = self.clone();
-        self.queue.run(POOL_WAIT, move || work(&db, deadline)).await
+        self.queue.run(self.pool_wait, move || work(&db, deadline)).await
     }
 
     /// Try on one connection after another until one is alive: after a restart of the database every pooled one is dead.

@@ -17,20 +17,13 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::models::job::Job;
+use crate::timing::Timing;
 
-/// After this time a job is taken to be abandoned. No receiver may work longer.
-const LEASE: TimeDelta = TimeDelta::seconds(60);
-/// The longest time between two looks, should a notice get lost.
-const LOOK: Duration = Duration::from_secs(10);
-/// How long to wait where the database does not answer.
-const OUTAGE: Duration = Duration::from_secs(1);
 /// Jobs of one webhook that a node does at once, and those of one whose last attempt failed: so one that hangs holds up few others.
 const OF_WEBHOOK: usize = 4;
 const OF_FAILING_WEBHOOK: usize = 1;
-/// The delay after the first failure; it doubles with each.
-const FIRST_DELAY: i64 = 2;
-/// The longest delay, in seconds.
-const LONGEST_DELAY: i64 = 3600;
+/// The longest delay after a failure.
+const LONGEST_DELAY: TimeDelta = TimeDelta::hours(1);
 
 /// What there is to do.
 enum Taken {
@@ -76,12 +69,13 @@ pub struct Dispatcher {
     wake: Arc<Wake>,
     lanes: [Lane; LANES],
     metrics: Metrics,
+    timing: Timing,
 }
 
 impl Dispatcher {
     /// `wake` is told of new jobs.
-    pub fn new(wake: Arc<Wake>, means: &Means, metrics: Metrics) -> Self {
-        Self { lanes: lanes(means), db: means.db.clone(), wake, metrics }
+    pub fn new(wake: Arc<Wake>, means: &Means, metrics: Metrics, timing: Timing) -> Self {
+        Self { lanes: lanes(means, &timing), db: means.db.clone(), wake, metrics, timing }
     }
 
     /// What the receivers want to hear of.
@@ -115,12 +109,12 @@ impl Dispatcher {
                     }
                     let Err(error) = attempt else { continue };
                     error.log("a job did not end as it should, and is taken again");
-                    OUTAGE
+                    self.timing.outage_pause
                 }
                 Ok(Taken::Nothing { until_due }) => until_due,
                 Err(error) => {
                     error.log("no job could be taken");
-                    OUTAGE
+                    self.timing.outage_pause
                 }
             };
             tokio::select! {
@@ -138,15 +132,16 @@ impl Dispatcher {
         // One worker after another, so that each knows what the others have taken.
         let mut calls = calls.lock().await;
         let busy = calls.busy();
+        let (lease, poll) = (self.timing.job_lease, self.timing.job_poll);
         let taken = self
             .db
             .run(move |conn| {
-                if let Some(job) = Job::take(conn, &kinds, order, LEASE, &busy)? {
+                if let Some(job) = Job::take(conn, &kinds, order, lease, &busy)? {
                     return Ok(Taken::Job(job));
                 }
                 // Only what lies ahead is looked for, so no time is negative.
                 let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
-                Ok(Taken::Nothing { until_due: due.unwrap_or(LOOK).min(LOOK) })
+                Ok(Taken::Nothing { until_due: due.unwrap_or(poll).min(poll) })
             })
             .await?;
         if let Taken::Job(Job { webhook_id: Some(webhook), .. }) = taken {
@@ -179,7 +174,9 @@ impl Dispatcher {
     /// Have it tried again after a while, or give it up.
     async fn fail(&self, receiver: &Receiver, job: Job, failure: Failure) -> Result<()> {
         let (cause, delay) = match failure {
-            Failure::Passing(cause) if job.attempts < receiver.tries => (cause, Some(delay(job.attempts))),
+            Failure::Passing(cause) if job.attempts < receiver.tries => {
+                (cause, Some(delay(self.timing.first_delay, job.attempts)))
+            }
             Failure::Passing(cause) | Failure::Lasting(cause) => (cause, None),
         };
         let (kind, id, attempt) = (receiver.kind, job.id, job.attempts);
@@ -195,9 +192,9 @@ impl Dispatcher {
 }
 
 /// After so many attempts.
-fn delay(attempts: i32) -> TimeDelta {
+fn delay(first: TimeDelta, attempts: i32) -> TimeDelta {
     let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(20);
-    TimeDelta::seconds((FIRST_DELAY << doublings).min(LONGEST_DELAY))
+    first.checked_mul(1 << doublings).map_or(LONGEST_DELAY, |delay| delay.min(LONGEST_DELAY))
 }
 
 #[cfg(test)]
@@ -206,8 +203,9 @@ mod tests {
 
     #[test]
     fn delays_grow_to_an_hour() {
+        let first = Timing::default().first_delay;
         let seconds: Vec<i64> =
-            [1, 2, 3, 10, 11, 12, 1000].into_iter().map(|n| delay(n).num_seconds()).collect();
+            [1, 2, 3, 10, 11, 12, 1000].into_iter().map(|n| delay(first, n).num_seconds()).collect();
         assert_eq!(seconds, [2, 4, 8, 1024, 2048, 3600, 3600]);
     }
 }

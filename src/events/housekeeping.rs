@@ -20,8 +20,6 @@ use crate::models::session::Session;
 use crate::models::webhook::Delivery;
 use crate::models::{idempotency_key, throttle as buckets};
 
-/// How often.
-const EVERY: Duration = Duration::from_mins(1);
 /// Rows that one statement deletes: few enough to hold no lock for long.
 const BATCH: i64 = 500;
 /// How long a job that was given up can be looked at.
@@ -40,6 +38,8 @@ pub struct Housekeeping {
     pub upload_lease: Duration,
     /// How long events are kept, and what became of telling webhooks of them.
     pub events_kept: TimeDelta,
+    /// How often.
+    pub interval: Duration,
 }
 
 impl Housekeeping {
@@ -53,7 +53,7 @@ impl Housekeeping {
                 Err(error) => error.log("the purge did not end"),
             }
             tokio::select! {
-                () = tokio::time::sleep(EVERY.min(self.upload_lease)) => {}
+                () = tokio::time::sleep(self.interval.min(self.upload_lease)) => {}
                 // Told to, or nobody is left who could tell.
                 _ = stop.changed() => return,
             }

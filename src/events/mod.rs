@@ -30,6 +30,7 @@ use crate::media::Media;
 use crate::media::cleanup::REMOVE_FILES;
 use crate::models::job::Order;
 use crate::models::webhook::DELIVER;
+use crate::timing::Timing;
 use accounts::{AccountMails, NOTICE};
 use administrators::{AdministratorMails, NEW_POSTS, TELL_ADMINISTRATOR};
 use webhooks::courier::Courier;
@@ -112,9 +113,6 @@ impl Wake {
     }
 }
 
-/// How long new posts are gathered for one mail.
-const GATHERING: TimeDelta = TimeDelta::seconds(5);
-
 /// What receivers work with.
 pub struct Means {
     /// Where jobs and events are.
@@ -130,7 +128,7 @@ pub struct Means {
 }
 
 /// Who does what. Twenty tries of a mail take about nine hours, thirty of a delivery twenty; files are removed until the store agrees.
-fn lanes(means: &Means) -> [Lane; LANES] {
+fn lanes(means: &Means, timing: &Timing) -> [Lane; LANES] {
     let (wanted, token, notice) =
         (Arc::clone(&means.mails), Arc::clone(&means.mails), Arc::clone(&means.mails));
     let (posted, told) = (Arc::clone(&means.administrators), Arc::clone(&means.administrators));
@@ -141,7 +139,7 @@ fn lanes(means: &Means) -> [Lane; LANES] {
         Receiver::new(SEND_TOKEN, 20, move |payload| Arc::clone(&token).send_token(payload)),
         Receiver::new(NOTICE, 20, move |payload| Arc::clone(&notice).send_notice(payload)),
         Receiver::new(NEW_POSTS, 20, move |payload| Arc::clone(&posted).of_new_posts(payload))
-            .on(types, GATHERING),
+            .on(types, timing.digest_window),
         Receiver::new(TELL_ADMINISTRATOR, 20, move |payload| Arc::clone(&told).tell(payload)),
     ];
     let removals = vec![Receiver::new(REMOVE_FILES, i32::MAX, move |payload| {

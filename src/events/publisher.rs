@@ -17,16 +17,12 @@ use crate::metrics::Metrics;
 use crate::models::event::{Event, Published};
 use crate::models::job;
 use crate::models::webhook::Delivery;
+use crate::timing::Timing;
 
 /// Changes that are published at once, with an event or two each.
 const BATCH: i64 = 500;
-/// From one publication to the next: what is written meanwhile is published together, so that a thousand changes are no thousand
-/// transactions more.
-const BREATH: Duration = Duration::from_millis(100);
 /// How long another node may take.
 const BUSY: Duration = Duration::from_millis(50);
-/// How long to wait where the database does not answer.
-const OUTAGE: Duration = Duration::from_secs(1);
 
 /// A receiver's wish to hear of events.
 #[derive(Clone, Copy)]
@@ -47,6 +43,8 @@ pub struct Publisher {
     pub subscriptions: Vec<Subscription>,
     /// What this node counts.
     pub metrics: Metrics,
+    /// How often.
+    pub timing: Timing,
 }
 
 impl Publisher {
@@ -59,11 +57,11 @@ impl Publisher {
                 Ok(None) => Some(BUSY),
                 Err(error) => {
                     error.log("events could not be published");
-                    Some(OUTAGE)
+                    Some(self.timing.outage_pause)
                 }
             };
             let news = async {
-                tokio::time::sleep(wait.unwrap_or(BREATH)).await;
+                tokio::time::sleep(wait.unwrap_or(self.timing.publish_interval)).await;
                 if wait.is_none() {
                     tokio::select! {
                         () = self.db.committed() => {}

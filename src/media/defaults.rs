@@ -21,8 +21,6 @@ const KEPT: usize = 512;
 pub const PAINTERS: usize = 1;
 /// How many are queued to be drawn.
 const QUEUED: usize = 64;
-/// How long somebody waits for a place in that queue.
-const WAIT: Duration = Duration::from_secs(5);
 /// The side of a default avatar that variants are derived from, in pixels.
 const AVATAR_SIDE: u32 = 512;
 /// Of avatars.
@@ -42,17 +40,20 @@ pub struct Defaults {
     /// They are drawn for anybody, so they have a queue of their own and never keep an upload waiting.
     painter: Workers,
     places: Arc<Semaphore>,
+    wait: Duration,
     drawn: Arc<Mutex<LruCache<String, Bytes>>>,
 }
 
 impl Defaults {
-    /// With a thread of its own; `load` tells what it has to do.
-    pub fn start(load: Load) -> Result<Self> {
+    /// With a thread of its own, at this priority but never behind `Low`, since somebody looks at a page meanwhile. Whoever has
+    /// waited longer than `wait` for a place is told 503; `load` tells what the thread has to do.
+    pub fn start(priority: Priority, wait: Duration, load: Load) -> Result<Self> {
         let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
-            painter: Workers::start("painter", PAINTERS, QUEUED, Priority::Low, load)
+            painter: Workers::start("painter", PAINTERS, QUEUED, priority.min(Priority::Low), load)
                 .map_err(Error::internal)?,
             places: Arc::new(Semaphore::new(QUEUED)),
+            wait,
             drawn: Arc::new(Mutex::new(LruCache::new(kept))),
         })
     }
@@ -95,7 +96,7 @@ impl Defaults {
         // They wait in order of arrival, and a queue that is full refuses nobody at once.
         let load = self.painter.load();
         let waiting = Counted::new(&load.waiting);
-        let place = tokio::time::timeout(WAIT, self.places.acquire()).await;
+        let place = tokio::time::timeout(self.wait, self.places.acquire()).await;
         drop(waiting);
         let place = place.map_err(|_| {
             load.refused.inc();

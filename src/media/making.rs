@@ -8,7 +8,6 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use diesel::PgConnection;
 use lru::LruCache;
 use serde_json::json;
@@ -26,13 +25,6 @@ use crate::models::file::{Claim, File};
 use crate::models::job::NewJob;
 use crate::models::picture::Picture;
 
-/// How long whoever makes a variant has it to itself. A node that dies meanwhile holds it up for so long.
-const LEASE: TimeDelta = TimeDelta::seconds(30);
-/// How long making it may take, and then writing it: together less than that, or two could write it.
-const MAKING: Duration = Duration::from_secs(15);
-const WRITING: Duration = Duration::from_secs(10);
-/// How long somebody waits for another to make it.
-const WAIT: Duration = Duration::from_secs(15);
 /// How long whoever waits for another node waits before looking again; it doubles with each look.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(500);
@@ -59,23 +51,22 @@ type Outcome = Result<Made, Code>;
 pub(super) struct Flights {
     under_way: Arc<Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>>,
     missing: Arc<Mutex<LruCache<String, Instant>>>,
+    remembered: Duration,
 }
 
-/// How long it is remembered that a source is missing, so that asking again costs nothing.
-const REMEMBERED: Duration = Duration::from_secs(2);
-/// How many of them at the most.
+/// Missing sources that are remembered at the most, so that asking again costs nothing.
 const MISSING: NonZeroUsize = NonZeroUsize::new(1024).expect("it is more than nothing");
 
-impl Default for Flights {
-    fn default() -> Self {
-        Self { under_way: Arc::default(), missing: Arc::new(Mutex::new(LruCache::new(MISSING))) }
-    }
-}
-
 impl Flights {
+    /// A missing source is remembered for so long.
+    pub(super) fn new(remembered: Duration) -> Self {
+        let missing = Arc::new(Mutex::new(LruCache::new(MISSING)));
+        Self { under_way: Arc::default(), missing, remembered }
+    }
+
     fn lacks_source(&self, key: &str) -> bool {
         let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        missing.get(key).is_some_and(|since| since.elapsed() < REMEMBERED)
+        missing.get(key).is_some_and(|since| since.elapsed() < self.remembered)
     }
 
     fn remember_missing(&self, key: &str) {
@@ -182,11 +173,12 @@ impl Media {
         let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", source.purpose));
         let purpose: Purpose = source.purpose.parse().map_err(unknown)?;
         let Some(variant) = self.uses.of(purpose).variant(name) else { return Ok(Made::Unknown) };
-        let (give_up_at, mut look, mut vanished) = (Instant::now() + WAIT, FIRST_LOOK, None);
+        let (give_up_at, lease) = (Instant::now() + self.timing.variant_wait, self.timing.variant_claim);
+        let (mut look, mut vanished) = (FIRST_LOOK, None);
         while Instant::now() < give_up_at {
             let (owned, original) = (key.to_owned(), source.key.clone());
             let claim =
-                move |conn: &mut PgConnection| Ok(File::claim(conn, &owned, &original, vanished, LEASE)?);
+                move |conn: &mut PgConnection| Ok(File::claim(conn, &owned, &original, vanished, lease)?);
             match self.db.transaction(claim).await? {
                 Claim::NoPicture => return Ok(Made::Unknown),
                 Claim::Taken => {
@@ -214,18 +206,19 @@ impl Media {
         variant: &Variant,
     ) -> Result<Made> {
         let owned = key.to_owned();
-        let encoded = match timeout(MAKING, self.encode_variant(format, source, variant)).await {
-            Ok(Ok(Some(encoded))) => encoded,
-            failed => {
-                self.db.transaction(move |conn| Ok(File::release(conn, &owned)?)).await?;
-                return match failed {
-                    Ok(Ok(_)) => Ok(Made::SourceMissing),
-                    Ok(Err(error)) => Err(error),
-                    Err(_) => Err(Error::unavailable(Code::Busy, 1)),
-                };
-            }
-        };
-        let written = timeout(WRITING, self.write_variant(key, encoded)).await;
+        let encoded =
+            match timeout(self.timing.variant_making, self.encode_variant(format, source, variant)).await {
+                Ok(Ok(Some(encoded))) => encoded,
+                failed => {
+                    self.db.transaction(move |conn| Ok(File::release(conn, &owned)?)).await?;
+                    return match failed {
+                        Ok(Ok(_)) => Ok(Made::SourceMissing),
+                        Ok(Err(error)) => Err(error),
+                        Err(_) => Err(Error::unavailable(Code::Busy, 1)),
+                    };
+                }
+            };
+        let written = timeout(self.timing.variant_writing, self.write_variant(key, encoded)).await;
         if !matches!(written, Ok(Ok(()))) {
             let had_row = self.db.transaction(move |conn| Ok(File::abandon(conn, &owned)?)).await?;
             return match written {

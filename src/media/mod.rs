@@ -23,7 +23,8 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::metrics::{Counted, Metrics};
-use crate::workers::{Priority, Workers};
+use crate::timing::Timing;
+use crate::workers::Workers;
 use defaults::{Defaults, PAINTERS};
 use image::{Effort, Format, Limits};
 use making::Flights;
@@ -36,8 +37,6 @@ use variants::Uses;
 pub const LIMITS: Limits = Limits { max_pixels: 40_000_000, max_side: 16_384 };
 /// Longest side of a picture that is kept.
 const MASTER_SIDE: u32 = 2048;
-/// How long a picture waits for memory, and then for a thread, before its upload is told 503.
-const WAIT: Duration = Duration::from_secs(10);
 
 /// The accepted formats, for messages and for `listChoices`.
 pub const ACCEPTED: [Format; 4] = [Format::Jpeg, Format::Png, Format::WebP, Format::Gif];
@@ -53,6 +52,7 @@ pub struct Media {
     defaults: Defaults,
     flights: Flights,
     upload_lease: Duration,
+    timing: Timing,
     metrics: Metrics,
 }
 
@@ -65,14 +65,16 @@ impl Media {
         uses: Arc<Uses>,
         metrics: Metrics,
     ) -> Result<Self> {
-        let budget = Budget::new(config.media_memory, metrics.pictures_waiting.clone());
+        let budget =
+            Budget::new(config.media_memory, config.timing.picture_wait, metrics.pictures_waiting.clone());
         // Whoever is queued has memory, and at least a mebibyte of it: so the queue is never full.
         let queued = config.media_memory as usize;
         let threads = config.picture_threads();
         let load = metrics.workers("pictures", threads);
-        let workers =
-            Workers::start("picture", threads, queued, Priority::Idle, load).map_err(Error::internal)?;
-        let defaults = Defaults::start(metrics.workers("default_pictures", PAINTERS))?;
+        let workers = Workers::start("picture", threads, queued, config.work_priority, load)
+            .map_err(Error::internal)?;
+        let load = metrics.workers("default_pictures", PAINTERS);
+        let defaults = Defaults::start(config.work_priority, config.timing.drawing_wait, load)?;
         Ok(Self {
             store,
             db,
@@ -80,8 +82,9 @@ impl Media {
             workers,
             budget,
             defaults,
-            flights: Flights::default(),
+            flights: Flights::new(config.timing.missing_remembered),
             upload_lease: config.pictures.upload_lease,
+            timing: config.timing.clone(),
             metrics,
         })
     }
@@ -123,12 +126,14 @@ struct Budget {
     free: Arc<Semaphore>,
     /// Mebibytes.
     all: u32,
+    /// How long somebody waits for some.
+    wait: Duration,
     waiting: Gauge,
 }
 
 impl Budget {
-    fn new(mebibytes: u32, waiting: Gauge) -> Self {
-        Self { free: Arc::new(Semaphore::new(mebibytes as usize)), all: mebibytes, waiting }
+    fn new(mebibytes: u32, wait: Duration, waiting: Gauge) -> Self {
+        Self { free: Arc::new(Semaphore::new(mebibytes as usize)), all: mebibytes, wait, waiting }
     }
 
     /// Bytes.
@@ -147,7 +152,7 @@ impl Budget {
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.all);
         let permit = Arc::clone(&self.free).acquire_many_owned(mebibytes);
         let _waiting = Counted::new(&self.waiting);
-        match tokio::time::timeout(WAIT, permit).await {
+        match tokio::time::timeout(self.wait, permit).await {
             Ok(permit) => permit.map_err(Error::internal),
             Err(_) => Err(Error::unavailable(Code::Busy, 5)),
         }

@@ -28,21 +28,21 @@ pub struct Spools {
     at_once: usize,
     /// A quarter for each user, so that nobody keeps all others from uploading.
     each: usize,
+    /// How long somebody waits for others to have uploaded.
+    wait: Duration,
     users: Mutex<HashMap<i64, Weak<Semaphore>>>,
 }
 
 /// Of the user, and of all.
 type Permits = Arc<(OwnedSemaphorePermit, OwnedSemaphorePermit)>;
 
-/// How long somebody waits for others to have uploaded.
-const WAIT: Duration = Duration::from_secs(10);
-
 impl Spools {
     /// For `at_once` uploads, in `folder`; a quarter of them for one user.
-    pub fn new(folder: PathBuf, at_once: u32) -> Self {
+    /// Whoever waits for longer than `wait` is told 503.
+    pub fn new(folder: PathBuf, at_once: u32, wait: Duration) -> Self {
         let at_once = at_once as usize;
         let each = at_once.div_ceil(4);
-        Self { folder, free: Arc::new(Semaphore::new(at_once)), at_once, each, users: Mutex::default() }
+        Self { folder, free: Arc::new(Semaphore::new(at_once)), at_once, each, wait, users: Mutex::default() }
     }
 
     /// Room for an upload of a user, as long as any of what it held is held; 503 `busy` where too many others have not ended.
@@ -50,7 +50,8 @@ impl Spools {
         let own = self.own(user.unwrap_or_default());
         let free = Arc::clone(&self.free);
         let both = async { own.acquire_owned().await.ok().zip(free.acquire_owned().await.ok()) };
-        let both = tokio::time::timeout(WAIT, both).await.map_err(|_| Error::unavailable(Code::Busy, 5))?;
+        let both =
+            tokio::time::timeout(self.wait, both).await.map_err(|_| Error::unavailable(Code::Busy, 5))?;
         let permits = Arc::new(both.ok_or_else(|| Error::internal("a semaphore is closed"))?);
         Ok(Room { folder: &self.folder, permits, memory: Cell::new(IN_MEMORY) })
     }
@@ -196,9 +197,11 @@ impl Spooled {
 mod tests {
     use super::*;
 
+    const WAIT: Duration = Duration::from_secs(10);
+
     #[actix_web::test]
     async fn who_finds_no_room_waits_for_it() {
-        let spools = Spools::new(PathBuf::new(), 1);
+        let spools = Spools::new(PathBuf::new(), 1, WAIT);
         let spooled = spools.room(Some(1)).await.expect("room").spool().finish().await.expect("nothing");
         let soon = Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, spools.room(Some(1))).await.is_err());
@@ -208,7 +211,7 @@ mod tests {
 
     #[actix_web::test]
     async fn nobody_takes_all_the_room() {
-        let spools = Spools::new(PathBuf::new(), 8);
+        let spools = Spools::new(PathBuf::new(), 8, WAIT);
         let _own = (spools.room(Some(1)).await.expect("room"), spools.room(Some(1)).await.expect("room"));
         let soon = Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, spools.room(Some(1))).await.is_err());
@@ -218,7 +221,7 @@ mod tests {
     #[actix_web::test]
     async fn the_parts_of_an_upload_share_its_memory() {
         let folder = tempfile::tempdir().expect("a folder");
-        let spools = Spools::new(folder.path().to_owned(), 1);
+        let spools = Spools::new(folder.path().to_owned(), 1, WAIT);
         let room = spools.room(None).await.expect("room");
         let mut kept = Vec::new();
         for _ in 0..31 {
@@ -233,7 +236,7 @@ mod tests {
     #[actix_web::test]
     async fn what_was_taken_in_comes_out_and_leaves_no_name_behind() {
         let folder = tempfile::tempdir().expect("a folder");
-        let spools = Spools::new(folder.path().to_owned(), 1);
+        let spools = Spools::new(folder.path().to_owned(), 1, WAIT);
         for length in [0, 1, IN_MEMORY, IN_MEMORY + 1, 1_000_000] {
             let bytes: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
             let room = spools.room(Some(1)).await.expect("room");

@@ -14,7 +14,7 @@ use super::image::{self, Effort, Encoded, Header, Picture, Rejected};
 use super::spool::Spooled;
 use super::store::StoreError;
 use super::variants::{self, Purpose, Use, Variant};
-use super::{ACCEPTED, LIMITS, MASTER_SIDE, Media, WAIT, unavailable};
+use super::{ACCEPTED, LIMITS, MASTER_SIDE, Media, unavailable};
 use crate::auth::sessions::delta;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::file::File;
@@ -105,7 +105,7 @@ impl Media {
         // To know what decoding will take, the header must be read, which takes memory itself. It is given back in between, or
         // those who have read a header could wait for each other.
         let share = self.budget.reserve(length).await?;
-        let inspected = self.workers.run_within(WAIT, move || {
+        let inspected = self.workers.run_within(self.timing.picture_wait, move || {
             let header = read(&mut content).and_then(|bytes| {
                 image::inspect(&bytes, &LIMITS).map_err(|rejected| refusal(&rejected, part))
             });
@@ -121,7 +121,7 @@ impl Media {
         }
         let share = self.budget.reserve(price).await?;
         let uses = Arc::clone(&self.uses);
-        let rendered = self.workers.run_within(WAIT, move || {
+        let rendered = self.workers.run_within(self.timing.picture_wait, move || {
             let bytes = read(&mut content)?;
             render(&bytes, part, uses.of(purpose), effort, share)
         });

@@ -25,11 +25,8 @@ use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::Viewer;
 use crate::models::event::{self, FullEvent};
+use crate::timing::Timing;
 
-/// How often it is looked whether the token is still good.
-const LOOK: Duration = Duration::from_millis(500);
-/// A word now and then, so that nobody in between takes the connection for a dead one.
-const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Events that are read and written at once.
 const BATCH: i64 = 100;
 /// Events that are read for all streams at once. Who comes late reads the rest by itself.
@@ -44,6 +41,8 @@ pub struct Streams {
     tail: tokio::sync::Mutex<Arc<Tail>>,
     seats: Mutex<HashMap<i64, usize>>,
     most: usize,
+    token_check: Duration,
+    heartbeat: Duration,
 }
 
 /// What was published last: all between two positions.
@@ -56,13 +55,15 @@ struct Tail {
 
 impl Streams {
     /// With at most so many for each user.
-    pub fn new(most: usize) -> Self {
+    pub fn new(most: usize, timing: &Timing) -> Self {
         Self {
             published: watch::channel(0).0,
             is_over: watch::channel(false).0,
             tail: tokio::sync::Mutex::default(),
             seats: Mutex::default(),
             most,
+            token_check: timing.token_check,
+            heartbeat: timing.stream_heartbeat,
         }
     }
 
@@ -161,13 +162,13 @@ impl Follower {
                 }
                 continue;
             }
-            if self.spoke.is_some_and(|spoke| spoke.elapsed() >= HEARTBEAT) {
+            if self.spoke.is_some_and(|spoke| spoke.elapsed() >= self.streams.heartbeat) {
                 return Some(self.say(": still here\n\n".to_owned()));
             }
             tokio::select! {
                 changed = self.published.changed() => changed.ok()?,
                 _ = self.is_over.changed() => return None,
-                () = tokio::time::sleep(LOOK) => {}
+                () = tokio::time::sleep(self.streams.token_check) => {}
             }
         }
     }

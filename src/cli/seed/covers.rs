@@ -35,7 +35,7 @@ pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[
         let connections = u32::try_from(AT_ONCE)?;
         let db = Db::new(database.url(), connections, config.statement_timeout);
         let media = media::open(config, &db, Metrics::default())?;
-        let spools = Spools::new(config.data_dir.clone(), connections);
+        let spools = Spools::new(config.data_dir.clone(), connections, config.timing.picture_wait);
         let (media, spools, pictures, bar) = (&media, &spools, &pictures, &bar);
         let put = |(number, post): (usize, &Written)| {
             let id = post.id;

@@ -23,6 +23,8 @@ pub struct MailSettings {
     pub from: String,
     /// Where files go when there is no SMTP server. Made with the first mail if it is absent.
     pub folder: PathBuf,
+    /// Longest time for one mail over SMTP.
+    pub deadline: Duration,
 }
 
 /// One mail. It holds an address and, most often, a link that is worth a password: it is never to be logged.
@@ -145,13 +147,13 @@ impl Mailer {
     pub fn open(settings: &MailSettings) -> Result<Self, MailError> {
         let from = message::sender(&settings.from)?;
         let way = match &settings.smtp_url {
-            Some(url) => Way::Smtp(Smtp::from_url(url)?),
+            Some(url) => Way::Smtp(Smtp::from_url(url, settings.deadline)?),
             None => Way::Files(Files::new(&settings.folder)),
         };
         Ok(Self { from, way })
     }
 
-    /// Send one mail; over SMTP within 15 s. When it returns, the server has taken the mail, or the file is there.
+    /// Send one mail; over SMTP within the deadline. When it returns, the server has taken the mail, or the file is there.
     pub async fn send(&self, letter: &Letter) -> Result<(), MailError> {
         match &self.way {
             Way::Smtp(smtp) => smtp.send(&message(&self.from, letter, Encoding::QuotedPrintable)?).await,

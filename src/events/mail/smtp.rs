@@ -17,9 +17,6 @@ use url::{Host, Url};
 
 use super::{MailError, Step};
 
-/// Longest time for one mail, from the look-up of the server's name to its last word.
-const DEADLINE: Duration = Duration::from_secs(15);
-
 /// Longest time for one of the server's addresses, so that the next has its turn.
 const ONE_ADDRESS: Duration = Duration::from_secs(5);
 
@@ -49,7 +46,7 @@ impl Smtp {
     ///
     /// Whatever else the URL holds is an error, as is a user without a password: better than mail that is silently sent in
     /// the clear because of a slip.
-    pub(super) fn from_url(text: &str) -> Result<Self, MailError> {
+    pub(super) fn from_url(text: &str, deadline: Duration) -> Result<Self, MailError> {
         let url = Url::parse(text).map_err(|_| MailError::Url("it is not a URL"))?;
         let host = match url.host() {
             Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
@@ -79,7 +76,7 @@ impl Smtp {
             name => ClientId::Domain(name.to_owned()),
         };
         let port = url.port().unwrap_or(port);
-        Ok(Self { host, port, tls, hello, credentials: credentials(&url)?, deadline: DEADLINE })
+        Ok(Self { host, port, tls, hello, credentials: credentials(&url)?, deadline })
     }
 
     /// Hand a mail over. It is sent once the server has said so: how the session ends is of no matter.
@@ -215,6 +212,8 @@ mod tests {
     use super::super::{Letter, letters};
     use super::*;
 
+    const DEADLINE: Duration = Duration::from_secs(15);
+
     fn letter(to: &str) -> Message {
         let link = "https://plaza.example/confirm?token=secret-token";
         let letter: Letter = letters::confirm_address("ana", link, Duration::from_hours(1)).to(to);
@@ -239,7 +238,7 @@ mod tests {
                 }
             }
         });
-        Smtp::from_url(&format!("smtp://ana:pa55word@127.0.0.1:{port}")).unwrap()
+        Smtp::from_url(&format!("smtp://ana:pa55word@127.0.0.1:{port}"), DEADLINE).unwrap()
     }
 
     const HELLO: &str = "250-mail.example\r\n250 AUTH PLAIN";
@@ -303,7 +302,7 @@ mod tests {
     async fn a_silent_server_is_waited_for_only_so_long() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("smtp://127.0.0.1:{}", silent.local_addr().unwrap().port());
-        let smtp = Smtp { deadline: Duration::from_millis(50), ..Smtp::from_url(&url).unwrap() };
+        let smtp = Smtp::from_url(&url, Duration::from_millis(50)).unwrap();
         let error = smtp.send(&letter("ana@example.com")).await.unwrap_err();
         assert!(matches!(error, MailError::TimedOut(_)) && !error.is_permanent(), "{error}");
     }
@@ -318,7 +317,7 @@ mod tests {
     async fn without_encryption_no_password_leaves_where_it_is_required() {
         let plain = server(&["220 x", HELLO, "235 ok"]);
         let url = format!("smtp://ana:pass@127.0.0.1:{}?tls=required", plain.port);
-        let error = Smtp::from_url(&url).unwrap().probe().await.unwrap_err();
+        let error = Smtp::from_url(&url, DEADLINE).unwrap().probe().await.unwrap_err();
         assert!(matches!(error, MailError::Connection(_)) && !error.is_permanent(), "{error}");
         assert_eq!(
             error.to_string(),
@@ -329,7 +328,7 @@ mod tests {
     #[test]
     fn urls_are_read_as_lettre_does() {
         let read = |url| {
-            let smtp = Smtp::from_url(url).unwrap();
+            let smtp = Smtp::from_url(url, DEADLINE).unwrap();
             format!("{:?} {} {} {}", smtp.tls, smtp.host, smtp.port, smtp.credentials.is_some())
         };
         assert_eq!(read("smtp://localhost"), "None localhost 25 false");
@@ -339,7 +338,7 @@ mod tests {
         assert_eq!(read("smtps://[::1]"), "Wrapper ::1 465 false");
         assert_eq!(read("smtp://ana:x@mail.example?tls=required"), "Required mail.example 587 true");
         assert_eq!(read("smtp://mail.example:26/?tls=opportunistic"), "Opportunistic mail.example 26 false");
-        let smtp = Smtp::from_url("smtp://a%40b.c:p%3Aw%2F@mail.example/plaza.example").unwrap();
+        let smtp = Smtp::from_url("smtp://a%40b.c:p%3Aw%2F@mail.example/plaza.example", DEADLINE).unwrap();
         assert_eq!(smtp.hello, ClientId::Domain("plaza.example".into()));
         assert_eq!(smtp.credentials, Some(Credentials::new("a@b.c".into(), "p:w/".into())));
     }
@@ -360,7 +359,7 @@ mod tests {
             ("smtp://ana:%FF@mail.example", "the user or the password is not UTF-8"),
             ("smtp://ana:pass@mail.example:99999", "it is not a URL"),
         ] {
-            let error = Smtp::from_url(url).err().unwrap();
+            let error = Smtp::from_url(url, DEADLINE).err().unwrap();
             assert_eq!(error.to_string(), format!("the SMTP URL cannot be used: {told}"), "{url}");
         }
     }

@@ -18,8 +18,6 @@ use url::Url;
 use super::signature::{self, WebhookSecret};
 use super::target::{is_public, names_private_address};
 
-/// Longest time for one delivery, from the look-up of the host to the status.
-const DEADLINE: Duration = Duration::from_secs(10);
 /// Longest time for a connection, shared by the host's addresses, so that the next has its turn.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Most of an answer's body that is read. A whole one leaves the connection to the next delivery, and spares the receiver an error.
@@ -115,16 +113,16 @@ pub struct Client {
     /// Made at the first delivery: it reads the machine's certificate authorities, and fails where there are none.
     http: Arc<OnceLock<reqwest::Client>>,
     allow_private: bool,
-    pub(super) deadline: Duration,
+    deadline: Duration,
 }
 
 impl Client {
-    /// `allow_private` lets it call every address.
-    pub fn new(allow_private: bool) -> Self {
-        Self { http: Arc::default(), allow_private, deadline: DEADLINE }
+    /// `allow_private` lets it call every address. A delivery may take as long as `deadline`.
+    pub fn new(allow_private: bool, deadline: Duration) -> Self {
+        Self { http: Arc::default(), allow_private, deadline }
     }
 
-    /// Sign and send one delivery, in ten seconds at the most.
+    /// Sign and send one delivery, within the deadline.
     pub async fn deliver(&self, delivery: Delivery) -> Result<Delivered, Undelivered> {
         let end = Instant::now() + self.deadline;
         let answer = timeout_at(end, self.send(delivery)).await.map_err(|_| Undelivered::TimedOut)??;

@@ -20,6 +20,11 @@ const MUCH: usize = 1 << 26;
 const PATIENCE: Duration = Duration::from_secs(20);
 const BODY: &str = r#"{"type":"post.created"}"#;
 
+/// One with more time than a test needs.
+fn client(allow_private: bool) -> Client {
+    Client::new(allow_private, PATIENCE)
+}
+
 fn secret() -> WebhookSecret {
     let secret = Secret::load(Some("an example secret of enough characters".into()), Path::new(""));
     Secrets::new(&secret.unwrap()).secret(7, 0)
@@ -73,7 +78,7 @@ async fn against<T: Send + 'static>(
         let (mut stream, request) = receive(&listener);
         serve(&mut stream, request)
     };
-    beside(server, Client::new(true).deliver(delivery(&url))).await
+    beside(server, client(true).deliver(delivery(&url))).await
 }
 
 async fn answered(head: &'static str) -> Result<Delivered, Undelivered> {
@@ -163,7 +168,7 @@ async fn whoever_hangs_up_or_speaks_otherwise_has_not_answered() {
     assert!(matches!(error, Undelivered::NoAnswer(_)), "{error}");
     let (listener, url) = listen();
     drop(listener);
-    let error = Client::new(true).deliver(delivery(&url)).await.unwrap_err();
+    let error = client(true).deliver(delivery(&url)).await.unwrap_err();
     assert_eq!(error.to_string(), "the connection was refused");
 }
 
@@ -176,12 +181,12 @@ async fn a_failure_does_not_tell_the_url() {
         wait(&mut stream);
     };
     let url = url.replace("http://", "https://");
-    let (result, ()) = beside(server, Client::new(true).deliver(delivery(&url))).await;
+    let (result, ()) = beside(server, client(true).deliver(delivery(&url))).await;
     let error = result.unwrap_err();
     assert!(matches!(error, Undelivered::Connection(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     let bad = Delivery { id: "evt\n7".into(), ..delivery(&url) };
-    let error = Client::new(true).deliver(bad).await.unwrap_err();
+    let error = client(true).deliver(bad).await.unwrap_err();
     assert!(matches!(error, Undelivered::Unsent(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
 }
@@ -198,8 +203,7 @@ async fn whoever_is_silent_or_slow_is_waited_for_only_so_long() {
             }
             wait(&mut stream);
         };
-        let mut client = Client::new(true);
-        client.deadline = Duration::from_millis(300);
+        let client = Client::new(true, Duration::from_millis(300));
         let (result, ()) = beside(server, client.deliver(delivery(&url))).await;
         assert_eq!(result.unwrap_err().to_string(), "timed out", "{said:?}");
     }
@@ -256,7 +260,7 @@ async fn a_connection_serves_the_next_delivery_too() {
         read_request(&mut stream);
         stream.write_all(b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n").unwrap();
     };
-    let client = Client::new(true);
+    let client = client(true);
     let deliveries = async {
         assert_eq!(client.deliver(delivery(&url)).await, Ok(Delivered { status: 200 }));
         client.clone().deliver(delivery(&url)).await
@@ -287,7 +291,7 @@ async fn private_addresses_are_not_called() {
         "0x7f.1",
         "127.0.0.1.",
     ] {
-        let error = Client::new(false).deliver(delivery(&format!("http://{host}:{port}/"))).await;
+        let error = client(false).deliver(delivery(&format!("http://{host}:{port}/"))).await;
         assert_eq!(error.unwrap_err().to_string(), "the address is private", "{host}");
     }
     assert_untouched(&listener);
@@ -301,7 +305,7 @@ async fn private_addresses_are_not_called() {
 async fn a_name_that_leads_nowhere_is_told() {
     // Longer than a part of a name may be, so nobody is asked.
     let url = format!("http://{}.example/", "x".repeat(64));
-    let error = Client::new(false).deliver(delivery(&url)).await.unwrap_err();
+    let error = client(false).deliver(delivery(&url)).await.unwrap_err();
     assert_eq!(error.to_string(), "the host was not found");
 }
 
