@@ -25,18 +25,15 @@ run: ## Build and serve in this folder, on a PostgreSQL of Plaza's own
 	@scripts/run $(PLAZA) serve
 
 .PHONY: test
-# The document's examples first, so that the last lines are those of the larger run.
-test: ## Run every test
+test: ## Run every test, long loops in their short form; the slowest are in target/slow-tests.txt
 	@scripts/need build postgres receivers
-	cargo test --locked --workspace --doc
-	cargo test --locked --workspace --all-targets
+	@scripts/test
 
 .PHONY: soak
 # A release has no debug assertions, and other arithmetic where numbers overflow. The pictures take a quarter of the cases.
-soak: ## Run every test in release, and ten thousand random pictures
+soak: ## Run every test in release and in full: hours of chance. PLAZA_SEED=N repeats one
 	@scripts/need build postgres receivers
-	cargo test --locked --release --workspace --all-targets
-	PROPTEST_CASES=40000 cargo test --locked --release -p plaza-image --lib -- pixels
+	@PLAZA_SOAK=on PROPTEST_CASES=40000 scripts/test --release
 
 CHECKS := check-format check-shell check-docker check-openapi check-clippy check-doc check-dependencies check-generated
 

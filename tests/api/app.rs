@@ -16,11 +16,12 @@ use plaza::auth::secret::Secret;
 use plaza::config::Config;
 use plaza::models::names::{Email, Username};
 use plaza::models::user::NewUser;
+use plaza::timing::Timing;
 use tempfile::TempDir;
 
 use crate::buckets::Bucket;
-use crate::client::Client;
-use crate::database::Schema;
+use crate::client::{self, Client};
+use crate::database::Database;
 use crate::stores::{self, Store};
 
 /// Longer than anything takes, on a machine with other things to do.
@@ -29,16 +30,34 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// What every member logs in with.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// One node with a schema and a store of its own, listening on a port of its own.
+/// `pg_locks` of a test's own database: of all others on the server, tables have the same numbers.
+pub const LOCKS: &str = "(SELECT pg_locks.* FROM pg_locks JOIN pg_database ON pg_database.oid = database \
+                         WHERE datname = current_database()) AS locks";
+
+/// What nobody has to wait for in a test of something else. The others are as they are for users.
+pub fn timing() -> Timing {
+    Timing {
+        publish_interval: Duration::from_millis(5),
+        token_check: Duration::from_millis(50),
+        outage_pause: Duration::from_millis(100),
+        missing_remembered: Duration::from_millis(200),
+        ..Timing::default()
+    }
+}
+
+/// One node with a database and a store of its own, listening on a port of its own.
 pub struct TestApp {
     pub app: App,
     pub base: String,
     pub secret: Secret,
-    schema: Arc<Schema>,
+    http: reqwest::Client,
+    database: Arc<Database>,
     store: Arc<Store>,
     handles: [ServerHandle; 2],
     pub ops: String,
     background: RefCell<Option<Background>>,
+    /// Kept, because polling by a new one each time would keep the server busy with nothing else.
+    connection: RefCell<Option<PgConnection>>,
     data: PathBuf,
     _folder: TempDir,
 }
@@ -61,13 +80,19 @@ impl TestApp {
         reason = "a test starts on the runtime that the node's servers will run on"
     )]
     pub async fn with(flags: &[&str]) -> Self {
-        Self::on(Arc::new(Schema::migrated()), Arc::new(Store::folder()), flags)
+        Self::on(Arc::new(Database::migrated()), Arc::new(Store::folder()), flags)
+    }
+
+    /// The same with other intervals too.
+    #[expect(clippy::unused_async, reason = "as in `with`")]
+    pub async fn timed(timing: Timing, flags: &[&str]) -> Self {
+        Self::on_time(Arc::new(Database::migrated()), Arc::new(Store::folder()), timing, flags)
     }
 
     /// The same with its files in a bucket.
     #[expect(clippy::unused_async, reason = "as in `with`")]
     pub async fn on_a_bucket(flags: &[&str]) -> Self {
-        Self::on(Arc::new(Schema::migrated()), Arc::new(Store::bucket()), flags)
+        Self::on(Arc::new(Database::migrated()), Arc::new(Store::bucket()), flags)
     }
 
     /// One with its files in a folder and one with its files in a bucket, for tests that must hold on both.
@@ -79,10 +104,14 @@ impl TestApp {
     /// of the first.
     pub fn beside(&self, flags: &[&str]) -> Self {
         let public_url = ["--public-url", &self.base];
-        Self::on(Arc::clone(&self.schema), Arc::clone(&self.store), &[&public_url, flags].concat())
+        Self::on(Arc::clone(&self.database), Arc::clone(&self.store), &[&public_url, flags].concat())
     }
 
-    fn on(schema: Arc<Schema>, store: Arc<Store>, flags: &[&str]) -> Self {
+    fn on(database: Arc<Database>, store: Arc<Store>, flags: &[&str]) -> Self {
+        Self::on_time(database, store, timing(), flags)
+    }
+
+    fn on_time(database: Arc<Database>, store: Arc<Store>, timing: Timing, flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (api, ops) = (listen(), listen());
         let base = format!("http://{}", api.local_addr().expect("an address"));
@@ -97,13 +126,16 @@ impl TestApp {
             ["--store", &location],
             ["--workers", "1"],
             ["--database-pool", "4"],
+            ["--argon2-memory", "8"],
+            ["--argon2-passes", "1"],
+            ["--work-priority", "ordinary"],
         ]
         .concat();
         let config = Settings::parse_from(defaults.iter().chain(flags)).config;
-        let config = Config { aws: store.variables(), ..config };
+        let config = Config { aws: store.variables(), timing, ..config };
         let secret = Secret::load(Some("the secret of the tests, long enough".into()), folder.path())
             .expect("a secret");
-        let app = App::new(config, &schema.url, &secret).expect("an app");
+        let app = App::new(config, &database.url, &secret).expect("an app");
         let background = app.work();
         let (public, operators) = app.serve(api, ops).expect("servers");
         let handles = [public.handle(), operators.handle()];
@@ -113,19 +145,30 @@ impl TestApp {
             app,
             base,
             secret,
-            schema,
+            http: client::http(),
+            database,
             store,
             handles,
             ops: ops_base,
             background: RefCell::new(Some(background)),
+            connection: RefCell::default(),
             data: data_folder,
             _folder: folder,
         }
     }
 
+    fn client(&self, token: Option<String>) -> Client {
+        Client { http: self.http.clone(), base: self.base.clone(), token }
+    }
+
+    /// Somebody on the operators' address.
+    pub fn operator(&self) -> Client {
+        Client { base: self.ops.clone(), ..self.guest() }
+    }
+
     /// Somebody without a token.
     pub fn guest(&self) -> Client {
-        Client::new(&self.base, None)
+        self.client(None)
     }
 
     /// A user of this name, made on first use, with a session of its own each time.
@@ -140,8 +183,10 @@ impl TestApp {
 
     fn user(&self, name: &str, is_staff: bool) -> Client {
         static HASH: LazyLock<String> = LazyLock::new(|| {
-            use argon2::PasswordHasher;
-            argon2::Argon2::default().hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
+            use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+            let cheapest = Params::new(8, 1, 1, None).expect("what Argon2 takes");
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cheapest);
+            argon2.hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
         });
         let tokens = self.app.db().transaction_blocking(|conn| {
             let user = match plaza::models::user::User::by_login(conn, name)?.into_iter().next() {
@@ -157,17 +202,23 @@ impl TestApp {
             plaza::models::user::User::touch_login(conn, user.id)?;
             self.app.sessions().open(conn, user.id, "tests", "127.0.0.1")
         });
-        Client::new(&self.base, Some(tokens.expect("tokens").access))
+        self.client(Some(tokens.expect("tokens").access))
     }
 
-    /// Plain SQL on the test's schema.
+    /// A query on a connection that is not the node's.
+    fn query<T>(&self, work: impl FnOnce(&mut PgConnection) -> T) -> T {
+        let mut kept = self.connection.borrow_mut();
+        work(kept.get_or_insert_with(|| self.database.connect()))
+    }
+
+    /// Plain SQL on the test's database.
     pub fn sql(&self, statement: &str) {
-        self.schema.connect().batch_execute(statement).expect("SQL");
+        self.database.connect().batch_execute(statement).expect("SQL");
     }
 
     /// The same where it may be refused; the words of the refusal.
     pub fn try_sql(&self, statement: &str) -> Result<(), String> {
-        self.schema.connect().batch_execute(statement).map_err(|error| format!("{error:?}"))
+        self.database.connect().batch_execute(statement).map_err(|error| format!("{error:?}"))
     }
 
     /// Have everybody who must wait before the next try wait for a minute more, however slow the machine is. Whoever need not is
@@ -213,7 +264,7 @@ impl TestApp {
 
     /// Hold a lock until the guard is dropped.
     pub fn lock(&self, statement: &str) -> PgConnection {
-        let mut conn = self.schema.connect();
+        let mut conn = self.database.connect();
         conn.batch_execute(&format!("BEGIN; {statement}")).expect("a lock");
         conn
     }
@@ -230,12 +281,10 @@ impl TestApp {
             #[diesel(sql_type = diesel::sql_types::Integer)]
             pid: i32,
         }
-        let name = &self.schema.name;
-        let query =
-            format!("SELECT pid FROM pg_stat_activity WHERE application_name = 'plaza listener of {name}'");
-        diesel::sql_query(query)
-            .get_result::<Backend>(&mut self.schema.connect())
-            .map_or(0, |found| found.pid)
+        let query = "SELECT pid FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name LIKE 'plaza listener of %'";
+        let found = self.query(|conn| diesel::sql_query(query).get_result::<Backend>(conn));
+        found.map_or(0, |found| found.pid)
     }
 
     /// Let the node hear nothing until the guard is dropped, on a connection that stays open.
@@ -266,7 +315,7 @@ impl TestApp {
             line: String,
         }
         let query = diesel::sql_query(format!("SELECT line FROM ({query}) AS found (line)"));
-        let lines: Vec<Line> = query.load(&mut self.schema.connect()).expect("lines");
+        let lines: Vec<Line> = self.query(|conn| query.load(conn)).expect("lines");
         lines.into_iter().map(|Line { line }| line).collect::<Vec<_>>().join("\n")
     }
 
@@ -278,7 +327,7 @@ impl TestApp {
             count: i64,
         }
         let query = diesel::sql_query(format!("SELECT count(*) AS count FROM {from}"));
-        query.get_result::<Count>(&mut self.schema.connect()).expect("a count").count
+        self.query(|conn| query.get_result::<Count>(conn)).expect("a count").count
     }
 
     /// Every file of the store by its key, sorted.

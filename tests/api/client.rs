@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 /// Somebody who sends requests, with or without a token.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    base: String,
+    pub http: reqwest::Client,
+    pub base: String,
     pub token: Option<String>,
 }
 
@@ -26,19 +26,21 @@ pub struct Answer {
     pub bytes: Vec<u8>,
 }
 
-impl Client {
-    pub fn new(base: &str, token: Option<String>) -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(redirect::Policy::none())
-            .no_gzip()
-            .no_brotli()
-            // The server ends a connection that was idle for 5 s. A test that was busy meanwhile would not have noticed.
-            .pool_idle_timeout(Duration::from_secs(3))
-            .build()
-            .expect("a client");
-        Self { http, base: base.to_owned(), token }
-    }
+/// What all clients of a node share. Each test has its own: connections belong to its runtime.
+pub fn http() -> reqwest::Client {
+    reqwest::Client::builder()
+        .redirect(redirect::Policy::none())
+        .no_gzip()
+        .no_brotli()
+        // Nothing here speaks TLS, so the machine's certificates need not be read.
+        .tls_certs_only([])
+        // The server ends a connection that was idle for 5 s. A test that was busy meanwhile would not have noticed.
+        .pool_idle_timeout(Duration::from_secs(3))
+        .build()
+        .expect("a client")
+}
 
+impl Client {
     /// The same client with another token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }

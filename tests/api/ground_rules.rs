@@ -248,7 +248,7 @@ async fn browsers_of_listed_origins_may_call() {
 #[actix_web::test]
 async fn alive_and_ready_are_told_on_both_ports() {
     let app = TestApp::new().await;
-    let ops = crate::client::Client::new(&app.ops, None);
+    let ops = app.operator();
     for client in [&app.guest(), &ops] {
         assert_eq!(client.get("/livez").await.json(), json!({ "status": "ok" }));
         assert_eq!(client.get("/readyz").await.json(), json!({ "status": "ok" }));

@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{LOCKS, PASSWORD, TestApp};
 use crate::client::{Answer, Client, send};
 
 async fn post(client: &Client, path: &str, key: &str, body: Value) -> Answer {
@@ -110,8 +110,8 @@ async fn while_it_runs_the_second_one_is_told_so() {
             async move { post(&ana, "/api/v1/posts", "k", json!({ "title": "Slow" })).await },
         )
     };
-    let waits = "pg_locks WHERE NOT granted AND relation = 'posts'::regclass";
-    app.eventually("the first one waits", || app.count(waits) > 0).await;
+    let waits = format!("{LOCKS} WHERE NOT granted AND relation = 'posts'::regclass");
+    app.eventually("the first one waits", || app.count(&waits) > 0).await;
     let second = post(&ana, "/api/v1/posts", "k", json!({ "title": "Slow" })).await;
     assert_snapshot!(second.refusal(), @"409 idempotency_key_in_use");
     assert_snapshot!(second.header("retry-after"), @"1");

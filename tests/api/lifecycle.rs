@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::app::TestApp;
+use crate::app::{TestApp, timing};
 use crate::buckets::Answers;
 use crate::client::Client;
 use crate::pictures;
@@ -140,7 +140,7 @@ async fn a_variant_that_vanished_is_made_again_and_a_source_that_vanished_is_tol
         assert_eq!(app.guest().get(&url).await.status, "200 OK", "what is there is served");
         std::fs::write(on_disk(&original), &kept).expect("a file");
         // So long it is remembered.
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(timing().missing_remembered).await;
     }
     assert_snapshot!(app.guest().get(&missing).await.status, @"200 OK");
     agrees(&app, 5).await;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use plaza::events::mail::{Letter, MailError, MailSettings, Mailer, Step, letters};
 
+use crate::app::PATIENCE;
 use crate::smtp::SmtpServer;
 
 const LINK: &str = "https://plaza.example/api/v1/confirm?user=7&token=aGVsbG8td29ybGQ-_0123456789_0123456789";
 
 fn mailer(url: Option<String>, folder: &Path) -> Mailer {
     let from = "Plaza <plaza@localhost>".into();
-    Mailer::open(&MailSettings { smtp_url: url, from, folder: folder.into() })
+    Mailer::open(&MailSettings { smtp_url: url, from, folder: folder.into(), deadline: PATIENCE })
         .expect("settings that can be used")
 }
 

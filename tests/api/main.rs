@@ -1,9 +1,11 @@
-//! The program through HTTP, in process, on a real PostgreSQL: one private server for the run, a schema for each test.
+//! The program through HTTP, in process, on a real PostgreSQL: one private server for the run, a database for each test.
 
 mod app;
 #[path = "../support/buckets.rs"]
 mod buckets;
 mod client;
+#[path = "../support/database.rs"]
+#[expect(dead_code, reason = "the tests of real programs use the rest")]
 mod database;
 #[path = "../support/hooks.rs"]
 mod hooks;
@@ -11,6 +13,9 @@ mod mint;
 mod pictures;
 #[path = "../support/smtp.rs"]
 mod smtp;
+#[path = "../support/soak.rs"]
+#[expect(dead_code, reason = "the tests of real programs leave something to chance")]
+mod soak;
 mod stores;
 
 mod access;

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::app::{PATIENCE, TestApp};
-use crate::client::{Client, send};
+use crate::client::send;
 use crate::pictures;
 
 const AVATAR: &str = "/api/v1/profiles/me/avatar";
@@ -20,7 +20,7 @@ pub struct Told(BTreeMap<String, String>);
 
 impl Told {
     pub async fn by(app: &TestApp) -> Self {
-        let answer = Client::new(&app.ops, None).get("/metrics").await;
+        let answer = app.operator().get("/metrics").await;
         assert_eq!(answer.status, "200 OK");
         let text = String::from_utf8(answer.bytes).expect("text");
         assert!(text.ends_with("# EOF\n"), "{text}");
@@ -99,7 +99,7 @@ async fn a_request_counts_once_under_its_template_its_method_and_the_class_of_it
     guest.put("/api/v1/posts/hello", json!({})).await;
     guest.get("/media/covers/nothing.png").await;
     guest.get("/livez").await;
-    Client::new(&app.ops, None).get("/livez").await;
+    app.operator().get("/livez").await;
     let told = Told::by(&app).await;
     assert_snapshot!(told.requests("/api/v1/posts"), @"POST 2xx 1");
     assert_snapshot!(told.requests("/api/v1/posts/{slug}"), @"GET 2xx 1, GET 3xx 1, GET 4xx 3, HEAD 2xx 1, PATCH 4xx 1, PUT 4xx 1");
@@ -170,7 +170,7 @@ async fn how_long_requests_take_is_told_in_buckets() {
 
 #[actix_web::test]
 async fn a_try_that_must_wait_counts_under_its_rule() {
-    let app = TestApp::with(&["--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = TestApp::new().await;
     let of = |told: &Told, rule: &str| told.number(&format!("throttled_total{{rule=\"{rule}\"}}"));
     let body = json!({ "login": "nobody", "password": "x" });
     for _ in 0..10 {

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{LOCKS, PASSWORD, TestApp};
 use crate::client::{Answer, Client, send};
 use crate::metrics::Told;
 
@@ -58,7 +58,7 @@ async fn a_change_of_password_follows_the_rules() {
 
 #[actix_web::test]
 async fn whoever_holds_a_session_cannot_guess_the_password() {
-    let app = TestApp::with(&["--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = TestApp::new().await;
     let ana = app.member("ana");
     let body = json!({ "current_password": "a guess", "new_password": NEW });
     for _ in 0..10 {
@@ -77,7 +77,7 @@ async fn whoever_holds_a_session_cannot_guess_the_password() {
 async fn a_login_hashes_anew_when_parameters_have_risen() {
     let app = TestApp::with(&["--argon2-memory", "19500", "--argon2-passes", "3"]).await;
     let ana = app.member("ana");
-    let old = "users WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'";
+    let old = "users WHERE password_hash LIKE '$argon2id$v=19$m=8,t=1,p=1$%'";
     let new = "users WHERE password_hash LIKE '$argon2id$v=19$m=19500,t=3,p=1$%'";
     assert_eq!((app.count(old), app.count(new)), (1, 0));
     assert_snapshot!(login(&app, "wrong horse").await.refusal(), @"401 invalid_credentials");
@@ -124,7 +124,7 @@ async fn a_queue_that_is_full_is_503_and_no_try() {
 
 #[actix_web::test]
 async fn parallel_changes_of_one_password_leave_one_of_them() {
-    let app = TestApp::with(&["--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = TestApp::new().await;
     let sessions: Vec<Client> = (0..6).map(|_| app.member("ana")).collect();
     let changes = sessions.iter().enumerate().map(|(number, client)| {
         let body = json!({ "current_password": PASSWORD, "new_password": format!("{NEW} {number}") });
@@ -143,9 +143,10 @@ async fn answered_after(
 ) -> Answer {
     let mut blocker = app.lock(change);
     let waiting = actix_web::rt::spawn(request);
-    let waits =
-        "pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM pg_locks WHERE relation = 'users'::regclass)";
-    app.eventually("the request waits", || app.count(waits) > 0).await;
+    let waits = format!(
+        "pg_locks WHERE NOT granted AND pid IN (SELECT pid FROM {LOCKS} WHERE relation = 'users'::regclass)"
+    );
+    app.eventually("the request waits", || app.count(&waits) > 0).await;
     blocker.batch_execute("COMMIT").expect("a commit");
     waiting.await.expect("no panic")
 }

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::app::{PASSWORD, PATIENCE, TestApp};
+use crate::app::{LOCKS, PASSWORD, PATIENCE, TestApp};
 use crate::client::{Client, send};
 
 /// The same user on another node.
@@ -14,28 +14,21 @@ fn on(app: &TestApp, client: &Client) -> Client {
     app.guest().with_token(client.token.as_deref().expect("a token"))
 }
 
-/// What another node does of what was done just now: a request that begins more than a second later finds it done. The first that
-/// does ends the wait.
-async fn within_a_second(what: &str, mut is_done: impl AsyncFnMut() -> bool) {
-    let since = Instant::now();
-    loop {
-        let began = since.elapsed();
-        if is_done().await {
-            return;
-        }
-        assert!(
-            began <= Duration::from_secs(1),
-            "{what}: the other node has not heard of it when asked {began:?} after"
-        );
+/// What another node does of what was done just now. The promise is a second, which `bench/run` measures: how fast this machine is
+/// today says nothing about the program.
+async fn soon(what: &str, mut is_done: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_done().await {
+        assert!(Instant::now() < deadline, "{what}: the other node never hears of it");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
-/// The token is refused there from at most a second after this moment on, for a read that is open to all too.
-async fn is_refused_within_a_second(client: &Client) {
+/// The token is refused there before long, for a read that is open to all too.
+async fn is_refused_soon(client: &Client) {
     // Of a user who is gone already, the remembered token may still ask for what is not there.
     let is_refused = async || client.get("/api/v1/users/me").await.status == "401 Unauthorized";
-    within_a_second("an ended session", is_refused).await;
+    soon("an ended session", is_refused).await;
     assert_eq!(client.get("/api/v1/users/me").await.refusal(), "401 session_revoked");
     assert_eq!(client.get("/api/v1/choices").await.refusal(), "401 session_revoked");
 }
@@ -70,7 +63,7 @@ async fn whatever_ends_a_session_reaches_the_other_node() {
             }
         };
         assert!(answer.status.starts_with('2'), "{how}: {answer:?}");
-        is_refused_within_a_second(&elsewhere).await;
+        is_refused_soon(&elsewhere).await;
         if how != "sql" {
             // Here, it holds at once.
             assert_eq!(ana.get("/api/v1/users/me").await.refusal(), "401 session_revoked", "{how}");
@@ -88,7 +81,7 @@ async fn a_changed_role_reaches_the_other_node() {
     for is_staff in [true, false] {
         assert_eq!(may_filter().await, !is_staff);
         root.patch("/api/v1/users/ana", json!({ "is_staff": is_staff })).await;
-        within_a_second("a changed role", async || may_filter().await == is_staff).await;
+        soon("a changed role", async || may_filter().await == is_staff).await;
     }
 }
 
@@ -104,8 +97,8 @@ async fn a_token_that_is_known_costs_no_query() {
         assert_eq!(ana.get("/api/v1/choices").await.status, "200 OK");
     }
     let unknown = actix_web::rt::spawn(async move { bob.get("/api/v1/choices").await.status });
-    let waits = "pg_locks WHERE NOT granted AND relation = 'sessions'::regclass";
-    app.eventually("an unknown token asks", || app.count(waits) > 0).await;
+    let waits = format!("{LOCKS} WHERE NOT granted AND relation = 'sessions'::regclass");
+    app.eventually("an unknown token asks", || app.count(&waits) > 0).await;
     drop(blocker);
     assert_snapshot!(unknown.await.expect("no panic"), @"200 OK");
 }
@@ -134,7 +127,7 @@ async fn a_listener_that_is_cut_off_comes_back_and_remembers_nothing() {
     app.sql(&format!("SELECT pg_terminate_backend({before})"));
     app.sql("DELETE FROM sessions");
     app.eventually("it listens again", || ![0, before].contains(&app.listener())).await;
-    is_refused_within_a_second(&ana).await;
+    is_refused_soon(&ana).await;
 }
 
 #[actix_web::test]
@@ -157,7 +150,7 @@ async fn a_rotated_key_signs_and_verifies_on_both_nodes() {
     let kid = rotate(3000);
     assert_eq!(rotate(3000), kid, "one waits already");
     for app in [&one, &two] {
-        within_a_second("a new key", async || kids(app).await == [kid.clone(), before[0].clone()]).await;
+        soon("a new key", async || kids(app).await == [kid.clone(), before[0].clone()]).await;
     }
     // Published, it does not sign yet; then it does, and whatever was signed before stays good.
     let (mut signs, since) = ((String::new(), String::new()), Instant::now());
@@ -178,7 +171,7 @@ async fn a_rotated_key_signs_and_verifies_on_both_nodes() {
     // Its tokens are dead once the new one has signed for the time that a token lives; then it goes.
     one.sql("UPDATE signing_keys SET signs_from = signs_from - interval '17 minutes'");
     one.app.housekeeping().sweep().await.expect("a sweep");
-    within_a_second("a key that is gone", async || kids(&two).await == [kid.clone()]).await;
+    soon("a key that is gone", async || kids(&two).await == [kid.clone()]).await;
     assert_eq!(one.count("signing_keys"), 1);
     assert_snapshot!(on(&two, &ana).get("/api/v1/users/me").await.refusal(), @"401 access_token_invalid");
 }

@@ -1,15 +1,12 @@
 //! Where a test's files are: a folder or a bucket of its own.
 
 use std::path::PathBuf;
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use object_store::aws::AmazonS3Builder;
 use object_store::{Attributes, GetOptions, ObjectStore};
 use tempfile::TempDir;
 
 use crate::buckets::{Bucket, S3Server, files_below};
-use crate::database::run_folder;
 
 /// What every key begins with in a bucket.
 const PREFIX: &str = "plaza/";
@@ -17,7 +14,11 @@ const PREFIX: &str = "plaza/";
 /// A place for files that goes with its test.
 pub enum Store {
     Folder(TempDir),
-    Bucket(Bucket),
+    Bucket {
+        bucket: Bucket,
+        /// Where its server keeps it.
+        _folder: TempDir,
+    },
 }
 
 impl Store {
@@ -26,15 +27,15 @@ impl Store {
     }
 
     pub fn bucket() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        Self::Bucket(S3.bucket(&format!("pictures-{}", NUMBER.fetch_add(1, Ordering::Relaxed))))
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::Bucket { bucket: S3Server::start(folder.path()).bucket("pictures"), _folder: folder }
     }
 
     /// As in `--store`.
     pub fn location(&self) -> String {
         match self {
             Self::Folder(_) => format!("file:{}", self.media().display()),
-            Self::Bucket(bucket) => format!("s3://{}/{PREFIX}", bucket.name()),
+            Self::Bucket { bucket, .. } => format!("s3://{}/{PREFIX}", bucket.name()),
         }
     }
 
@@ -42,7 +43,7 @@ impl Store {
     pub fn variables(&self) -> Vec<(String, String)> {
         match self {
             Self::Folder(_) => Vec::new(),
-            Self::Bucket(bucket) => bucket.variables(),
+            Self::Bucket { bucket, .. } => bucket.variables(),
         }
     }
 
@@ -50,7 +51,7 @@ impl Store {
     pub fn media(&self) -> PathBuf {
         match self {
             Self::Folder(folder) => folder.path().join("media"),
-            Self::Bucket(_) => panic!("this test is about a folder"),
+            Self::Bucket { .. } => panic!("this test is about a folder"),
         }
     }
 
@@ -58,7 +59,7 @@ impl Store {
     pub fn as_bucket(&self) -> &Bucket {
         match self {
             Self::Folder(_) => panic!("this test is about a bucket"),
-            Self::Bucket(bucket) => bucket,
+            Self::Bucket { bucket, .. } => bucket,
         }
     }
 
@@ -66,19 +67,11 @@ impl Store {
     pub fn files(&self) -> Vec<String> {
         match self {
             Self::Folder(_) => files_below(&self.media()),
-            Self::Bucket(bucket) => {
+            Self::Bucket { bucket, .. } => {
                 let inside =
                     |key: String| key.strip_prefix(PREFIX).expect("a key behind the prefix").to_owned();
                 bucket.objects().into_iter().map(inside).collect()
             }
-        }
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        if let Self::Bucket(bucket) = self {
-            bucket.remove();
         }
     }
 }
@@ -98,12 +91,3 @@ pub async fn attributes(bucket: &Bucket, file: &str) -> Attributes {
     let head = GetOptions { head: true, ..GetOptions::default() };
     client.get_opts(&format!("{PREFIX}{file}").into(), head).await.expect("the file").attributes
 }
-
-/// The run's server of buckets.
-static S3: LazyLock<S3Server> = LazyLock::new(|| {
-    let root = run_folder().join("buckets");
-    // What runs before this one have left.
-    drop(std::fs::remove_dir_all(&root));
-    std::fs::create_dir_all(&root).expect("a folder for buckets");
-    S3Server::start(&root)
-});

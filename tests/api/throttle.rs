@@ -52,7 +52,7 @@ async fn wrong_passwords_make_an_account_wait_wherever_they_come_from() {
 
 #[actix_web::test]
 async fn after_a_thousand_wrong_logins_the_owner_gets_in_after_the_stated_delay() {
-    let app = app(&["--throttle-delay", "2s", "--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = app(&["--throttle-delay", "2s"]).await;
     app.member("ana");
     let tries = (0..1000).map(|number| {
         let app = &app;
@@ -99,7 +99,7 @@ async fn names_that_nobody_has_wait_alike() {
 
 #[actix_web::test]
 async fn a_network_that_tries_many_accounts_waits() {
-    let app = app(&["--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = app(&[]).await;
     app.member("ana");
     for number in 0..50 {
         let answer = login(&app, &format!("192.0.2.{number}"), &format!("user{number}"), "x").await;
@@ -116,7 +116,7 @@ async fn a_network_that_tries_many_accounts_waits() {
 
 #[actix_web::test]
 async fn right_passwords_never_wait() {
-    let app = app(&["--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = app(&[]).await;
     app.member("ana");
     for _ in 0..60 {
         assert_eq!(login(&app, "192.0.2.1", "ana", PASSWORD).await.status, "200 OK");
@@ -150,7 +150,7 @@ async fn an_account_is_forgiven_after_a_quarter_of_an_hour() {
 
 #[actix_web::test]
 async fn registrations_and_mails_are_counted_too() {
-    let app = app(&["--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = app(&[]).await;
     let from = async |address: &str, path: &str, body: serde_json::Value| {
         let request = app.guest().request(Method::POST, path).header("x-forwarded-for", address);
         send(request.json(&body)).await
@@ -186,8 +186,8 @@ async fn registrations_and_mails_are_counted_too() {
 
 #[actix_web::test]
 async fn two_nodes_count_together() {
-    let one = app(&["--argon2-memory", "8", "--argon2-passes", "1"]).await;
-    let two = one.beside(&["--trusted-proxies", "127.0.0.1", "--argon2-memory", "8", "--argon2-passes", "1"]);
+    let one = app(&[]).await;
+    let two = one.beside(&["--trusted-proxies", "127.0.0.1"]);
     one.member("ana");
     for number in 0..10 {
         let node = if number % 2 == 0 { &one } else { &two };
@@ -201,7 +201,7 @@ async fn two_nodes_count_together() {
 
 #[actix_web::test]
 async fn it_can_be_switched_off() {
-    let app = app(&["--throttle", "off", "--argon2-memory", "8", "--argon2-passes", "1"]).await;
+    let app = app(&["--throttle", "off"]).await;
     app.member("ana");
     for _ in 0..60 {
         assert_eq!(login(&app, "192.0.2.1", "ana", "x").await.refusal(), "401 invalid_credentials");

@@ -14,7 +14,7 @@ fn create(place: &Place, arguments: &[&str], password: &str) -> Output {
 
 #[test]
 fn the_first_staff_member_is_made_with_and_without_a_running_server() {
-    let place = Place::new();
+    let place = Place::untouched();
     let said = create(&place, &["--username", "ana", "--email", "ana@example.org", "--staff"], PASSWORD);
     assert_eq!(said.succeeded(), "Made the staff member ana.\n", "it tells what it did");
     assert!(place.is_quiet(), "the server that it started is stopped");
@@ -35,7 +35,7 @@ fn the_first_staff_member_is_made_with_and_without_a_running_server() {
 
 #[test]
 fn a_user_with_faults_is_refused_with_every_one_of_them() {
-    let place = Place::new();
+    let place = Place::untouched();
     let said = create(&place, &["--username", "me", "--email", "nowhere"], "123").failed();
     for word in ["username", "e-mail", "8 characters"] {
         assert!(said.contains(word), "it says `{word}`: {said}");
@@ -58,7 +58,7 @@ fn a_user_with_faults_is_refused_with_every_one_of_them() {
 
 #[test]
 fn seeded_posts_are_listed_and_a_seeded_user_logs_in() {
-    let place = Place::new();
+    let place = Place::untouched();
     let said = place.run(["seed", "--posts", "50"]).succeeded();
     let made = "Made 5 users, 50 posts with 5 covers, and 250 comments.";
     assert!(said.contains(made), "it tells what it did: {said}");
@@ -95,7 +95,7 @@ fn seeded_posts_are_listed_and_a_seeded_user_logs_in() {
 
 #[test]
 fn dbshell_is_psql_on_the_servers_database() {
-    let place = Place::new();
+    let place = Place::untouched();
     let one = ["dbshell", "--", "-qAt", "-c", "select 1"];
     assert_eq!(place.run(one).succeeded(), "1\n", "on a server started for it");
     assert!(place.is_quiet(), "which is stopped again");
@@ -111,13 +111,13 @@ fn dbshell_is_psql_on_the_servers_database() {
     let url = place.run(["dbshell", "--print-url"]).succeeded();
     assert_eq!(url.lines().count(), 1, "the URL and nothing else: {url}");
     let given = ["dbshell", "--database-url", url.trim_end(), "--", "-qAtc", "select 2"];
-    assert_eq!(Place::new().run(given).succeeded(), "2\n", "a database that was given");
+    assert_eq!(Place::untouched().run(given).succeeded(), "2\n", "a database that was given");
     plaza.stop();
 }
 
 #[test]
 fn the_openapi_document_is_printed_written_and_checked() {
-    let place = Place::new();
+    let place = Place::untouched();
     let document = |arguments: &[&str]| -> Value {
         let printed = place.run(["openapi"].into_iter().chain(arguments.iter().copied())).succeeded();
         serde_json::from_str(&printed).expect("it is JSON")
@@ -139,7 +139,7 @@ fn the_openapi_document_is_printed_written_and_checked() {
 
 #[test]
 fn the_committed_openapi_documents_are_what_the_program_says() {
-    let place = Place::new();
+    let place = Place::untouched();
     for arguments in [vec!["openapi", "--check", "openapi"], vec!["openapi", "--check"]] {
         let mut command = place.command(arguments);
         command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
@@ -149,7 +149,7 @@ fn the_committed_openapi_documents_are_what_the_program_says() {
 
 #[test]
 fn help_names_every_command_and_setting() {
-    let place = Place::new();
+    let place = Place::untouched();
     let help = Output::of(place.bare_command(["--help"])).succeeded();
     for word in [
         "serve",

@@ -1,7 +1,6 @@
-//! Events where it gets rough: two nodes and a receiver that die at random amid a thousand changes.
+//! Events where it gets rough: two nodes and a receiver that die at random amid changes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,12 +11,14 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::hooks::{Received, Receiver};
-use crate::support::{
-    CHEAP, Client, Frozen, Over, PASSWORD, Place, Plaza, SECRET, eventually, text, try_psql,
-};
+use crate::soak::{Random, many};
+use crate::support::{Client, Frozen, Over, PASSWORD, Place, Plaza, SECRET, eventually, text, try_psql};
 
 /// Changes that are acknowledged, by all clients together.
-const CHANGES: usize = 1000;
+fn changes() -> usize {
+    many(150, 1000)
+}
+
 const CLIENTS: usize = 6;
 /// The latest moment of a kill, in milliseconds after the one before.
 const LATEST: u64 = 400;
@@ -25,19 +26,6 @@ const FLAGS: [&str; 4] = ["--throttle", "off", "--webhook-private", "on"];
 
 /// Time passes for those who died: their work is anybody's again, and nobody waits for another attempt.
 const LATER: &str = "update jobs set due_at = now() where failed_at is null and due_at > now()";
-
-/// Numbers that a seed decides.
-struct Random(u64);
-
-impl Random {
-    /// `SplitMix64`.
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-}
 
 /// What comes and goes.
 struct Service<'a> {
@@ -60,9 +48,9 @@ struct Person {
 }
 
 #[test]
-fn every_event_is_delivered_in_order_whatever_dies_amid_a_thousand_changes() {
-    let owner = Place::new();
-    let database = owner.serve_with(CHEAP.into_iter().chain(["--secret-key", SECRET]));
+fn every_event_is_delivered_in_order_whatever_dies_amid_changes() {
+    let owner = Place::embedded();
+    let database = owner.serve_with(["--secret-key", SECRET]);
     let people: Vec<Person> = (0..CLIENTS).map(|number| Person::new(&database, number)).collect();
     let receiver = Receiver::start();
     // What was before is not for the webhook.
@@ -71,15 +59,14 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_a_thousand_changes() {
     // Its node stands still from now on: only the other two are to do anything.
     let _frozen = Frozen::new(vec![database.pid()]);
 
-    let places = [Place::new(), Place::new()];
+    let places = [Place::untouched(), Place::untouched()];
     let service = Service {
         places: &places,
         database: database.database_url(),
         addresses: Default::default(),
         received: Mutex::default(),
     };
-    let seed = RandomState::new().hash_one(());
-    let (receiver, kills, people) = service.amid_kills(receiver, people, seed);
+    let (receiver, kills, people) = service.amid_kills(receiver, people, Random::seeded());
     let node = service.start(0);
     eventually("everything is delivered", || {
         service.sql(LATER);
@@ -92,7 +79,7 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_a_thousand_changes() {
     });
     service.received.lock().expect("no panic").extend(receiver.received());
     node.stop();
-    service.is_consistent(&people, &format!("seed {seed}, kills {kills:?}"));
+    service.is_consistent(&people, &format!("kills {kills:?}"));
 }
 
 fn published(database: &str) {
@@ -107,7 +94,7 @@ impl Service<'_> {
     }
 
     fn start(&self, number: usize) -> Plaza {
-        let common = CHEAP.into_iter().chain(["--secret-key", SECRET, "--database-url", self.database]);
+        let common = ["--secret-key", SECRET, "--database-url", self.database].into_iter();
         let node = self.places[number].serve_with(common.chain(FLAGS));
         node.address().clone_into(&mut self.addresses[number].lock().expect("no panic"));
         node
@@ -118,29 +105,28 @@ impl Service<'_> {
         &self,
         receiver: Receiver,
         people: Vec<Person>,
-        seed: u64,
+        mut random: Random,
     ) -> (Receiver, [usize; 3], Vec<Person>) {
         let mut receiver = Some(receiver);
         let mut nodes = [0, 1].map(|number| Some(self.start(number)));
         let (done, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let mut random = Random(seed);
-        let mut kills = [0; 3];
+        let (mut kills, changes) = ([0; 3], changes());
         let people = thread::scope(|scope| {
             let _over = Over(&is_over);
             let threads: Vec<_> = people
                 .into_iter()
                 .map(|mut person| {
-                    let mut random = Random(random.below(u64::MAX));
+                    let mut random = random.another();
                     let (done, is_over) = (&done, &is_over);
                     scope.spawn(move || {
                         let is_over =
-                            || done.load(Ordering::SeqCst) >= CHANGES || is_over.load(Ordering::Acquire);
+                            || done.load(Ordering::SeqCst) >= changes || is_over.load(Ordering::Acquire);
                         person.work(self, &mut random, is_over, done);
                         person
                     })
                 })
                 .collect();
-            while done.load(Ordering::SeqCst) < CHANGES {
+            while done.load(Ordering::SeqCst) < changes {
                 thread::sleep(Duration::from_millis(random.below(LATEST)));
                 let which = usize::try_from(random.below(3)).expect("a small number");
                 kills[which] += 1;
@@ -193,7 +179,7 @@ impl Service<'_> {
         let events: Vec<Value> = received.iter().map(Received::json).collect();
         let ids: Vec<i64> = events.iter().map(|event| event["id"].as_i64().expect("an id")).collect();
         assert_eq!(ids.iter().copied().collect::<BTreeSet<_>>(), wanted, "{what}: all, and none invented");
-        assert!(wanted.len() >= CHANGES, "{what}: {}", wanted.len());
+        assert!(wanted.len() >= changes(), "{what}: {}", wanted.len());
         in_order(&events, what);
 
         let told: BTreeSet<String> = received.iter().map(Received::line).collect();

@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::smtp::SmtpServer;
-use crate::support::{CHEAP, Client, PASSWORD, Place, Plaza, eventually, log, pair};
+use crate::support::{Client, PASSWORD, Place, Plaza, eventually, log, pair};
 
 const FORMATS: [&str; 2] = ["text", "json"];
 /// Every address of these tests ends so.
@@ -54,9 +54,9 @@ impl Secrets {
 #[test]
 fn the_log_holds_no_secret_of_an_account() {
     for format in FORMATS {
-        let place = Place::new();
+        let place = Place::embedded();
         let flags = ["--log-format", format, "--refresh-grace", "0ms", "--refresh-repeat", "0ms"];
-        let plaza = place.serve_with(CHEAP.into_iter().chain(flags));
+        let plaza = place.serve_with(flags);
         let mut secrets = Secrets::default();
         secrets.keep(DOMAIN);
         let client = plaza.client();
@@ -82,7 +82,7 @@ fn the_log_holds_no_secret_of_an_account() {
 #[test]
 fn the_log_of_mails_that_do_not_leave_holds_neither_address_nor_password_nor_token() {
     for format in FORMATS {
-        let place = Place::new();
+        let place = Place::embedded();
         let server = SmtpServer::start();
         let mut secrets = Secrets::default();
         secrets.keep(DOMAIN);
@@ -93,7 +93,7 @@ fn the_log_of_mails_that_do_not_leave_holds_neither_address_nor_password_nor_tok
         server.refuse("nobody@example.org", 550);
         server.refuse("later@example.org", 451);
         let url = server.url_of("plaza", &password);
-        let flags = CHEAP.into_iter().chain(["--log-format", format]);
+        let flags = ["--log-format", format].into_iter();
         let plaza = place.serve_with(flags.clone().chain(["--smtp-url", &url]));
         plaza.client().register("later").expect(201);
         plaza.says("a job failed");

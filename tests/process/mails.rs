@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use serde_json::json;
 
 use crate::smtp::{Mail, SmtpServer};
-use crate::support::{CHEAP, Frozen, Nodes, Place, Plaza, SECRET, at_once, eventually};
+use crate::support::{Frozen, Nodes, Place, Plaza, SECRET, at_once, eventually};
 
 /// More than anybody tries.
 const ALWAYS: usize = 1_000_000;
@@ -25,9 +25,8 @@ fn the_mail_of_a_registration_survives_the_end_of_its_node() {
 fn survives(name: &str, ends: impl FnOnce(Plaza)) {
     let (refusing, taking) = (SmtpServer::start(), SmtpServer::start());
     refusing.refuse_next(ALWAYS, 451);
-    let place = Place::new();
-    let serve =
-        |server: &SmtpServer| place.serve_with(CHEAP.into_iter().chain(["--smtp-url", &server.url()]));
+    let place = Place::embedded();
+    let serve = |server: &SmtpServer| place.serve_with(["--smtp-url", &server.url()]);
     let plaza = serve(&refusing);
     plaza.client().register(name).expect(201);
     ends(plaza);
@@ -71,7 +70,7 @@ fn a_mail_that_a_node_has_in_hand_when_it_stands_still_is_sent_by_another() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent_url = format!("smtp://{}", silent.local_addr().expect("an address"));
     let (first, second) = (Place::new(), Place::new());
-    let common = || CHEAP.into_iter().chain(["--secret-key", SECRET]);
+    let common = || ["--secret-key", SECRET].into_iter();
     let a = first.serve_with(common().chain(["--smtp-url", &silent_url]));
     a.client().register("ana").expect(201);
     let connection = silent.accept().expect("it begins to send");

@@ -30,6 +30,10 @@ mod streams;
 #[expect(dead_code, unused_imports, reason = "the tests of the pictures use the others")]
 mod samples;
 
+#[path = "../support/database.rs"]
+#[expect(dead_code, reason = "the tests through HTTP alone connect by themselves")]
+mod database;
+
 #[path = "../support/buckets.rs"]
 #[expect(dead_code, reason = "the tests through HTTP alone make buckets fail")]
 mod buckets;
@@ -37,6 +41,9 @@ mod buckets;
 #[path = "../support/hooks.rs"]
 #[expect(dead_code, reason = "the tests through HTTP alone make receivers misbehave")]
 mod hooks;
+
+#[path = "../support/soak.rs"]
+mod soak;
 
 #[path = "../support/smtp.rs"]
 #[expect(dead_code, reason = "the tests of the mailer use the rest")]

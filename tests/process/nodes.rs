@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{
-    Answer, Member, Nodes, Over, PASSWORD, Plaza, SECRET, at_once, eventually, kid, pair, published,
-    within_a_second,
+    Answer, Member, Nodes, Over, PASSWORD, Plaza, SECRET, at_once, eventually, kid, pair, published, soon,
 };
 
 /// A route that wants a token, and one that is open to all.
@@ -20,7 +19,7 @@ const CLOSED_AND_OPEN: [&str; 2] = ["/api/v1/auth/sessions", "/api/v1/posts"];
 type End<'a> = &'a dyn Fn(&Nodes, &Member);
 
 #[test]
-fn a_session_that_ends_on_one_node_is_over_on_both_within_a_second() {
+fn a_session_that_ends_on_one_node_is_over_on_both() {
     let nodes = Nodes::start(&["--throttle", "off", "--refresh-grace", "0ms", "--refresh-repeat", "0ms"]);
     let admin = nodes.staff("admin");
     let ends: [(&str, End); 9] = [
@@ -80,18 +79,17 @@ fn a_session_that_ends_on_one_node_is_over_on_both_within_a_second() {
         let member = nodes.member(what);
         is_known(&nodes, &member);
         end(&nodes, &member);
-        let since = Instant::now();
         // Where it was done, it holds from then on.
         for path in CLOSED_AND_OPEN {
             assert!(is_over(&member, &nodes.a, path), "{what} holds at once where it was done: {path}");
         }
-        is_over_within_a_second(since, what, &member, &nodes.b);
+        is_over_soon(what, &member, &nodes.b);
     }
     nodes.stop();
 }
 
 #[test]
-fn what_sql_does_to_a_session_or_its_user_holds_on_both_nodes_within_a_second() {
+fn what_sql_does_to_a_session_or_its_user_holds_on_both_nodes() {
     ends_sessions(&[
         "delete from sessions where user_id = $",
         "update users set is_active = false where id = $",
@@ -100,7 +98,7 @@ fn what_sql_does_to_a_session_or_its_user_holds_on_both_nodes_within_a_second() 
 }
 
 #[test]
-fn sessions_that_sql_ends_in_other_ways_are_over_on_both_nodes_within_a_second() {
+fn sessions_that_sql_ends_in_other_ways_are_over_on_both_nodes() {
     ends_sessions(&["update sessions set expires_at = now() where user_id = $", "truncate sessions"]);
 }
 
@@ -112,16 +110,15 @@ fn ends_sessions(statements: &[&str]) {
         is_known(&nodes, &member);
         let sql = sql.replace('$', &member.id.to_string());
         nodes.sql(&sql);
-        let since = Instant::now();
         for node in nodes.each() {
-            is_over_within_a_second(since, &sql, &member, node);
+            is_over_soon(&sql, &member, node);
         }
     }
     nodes.stop();
 }
 
 #[test]
-fn a_role_that_changes_on_one_node_counts_on_both_within_a_second() {
+fn a_role_that_changes_on_one_node_counts_on_both() {
     let nodes = Nodes::start(&["--throttle", "off"]);
     let (admin, deputy) = (nodes.staff("admin"), nodes.staff("deputy"));
     let administers = |node: &Plaza| {
@@ -144,10 +141,9 @@ fn a_role_that_changes_on_one_node_counts_on_both_within_a_second() {
                 assert_eq!(administers(node), !is_staff, "what is remembered is the role before");
             }
             make(is_staff);
-            let since = Instant::now();
             for node in nodes.each() {
                 let what = format!("is_staff = {is_staff} by {way}");
-                within_a_second(since, &what, || administers(node) == is_staff);
+                soon(&what, || administers(node) == is_staff);
                 let me = deputy.on(node).get("/api/v1/users/me").expect(200).json();
                 assert_eq!(me["is_staff"], json!(is_staff), "the session goes on");
             }
@@ -217,7 +213,6 @@ fn wrong_logins_count_together_on_both_nodes() {
     assert_eq!(refused.header("ratelimit-policy"), format!("\"login-account\";q={FREE};w=900"));
 
     // Both nodes take the owner in after the delay, however often they refused meanwhile.
-    let since = Instant::now();
     let mut turn = 0;
     eventually("the right password gets in", || {
         turn += 1;
@@ -227,8 +222,6 @@ fn wrong_logins_count_together_on_both_nodes() {
             None
         })
     });
-    let took = since.elapsed();
-    assert!(took < Duration::from_secs(15), "the delay is a second: {took:?}");
     for node in nodes.each() {
         wrong("both", node).expect(401);
     }
@@ -286,7 +279,6 @@ fn what_is_posted_twice_with_one_key_is_done_once_on_both_nodes() {
 
 #[test]
 fn a_change_of_keys_refuses_no_token_on_any_node() {
-    const LEAD: Duration = Duration::from_secs(2);
     let nodes = Nodes::start(&["--throttle", "off"]);
     let old = nodes.member("old");
     let old_kid = kid(&old.access);
@@ -307,13 +299,10 @@ fn a_change_of_keys_refuses_no_token_on_any_node() {
         let over = Over(&is_over);
         let flags = ["keys", "rotate", "--lead", "2s", "--secret-key", SECRET];
         let said = nodes.places[0].run(flags).succeeded();
-        let rotated = Instant::now();
         let new_kid = said.split(' ').next().expect("a word").to_owned();
         assert_ne!(new_kid, old_kid, "it is another key: {said}");
         for node in nodes.each() {
-            within_a_second(rotated, "both keys are published", || {
-                published(node) == [new_kid.as_str(), old_kid.as_str()]
-            });
+            soon("both keys are published", || published(node) == [new_kid.as_str(), old_kid.as_str()]);
         }
         for node in nodes.each() {
             let client = node.client();
@@ -322,8 +311,6 @@ fn a_change_of_keys_refuses_no_token_on_any_node() {
                 assert!(kid(&access) == new_kid || kid(&access) == old_kid);
                 (kid(&access) == new_kid).then_some(())
             });
-            let took = rotated.elapsed();
-            assert!(took < LEAD + Duration::from_secs(15), "once the lead is over: {took:?}");
         }
         drop(over);
         for client in clients {
@@ -392,8 +379,8 @@ fn is_over(member: &Member, node: &Plaza, path: &str) -> bool {
 }
 
 #[track_caller]
-fn is_over_within_a_second(since: Instant, what: &str, member: &Member, node: &Plaza) {
+fn is_over_soon(what: &str, member: &Member, node: &Plaza) {
     for path in CLOSED_AND_OPEN {
-        within_a_second(since, &format!("{what}: {path}"), || is_over(member, node, path));
+        soon(&format!("{what}: {path}"), || is_over(member, node, path));
     }
 }

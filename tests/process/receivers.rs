@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 use standardwebhooks::Webhook;
 
-use crate::support::{CHEAP, Client, KilledAtEnd, Place, eventually, text};
+use crate::support::{Client, KilledAtEnd, Place, eventually, text};
 
 /// What nobody but us sends.
 const BODY: &str = r#"{"type":"made.up"}"#;
@@ -27,7 +27,7 @@ fn the_receiver_in_javascript_takes_what_is_signed_and_fresh() {
 
 fn takes_what_is_signed_and_fresh(program: &str, file: &str) {
     let place = Place::new();
-    let plaza = place.serve_with(CHEAP.into_iter().chain(["--webhook-private", "on"]));
+    let plaza = place.serve_with(["--webhook-private", "on"]);
     plaza.client().register("ana").expect(201);
     plaza.sql("update users set is_staff = true");
     let ana = plaza.client().logged_in("ana");

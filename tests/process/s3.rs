@@ -12,9 +12,9 @@ use crate::support::{Output, PUBLIC_URL, Place, Plaza, eventually, text, urls_of
 pub fn serve(place: &Place, url: &str, secret: &str) -> Plaza {
     let mut command = place.bare_command(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]);
     command.args(["--public-url", PUBLIC_URL, "--drain", "0ms", "--store", "s3://pictures/plaza"]);
-    command.arg("--data-dir").arg(place.data());
+    command.arg("--data-dir").arg(place.data()).args(place.database_flags(&[]));
     command.envs(variables(url, secret));
-    let started = Plaza::spawn(command, place.command(["dbshell", "--print-url"]), place.data()).ready();
+    let started = Plaza::spawn(command, place.finds_database(&[]), place.data()).ready();
     started.unwrap_or_else(|refused| panic!("it did not start: {refused:?}"))
 }
 
@@ -81,7 +81,7 @@ fn a_bucket_is_checked_like_a_folder() {
     let place = Place::new();
     for (secret, is_right) in [(SECRET_KEY, true), ("another secret", false)] {
         let mut command = place.bare_command(["check", "--store", "s3://pictures/plaza", "--data-dir"]);
-        command.arg(place.data());
+        command.arg(place.data()).args(place.database_flags(&[]));
         command.envs(variables(&server.url(), secret));
         let output = Output::of(command);
         let line = output

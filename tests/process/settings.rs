@@ -10,7 +10,7 @@ const SECRET: &str = "a secret of thirty-two characters or more";
 
 #[test]
 fn every_setting_can_come_from_the_environment() {
-    let place = Place::new();
+    let place = Place::untouched();
     let secret = place.home().join("secret");
     fs::write(&secret, format!("{SECRET}\n")).expect("writable");
     // Without a word, it serves.
@@ -27,7 +27,7 @@ fn every_setting_can_come_from_the_environment() {
         .env("PLAZA_LOG_FORMAT", "json")
         .env("PLAZA_STATEMENT_TIMEOUT", "1234ms")
         .env("PLAZA_CORS_ORIGINS", "https://one.test,https://two.test");
-    let plaza = Plaza::spawn(command, place.command(["dbshell", "--print-url"]), place.data());
+    let plaza = Plaza::spawn(command, place.finds_database(&[]), place.data());
     let plaza = plaza.ready().expect("it starts");
     let client = plaza.client();
     let user = client.register("ana").expect(201).json();
@@ -48,7 +48,7 @@ fn every_setting_can_come_from_the_environment() {
 
 #[test]
 fn a_flag_outranks_the_environment_on_either_side_of_the_command() {
-    let (before, behind) = (Place::new(), Place::new());
+    let (before, behind) = (Place::untouched(), Place::untouched());
     let folder = behind.data().to_str().expect("text");
     for mut command in [
         before.command(["dbshell", "--print-url"]),
@@ -64,7 +64,7 @@ fn a_flag_outranks_the_environment_on_either_side_of_the_command() {
 
 #[test]
 fn a_setting_that_does_not_parse_is_named() {
-    let place = Place::new();
+    let place = Place::untouched();
     for (variable, value) in [
         ("PLAZA_LISTEN", "8000"),
         ("PLAZA_PUBLIC_URL", "plaza.test"),
@@ -92,7 +92,7 @@ fn a_setting_that_does_not_parse_is_named() {
 
 #[test]
 fn check_tells_what_is_right_and_leaves_no_trace() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
     let said = place.run(["check"]).succeeded();
     for what in ["secret key", "public URL", "database", "migrations", "signing keys", "store"] {
@@ -109,7 +109,7 @@ fn check_tells_what_is_right_and_leaves_no_trace() {
 
 #[test]
 fn what_check_says_before_the_first_start_helps() {
-    let place = Place::new();
+    let place = Place::untouched();
     let first = place.run(["check"]);
     if first.code != Some(0) {
         let failed: Vec<_> = first.out.lines().filter(|line| line.starts_with("FAILED  ")).collect();
@@ -122,7 +122,7 @@ fn what_check_says_before_the_first_start_helps() {
 
 #[test]
 fn check_tells_what_is_wrong_and_how_to_mend_it() {
-    let place = Place::new();
+    let place = Place::untouched();
     place.serve().stop();
     let fails = |arguments: &[&str], words: &[&str]| {
         let ended = place.run(["check"].into_iter().chain(arguments.iter().copied()));
@@ -144,7 +144,7 @@ fn check_tells_what_is_wrong_and_how_to_mend_it() {
 
 #[test]
 fn a_secret_that_does_not_open_the_signing_keys_is_refused() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve_with(["--secret-key", SECRET]);
     let client = plaza.client().registered("ana");
     let token = text(&client.log_in("ana", PASSWORD).expect(200).json(), "/access_token");
@@ -166,7 +166,7 @@ fn a_secret_that_does_not_open_the_signing_keys_is_refused() {
 
 #[test]
 fn secrets_come_from_files() {
-    let (place, other) = (Place::new(), Place::new());
+    let (place, other) = (Place::untouched(), Place::untouched());
     let (secret, url) = (place.home().join("secret"), place.home().join("url"));
     fs::write(&secret, format!("{SECRET}\r\n")).expect("writable");
     let secret = secret.to_str().expect("text");
@@ -189,7 +189,7 @@ fn secrets_come_from_files() {
 #[test]
 fn the_secret_that_it_makes_is_its_users_alone() {
     use std::os::unix::fs::MetadataExt;
-    let place = Place::new();
+    let place = Place::untouched();
     place.serve().stop();
     let secret = place.data().join("keys/secret.key");
     let mode = |path: &std::path::Path| fs::metadata(path).expect("it is there").mode() & 0o777;

@@ -140,13 +140,6 @@ impl Bucket {
     pub fn objects(&self) -> Vec<String> {
         files_below(&self.folder)
     }
-
-    /// Be gone, with everything in it.
-    pub fn remove(&self) {
-        self.doors.lock().remove(&self.name);
-        // An object may arrive in between, for a client that nobody waited for; it is gone with the next run then.
-        drop(fs::remove_dir_all(&self.folder));
-    }
 }
 
 /// Every file below a folder by its path in it, sorted.

@@ -26,7 +26,9 @@ const REVOKED: &[&str] = &["401 session_revoked"];
 /// The server of HTTP may refuse what is long before anybody looks at it. Whether it does is its own affair.
 const LONG: &[&str] = &["401 access_token_invalid", "400 Bad Request", "431 Request Header Fields Too Large"];
 /// What is longer than it ever reads, it may cut off before its answer has been heard.
-const TOO_LONG: &[&str] = &["400 Bad Request", "431 Request Header Fields Too Large", CUT_OFF];
+/// A request that comes in one piece may still be read whole, and then it is the token that is no good.
+const TOO_LONG: &[&str] =
+    &["400 Bad Request", "401 access_token_invalid", "431 Request Header Fields Too Large", CUT_OFF];
 const CUT_OFF: &str = "no answer";
 
 /// What three operations say to these `Authorization` headers: an open one, a closed one, one that writes.

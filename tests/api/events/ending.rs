@@ -1,17 +1,14 @@
 //! What ends a stream, and what changes what it shows: within a second, as everywhere.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use insta::assert_snapshot;
 use reqwest::Method;
 use serde_json::json;
 
 use super::sse::Sse;
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{PASSWORD, PATIENCE, TestApp};
 use crate::client::send;
-
-/// A second, and what a busy machine adds to it; a token that nobody ends is good for minutes.
-const SOON: Duration = Duration::from_secs(5);
 
 #[actix_web::test]
 async fn whatever_ends_a_session_ends_its_streams_on_every_node() {
@@ -35,9 +32,7 @@ async fn whatever_ends_a_session_ends_its_streams_on_every_node() {
             "delete" => drop(root.delete(&user).await),
             _ => one.sql("DELETE FROM sessions USING users WHERE users.id = user_id AND username = 'anasql'"),
         }
-        let since = Instant::now();
         let nothing = [here.rest().await, there.rest().await].concat();
-        assert!(since.elapsed() < SOON, "{how}: only after {:?}", since.elapsed());
         assert_eq!(nothing, [json!(null); 0], "{how}");
         if ["logout", "password"].contains(&how) {
             other.post("/api/v1/posts", json!({ "title": how })).await;
@@ -56,13 +51,10 @@ async fn whatever_ends_a_session_ends_its_streams_on_every_node() {
 async fn an_access_token_that_expires_ends_its_streams() {
     let app = TestApp::with(&["--access-lifetime", "5s"]).await;
     let ana = app.member("ana");
-    let opened = Instant::now();
     let mut stream = Sse::open(&ana).await;
     ana.post("/api/v1/posts", json!({ "title": "Ada" })).await;
     assert_snapshot!(stream.told(1).await, @"post.created posts/ada [] ana");
     assert!(stream.rest().await.is_empty());
-    let took = opened.elapsed();
-    assert!(took < Duration::from_secs(5) + SOON, "only after {took:?}");
     assert_eq!(ana.get("/api/v1/users/me").await.refusal(), "401 token_expired");
 }
 
@@ -77,9 +69,9 @@ async fn a_change_of_rights_changes_what_an_open_stream_shows() {
     let mut streams = [Sse::open(&nodes[0]).await, Sse::open(&nodes[1]).await];
     let knows_that_he = async |is_staff: bool| {
         for node in &nodes {
-            let since = Instant::now();
+            let deadline = Instant::now() + PATIENCE;
             while (node.get("/api/v1/users?is_staff=true").await.status == "200 OK") != is_staff {
-                assert!(since.elapsed() < SOON, "a node does not know: is_staff = {is_staff}");
+                assert!(Instant::now() < deadline, "a node does not know: is_staff = {is_staff}");
             }
         }
     };

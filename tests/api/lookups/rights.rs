@@ -9,6 +9,7 @@ use super::property::sample;
 use super::questions::Values;
 use crate::app::TestApp;
 use crate::client::Client;
+use crate::soak::many;
 
 /// Ana's post `p` and her draft `d`, which bob edits and carl has commented on (`c2`), as on `p` (`c1`); dan's draft `e`; the post
 /// `i` of ida, who is no longer active, her comment `c4` on `p`, and `x` of ana's, which she edits; carl's comment `c3` on nothing.
@@ -218,7 +219,7 @@ async fn what_may_not_be_read_makes_no_difference_to_any_answer() {
         "open", "hushed", "Idas bio", "a", "s", "",
     ];
     let strategy = Values { words, others: Just(String::new()).boxed(), wild: 0 }.question();
-    let questions: Vec<String> = sample(&strategy, 1000)
+    let questions: Vec<String> = sample(&strategy, many(300, 1000))
         .into_iter()
         // One's own sessions are nobody else's.
         .filter(|(list, _)| *list != "auth/sessions")
@@ -241,7 +242,7 @@ async fn what_may_not_be_read_makes_no_difference_to_any_answer() {
         (answers, answered)
     };
     let (before, answered) = ask().await;
-    assert!(answered > 400, "{answered} answers with rows say too little");
+    assert!(answered > questions.len() / 3, "{answered} answers with rows say too little");
     app.sql(CHANGED);
     let (after, _) = ask().await;
     for (place, (before, after)) in before.iter().zip(&after).enumerate() {

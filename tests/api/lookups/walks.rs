@@ -12,6 +12,7 @@ use super::walked::{LISTS, List, SEEDS, WORLD};
 use super::{keys, query};
 use crate::app::TestApp;
 use crate::client::Client;
+use crate::soak::many;
 
 /// What happens between two pages.
 #[derive(Clone, Debug)]
@@ -194,12 +195,12 @@ async fn world() -> (TestApp, Client, Client) {
 async fn rows_that_stay_are_visited_once_in_order_whatever_comes_and_goes() {
     let (app, guest, staff) = world().await;
     let act = prop_oneof![(0..SEEDS).prop_map(Act::Insert), any::<Index>().prop_map(Act::Delete)];
-    check(&walk(act), 70, async |walk| walk.holds(&app, &guest, &staff).await).await;
+    check(&walk(act), many(20, 70), async |walk| walk.holds(&app, &guest, &staff).await).await;
 }
 
 #[actix_web::test]
 async fn changes_of_what_a_list_is_not_sorted_by_move_no_row() {
     let (app, guest, staff) = world().await;
     let act = any::<Index>().prop_map(Act::Touch);
-    check(&walk(act), 30, async |walk| walk.holds(&app, &guest, &staff).await).await;
+    check(&walk(act), many(10, 30), async |walk| walk.holds(&app, &guest, &staff).await).await;
 }

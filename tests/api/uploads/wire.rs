@@ -1,6 +1,6 @@
 //! Bodies that come slowly, break off, or are longer or shorter than was said.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -46,14 +46,12 @@ async fn a_form_that_comes_too_slowly_is_given_up() {
         let body = [uploads.file(&pictures::jpeg(64, 48)).as_slice(), END].concat();
         // Nothing of it, its beginning, all but its end, and a form that is whole in a body that is not.
         for sent in [0, 10, body.len() / 2, body.len() - 1, body.len()] {
-            let began = Instant::now();
             let mut stream = uploads.connect().await;
             let head = uploads.head(body.len() + 1).replace("host: x", "host: x\r\nconnection: close");
             stream.write_all(&[head.as_bytes(), &body[..sent]].concat()).await.expect("a request");
             let code = "\"code\":\"request_timeout\"";
             let answer = answer(&mut stream, code).await;
             assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains(code), "{sent} bytes: {answer}");
-            assert!(began.elapsed() < Duration::from_secs(10), "{sent} bytes: {:?}", began.elapsed());
             uploads.is_as_it_was("a body that came too slowly").await;
         }
     }

@@ -1,22 +1,21 @@
 //! Receivers that behave badly, with good ones beside them: nobody else is the worse for it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use insta::assert_snapshot;
+use plaza::timing::Timing;
 
 use super::{Hook, PRIVATE, hurried, publish};
-use crate::app::TestApp;
+use crate::app::{TestApp, timing};
 use crate::hooks::{Answer, Receiver};
-
-/// Less than the ten seconds that a delivery may take.
-const SOON: Duration = Duration::from_secs(9);
 
 /// Posts that all are told of.
 const POSTS: usize = 40;
 
 #[actix_web::test]
 async fn bad_receivers_hold_up_no_good_one_and_no_request() {
-    let app = TestApp::with(&PRIVATE).await;
+    let deadline = Duration::from_secs(2);
+    let app = TestApp::timed(Timing { delivery_deadline: deadline, ..timing() }, &PRIVATE).await;
     let root = app.staff("root");
     let good = Receiver::start();
     let bad = [
@@ -36,16 +35,15 @@ async fn bad_receivers_hold_up_no_good_one_and_no_request() {
     }
     let fine = Hook::to(&good, &["post.created"], &root).await;
 
-    let began = Instant::now();
-    let mut slowest = Duration::ZERO;
     for number in 0..POSTS {
-        let began = Instant::now();
         publish(&root, &format!("Post {number}")).await;
-        slowest = slowest.max(began.elapsed());
     }
     app.eventually("the good one has all", || good.count() == POSTS).await;
-    assert!(began.elapsed() < SOON, "it was held up: {:?}", began.elapsed());
-    assert!(slowest < Duration::from_secs(5), "requests were held up: {slowest:?}");
+    let tried = app.count("deliveries WHERE attempts > 0 AND webhook_id IN (1, 2)");
+    assert!(
+        tried < 2 * i64::try_from(POSTS).expect("few"),
+        "those who never answer are not done with: {tried}"
+    );
     assert!(good.received().iter().all(|it| it.is_signed_by(&fine.secret)));
 
     // All of them are heard of in the end, as what they are.

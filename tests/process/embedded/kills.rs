@@ -8,7 +8,7 @@ use crate::support::{KilledAtEnd, Place, eventually, kill, log, postmaster, proc
 
 #[test]
 fn a_killed_program_started_again_in_the_same_instant_has_every_row() {
-    let place = Place::new();
+    let place = Place::untouched();
     let mut plaza = place.serve();
     let (api, ops) = (plaza.address().to_owned(), plaza.ops_address());
     for round in 0..5 {
@@ -23,7 +23,7 @@ fn a_killed_program_started_again_in_the_same_instant_has_every_row() {
 
 #[test]
 fn the_server_ends_with_a_killed_program() {
-    let place = Place::new();
+    let place = Place::untouched();
     place.serve().kill();
     eventually("the server is gone", || place.is_quiet().then_some(()));
     let log = log(place.data());
@@ -32,7 +32,7 @@ fn the_server_ends_with_a_killed_program() {
 
 #[test]
 fn program_and_all_of_postgres_killed_at_once_lose_nothing() {
-    let place = Place::new();
+    let place = Place::untouched();
     let mut plaza = place.serve();
     for round in 0..3 {
         plaza.remember(&format!("r{round}"));
@@ -47,7 +47,7 @@ fn program_and_all_of_postgres_killed_at_once_lose_nothing() {
 
 #[test]
 fn a_postmaster_killed_alone_is_started_again_under_the_living_program() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
     for round in 0..2 {
         plaza.remember(&format!("r{round}"));
@@ -60,7 +60,7 @@ fn a_postmaster_killed_alone_is_started_again_under_the_living_program() {
 
 #[test]
 fn a_server_shut_down_by_somebody_else_is_started_again() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
     plaza.remember("kept");
     // As `pg_ctl stop` does, in its fast and in its immediate mode.
@@ -73,7 +73,7 @@ fn a_server_shut_down_by_somebody_else_is_started_again() {
 
 #[test]
 fn orphaned_backends_are_ended_before_the_next_server_starts() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
     plaza.remember("kept");
     // Busy, so it does not see that its postmaster is gone.
@@ -113,7 +113,7 @@ fn a_first_start_killed_anywhere_on_the_way_is_made_good_by_the_next() {
         "postgres/postmaster.pid",
         "keys",
     ] {
-        let place = Place::new();
+        let place = Place::untouched();
         let plaza = place.spawn();
         let made = place.data().join("postgres");
         eventually(point, || {
@@ -134,7 +134,7 @@ fn a_first_start_killed_anywhere_on_the_way_is_made_good_by_the_next() {
 
 #[test]
 fn a_program_that_ends_abnormally_takes_the_server_along() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
     plaza.remember("kept");
     plaza.stop();

@@ -25,7 +25,7 @@ fn paths_too_long_or_too_odd_for_a_socket_do() {
 
 #[test]
 fn a_relative_path_is_one() {
-    let place = Place::new();
+    let place = Place::untouched();
     let mut command = place.command(["dbshell", "--data-dir", "data", "--", "-qAtc", "select 1"]);
     command.current_dir(place.home());
     assert_eq!(crate::support::Output::of(command).succeeded(), "1\n", "a folder beside the program's");

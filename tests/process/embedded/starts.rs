@@ -3,13 +3,12 @@
 use std::fs;
 use std::os::unix::fs::chown;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use crate::support::{NOBODY, Place, Plaza, is_root, log, try_psql};
 
 #[test]
 fn the_first_start_makes_a_durable_private_database() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
     for (setting, value) in [
         ("fsync", "on"),
@@ -50,15 +49,13 @@ fn the_first_start_makes_a_durable_private_database() {
 
 #[test]
 fn a_second_program_is_refused_with_the_first_ones_pid() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
-    let began = Instant::now();
     let refused = place.try_serve().expect_err("a second program on one folder");
     assert_eq!(refused.status.code(), Some(1), "it fails: {refused:?}");
     let pid = format!("process {}", plaza.pid());
     assert!(refused.said.contains(&pid), "it names {pid}: {refused:?}");
     assert!(refused.said.contains("PLAZA_DATA_DIR"), "it says what to do: {refused:?}");
-    assert!(began.elapsed() < Duration::from_secs(10), "it says so soon: {:?}", began.elapsed());
     assert_eq!(plaza.sql("select 1"), "1", "the first does not notice");
     plaza.client().get("/readyz").expect(200);
     plaza.stop();
@@ -67,7 +64,7 @@ fn a_second_program_is_refused_with_the_first_ones_pid() {
 #[test]
 fn of_two_first_starts_at_once_one_wins_and_nothing_breaks() {
     for _ in 0..3 {
-        let place = Place::new();
+        let place = Place::untouched();
         let both = [place.spawn(), place.spawn()];
         let results = both.map(|plaza| thread::spawn(move || plaza.ready()));
         let results = results.map(|result| result.join().expect("no panic"));
@@ -85,7 +82,7 @@ fn of_two_first_starts_at_once_one_wins_and_nothing_breaks() {
 
 #[test]
 fn a_server_that_does_not_start_says_why() {
-    let place = Place::new();
+    let place = Place::untouched();
     place.serve().stop();
     let conf = place.data().join("postgres/postgresql.conf");
     let good = fs::read_to_string(&conf).expect("the configuration");
@@ -99,7 +96,7 @@ fn a_server_that_does_not_start_says_why() {
 
 #[test]
 fn without_postgresql_on_the_machine_it_says_what_to_install() {
-    let place = Place::new();
+    let place = Place::untouched();
     let refused = place.try_serve_with(["--postgres-bin", "/nowhere"]);
     refused_with(refused, &["/nowhere", "apt-get install", "DATABASE_URL"]);
     assert!(!place.data().join("postgres").exists(), "nothing was made");
@@ -107,7 +104,7 @@ fn without_postgresql_on_the_machine_it_says_what_to_install() {
 
 #[test]
 fn a_folder_of_somebody_elses_files_is_left_alone() {
-    let place = Place::new();
+    let place = Place::untouched();
     let cluster = place.data().join("postgres");
     fs::create_dir_all(&cluster).expect("a folder");
     fs::write(cluster.join("thesis.txt"), "mine").expect("a file");
@@ -120,7 +117,7 @@ fn a_folder_of_somebody_elses_files_is_left_alone() {
 
 #[test]
 fn the_servers_log_holds_no_users_data() {
-    let place = Place::new();
+    let place = Place::untouched();
     let plaza = place.serve();
     let twice =
         "create table u (mail text unique); insert into u values ('ana@example.org'), ('ana@example.org')";

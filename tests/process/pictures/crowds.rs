@@ -14,12 +14,11 @@ use serde_json::json;
 
 use super::cover;
 use crate::samples;
+use crate::soak::many;
 use crate::support::{
-    CHEAP, Client, Memory, Over, PUBLIC_URL, Place, Plaza, at_once, eventually, settled,
-    store_and_rows_agree, text,
+    Client, Memory, Over, PUBLIC_URL, Place, Plaza, at_once, eventually, settled, store_and_rows_agree, text,
 };
 
-const CROWD: usize = 100;
 /// What pictures in work may take by default, in KiB.
 const BUDGET: u64 = 256 << 10;
 /// Connections, threads and what the allocator keeps, in KiB.
@@ -29,14 +28,16 @@ const MARGIN: u64 = 96 << 10;
 const LONG: Duration = Duration::from_mins(4);
 
 #[test]
-fn a_hundred_large_pictures_at_once_take_no_more_memory_than_they_may() {
+fn many_large_pictures_at_once_take_no_more_memory_than_they_may() {
     let place = Place::new();
-    let plaza = place.serve_with(CHEAP.into_iter().chain(["--throttle", "off"]));
+    let plaza = place.serve_with(["--throttle", "off"]);
     let ana = plaza.client().registered("ana");
-    let slugs: Vec<String> = (0..CROWD).map(|number| post(&ana, number)).collect();
+    // A dozen would take twice the memory that they may.
+    let crowd = many(12, 100);
+    let slugs: Vec<String> = (0..crowd).map(|number| post(&ana, number)).collect();
     let picture = large_picture();
     let token = text(&ana.log_in("ana", crate::support::PASSWORD).expect(200).json(), "/access_token");
-    let clients: Vec<Client> = (0..CROWD).map(|_| plaza.client().with_token(&token)).collect();
+    let clients: Vec<Client> = (0..crowd).map(|_| plaza.client().with_token(&token)).collect();
 
     let before = Memory::of(&plaza);
     let (is_over, read) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -45,7 +46,7 @@ fn a_hundred_large_pictures_at_once_take_no_more_memory_than_they_may() {
             scope.spawn(|| read_lists(&plaza, &is_over, &read));
         }
         let _over = Over(&is_over);
-        at_once(CROWD, |number| is_kept(&clients[number], &slugs[number], &picture))
+        at_once(crowd, |number| is_kept(&clients[number], &slugs[number], &picture))
     });
     let after = Memory::of(&plaza);
     assert!(after.peak < before.resident + BUDGET + MARGIN, "{before:?} became {after:?}");
@@ -106,7 +107,7 @@ const SENT: usize = 5 << 20;
 #[test]
 fn uploads_that_stall_hold_no_memory_and_nobody_else_up() {
     let place = Place::new();
-    let plaza = place.serve_with(CHEAP.into_iter().chain(["--throttle", "off"]));
+    let plaza = place.serve_with(["--throttle", "off"]);
     let ana = plaza.client().registered("ana");
     ana.send(ana.upload(samples::jpeg(300, 200), "me.jpg")).expect(200);
     let token = text(&ana.log_in("ana", crate::support::PASSWORD).expect(200).json(), "/access_token");

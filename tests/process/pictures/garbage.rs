@@ -11,8 +11,9 @@ use super::{key_of, variant};
 use crate::buckets::{SECRET_KEY, files_below, variables};
 use crate::s3::{bucket, serve};
 use crate::samples;
+use crate::soak::many;
 use crate::support::{
-    CHEAP, Client, Output, Over, Place, at_once, eventually, settled, store_and_rows_agree, text, urls_of,
+    Client, Output, Over, Place, at_once, eventually, settled, store_and_rows_agree, text, urls_of,
 };
 
 const ORPHAN: &str = "avatars/2026/01/01/0123456789abcdef0123456789abcdef.jpg";
@@ -63,7 +64,11 @@ fn garbage_in_a_bucket_is_collected_as_in_a_folder() {
     litter(&media);
     let command = |flags: &[&str]| {
         let mut command = place.bare_command(["media", "gc", "--store", "s3://pictures/plaza", "--data-dir"]);
-        command.arg(place.data()).args(flags).envs(variables(&server.url(), SECRET_KEY));
+        command
+            .arg(place.data())
+            .args(place.database_flags(&[]))
+            .args(flags)
+            .envs(variables(&server.url(), SECRET_KEY));
         command
     };
     let gone = [ORPHAN, ITS_VARIANT].map(ToOwned::to_owned).to_vec();
@@ -120,21 +125,19 @@ fn every_variant_that_is_missing_is_made_at_the_word_of_command() {
     plaza.stop();
 }
 
-/// Uploads beside which garbage is collected.
-const ENOUGH: usize = 150;
-
 #[test]
 fn garbage_is_collected_beside_uploads_without_touching_what_they_use() {
     let place = Place::new();
-    let plaza = place.serve_with(CHEAP.into_iter().chain(["--throttle", "off"]));
+    let plaza = place.serve_with(["--throttle", "off"]);
     let (is_over, uploads) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let enough = many(30, 150);
     let (people, collected) = thread::scope(|scope| {
         let collecting = scope.spawn(|| {
             let _over = Over(&is_over);
             let mut collected = Vec::new();
             loop {
                 let before = uploads.load(Ordering::Acquire);
-                if before >= ENOUGH {
+                if before >= enough {
                     return collected;
                 }
                 collected.push(Output::of(gc(&place, &[])).succeeded());

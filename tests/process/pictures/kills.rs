@@ -1,6 +1,5 @@
 //! `kill -9` two hundred times amid uploads: what was acknowledged is shown, and the store holds nothing else.
 
-use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::thread;
 use std::time::Duration;
@@ -11,13 +10,11 @@ use serde_json::Value;
 
 use super::cover;
 use crate::samples;
-use crate::support::{
-    CHEAP, Client, Frozen, Place, Plaza, SECRET, settled, store_and_rows_agree, text, urls_of,
-};
+use crate::soak::{Random, is_whole, many};
+use crate::support::{Client, Frozen, Place, Plaza, SECRET, settled, store_and_rows_agree, text, urls_of};
 
-const ROUNDS: usize = 200;
 /// Rounds between two looks at everything.
-const LOOK_EVERY: usize = 20;
+const LOOK_EVERY: usize = 10;
 const CLIENTS: usize = 6;
 /// The latest moment of a kill, in milliseconds after the clients begin.
 const LATEST: u64 = 120;
@@ -56,51 +53,29 @@ struct Person {
     acknowledged: usize,
 }
 
-/// Numbers that a seed decides.
-struct Random(u64);
-
-impl Random {
-    /// `SplitMix64`.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn one_of<'a, T>(&mut self, some: &'a mut [T]) -> Option<&'a mut T> {
-        let number = self.next() % (some.len() as u64).max(1);
-        some.get_mut(usize::try_from(number).expect("an index"))
-    }
-}
-
 /// A node that comes again and again, on a database that stays.
 struct Service<'a> {
     place: &'a Place,
     database: &'a str,
-    seed: u64,
 }
 
 #[test]
-fn a_node_killed_two_hundred_times_amid_uploads_keeps_what_it_acknowledged_and_nothing_else() {
-    let places = [Place::new(), Place::new()];
-    let database = places[0].serve_with(CHEAP.into_iter().chain(["--secret-key", SECRET]));
+fn a_node_killed_again_and_again_amid_uploads_keeps_what_it_acknowledged_and_nothing_else() {
+    let places = [Place::embedded(), Place::untouched()];
+    let database = places[0].serve_with(["--secret-key", SECRET]);
     // Only its database is wanted. So it is nobody but the killed node itself who cleans up.
     let _frozen = Frozen::new(vec![database.pid()]);
-    let seed = RandomState::new().hash_one(());
-    let service = Service { place: &places[1], database: database.database_url(), seed };
-    let mut random = Random(seed);
+    let service = Service { place: &places[1], database: database.database_url() };
+    let mut random = Random::seeded();
+    let rounds = many(10, 200);
 
     let mut node = service.start();
     let mut people: Vec<Person> =
         (0..CLIENTS).map(|number| Person::new(&node, &format!("person{number}"))).collect();
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         work_until_killed(node, &mut people, &mut random);
-        if round % LOOK_EVERY == 0 && round < ROUNDS {
+        // In the end, where there is time for that, what died is waited out.
+        if round % LOOK_EVERY == 0 && !(round == rounds && is_whole()) {
             database.sql(LATER);
         }
         node = service.start();
@@ -109,7 +84,7 @@ fn a_node_killed_two_hundred_times_amid_uploads_keeps_what_it_acknowledged_and_n
         }
     }
     let acknowledged: usize = people.iter().map(|person| person.acknowledged).sum();
-    assert!(acknowledged > ROUNDS, "something was done in these rounds: {acknowledged}");
+    assert!(acknowledged > rounds, "something was done in these rounds: {acknowledged}");
     node.stop();
 }
 
@@ -118,7 +93,7 @@ fn work_until_killed(node: Plaza, people: &mut [Person], random: &mut Random) {
     thread::scope(|scope| {
         for person in people {
             let client = node.client().with_token(&person.token);
-            let mut random = Random(random.next());
+            let mut random = random.another();
             scope.spawn(move || while person.act(&client, &mut random).is_some() {});
         }
         // Whatever they do by then.
@@ -129,12 +104,12 @@ fn work_until_killed(node: Plaza, people: &mut [Person], random: &mut Random) {
 
 impl Service<'_> {
     fn start(&self) -> Plaza {
-        let common = CHEAP.into_iter().chain(["--secret-key", SECRET, "--database-url", self.database]);
+        let common = ["--secret-key", SECRET, "--database-url", self.database].into_iter();
         self.place.serve_with(common.chain(FLAGS))
     }
 
     fn is_consistent(&self, node: &Plaza, people: &mut [Person], round: usize) {
-        let what = format!("round {round}, seed {}", self.seed);
+        let what = format!("round {round}");
         settled(self.database);
         store_and_rows_agree(self.database, &self.place.media(), &what);
         let client = node.client();

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub use client::{Answer, Client, PASSWORD, text, urls_of};
 pub use looks::{Memory, metric, settled, store_and_rows_agree};
-pub use nodes::{CHEAP, Member, Nodes, SECRET, at_once, kid, pair, published, within_a_second};
+pub use nodes::{Member, Nodes, SECRET, at_once, kid, pair, published, soon};
 pub use place::{PUBLIC_URL, Place};
 pub use plaza::{Output, Plaza, Refused};
 pub use postgres::{
@@ -24,6 +24,9 @@ pub use users::{DAEMON, NOBODY, ROOT, is_root, me, ordinary};
 
 /// Longer than anything takes, on a machine with other things to do.
 pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How long the program waits, when it stops, for requests that have begun. Whatever takes less was not waited for.
+pub const STOP: Duration = Duration::from_secs(30);
 
 /// Poll until it is so.
 pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {

@@ -11,15 +11,22 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::plaza::{Output, Plaza, Refused};
+use super::plaza::{FindsDatabase, Output, Plaza, Refused};
 use super::users::{is_root, me};
 use super::{PATIENCE, kill, processes, socket_folder};
+use crate::database::{Database, RUN};
 
 /// What URLs begin with: no address, so that a URL made from the wrong setting is seen.
 pub const PUBLIC_URL: &str = "http://plaza.test";
 
+/// What every command is given besides: passwords cost next to nothing to hash, and pictures are made though both cores are full of
+/// tests. What a test waits for is something else.
+const CHEAP: [&str; 6] = ["--argon2-memory", "8", "--argon2-passes", "1", "--work-priority", "ordinary"];
+
 /// Where a program is run, by whom, and with which settings. In the end nothing of it is left, processes included.
 pub struct Place {
+    /// The database that the program is given; without one it runs a server of its own.
+    database: Option<Database>,
     folder: TempDir,
     home: PathBuf,
     data: PathBuf,
@@ -28,8 +35,28 @@ pub struct Place {
 }
 
 impl Place {
-    /// Of whoever runs the tests. The data folder does not exist yet.
+    /// With a migrated database on the run's server, which is not durable. The data folder does not exist yet.
     pub fn new() -> Self {
+        let mut place = Self::untouched();
+        place.database = Some(Database::migrated());
+        place
+    }
+
+    /// With a migrated, durable database of the program's own.
+    pub fn embedded() -> Self {
+        let place = Self::untouched();
+        // Whoever owns the cluster is whom its server runs as.
+        let copied = Command::new("cp")
+            .args(["--archive", "--reflink=auto"])
+            .args([&RUN.cluster, &place.data])
+            .status()
+            .expect("a system has cp");
+        assert!(copied.success(), "the cluster can be copied");
+        place
+    }
+
+    /// Of whoever runs the tests, with nothing made yet.
+    pub fn untouched() -> Self {
         Self::named("data")
     }
 
@@ -37,12 +64,12 @@ impl Place {
     pub fn named(data: &str) -> Self {
         let folder = TempDir::new().expect("a scratch folder");
         let home = folder.path().to_owned();
-        Self { data: home.join(data), media: home.join("media"), home, folder, uid: me() }
+        Self { database: None, data: home.join(data), media: home.join("media"), home, folder, uid: me() }
     }
 
-    /// With a data folder of its own, and the same store.
+    /// With a data folder of its own, and the same store. It is to be given the other's database.
     pub fn beside(other: &Self) -> Self {
-        let mut place = Self::new();
+        let mut place = Self::untouched();
         place.media.clone_from(&other.media);
         place
     }
@@ -57,7 +84,7 @@ impl Place {
         if uid != me() {
             chown(&home, Some(uid), Some(uid)).expect("root may give away");
         }
-        Self { data: home.join("data"), media: home.join("media"), home, folder, uid }
+        Self { database: None, data: home.join("data"), media: home.join("media"), home, folder, uid }
     }
 
     /// The data folder.
@@ -73,6 +100,30 @@ impl Place {
     /// The folder that the program stands in.
     pub fn home(&self) -> &Path {
         &self.home
+    }
+
+    /// What tells the program where its database is, unless these arguments do.
+    pub fn database_flags(&self, arguments: &[&str]) -> Vec<String> {
+        let is_told = arguments.iter().any(|argument| argument.starts_with("--database-url"));
+        let database = self.database.as_ref().filter(|_| !is_told);
+        database.map_or_else(Vec::new, |database| vec!["--database-url".to_owned(), database.url.clone()])
+    }
+
+    /// How to know the URL of the database of the program with these arguments.
+    pub fn finds_database(&self, arguments: &[&str]) -> FindsDatabase {
+        self.finds_database_as(self.uid, arguments)
+    }
+
+    fn finds_database_as(&self, uid: u32, arguments: &[&str]) -> FindsDatabase {
+        let flags = self.database_flags(arguments);
+        let mut told = flags.iter().map(String::as_str).chain(arguments.iter().copied());
+        match (told.find(|argument| argument.starts_with("--database-url")), told.next()) {
+            (Some("--database-url"), Some(url)) => FindsDatabase::Told(url.to_owned()),
+            (Some(_), Some(file)) => {
+                FindsDatabase::Told(fs::read_to_string(file).expect("the file of the URL"))
+            }
+            _ => FindsDatabase::Asks(self.command_as(uid, ["dbshell", "--print-url"])),
+        }
     }
 
     /// The program with nothing but these arguments and `PATH`: every setting has its default.
@@ -96,13 +147,16 @@ impl Place {
 
     /// The same as another user.
     pub fn command_as<'a>(&self, uid: u32, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        let arguments: Vec<&str> = arguments.into_iter().collect();
         let mut command = Command::new(self.program(uid));
         command.arg("--data-dir").arg(&self.data);
         command.arg("--store").arg(format!("file:{}", self.media().display()));
         command
             .args(["--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"])
             .args(["--public-url", PUBLIC_URL, "--drain", "0ms", "--database-pool", "4"])
-            .args(arguments)
+            .args(CHEAP)
+            .args(self.database_flags(&arguments))
+            .args(&arguments)
             .env_clear()
             .env("PATH", search_path())
             .current_dir(&self.home)
@@ -157,15 +211,16 @@ impl Place {
 
     /// The same as another user.
     pub fn spawn_as<'a>(&self, uid: u32, arguments: impl IntoIterator<Item = &'a str>) -> Plaza {
-        let serve = self.command_as(uid, ["serve"].into_iter().chain(arguments));
-        Plaza::spawn(serve, self.command_as(uid, ["dbshell", "--print-url"]), &self.data)
+        let arguments: Vec<&str> = ["serve"].into_iter().chain(arguments).collect();
+        let serve = self.command_as(uid, arguments.iter().copied());
+        Plaza::spawn(serve, self.finds_database_as(uid, &arguments), &self.data)
     }
 
     /// The same in a process group of its own, as from a terminal.
     pub fn spawn_in_group(&self) -> Plaza {
         let mut serve = self.command(["serve"]);
         serve.process_group(0);
-        Plaza::spawn(serve, self.command(["dbshell", "--print-url"]), &self.data)
+        Plaza::spawn(serve, self.finds_database(&[]), &self.data)
     }
 
     /// `plaza serve` as another user, ready.

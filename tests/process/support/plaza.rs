@@ -18,7 +18,15 @@ pub struct Plaza {
     data: PathBuf,
     address: String,
     database_url: String,
-    ask_for_url: Option<Command>,
+    finds_database: Option<FindsDatabase>,
+}
+
+/// How to know where a program's database is.
+pub enum FindsDatabase {
+    /// From what it was started with.
+    Told(String),
+    /// By this command, once it is ready.
+    Asks(Command),
 }
 
 /// `plaza serve`, ended before it was ready.
@@ -75,8 +83,8 @@ impl Said {
 }
 
 impl Plaza {
-    /// Start it; `ask_for_url` is the command that tells where its database is.
-    pub fn spawn(mut command: Command, ask_for_url: Command, data: &Path) -> Self {
+    /// Start it.
+    pub fn spawn(mut command: Command, finds_database: FindsDatabase, data: &Path) -> Self {
         let mut child = command.spawn().expect("the program can be run");
         let said = Arc::new(Said::default());
         Arc::clone(&said).listen(child.stderr.take().expect("piped"));
@@ -86,7 +94,7 @@ impl Plaza {
             data: data.to_owned(),
             address: String::new(),
             database_url: String::new(),
-            ask_for_url: Some(ask_for_url),
+            finds_database: Some(finds_database),
         }
     }
 
@@ -100,11 +108,10 @@ impl Plaza {
         let named = line.split_once(" address=").or(line.split_once("\"address\":\""));
         let (_, rest) = named.unwrap_or_else(|| panic!("the line names the address: {line}"));
         rest.split([' ', '"']).next().expect("a word").clone_into(&mut self.address);
-        if let Some(command) = self.ask_for_url.take()
-            && self.data.join("postgres").exists()
-        {
-            Output::of(command).succeeded().trim_end().clone_into(&mut self.database_url);
-        }
+        self.database_url = match self.finds_database.take().expect("it is asked once") {
+            FindsDatabase::Told(url) => url,
+            FindsDatabase::Asks(command) => Output::of(command).succeeded().trim_end().to_owned(),
+        };
         Ok(self)
     }
 
@@ -124,7 +131,7 @@ impl Plaza {
         own.into_iter().find(|address| address != &self.address).expect("one is the API's")
     }
 
-    /// Where its database is, if it runs that itself.
+    /// Where its database is.
     pub fn database_url(&self) -> &str {
         &self.database_url
     }

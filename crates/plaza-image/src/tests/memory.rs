@@ -63,7 +63,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// The most bytes that `work` held at once on this thread. libwebp's own are not among them: it allocates in C.
-fn peak(work: impl FnOnce()) -> u64 {
+pub(super) fn peak(work: impl FnOnce()) -> u64 {
     let before = HELD.get();
     MOST.set(before);
     work();

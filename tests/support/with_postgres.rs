@@ -1,0 +1,31 @@
+//! `with-postgres COMMAND…`: start what the tests of a run share, run COMMAND with it, and end as COMMAND does.
+
+#[path = "database.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod database;
+
+use std::process::{Command, ExitCode};
+use std::{env, fs};
+
+use database::{CLUSTER, Run, SERVER};
+
+fn main() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    let program = arguments.next().expect("with-postgres COMMAND…");
+    let run = Run::start();
+    let folder = run.folder.clone().expect("it is this program's own");
+    // What tests write goes where their databases are.
+    let scratch = folder.join("tmp");
+    drop(fs::remove_dir_all(&scratch));
+    fs::create_dir(&scratch).expect("a folder of its own");
+    let status = Command::new(program)
+        .args(arguments)
+        .env(SERVER, &run.url)
+        .env(CLUSTER, &run.cluster)
+        .env("TMPDIR", &scratch)
+        .status()
+        .expect("the command can be run");
+    drop(run);
+    drop(fs::remove_dir_all(&folder));
+    if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
