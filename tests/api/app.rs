@@ -213,7 +213,8 @@ impl TestApp {
 
     /// Plain SQL on the test's database.
     pub fn sql(&self, statement: &str) {
-        self.database.connect().batch_execute(statement).expect("SQL");
+        self.query(|conn| conn.batch_execute(statement)).expect("SQL");
+        self.query(|conn| conn.batch_execute("RESET ALL")).expect("the settings of the connection");
     }
 
     /// The same where it may be refused; the words of the refusal.

@@ -11,8 +11,8 @@ use serde_json::json;
 
 use crate::soak::many;
 use crate::support::{
-    Answer, KilledAtEnd, PASSWORD, Place, Plaza, SECRET, STOP, eventually, kill, log, postmaster, processes,
-    text,
+    Answer, KilledAtEnd, PASSWORD, PSQL, Place, Plaza, SECRET, STOP, eventually, kill, log, postmaster,
+    processes, text,
 };
 
 #[test]
@@ -206,7 +206,7 @@ struct Lock {
 
 impl Lock {
     fn on_posts(plaza: &Plaza) -> Self {
-        let mut command = Command::new("psql");
+        let mut command = Command::new(&*PSQL);
         command.args(["--no-psqlrc", "-qAt", plaza.database_url()]);
         let mut psql: Child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql is installed");

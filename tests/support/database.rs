@@ -12,13 +12,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use plaza::config::search_path;
-use plaza::db::embedded::{Error, Options, Postgres};
+use plaza::db::embedded::{Error, Options, Postgres, bin_dir};
 use plaza::db::migrations;
 
 /// Where a run's server is, as a URL for its role.
@@ -50,9 +50,7 @@ impl Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let url = url_of(&RUN.url, &name);
-        connect(&RUN.url)
-            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
-            .expect("a database");
+        administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).expect("a database");
         Self { name, url }
     }
 
@@ -64,10 +62,14 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // Requests that the test did not wait for may still be connected. The next run drops what is left even so.
-        let dropped = PgConnection::establish(&RUN.url)
-            .map(|mut conn| conn.batch_execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name)));
-        drop(dropped);
+        drop(administer(&format!("DROP DATABASE {} WITH (FORCE)", self.name)));
     }
+}
+
+/// On a connection that a process keeps for all of its databases.
+fn administer(statement: &str) -> diesel::QueryResult<()> {
+    static KEPT: LazyLock<Mutex<PgConnection>> = LazyLock::new(|| Mutex::new(connect(&RUN.url)));
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner).batch_execute(statement)
 }
 
 /// The same server's URL with another database.
@@ -133,6 +135,11 @@ impl Run {
         copied.stop().expect("a cluster that is whole");
         Self { url, cluster, folder: Some(folder.to_owned()), _server: Some(server) }
     }
+}
+
+/// Where PostgreSQL's programs are.
+pub fn programs() -> PathBuf {
+    bin_dir(&options(PathBuf::from("/nonexistent"), false)).expect("PostgreSQL is installed")
 }
 
 fn options(data_dir: PathBuf, durable: bool) -> Options {

@@ -18,7 +18,7 @@ pub use nodes::{Member, Nodes, SECRET, at_once, kid, pair, published, soon};
 pub use place::{PUBLIC_URL, Place};
 pub use plaza::{Output, Plaza, Refused};
 pub use postgres::{
-    kill, log, postmaster, processes, psql, server_user, socket_folder, try_psql, try_psql_as,
+    PSQL, kill, log, postmaster, processes, psql, server_user, socket_folder, try_psql, try_psql_as,
 };
 pub use users::{DAEMON, NOBODY, ROOT, is_root, me, ordinary};
 
@@ -28,15 +28,17 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How long the program waits, when it stops, for requests that have begun. Whatever takes less was not waited for.
 pub const STOP: Duration = Duration::from_secs(30);
 
-/// Poll until it is so.
+/// Poll until it is so. Less and less often: most looks start a program, which takes the cores from what is waited for.
 pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
+    let mut pause = Duration::from_millis(2);
     loop {
         if let Some(found) = check() {
             return found;
         }
         assert!(Instant::now() < deadline, "never happened: {what}");
-        thread::sleep(Duration::from_millis(5));
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
     }
 }
 

@@ -5,12 +5,17 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use super::users::{self, me};
+use crate::database::programs;
+
+/// The program itself: what Debian puts in the search path asks Perl first which version to run.
+pub static PSQL: LazyLock<PathBuf> = LazyLock::new(|| programs().join("psql"));
 
 /// psql for one or more statements, as its user may run it.
 pub fn psql(url: &str, sql: &str) -> Command {
-    let mut command = Command::new("psql");
+    let mut command = Command::new(&*PSQL);
     command.args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", url, "-c", sql]);
     command.stdin(Stdio::null());
     command
