@@ -69,11 +69,11 @@ check-doc:
 
 # What the program or a tool writes, and somebody may have edited or forgotten.
 check-generated:
-	@scripts/need build postgres
+	@scripts/need build
+	@scripts/print-schema --check
 	cargo build --locked
 	$(DEBUG_PLAZA) openapi --check
 	$(DEBUG_PLAZA) reference --check
-	@scripts/scratch $(DEBUG_PLAZA) scripts/print-schema --check
 
 check-openapi:
 	@scripts/linter redocly lint

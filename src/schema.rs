@@ -1,3 +1,4 @@
+// Made from migrations e0375f80af7d033b, and has been 8fb603647977dfd0 since.
 // @generated automatically by Diesel CLI.
 
 pub mod sql_types {
