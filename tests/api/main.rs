@@ -2,6 +2,7 @@
 
 mod app;
 #[path = "../support/buckets.rs"]
+#[expect(dead_code, reason = "the tests of real programs alone hold requests")]
 mod buckets;
 mod client;
 #[path = "../support/database.rs"]

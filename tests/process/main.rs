@@ -35,7 +35,7 @@ mod samples;
 mod database;
 
 #[path = "../support/buckets.rs"]
-#[expect(dead_code, reason = "the tests through HTTP alone make buckets fail")]
+#[expect(dead_code, reason = "the tests through HTTP alone count a bucket's requests")]
 mod buckets;
 
 #[path = "../support/hooks.rs"]

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,8 +10,8 @@ use serde_json::json;
 
 use crate::soak::many;
 use crate::support::{
-    Answer, KilledAtEnd, PASSWORD, PSQL, Place, Plaza, SECRET, STOP, eventually, kill, log, postmaster,
-    processes, text,
+    Answer, PASSWORD, Place, Plaza, SECRET, STOP, TableLock, eventually, kill, log, postmaster, processes,
+    text,
 };
 
 #[test]
@@ -59,7 +58,7 @@ fn ctrl_c_reaches_the_program_alone_which_answers_then_stops_the_server() {
     let servers_group = unsafe { libc::getpgid(server) };
     assert_ne!(servers_group, group, "the server is in a group of its own");
 
-    let lock = Lock::on_posts(&plaza);
+    let lock = TableLock::on(&plaza, "posts");
     thread::scope(|scope| {
         let post = scope.spawn(|| client.post("/api/v1/posts", &json!({ "title": "Hello" })));
         let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
@@ -195,33 +194,5 @@ impl SlowRequest {
         let mut answer = String::new();
         self.stream.read_to_string(&mut answer).expect("an answer");
         answer.trim_start().to_owned()
-    }
-}
-
-/// A lock on the table of posts, held by somebody else.
-struct Lock {
-    psql: KilledAtEnd,
-    stdin: ChildStdin,
-}
-
-impl Lock {
-    fn on_posts(plaza: &Plaza) -> Self {
-        let mut command = Command::new(&*PSQL);
-        command.args(["--no-psqlrc", "-qAt", plaza.database_url()]);
-        let mut psql: Child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql is installed");
-        let mut stdin = psql.stdin.take().expect("piped");
-        writeln!(stdin, "begin; lock table posts in exclusive mode; select 'locked';").expect("it reads");
-        let mut line = String::new();
-        BufReader::new(psql.stdout.take().expect("piped")).read_line(&mut line).expect("it answers");
-        assert_eq!(line, "locked\n", "psql has the lock");
-        Self { psql: KilledAtEnd(psql), stdin }
-    }
-
-    fn release(self) {
-        let Self { mut psql, mut stdin } = self;
-        writeln!(stdin, "commit;").expect("it reads");
-        drop(stdin);
-        assert!(psql.0.wait().expect("our child").success(), "psql ends");
     }
 }

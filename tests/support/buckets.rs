@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use std::{fs, io, thread};
 
 use hyper::body::Incoming;
@@ -56,6 +57,8 @@ pub enum Answers {
     SlowDown,
     /// Not at all: the connection ends.
     Never,
+    /// Requests of this method not until something else is wanted; others well.
+    Held(&'static str),
 }
 
 /// What stands between the clients and the buckets.
@@ -73,13 +76,20 @@ impl Doors {
         self.0.lock().expect("nobody panics at a door")
     }
 
-    /// Count a request, and tell how it is answered.
-    fn pass(&self, path: &str) -> Answers {
+    /// Count a request, and tell how it is answered, once nobody holds it.
+    async fn pass(&self, method: &str, path: &str) -> Answers {
         let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-        self.lock().get_mut(name).map_or(Answers::Well, |door| {
+        if let Some(door) = self.lock().get_mut(name) {
             door.requests += 1;
-            door.answers
-        })
+        }
+        loop {
+            match self.lock().get(name).map_or(Answers::Well, |door| door.answers) {
+                Answers::Held(held) if held == method => {}
+                Answers::Held(_) => return Answers::Well,
+                answers => return answers,
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
@@ -167,9 +177,7 @@ fn serve(listener: TcpListener, service: S3Service, doors: &Doors) {
             let (stream, _) = listener.accept().await.expect("a connection");
             stream.set_nodelay(true).expect("a connection of ours");
             let (service, doors) = (service.clone(), doors.clone());
-            let answer = service_fn(move |request| {
-                answer(service.clone(), doors.pass(request_path(&request)), request)
-            });
+            let answer = service_fn(move |request| answer(service.clone(), doors.clone(), request));
             tokio::spawn(async move {
                 // A client that goes away is its own business.
                 drop(Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await);
@@ -178,17 +186,13 @@ fn serve(listener: TcpListener, service: S3Service, doors: &Doors) {
     });
 }
 
-fn request_path(request: &Request<Incoming>) -> &str {
-    request.uri().path()
-}
-
 async fn answer(
     service: S3Service,
-    answers: Answers,
+    doors: Doors,
     request: Request<Incoming>,
 ) -> Result<HttpResponse, HttpError> {
-    match answers {
-        Answers::Well => hyper::service::Service::call(&service, request).await,
+    match doors.pass(request.method().as_str(), request.uri().path()).await {
+        Answers::Well | Answers::Held(_) => hyper::service::Service::call(&service, request).await,
         Answers::SlowDown => {
             let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>SlowDown</Code></Error>";
             let response = Response::builder()

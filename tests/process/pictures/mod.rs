@@ -6,6 +6,7 @@ mod damaged;
 mod garbage;
 mod kills;
 mod metrics;
+mod points;
 mod variants;
 
 use std::path::{Path, PathBuf};

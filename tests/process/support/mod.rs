@@ -18,7 +18,7 @@ pub use nodes::{Member, Nodes, SECRET, at_once, kid, pair, published, soon};
 pub use place::{PUBLIC_URL, Place};
 pub use plaza::{Output, Plaza, Refused};
 pub use postgres::{
-    PSQL, kill, log, postmaster, processes, psql, server_user, socket_folder, try_psql, try_psql_as,
+    TableLock, kill, log, postmaster, processes, psql, server_user, socket_folder, try_psql, try_psql_as,
 };
 pub use users::{DAEMON, NOBODY, ROOT, is_root, me, ordinary};
 

@@ -1,13 +1,15 @@
 //! The PostgreSQL behind a program: its processes, its log, and psql.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::LazyLock;
 
 use super::users::{self, me};
+use super::{KilledAtEnd, Plaza};
 use crate::database::programs;
 
 /// The program itself: what Debian puts in the search path asks Perl first which version to run.
@@ -93,4 +95,32 @@ pub fn socket_folder(data: &Path) -> Option<PathBuf> {
 
 pub fn log(data: &Path) -> String {
     fs::read_to_string(data.join("postgres.log")).expect("the server's log")
+}
+
+/// A lock on a table, held by somebody else.
+pub struct TableLock {
+    psql: KilledAtEnd,
+    stdin: ChildStdin,
+}
+
+impl TableLock {
+    pub fn on(plaza: &Plaza, table: &str) -> Self {
+        let mut command = Command::new(&*PSQL);
+        command.args(["--no-psqlrc", "-qAt", plaza.database_url()]);
+        let mut psql: Child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql is installed");
+        let mut stdin = psql.stdin.take().expect("piped");
+        writeln!(stdin, "begin; lock table {table} in exclusive mode; select 'locked';").expect("it reads");
+        let mut line = String::new();
+        BufReader::new(psql.stdout.take().expect("piped")).read_line(&mut line).expect("it answers");
+        assert_eq!(line, "locked\n", "psql has the lock");
+        Self { psql: KilledAtEnd(psql), stdin }
+    }
+
+    pub fn release(self) {
+        let Self { mut psql, mut stdin } = self;
+        writeln!(stdin, "commit;").expect("it reads");
+        drop(stdin);
+        assert!(psql.0.wait().expect("our child").success(), "psql ends");
+    }
 }
