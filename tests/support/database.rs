@@ -50,7 +50,10 @@ impl Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let url = url_of(&RUN.url, &name);
-        administer(&format!("CREATE DATABASE {name} TEMPLATE {template}")).expect("a database");
+        // By copying files: measured against WAL_LOG, two thirds of the time, and the caches that PostgreSQL keeps in files come
+        // along, so that the first connection need not make them.
+        let copy = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
+        administer(&copy).expect("a database");
         Self { name, url }
     }
 
@@ -128,6 +131,8 @@ impl Run {
             .batch_execute(&format!("CREATE DATABASE {MIGRATED} TEMPLATE template0"))
             .expect("a database");
         migrations::up(&mut connect(&url_of(&url, MIGRATED))).expect("migrations");
+        // The migrations made PostgreSQL forget its caches. A connection makes them again, for the copies.
+        drop(connect(&url_of(&url, MIGRATED)));
 
         let cluster = folder.join("cluster");
         let copied = Postgres::start(&options(cluster.clone(), true)).expect("a cluster to copy");
