@@ -6,7 +6,7 @@
 
 use std::env;
 use std::ffi::CString;
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
@@ -17,6 +17,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
+use percent_encoding::percent_decode_str;
 use plaza::config::search_path;
 use plaza::db::embedded::{Error, Options, Postgres, bin_dir};
 use plaza::db::migrations;
@@ -25,6 +26,9 @@ use plaza::db::migrations;
 pub const SERVER: &str = "PLAZA_TEST_SERVER";
 /// Where its cluster for copies is, as a data folder.
 pub const CLUSTER: &str = "PLAZA_TEST_CLUSTER";
+
+/// A file system in memory.
+pub const MEMORY: &str = "/dev/shm";
 
 /// What databases of tests are copied from.
 const MIGRATED: &str = "migrated";
@@ -154,9 +158,8 @@ fn options(data_dir: PathBuf, durable: bool) -> Options {
 /// A folder for runs: in memory where there is much of it, since a database is hundreds of files; else one of the build's.
 fn scratch() -> PathBuf {
     const ENOUGH: u64 = 4 << 30;
-    let memory = Path::new("/dev/shm");
-    if free(memory).is_some_and(|free| free >= ENOUGH) {
-        return memory.join(format!("plaza-tests-{}", my_uid()));
+    if free(Path::new(MEMORY)).is_some_and(|free| free >= ENOUGH) {
+        return Path::new(MEMORY).join(format!("plaza-tests-{}", my_uid()));
     }
     let program = env::current_exe().expect("a program knows where it is");
     // TARGET/debug/deps/PROGRAM, or TARGET/debug/examples/PROGRAM.
@@ -180,8 +183,11 @@ fn my_uid() -> u32 {
 
 /// Run a statement as the user that the server runs as, who may be its superuser.
 fn as_superuser(server: &Postgres, data: &Path, statement: &str) {
-    let cluster = File::open(data.join("postgres")).expect("a cluster");
-    let owner = cluster.metadata().expect("an open folder").uid();
+    let owner = fs::metadata(data.join("postgres")).expect("a cluster").uid();
+    let (_, socket) = server.url().split_once("host=").expect("the URL names a folder");
+    let socket = socket.split('&').next().unwrap_or_default();
+    let socket = percent_decode_str(socket).decode_utf8().expect("a path of this build's");
+    let socket = File::open(&*socket).expect("the folder of the socket");
     let mut psql = Command::new(server.bin_dir().join("psql"));
     psql.args([
         "--no-psqlrc",
@@ -194,7 +200,7 @@ fn as_superuser(server: &Postgres, data: &Path, statement: &str) {
         statement,
     ]);
     // That user may not be able to walk to the socket, so the folder is handed over open.
-    psql.args(["--host", "/proc/self/fd/0"]).stdin(cluster).current_dir("/");
+    psql.args(["--host", "/proc/self/fd/0"]).stdin(socket).current_dir("/");
     if my_uid() != owner {
         psql.uid(owner).gid(owner);
     }

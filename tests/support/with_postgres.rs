@@ -7,24 +7,23 @@ mod database;
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
-use database::{CLUSTER, Run, SERVER};
+use database::{CLUSTER, MEMORY, Run, SERVER};
 
 fn main() -> ExitCode {
     let mut arguments = env::args_os().skip(1);
     let program = arguments.next().expect("with-postgres COMMAND…");
     let run = Run::start();
     let folder = run.folder.clone().expect("it is this program's own");
-    // What tests write goes where their databases are.
-    let scratch = folder.join("tmp");
-    drop(fs::remove_dir_all(&scratch));
-    fs::create_dir(&scratch).expect("a folder of its own");
-    let status = Command::new(program)
-        .args(arguments)
-        .env(SERVER, &run.url)
-        .env(CLUSTER, &run.cluster)
-        .env("TMPDIR", &scratch)
-        .status()
-        .expect("the command can be run");
+    let mut command = Command::new(program);
+    command.args(arguments).env(SERVER, &run.url).env(CLUSTER, &run.cluster);
+    if folder.starts_with(MEMORY) {
+        // What tests write goes there too. On a disk, the system's own folder for that is the one that all users may walk to.
+        let scratch = folder.join("tmp");
+        drop(fs::remove_dir_all(&scratch));
+        fs::create_dir(&scratch).expect("a folder of its own");
+        command.env("TMPDIR", &scratch);
+    }
+    let status = command.status().expect("the command can be run");
     drop(run);
     drop(fs::remove_dir_all(&folder));
     if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
