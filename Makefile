@@ -31,7 +31,7 @@ test: ## Run every test, long loops in their short form; the slowest are in targ
 
 .PHONY: soak
 # A release has no debug assertions, and other arithmetic where numbers overflow. The pictures take a quarter of the cases.
-soak: ## Run every test in release and in full: hours of chance. PLAZA_SEED=N repeats one
+soak: ## Run every test in release, with the long loops in full; PLAZA_SEED=N repeats one
 	@scripts/need build postgres receivers
 	@PLAZA_SOAK=on PROPTEST_CASES=40000 scripts/test --release
 

@@ -1,6 +1,6 @@
 //! How long the program waits, where no setting says so.
 //!
-//! They are one value, so that a test which would otherwise wait one of them out gives the node another.
+//! They are one value, so that a test can give the node shorter ones instead of waiting.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use chrono::TimeDelta;
 /// The intervals of one node.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// How long a request waits for a connection of the pool, or for its turn, before it is told 503.
+    /// How long a request waits for a connection of the pool, or for its turn; after that it is 503.
     pub pool_wait: Duration,
 
-    /// How long the last word of the database stands. After that a node must not rely on having heard everything.
+    /// How long after the database's last answer a node relies on having received every notice.
     pub stale_after: Duration,
     /// How often the database is asked whether it is there: several times within `stale_after`.
     pub heartbeat: Duration,
@@ -24,13 +24,13 @@ pub struct Timing {
     pub publish_interval: Duration,
     /// How long new posts are gathered for one mail to the administrators.
     pub digest_window: TimeDelta,
-    /// After this time a job is taken to be abandoned. No receiver may work longer.
+    /// How long a node's lease on a job lasts. After that another node takes the job, so no receiver may work longer.
     pub job_lease: TimeDelta,
-    /// The longest time between two looks for jobs, should a notice get lost.
+    /// The longest time between two polls for jobs, in case a notice is lost.
     pub job_poll: Duration,
     /// The delay after a job's first failure; it doubles with each.
     pub first_delay: TimeDelta,
-    /// How long publication and jobs wait where the database does not answer.
+    /// How long publication and jobs pause when the database does not answer.
     pub outage_pause: Duration,
     /// How often what has had its time is purged.
     pub purge_interval: Duration,
@@ -42,23 +42,23 @@ pub struct Timing {
 
     /// How often a stream of events looks whether its token is still good.
     pub token_check: Duration,
-    /// How long a stream is silent before it says that it is still there, so that nobody in between takes it for a dead one.
+    /// How long a stream is silent before it sends a comment, so that no proxy closes it as idle.
     pub stream_heartbeat: Duration,
 
-    /// How long whoever makes a variant has it to itself. A node that dies meanwhile holds it up for so long.
+    /// How long a node's claim on a variant that it makes lasts. If the node dies, the others wait for the end of the claim.
     pub variant_claim: TimeDelta,
     /// How long making a variant may take; with `variant_writing` less than `variant_claim`, or two could write it.
     pub variant_making: Duration,
     /// How long writing it may take.
     pub variant_writing: Duration,
-    /// How long somebody waits for another to make it.
+    /// How long a request waits for a variant that another node makes.
     pub variant_wait: Duration,
     /// How long it is remembered that a variant's original is missing, so that asking again costs nothing.
     pub missing_remembered: Duration,
 
-    /// How long an upload waits for others to end, and a picture for memory and then for a thread, before it is told 503.
+    /// How long an upload waits for others to end, and a picture for memory and then for a thread; after that it is 503.
     pub picture_wait: Duration,
-    /// The same for a default picture, which is drawn for anybody.
+    /// How long a request waits for a default picture to be drawn; after that it is 503.
     pub drawing_wait: Duration,
 }
 

@@ -23,7 +23,7 @@ type Queued = (Counted, Job);
 /// How far the threads step back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Priority {
-    /// Not at all: for a machine whose cores are never all free, or for one that does nothing else.
+    /// Not at all. For a machine whose cores are always busy: threads of a lower priority would hardly run there.
     Ordinary,
     /// Behind what answers requests.
     Low,

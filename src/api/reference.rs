@@ -17,7 +17,7 @@ use crate::error::{Entry, REGISTRY, RULES};
 use crate::lookups::describe;
 use crate::models::resources::RESOURCES;
 
-/// The document as it is served, made when somebody first asks for it.
+/// The document as it is served, built at the first request for it.
 #[derive(Default)]
 pub struct Documents {
     json_3_1: OnceLock<Bytes>,

@@ -72,7 +72,7 @@ impl Passwords {
         Self::counting(threads, params, Priority::Idle, Load::default())
     }
 
-    /// The same with another priority, where `load` tells what they have to do.
+    /// Start the threads with this priority; `load` counts their jobs.
     pub fn counting(threads: usize, params: Params, priority: Priority, load: Load) -> Result<Self> {
         let workers = Workers::start("argon2", threads, QUEUED, priority, load).map_err(Error::internal)?;
         Ok(Self {

@@ -65,8 +65,7 @@ impl Db {
         Self::counting(url, size, statement_timeout, Timing::default().pool_wait, &Metrics::default())
     }
 
-    /// The same with another wait for a connection, where `metrics` count what is sent to the database, and what it does not
-    /// answer.
+    /// A pool whose requests wait `pool_wait` for a connection. `metrics` count statements and requests that got no answer.
     pub fn counting(
         url: &str,
         size: u32,

@@ -45,8 +45,8 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// With a thread of its own, at this priority but never behind `Low`, since somebody looks at a page meanwhile. Whoever has
-    /// waited longer than `wait` for a place is told 503; `load` tells what the thread has to do.
+    /// Start the thread, with this priority but never behind `Low`, since a page that is being looked at shows these pictures. A
+    /// request that waits longer than `wait` for a place in the queue is 503; `load` counts the thread's jobs.
     pub fn start(priority: Priority, wait: Duration, load: Load) -> Result<Self> {
         let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {

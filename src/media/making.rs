@@ -54,7 +54,7 @@ pub(super) struct Flights {
     remembered: Duration,
 }
 
-/// Missing sources that are remembered at the most, so that asking again costs nothing.
+/// At most so many missing sources are remembered, so that asking again costs nothing.
 const MISSING: NonZeroUsize = NonZeroUsize::new(1024).expect("it is more than nothing");
 
 impl Flights {

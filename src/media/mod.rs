@@ -126,7 +126,7 @@ struct Budget {
     free: Arc<Semaphore>,
     /// Mebibytes.
     all: u32,
-    /// How long somebody waits for some.
+    /// How long a picture waits for its share.
     wait: Duration,
     waiting: Gauge,
 }

@@ -28,7 +28,7 @@ pub struct Spools {
     at_once: usize,
     /// A quarter for each user, so that nobody keeps all others from uploading.
     each: usize,
-    /// How long somebody waits for others to have uploaded.
+    /// How long an upload waits for others to end.
     wait: Duration,
     users: Mutex<HashMap<i64, Weak<Semaphore>>>,
 }
@@ -38,7 +38,7 @@ type Permits = Arc<(OwnedSemaphorePermit, OwnedSemaphorePermit)>;
 
 impl Spools {
     /// For `at_once` uploads, in `folder`; a quarter of them for one user.
-    /// Whoever waits for longer than `wait` is told 503.
+    /// An upload that waits longer than `wait` is 503.
     pub fn new(folder: PathBuf, at_once: u32, wait: Duration) -> Self {
         let at_once = at_once as usize;
         let each = at_once.div_ceil(4);

@@ -34,7 +34,7 @@ pub const PASSWORD: &str = "correct horse battery";
 pub const LOCKS: &str = "(SELECT pg_locks.* FROM pg_locks JOIN pg_database ON pg_database.oid = database \
                          WHERE datname = current_database()) AS locks";
 
-/// What nobody has to wait for in a test of something else. The others are as they are for users.
+/// Shorter intervals, for tests of something else. The others are those of users.
 pub fn timing() -> Timing {
     Timing {
         publish_interval: Duration::from_millis(5),
@@ -83,7 +83,7 @@ impl TestApp {
         Self::on(Arc::new(Database::migrated()), Arc::new(Store::folder()), flags)
     }
 
-    /// The same with other intervals too.
+    /// A node with other intervals and settings.
     #[expect(clippy::unused_async, reason = "as in `with`")]
     pub async fn timed(timing: Timing, flags: &[&str]) -> Self {
         Self::on_time(Arc::new(Database::migrated()), Arc::new(Store::folder()), timing, flags)
@@ -161,7 +161,7 @@ impl TestApp {
         Client { http: self.http.clone(), base: self.base.clone(), token }
     }
 
-    /// Somebody on the operators' address.
+    /// A client of the operators' address.
     pub fn operator(&self) -> Client {
         Client { base: self.ops.clone(), ..self.guest() }
     }

@@ -14,8 +14,7 @@ fn on(app: &TestApp, client: &Client) -> Client {
     app.guest().with_token(client.token.as_deref().expect("a token"))
 }
 
-/// What another node does of what was done just now. The promise is a second, which `bench/run` measures: how fast this machine is
-/// today says nothing about the program.
+/// Wait until another node acts on a change. The promise is one second; `bench/run` measures it.
 async fn soon(what: &str, mut is_done: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_done().await {

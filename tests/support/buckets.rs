@@ -57,7 +57,7 @@ pub enum Answers {
     SlowDown,
     /// Not at all: the connection ends.
     Never,
-    /// Requests of this method not until something else is wanted; others well.
+    /// Requests of this method wait until the test changes this; others are answered well.
     Held(&'static str),
 }
 
@@ -76,7 +76,7 @@ impl Doors {
         self.0.lock().expect("nobody panics at a door")
     }
 
-    /// Count a request, and tell how it is answered, once nobody holds it.
+    /// Count a request, wait while it is held, and tell how it is answered.
     async fn pass(&self, method: &str, path: &str) -> Answers {
         let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
         if let Some(door) = self.lock().get_mut(name) {

@@ -79,7 +79,7 @@ fn administer(statement: &str) -> diesel::QueryResult<()> {
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).batch_execute(statement)
 }
 
-/// The same server's URL with another database.
+/// The URL of another database on this server.
 fn url_of(server: &str, database: &str) -> String {
     let (place, parameters) = server.split_once('?').unwrap_or((server, ""));
     let (place, _) = place.rsplit_once('/').expect("the URL names a database");
@@ -95,9 +95,9 @@ pub struct Run {
     pub url: String,
     /// A data folder with a migrated, durable cluster that no server runs on.
     pub cluster: PathBuf,
-    /// Where both are; nothing for those that somebody else made.
+    /// Where both are; `None` if `with-postgres` made them.
     pub folder: Option<PathBuf>,
-    /// Ends the server with the process; `None` for a server that somebody else started.
+    /// Ends the server with the process; `None` if `with-postgres` started it.
     _server: Option<Postgres>,
 }
 
@@ -139,6 +139,8 @@ impl Run {
         drop(connect(&url_of(&url, MIGRATED)));
 
         let cluster = folder.join("cluster");
+        // Of a run that was killed, perhaps with other migrations.
+        drop(fs::remove_dir_all(&cluster));
         let copied = Postgres::start(&options(cluster.clone(), true)).expect("a cluster to copy");
         migrations::up(&mut connect(copied.url())).expect("migrations");
         copied.stop().expect("a cluster that is whole");

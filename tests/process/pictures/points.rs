@@ -11,14 +11,14 @@ use crate::s3::{bucket, serve};
 use crate::samples;
 use crate::support::{Client, Place, Plaza, TableLock, eventually, settled, store_and_rows_agree, text};
 
-/// What asks for files of a bucket to be removed: many at once, so it is no `DELETE`.
+/// Holds the removal of files from a bucket. It takes many keys in one request, which is a `POST`.
 const REMOVAL: Answers = Answers::Held("POST");
 
-/// Time passes for those who died: nobody alive holds any of their claims.
+/// The claims of a node that was killed end now.
 const LATER: &str = "update files set claimed_until = now() where stored_at is null; \
                      update jobs set due_at = now() where failed_at is null";
 
-/// A node with its files in a bucket, and somebody with an avatar.
+/// A node with its files in a bucket, and a member with an avatar.
 struct Scene {
     root: TempDir,
     server: S3Server,

@@ -178,8 +178,10 @@ fn is_claimed(sql: &dyn Fn(&str) -> String, variant: &str) {
 
 /// A node that has it holds it for a while, which is over now.
 fn is_served_when_the_claim_ends(sql: &dyn Fn(&str) -> String, client: &Client, variant: &str) {
-    let held =
-        format!("key = '{}' and claimed_until between now() and now() + interval '30 s'", key_of(variant));
+    let held = format!(
+        "key = '{}' and stored_at is null and claimed_until <= now() + interval '30 s'",
+        key_of(variant)
+    );
     assert_eq!(sql(&format!("select count(*) from files where {held}")), "1", "it has it for half a minute");
     sql(&format!("update files set claimed_until = now() where {held}"));
     eventually("the variant is made", || {

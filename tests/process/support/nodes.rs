@@ -34,7 +34,7 @@ impl Nodes {
         Self::start_at(Place::new(), flags)
     }
 
-    /// The same where the first one runs the database, which can be stopped then.
+    /// Both, where the first one runs the database, so that a test can stop it.
     pub fn embedded(flags: &[&str]) -> Self {
         Self::start_at(Place::embedded(), flags)
     }
@@ -116,8 +116,7 @@ pub fn published(node: &Plaza) -> Vec<String> {
     jwks["keys"].as_array().expect("keys").iter().map(|key| text(key, "/kid")).collect()
 }
 
-/// What every node does of what was done just now. The promise is a second, which `bench/run` measures: how fast this machine is
-/// today says nothing about the program.
+/// Wait until a node acts on a change. The promise is one second; `bench/run` measures it.
 #[track_caller]
 pub fn soon(what: &str, mut is_done: impl FnMut() -> bool) {
     eventually(what, || is_done().then_some(()));

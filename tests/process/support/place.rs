@@ -45,7 +45,7 @@ impl Place {
     /// With a migrated, durable database of the program's own.
     pub fn embedded() -> Self {
         let place = Self::untouched();
-        // Whoever owns the cluster is whom its server runs as.
+        // The server runs as the owner of the cluster.
         let copied = Command::new("cp")
             .args(["--archive", "--reflink=auto"])
             .args([&RUN.cluster, &place.data])
@@ -55,7 +55,7 @@ impl Place {
         place
     }
 
-    /// Of whoever runs the tests, with nothing made yet.
+    /// A place of the user who runs the tests, with nothing made yet.
     pub fn untouched() -> Self {
         Self::named("data")
     }

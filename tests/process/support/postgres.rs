@@ -97,7 +97,7 @@ pub fn log(data: &Path) -> String {
     fs::read_to_string(data.join("postgres.log")).expect("the server's log")
 }
 
-/// A lock on a table, held by somebody else.
+/// A lock on a table, held by another session.
 pub struct TableLock {
     psql: KilledAtEnd,
     stdin: ChildStdin,
