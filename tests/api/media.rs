@@ -1,6 +1,10 @@
 //! The files themselves.
 
-use crate::app::TestApp;
+use std::time::Duration;
+
+use plaza::timing::Timing;
+
+use crate::app::{self, TestApp};
 use crate::pictures;
 
 async fn picture(app: &TestApp) -> String {
@@ -29,6 +33,25 @@ async fn a_file_is_immutable_and_runs_nothing() {
         assert_eq!(head.header("content-length"), file.header("content-length"));
         assert!(head.bytes.is_empty());
     }
+}
+
+#[actix_web::test]
+async fn a_variant_that_another_node_does_not_finish_is_to_be_asked_for_later() {
+    let timing = Timing { variant_wait: Duration::from_millis(100), ..app::timing() };
+    let app = TestApp::timed(timing, &[]).await;
+    let ana = app.member("ana");
+    let avatar = ana.upload("/api/v1/profiles/me/avatar", "avatar", pictures::jpeg(200, 200)).await;
+    let url = avatar.text("/avatar/variants/0/url");
+    let (_, key) = url.split_once("/media/").expect("a file of the store");
+    app.sql(&format!(
+        "INSERT INTO files (key, picture_key, claimed_until) SELECT '{key}', key, now() + interval '1 hour' FROM pictures"
+    ));
+    let busy = app.guest().get(&url).await;
+    assert_eq!((&*busy.status, &*busy.text("/code")), ("503 Service Unavailable", "busy"), "{busy:?}");
+    assert_eq!(busy.header("retry-after"), "1");
+
+    app.sql("UPDATE files SET claimed_until = now() WHERE stored_at IS NULL");
+    assert_eq!(app.guest().get(&url).await.status, "200 OK", "who died over it keeps it from nobody");
 }
 
 #[actix_web::test]

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
@@ -64,10 +65,24 @@ impl Database {
     pub fn connect(&self) -> PgConnection {
         connect(&self.url)
     }
+
+    /// What the server's log says of it. A line that begins with a tab belongs to the one before.
+    fn log(&self) -> String {
+        let log = fs::read_to_string(RUN.log()).unwrap_or_else(|error| format!("no log: {error}"));
+        let mut is_ours = false;
+        let ours = log.lines().filter(|line| {
+            is_ours = line.contains(&format!(" {} ", self.name)) || is_ours && line.starts_with('\t');
+            is_ours
+        });
+        ours.collect::<Vec<_>>().join("\n")
+    }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("PostgreSQL's log of {}:\n{}", self.name, self.log());
+        }
         // Requests that the test did not wait for may still be connected. The next run drops what is left even so.
         drop(administer(&format!("DROP DATABASE {} WITH (FORCE)", self.name)));
     }
@@ -105,6 +120,12 @@ pub struct Run {
 pub static RUN: LazyLock<Run> = LazyLock::new(|| Run::of_the_environment().unwrap_or_else(Run::start));
 
 impl Run {
+    /// The server's log.
+    fn log(&self) -> PathBuf {
+        let folder = self.cluster.parent().expect("a folder of the run's");
+        folder.join("server").join("postgres.log")
+    }
+
     #[expect(clippy::disallowed_methods, reason = "these are settings of the tests, not of the program")]
     fn of_the_environment() -> Option<Self> {
         let url = env::var(SERVER).ok()?;
@@ -129,7 +150,14 @@ impl Run {
 
     fn on(server: Postgres, folder: &Path) -> Self {
         let url = server.url().to_owned();
-        as_superuser(&server, &folder.join("server"), "ALTER ROLE plaza CREATEDB");
+        for statement in [
+            "ALTER ROLE plaza CREATEDB",
+            // So that each test's lines can be told from those of others.
+            "ALTER SYSTEM SET log_line_prefix = '%m [%p] %d '",
+            "SELECT pg_reload_conf()",
+        ] {
+            as_superuser(&server, &folder.join("server"), statement);
+        }
         drop_leftovers(&url);
         connect(&url)
             .batch_execute(&format!("CREATE DATABASE {MIGRATED} TEMPLATE template0"))
@@ -202,7 +230,7 @@ fn as_superuser(server: &Postgres, data: &Path, statement: &str) {
         statement,
     ]);
     // That user may not be able to walk to the socket, so the folder is handed over open.
-    psql.args(["--host", "/proc/self/fd/0"]).stdin(socket).current_dir("/");
+    psql.args(["--output", "/dev/null", "--host", "/proc/self/fd/0"]).stdin(socket).current_dir("/");
     if my_uid() != owner {
         psql.uid(owner).gid(owner);
     }

@@ -8,8 +8,7 @@
 
 use std::ops::Range;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use plaza_resample::{Crop, Pixel, Resampler, divide_alpha, multiply_alpha};
 
 use super::raster::{Channels, Raster, buffer};
 use super::{Fault, Rejected};
@@ -104,12 +103,12 @@ impl Resize {
     }
 }
 
-fn pixel_type(channels: Channels) -> PixelType {
+fn pixel(channels: Channels) -> Pixel {
     match channels {
-        Channels::Grey => PixelType::U8,
-        Channels::GreyAlpha => PixelType::U8x2,
-        Channels::Rgb => PixelType::U8x3,
-        Channels::Rgba | Channels::Cmyk => PixelType::U8x4,
+        Channels::Grey => Pixel::One,
+        Channels::GreyAlpha => Pixel::Two,
+        Channels::Rgb => Pixel::Three,
+        Channels::Rgba | Channels::Cmyk => Pixel::Four,
     }
 }
 
@@ -192,41 +191,34 @@ struct Window<'a> {
 
 /// Computes a band of the target from a window that holds all of its [sources](Plan::sources).
 fn resample(
-    resizer: &mut Resizer,
+    resampler: &mut Resampler,
     plan: &Plan,
     window: &Window<'_>,
     rows: &Range<u32>,
     target: &mut [u8],
 ) -> Result<(), Fault> {
     let count = rows.end - rows.start;
+    let held = window.rows.end - window.rows.start;
     let top = plan.top + f64::from(rows.start) * plan.step() - f64::from(window.rows.start);
-    let (top, height) = within(top, f64::from(count) * plan.step(), window.rows.end - window.rows.start);
+    let (top, height) = within(top, f64::from(count) * plan.step(), held);
     let (left, width) = within(plan.left, plan.crop_width, window.width);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .use_alpha(false)
-        .crop(left, top, width, height);
-    let kind = pixel_type(window.channels);
-    let fault = |error: &dyn std::fmt::Display| Fault::new(format!("rows {rows:?} of {plan:?}: {error}"));
-    let source = ImageRef::new(window.width, window.rows.end - window.rows.start, window.pixels, kind)
-        .map_err(|error| fault(&error))?;
-    let mut target = Image::from_slice_u8(plan.width, count, target, kind).map_err(|error| fault(&error))?;
-    resizer.resize(&source, &mut target, &options).map_err(|error| fault(&error))
+    let source = plaza_resample::Rows { width: window.width, height: held, bytes: window.pixels };
+    let crop = Crop { left, top, width, height };
+    resampler
+        .resample(pixel(window.channels), source, crop, (plan.width, count), target)
+        .map_err(|error| Fault::new(format!("rows {rows:?} of {plan:?}: {error}")))
 }
 
 /// Changes the alpha of whole rows in place.
-fn with_alpha<E: std::fmt::Display>(
+fn with_alpha(
     (width, channels): (u32, Channels),
     pixels: &mut [u8],
-    change: impl FnOnce(&MulDiv, &mut Image<'_>) -> Result<(), E>,
+    change: fn(Pixel, u32, &mut [u8]) -> Result<(), plaza_resample::Error>,
 ) -> Result<(), Fault> {
     if !channels.has_alpha() || pixels.is_empty() {
         return Ok(());
     }
-    let height = pixels.len() / (width as usize * channels.count());
-    let image = Image::from_slice_u8(width, height as u32, pixels, pixel_type(channels));
-    let mut image = image.map_err(|error| Fault::new(format!("alpha: {error}")))?;
-    change(&MulDiv::new(), &mut image).map_err(|error| Fault::new(format!("alpha: {error}")))
+    change(pixel(channels), width, pixels).map_err(|error| Fault::new(format!("alpha: {error}")))
 }
 
 impl Raster {
@@ -244,7 +236,7 @@ impl Raster {
             return Ok(Self { width, height, channels, pixels });
         }
         let line = width as usize * channels.count();
-        let mut resizer = Resizer::new();
+        let mut resampler = Resampler::default();
         let mut target = Self::blank(plan, channels);
         let (mut held, mut pixels) = (0..0, Vec::new());
         for (rows, band) in target.bands(plan, line) {
@@ -257,11 +249,9 @@ impl Raster {
             held = needed.start..needed.end;
             pixels.resize(line * (held.end - held.start) as usize, 0);
             source.read(&mut pixels[known..])?;
-            with_alpha((width, channels), &mut pixels[known..], |by, image| {
-                by.multiply_alpha_inplace(image)
-            })?;
+            with_alpha((width, channels), &mut pixels[known..], multiply_alpha)?;
             let window = Window { width, channels, rows: held.clone(), pixels: &pixels };
-            resample(&mut resizer, plan, &window, &rows, band)?;
+            resample(&mut resampler, plan, &window, &rows, band)?;
         }
         Ok(target.finished()?)
     }
@@ -271,9 +261,7 @@ impl Raster {
         if plan.keeps(self.width, self.height) {
             return Ok(self);
         }
-        with_alpha((self.width, self.channels), &mut self.pixels, |by, image| {
-            by.multiply_alpha_inplace(image)
-        })?;
+        with_alpha((self.width, self.channels), &mut self.pixels, multiply_alpha)?;
         self.resampled(plan)
     }
 
@@ -287,13 +275,13 @@ impl Raster {
 
     fn resampled(&self, plan: &Plan) -> Result<Self, Fault> {
         let line = self.width as usize * self.channels.count();
-        let mut resizer = Resizer::new();
+        let mut resampler = Resampler::default();
         let mut target = Self::blank(plan, self.channels);
         for (rows, band) in target.bands(plan, line) {
             let sources = plan.sources(&rows, self.height);
             let pixels = &self.pixels[line * sources.start as usize..line * sources.end as usize];
             let window = Window { width: self.width, channels: self.channels, rows: sources, pixels };
-            resample(&mut resizer, plan, &window, &rows, band)?;
+            resample(&mut resampler, plan, &window, &rows, band)?;
         }
         target.finished()
     }
@@ -316,9 +304,7 @@ impl Raster {
     }
 
     fn finished(mut self) -> Result<Self, Fault> {
-        with_alpha((self.width, self.channels), &mut self.pixels, |by, image| {
-            by.divide_alpha_inplace(image)
-        })?;
+        with_alpha((self.width, self.channels), &mut self.pixels, divide_alpha)?;
         Ok(self)
     }
 }

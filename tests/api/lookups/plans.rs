@@ -1,4 +1,5 @@
-//! What the planner makes of the main questions where there are 100,000 posts: an index for each, and never all of the table.
+//! What the planner makes of the main questions where there are 100,000 posts, or a million: an index for each, and never all of
+//! the table.
 
 use std::cell::RefCell;
 
@@ -13,6 +14,7 @@ use plaza::lookups::table::{Reader, Resource};
 use plaza::models::resources::{COMMENTS, LABELS_OF_POST, POST_OF_COMMENT, POSTS};
 
 use crate::app::TestApp;
+use crate::soak::many;
 
 /// The plan of the rows that a selection names, one line of it per row.
 struct Explained {
@@ -41,18 +43,19 @@ impl Query for Explained {
 
 impl RunQueryDsl<PgConnection> for Explained {}
 
-/// 100,000 posts by 100 writers; 20,000 comments; a label that 1,000 have, and one that 10 have.
+/// Posts by 100 writers, of which four are about a word that is rare; 20,000 comments; a label that one post in 100 has, and one
+/// that one in 10,000 has.
 const ROWS: &str = "
     ALTER TABLE users DISABLE TRIGGER USER; ALTER TABLE posts DISABLE TRIGGER USER; ALTER TABLE post_labels DISABLE TRIGGER USER;
     INSERT INTO users (id, username, username_key, email, email_key, password_hash)
         SELECT n, 'user' || n, 'user' || n, n || '@x', n || '@x', 'x' FROM generate_series(1, 100) AS n;
     INSERT INTO profiles (user_id, display_name) SELECT id, username FROM users;
     INSERT INTO posts (id, slug, title, content, rating, published, published_at, writer_id, created_at, updated_at)
-        SELECT n, 'p' || n, CASE WHEN n % 25000 = 0 THEN 'A Zephyr at ' ELSE 'Of ' END || md5(n::text),
-            CASE WHEN n % 25000 = 0 THEN 'about quinces' ELSE 'words' END, 1 + n % 5, n % 10 <> 0,
+        SELECT n, 'p' || n, CASE WHEN n % ({posts} / 4) = 0 THEN 'A Zephyr at ' ELSE 'Of ' END || md5(n::text),
+            CASE WHEN n % ({posts} / 4) = 0 THEN 'about quinces' ELSE 'words' END, 1 + n % 5, n % 10 <> 0,
             CASE WHEN n % 10 <> 0 THEN timestamptz '2026-01-01' + n::bigint * 7919 % 100000 * interval '1 s' END, 1 + n % 100,
             timestamptz '2026-01-01' + n * interval '1 min', timestamptz '2026-03-01' + n::bigint * 31337 % 100000 * interval '1 s'
-        FROM generate_series(1, 100000) AS n;
+        FROM generate_series(1, {posts}) AS n;
     INSERT INTO labels (id, slug, name) VALUES (1, 'often', 'Often'), (2, 'rare', 'Rare');
     INSERT INTO post_labels (post_id, label_id, post_created_at)
         SELECT posts.id, labels.id, posts.created_at FROM posts, labels WHERE posts.id % (labels.id * 100) = 0 AND labels.id = 1
@@ -111,7 +114,7 @@ impl Planner<'_> {
 #[actix_web::test]
 async fn the_main_questions_are_answered_by_indexes() {
     let app = TestApp::new().await;
-    app.sql(ROWS);
+    app.sql(&ROWS.replace("{posts}", &many(100_000, 1_000_000).to_string()));
     let readers = [
         ("a guest", Reader::default()),
         ("a member", Reader { user: Some((7, "user7".into())), is_staff: false }),

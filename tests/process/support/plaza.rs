@@ -152,11 +152,8 @@ impl Plaza {
 
     /// The last lines of that which tell of something wrong.
     fn complaints(&self) -> String {
-        const AT_MOST: usize = 40;
         let said = self.said();
-        let wrong: Vec<_> =
-            said.lines().filter(|line| ["ERROR", "WARN"].iter().any(|level| line.contains(level))).collect();
-        wrong[wrong.len().saturating_sub(AT_MOST)..].join("\n")
+        last_lines(said.lines().filter(|line| ["ERROR", "WARN"].iter().any(|level| line.contains(level))))
     }
 
     /// Wait until it writes this.
@@ -228,6 +225,12 @@ impl Plaza {
     }
 }
 
+fn last_lines<'a>(lines: impl Iterator<Item = &'a str>) -> String {
+    const AT_MOST: usize = 40;
+    let lines: Vec<_> = lines.collect();
+    lines[lines.len().saturating_sub(AT_MOST)..].join("\n")
+}
+
 impl Drop for Plaza {
     fn drop(&mut self) {
         drop(self.child.kill());
@@ -235,6 +238,8 @@ impl Drop for Plaza {
         // The cause of a 500 is there alone.
         if thread::panicking() {
             eprintln!("{self:?} complained:\n{}", self.complaints());
+            let log = fs::read_to_string(self.data.join("postgres.log")).unwrap_or_default();
+            eprintln!("Its PostgreSQL, if it has one of its own:\n{}", last_lines(log.lines()));
         }
     }
 }
