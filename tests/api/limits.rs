@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::app::{LOCKS, TestApp};
+use crate::app::{LOCKS, PATIENCE, TestApp};
 use crate::client::send;
 
 fn chunks(count: usize, size: usize) -> reqwest::Body {
@@ -76,9 +76,7 @@ async fn trickle(app: &TestApp, head: &str) -> String {
         }
     });
     let mut answer = vec![0; 512];
-    let read = tokio::time::timeout(Duration::from_secs(20), reader.read(&mut answer))
-        .await
-        .expect("an answer in time");
+    let read = tokio::time::timeout(PATIENCE, reader.read(&mut answer)).await.expect("an answer in time");
     trickling.abort();
     let text = String::from_utf8_lossy(&answer[..read.expect("bytes")]).into_owned();
     text.lines().next().unwrap_or_default().to_owned()

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// Between two bytes of an answer that trickles.
 const DRIP: Duration = Duration::from_millis(20);
 /// How long a port may take to be free again.
-const PORT: Duration = Duration::from_secs(10);
+const PORT: Duration = Duration::from_mins(1);
 /// What an endless answer says it is long.
 const GIGABYTE: usize = 1 << 30;
 

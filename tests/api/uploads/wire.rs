@@ -1,11 +1,10 @@
 //! Bodies that come slowly, break off, or are longer or shorter than was said.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::{END, FORM, Uploads, contains};
+use crate::app::PATIENCE;
 use crate::pictures;
 
 impl Uploads {
@@ -33,7 +32,7 @@ async fn answer(stream: &mut TcpStream, awaited: &str) -> String {
             && !contains(&bytes, awaited.as_bytes())
         {}
     };
-    tokio::time::timeout(Duration::from_secs(20), read).await.expect("an answer in time");
+    tokio::time::timeout(PATIENCE, read).await.expect("an answer in time");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

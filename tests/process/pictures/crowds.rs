@@ -107,7 +107,8 @@ const SENT: usize = 5 << 20;
 #[test]
 fn uploads_that_stall_hold_no_memory_and_nobody_else_up() {
     let place = Place::new();
-    let plaza = place.serve_with(["--throttle", "off"]);
+    // The program waits for the first of them until the last has sent its part, however long that takes.
+    let plaza = place.serve_with(["--throttle", "off", "--body-grace", "1h"]);
     let ana = plaza.client().registered("ana");
     ana.send(ana.upload(samples::jpeg(300, 200), "me.jpg")).expect(200);
     let token = text(&ana.log_in("ana", crate::support::PASSWORD).expect(200).json(), "/access_token");

@@ -1,13 +1,12 @@
 //! A client: requests as a frontend would send them, one connection each, on the calling thread.
 
-use std::time::Duration;
-
 use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
+use super::PATIENCE;
 use super::place::PUBLIC_URL;
 
 /// A password that every rule allows.
@@ -57,7 +56,7 @@ impl Client {
             // A connection that was kept could be one that a killed program has closed.
             http: reqwest::Client::builder()
                 .pool_max_idle_per_host(0)
-                .timeout(Duration::from_secs(30))
+                .timeout(PATIENCE)
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
                 .expect("a client"),
