@@ -35,13 +35,13 @@ soak: ## Run every test in release, with the long loops in full; PLAZA_SEED=N re
 	@scripts/need build postgres receivers
 	@PLAZA_SOAK=on PROPTEST_CASES=40000 scripts/test --release
 
-QUICK_CHECKS := check-format check-shell check-docker check-openapi
+QUICK_CHECKS := check-format check-imports check-shell check-docker check-openapi
 BUILDING_CHECKS := check-clippy check-doc check-generated
 
 .PHONY: check $(QUICK_CHECKS) check-dependencies check-building $(BUILDING_CHECKS)
 # One after the other, what fails fastest first; `make -k check` shows every fault. The tools that look at the dependencies are
 # built in a folder of their own, so that they take up what the builds here leave of the processor.
-check: ## Format, lints, docs, licences, generated files, OpenAPI, Docker and shell
+check: ## Format, imports, lints, docs, licences, generated files, OpenAPI, Docker and shell
 	@scripts/need build lints
 	@$(MAKE) -j1 $(QUICK_CHECKS)
 	@$(MAKE) -j2 check-dependencies check-building
@@ -52,6 +52,11 @@ check-building:
 check-format:
 	@scripts/need lints
 	cargo fmt --all --check
+
+# No two files import each other, directly or by way of others.
+check-imports:
+	@scripts/need python
+	@scripts/circles src
 
 check-shell:
 	@scripts/python lint shellcheck $$(grep --recursive --files-with-matches -E '^#!.*bash|shellcheck shell=bash' .ci demo scripts)

@@ -8,7 +8,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use plaza::media::image::{self, Encoded, Format, Limits, Resize};
+use plaza_image::{self as image, Encoded, Format, Limits, Resize};
 
 const SIDE: u32 = 256;
 const MASTER: u32 = 2048;

@@ -35,10 +35,11 @@ use crate::auth::keys::Keys;
 use crate::auth::mail_tokens::MailTokens;
 use crate::auth::passwords::Passwords;
 use crate::auth::secret::Secret;
-use crate::auth::sessions::{Sessions, delta};
+use crate::auth::sessions::Sessions;
 use crate::auth::throttle::Throttle;
 use crate::auth::tokens::{AccessTokens, OpaqueTokens};
 use crate::config::Config;
+use crate::config::time::to_time_delta;
 use crate::db::Db;
 use crate::db::listener::{Listener, News};
 use crate::error::{Error, Result};
@@ -114,7 +115,7 @@ impl App {
             config.timing.pool_wait,
             &metrics,
         ));
-        let lifetime = delta(accounts.access_lifetime);
+        let lifetime = to_time_delta(accounts.access_lifetime);
         let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
         let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
         let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Wake::default()));
@@ -202,10 +203,10 @@ impl App {
     pub fn housekeeping(&self) -> Housekeeping {
         Housekeeping {
             db: self.db.clone(),
-            access_lifetime: delta(self.config.accounts.access_lifetime),
-            known_network: delta(self.config.accounts.known_network),
+            access_lifetime: to_time_delta(self.config.accounts.access_lifetime),
+            known_network: to_time_delta(self.config.accounts.known_network),
             upload_lease: self.config.pictures.upload_lease,
-            events_kept: delta(self.config.events.events_kept),
+            events_kept: to_time_delta(self.config.events.events_kept),
             interval: self.config.timing.purge_interval,
         }
     }
@@ -270,7 +271,7 @@ impl App {
                 .configure(|config| app.parts(config))
                 .service(api::service::get_liveness)
                 .service(api::service::get_readiness)
-                .service(api::service::get_metrics)
+                .service(api::metrics::get_metrics)
                 .default_service(web::route().to(gate::no_route))
                 .wrap(from_fn(frame::frame))
         })
@@ -421,7 +422,7 @@ fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets) -> Co
         show: Box::new(move |full| {
             serde_json::to_vec(&api::events::Event::of(full, &urls)).map_err(Error::internal)
         }),
-        patience: delta(config.events.webhook_patience),
+        patience: to_time_delta(config.events.webhook_patience),
     }
 }
 

@@ -14,9 +14,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::idempotency;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::idempotency_key::KeptAnswer;
+
+/// Marks a response that repeats an earlier one.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// A representation of one row, serialised once, with its tag.
 pub struct Versioned {
@@ -84,7 +86,7 @@ impl Responder for Versioned {
             response.insert_header((header::LOCATION, location));
         }
         if self.is_replayed {
-            response.insert_header((idempotency::REPLAYED, "true"));
+            response.insert_header((REPLAYED, "true"));
         }
         response.body(self.bytes)
     }

@@ -6,7 +6,7 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use aws_lc_rs::hmac;
@@ -16,14 +16,11 @@ use diesel::PgConnection;
 use super::conditional::Versioned;
 use crate::auth::Caller;
 use crate::auth::secret::Secret;
-use crate::auth::sessions::delta;
 use crate::config::Accounts;
+use crate::config::time::to_time_delta;
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::idempotency_key::Name;
-
-/// Says that an answer was given before.
-pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What the client sends.
 const KEY: &str = "idempotency-key";
@@ -42,7 +39,7 @@ impl Idempotency {
     pub fn new(secret: &Secret, settings: &Accounts) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("idempotency")),
-            lifetime: delta(settings.idempotency_lifetime),
+            lifetime: to_time_delta(settings.idempotency_lifetime),
         }
     }
 }

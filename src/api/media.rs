@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use object_store::{GetOptions, GetRange, GetResult};
+use plaza_image::Format;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::conditional::matches_any;
@@ -13,10 +14,10 @@ use super::document::Refusals;
 use super::path;
 use crate::error::{Code, Error, Result};
 use crate::media::defaults::{AVATAR_FORMATS, COVER, COVER_KEY};
-use crate::media::image::Format;
 use crate::media::store::IMMUTABLE;
+use crate::media::store::unavailable;
 use crate::media::variants::{Key, Uses, Variant, format_of, formats, key_of};
-use crate::media::{Made, Media, unavailable};
+use crate::media::{Made, Media};
 use crate::models::names::Username;
 
 /// Read a file.

@@ -29,6 +29,7 @@ pub mod comments;
 pub mod events;
 pub mod labels;
 pub mod media;
+pub mod metrics;
 pub mod pictures;
 pub mod posts;
 pub mod profiles;
@@ -48,7 +49,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::db::actor;
 use crate::error::{Error, Result};
-use crate::models::post::Losses;
+use crate::models::post_deletion::DeletionCounts;
 
 /// Every documented route. The stroke that registers one documents it.
 pub fn routes(config: &mut ServiceConfig) {
@@ -155,11 +156,11 @@ impl Deleted {
     }
 
     /// Of posts, with what hung on them.
-    pub fn of(losses: Losses) -> Self {
+    pub fn of(rows: DeletionCounts) -> Self {
         Self::new([
-            ("posts", count(losses.posts)),
-            ("comments", count(losses.comments)),
-            ("post_labels", losses.post_labels),
+            ("posts", count(rows.posts)),
+            ("comments", count(rows.comments)),
+            ("post_labels", rows.post_labels),
         ])
     }
 

@@ -1,11 +1,11 @@
 //! How pictures and people look in every resource that mentions them.
 
+use plaza_image::Format;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::urls::Urls;
 use crate::media::defaults::{self, AVATAR_FORMATS, COVER_KEY};
-use crate::media::image::Format;
 use crate::media::variants::{self, Use, Variant};
 use crate::models::picture;
 use crate::models::profile::Person;

@@ -2,30 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::web::{Data, Json};
-use actix_web::{CustomizeResponder, HttpResponse, Responder, get};
+use actix_web::{CustomizeResponder, Responder, get};
 use chrono::Utc;
 use serde::Serialize;
-use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::conditional::Listed;
 use super::document::Refusals;
-use super::events::stream::Streams;
 use crate::auth::callers::Callers;
 use crate::auth::keys::Jwks;
 use crate::auth::tokens::AccessTokens;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
-use crate::events::KINDS;
-use crate::media::Media;
-use crate::media::spool::Spools;
-use crate::metrics::{Metrics, OPENMETRICS, Readings};
-use crate::models::event::Event;
-use crate::models::job::Job;
 
 /// Whether this node wants requests.
 #[derive(Clone, Debug, Default)]
@@ -64,42 +55,6 @@ impl Health {
 #[get("/livez")]
 pub async fn get_liveness() -> Json<Health> {
     Health::ok()
-}
-
-/// How long the metrics wait for the database.
-const JOBS_PATIENCE: Duration = Duration::from_secs(1);
-
-/// What this node counts, on the operators' listener alone; the jobs as long as the database tells them.
-#[get("/metrics")]
-pub async fn get_metrics(
-    db: Data<Db>,
-    media: Data<Media>,
-    spools: Data<Spools>,
-    streams: Data<Streams>,
-    metrics: Data<Metrics>,
-) -> Result<HttpResponse> {
-    // Before this request itself takes a connection.
-    let connections = db.connections();
-    let counts = db.run(|conn| Ok((Job::counts(conn, &KINDS)?, Event::count(conn)?)));
-    // While the database is away, the node's own counters are worth the more.
-    let (jobs, events) = match timeout(JOBS_PATIENCE, counts).await {
-        Ok(Ok((jobs, events))) => (jobs, Some(events)),
-        Ok(Err(error)) => {
-            error.log("jobs and events could not be counted");
-            Default::default()
-        }
-        Err(_) => Default::default(),
-    };
-    let readings = Readings {
-        jobs,
-        events,
-        streams: streams.count(),
-        connections,
-        memory: media.memory(),
-        uploads: spools.under_way(),
-    };
-    let text = metrics.text(&readings).map_err(Error::internal)?;
-    Ok(HttpResponse::Ok().content_type(OPENMETRICS).body(text))
 }
 
 /// Tell whether this node wants requests.

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use diesel::PgConnection;
 use lru::LruCache;
 
-use super::CurrentUser;
+use super::caller::CurrentUser;
 use super::sessions::ended;
 use super::tokens::{AccessTokens, BadToken, Verified};
 use crate::db::Db;

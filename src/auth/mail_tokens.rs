@@ -5,18 +5,13 @@ use diesel::PgConnection;
 use serde_json::json;
 
 use super::secret::Secret;
-use super::sessions::delta;
 use super::tokens::{OpaqueTokens, Ticket, hash, random_id};
 use crate::config::Accounts;
+use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
 use crate::models::account_token::{AccountToken, NewAccountToken, Purpose};
-use crate::models::job::NewJob;
+use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
-
-/// The job that sends the mail with a token: `{token}`, the row's id.
-pub const SEND_TOKEN: &str = "mail.token";
-/// The job that finds out whether somebody has an address, and sends a token if so: `{purpose, email}`.
-pub const WANT_TOKEN: &str = "mail.wanted";
 
 /// Makes and opens them.
 #[derive(Clone)]
@@ -31,8 +26,8 @@ impl MailTokens {
     pub fn new(secret: &Secret, settings: &Accounts) -> Self {
         Self {
             tokens: OpaqueTokens::new(secret, "account tokens"),
-            confirmation: delta(settings.confirmation_lifetime),
-            reset: delta(settings.reset_lifetime),
+            confirmation: to_time_delta(settings.confirmation_lifetime),
+            reset: to_time_delta(settings.reset_lifetime),
         }
     }
 
@@ -52,14 +47,14 @@ impl MailTokens {
         let lifetime = self.lifetime(purpose);
         NewAccountToken { id, user_id, purpose, email, token_hash, lifetime }.insert(conn)?;
         let payload = json!({ "token": id, "purpose": purpose.as_str() });
-        NewJob { kind: SEND_TOKEN, payload, user_id: Some(user_id) }.insert(conn)?;
+        NewJob { kind: JobKind::SendToken, payload, user_id: Some(user_id) }.insert(conn)?;
         Ok(())
     }
 
     /// Have a mail sent to whoever has this address, if anybody has. It takes as long for nobody: the job finds out.
     pub fn want(conn: &mut PgConnection, purpose: Purpose, email: &Email) -> Result<()> {
         let payload = json!({ "purpose": purpose.as_str(), "email": email.as_str() });
-        Ok(NewJob { kind: WANT_TOKEN, payload, user_id: None }.insert(conn)?)
+        Ok(NewJob { kind: JobKind::WantToken, payload, user_id: None }.insert(conn)?)
     }
 
     /// The token of a row. It is never kept.

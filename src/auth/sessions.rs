@@ -1,12 +1,11 @@
 //! What sessions do: open, rotate, end.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 
 use super::tokens::{AccessTokens, OpaqueTokens, Ticket, hash, random_id};
 use crate::config::Accounts;
+use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
 use crate::models::session::{NewSession, Rotation, Session};
 
@@ -62,10 +61,10 @@ impl Sessions {
         settings: &Accounts,
     ) -> Self {
         let windows = Windows {
-            sliding: delta(settings.refresh_lifetime),
-            absolute: delta(settings.session_lifetime),
-            grace: delta(settings.refresh_grace),
-            repeat: delta(settings.refresh_repeat),
+            sliding: to_time_delta(settings.refresh_lifetime),
+            absolute: to_time_delta(settings.session_lifetime),
+            grace: to_time_delta(settings.refresh_grace),
+            repeat: to_time_delta(settings.refresh_repeat),
         };
         Self { access, refresh, windows }
     }
@@ -156,9 +155,4 @@ pub fn invalid_refresh_token() -> Error {
 /// 401 for what belongs to a session that is over.
 pub fn ended() -> Error {
     Error::refused(Code::SessionRevoked, "The session of this token has ended.")
-}
-
-/// For times. Settings are at most a hundred years.
-pub fn delta(duration: Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }

@@ -12,8 +12,8 @@ use diesel::PgConnection;
 use prometheus_client::metrics::counter::Counter;
 
 use super::secret::Secret;
-use super::sessions::delta;
 use crate::config::Accounts;
+use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
 use crate::metrics::By;
 use crate::models::account_token::Purpose;
@@ -86,8 +86,8 @@ impl Throttle {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("throttle")),
             is_on: settings.throttle.is_on(),
-            longest: delta(settings.throttle_delay),
-            known_network: delta(settings.known_network),
+            longest: to_time_delta(settings.throttle_delay),
+            known_network: to_time_delta(settings.known_network),
             refused,
         }
     }

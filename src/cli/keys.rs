@@ -10,8 +10,8 @@ use super::Result;
 use super::database::Database;
 use crate::auth::keys;
 use crate::auth::secret::Secret;
-use crate::auth::sessions::delta;
-use crate::config::{Config, duration};
+use crate::config::Config;
+use crate::config::time::{duration, to_time_delta};
 use crate::db::Db;
 
 /// Shortest time between publishing a key and signing with it: every node has heard of it by then.
@@ -49,7 +49,7 @@ impl Keys {
         let secret = Secret::load(config.secret_key()?, &config.data_dir)?;
         let database = Database::migrated(config)?;
         let db = Db::new(database.url(), 1, config.statement_timeout);
-        let key = db.transaction_blocking(|conn| keys::Keys::rotate(conn, &secret, delta(lead)));
+        let key = db.transaction_blocking(|conn| keys::Keys::rotate(conn, &secret, to_time_delta(lead)));
         drop(db);
         database.stop()?;
         let key = key.map_err(|error| error.to_string())?;

@@ -3,41 +3,26 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use url::Url;
 
-use super::{ConfigError, base_url, duration, secret, some_time};
-
-/// Something that is on or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
-    /// It is done.
-    On,
-    /// It is not.
-    Off,
-}
-
-impl Switch {
-    /// Whether it is done.
-    pub fn is_on(self) -> bool {
-        self == Self::On
-    }
-}
+use super::time::{duration, positive_duration};
+use super::values::{ConfigError, Switch, base_url, secret};
 
 /// Sessions, mails and throttling.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Accounts")]
 pub struct Accounts {
     /// How long an access token is good for
-    #[arg(long, env = "PLAZA_ACCESS_LIFETIME", default_value = "15m", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_ACCESS_LIFETIME", default_value = "15m", value_parser = positive_duration, global = true)]
     pub access_lifetime: Duration,
 
     /// How long a refresh token is good for when it is not used
-    #[arg(long, env = "PLAZA_REFRESH_LIFETIME", default_value = "14d", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_REFRESH_LIFETIME", default_value = "14d", value_parser = positive_duration, global = true)]
     pub refresh_lifetime: Duration,
 
     /// How long a session lasts, however often it is refreshed
-    #[arg(long, env = "PLAZA_SESSION_LIFETIME", default_value = "90d", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_SESSION_LIFETIME", default_value = "90d", value_parser = positive_duration, global = true)]
     pub session_lifetime: Duration,
 
     /// How long a used refresh token goes on answering with the session's present one: parallel tabs
@@ -49,19 +34,19 @@ pub struct Accounts {
     pub refresh_repeat: Duration,
 
     /// How old a login may be that deletes its user
-    #[arg(long, env = "PLAZA_FRESH_LOGIN", default_value = "10m", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_FRESH_LOGIN", default_value = "10m", value_parser = positive_duration, global = true)]
     pub fresh_login: Duration,
 
     /// How long the link that confirms an e-mail address is good for
-    #[arg(long, env = "PLAZA_CONFIRMATION_LIFETIME", default_value = "3d", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_CONFIRMATION_LIFETIME", default_value = "3d", value_parser = positive_duration, global = true)]
     pub confirmation_lifetime: Duration,
 
     /// How long the link that sets a new password is good for
-    #[arg(long, env = "PLAZA_RESET_LIFETIME", default_value = "1h", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_RESET_LIFETIME", default_value = "1h", value_parser = positive_duration, global = true)]
     pub reset_lifetime: Duration,
 
     /// How long the answer to an Idempotency-Key is kept
-    #[arg(long, env = "PLAZA_IDEMPOTENCY_LIFETIME", default_value = "7d", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_IDEMPOTENCY_LIFETIME", default_value = "7d", value_parser = positive_duration, global = true)]
     pub idempotency_lifetime: Duration,
 
     /// Whether those who try too often must wait
@@ -69,11 +54,11 @@ pub struct Accounts {
     pub throttle: Switch,
 
     /// Longest wait between two tries
-    #[arg(long, env = "PLAZA_THROTTLE_DELAY", default_value = "60s", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_THROTTLE_DELAY", default_value = "60s", value_parser = positive_duration, global = true)]
     pub throttle_delay: Duration,
 
     /// How long a network that a user logged in from is told from those of strangers
-    #[arg(long, env = "PLAZA_KNOWN_NETWORK", default_value = "90d", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_KNOWN_NETWORK", default_value = "90d", value_parser = positive_duration, global = true)]
     pub known_network: Duration,
 
     /// The application that links in mails lead to, at its pages /confirm-email and /reset-password [default: the public URL, where Plaza has simple ones]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Switch, some_time};
+use super::time::positive_duration;
+use super::values::Switch;
 use crate::models::names::Email;
 
 /// Who is told of events.
@@ -21,11 +22,11 @@ pub struct Events {
     pub webhook_private: Switch,
 
     /// How long a webhook may fail before it is disabled
-    #[arg(long, env = "PLAZA_WEBHOOK_PATIENCE", default_value = "3d", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_WEBHOOK_PATIENCE", default_value = "3d", value_parser = positive_duration, global = true)]
     pub webhook_patience: Duration,
 
     /// How long events are kept
-    #[arg(long, env = "PLAZA_EVENTS_KEPT", default_value = "30d", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_EVENTS_KEPT", default_value = "30d", value_parser = positive_duration, global = true)]
     pub events_kept: Duration,
 
     /// Most streams of events that a user has on a node at once

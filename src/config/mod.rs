@@ -6,23 +6,29 @@ mod accounts;
 mod events;
 mod pictures;
 mod posts;
+pub mod time;
+mod values;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::timing::Timing;
-use crate::workers::Priority;
 use clap::{Args, ValueEnum};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use url::Url;
 
-pub use accounts::{Accounts, Switch};
+use crate::timing::Timing;
+use crate::workers::Priority;
+use time::{duration, positive_duration};
+use values::{base_url, network, origin, secret};
+
+pub use accounts::Accounts;
 pub use events::Events;
 pub use pictures::Pictures;
 pub use posts::Posts;
+pub use values::{ConfigError, Switch};
 
 /// The settings of one node. All of them are safe to leave alone.
 #[derive(Args, Clone)]
@@ -56,7 +62,7 @@ pub struct Config {
     pub database_pool: Option<u32>,
 
     /// Longest time one statement may take, such as 5s or 500ms
-    #[arg(long, env = "PLAZA_STATEMENT_TIMEOUT", default_value = "5s", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_STATEMENT_TIMEOUT", default_value = "5s", value_parser = positive_duration, global = true)]
     pub statement_timeout: Duration,
 
     /// Folder of the PostgreSQL programs, where they are not found by themselves
@@ -116,11 +122,11 @@ pub struct Config {
     pub drain: Duration,
 
     /// How long a request's body may be silent, or below 1 KiB a second
-    #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = positive_duration, global = true)]
     pub body_grace: Duration,
 
     /// How long a client may take nothing of what it is sent before the system hangs up on it; on Linux
-    #[arg(long, env = "PLAZA_PEER_PATIENCE", default_value = "30s", value_parser = some_time, global = true)]
+    #[arg(long, env = "PLAZA_PEER_PATIENCE", default_value = "30s", value_parser = positive_duration, global = true)]
     pub peer_patience: Duration,
 
     /// What is logged: error, warn, info, debug, trace, or per module as in `plaza=debug,actix_web=warn`
@@ -196,21 +202,6 @@ impl FromStr for StoreLocation {
     }
 }
 
-/// A setting that names something which cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A `…_FILE` cannot be read.
-    #[error("cannot read {path}, which {setting} names: {source}")]
-    SecretFile {
-        /// The setting.
-        setting: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
 impl Config {
     /// The database to use instead of the embedded one, from the setting or the file that it names.
     pub fn database_url(&self) -> Result<Option<String>, ConfigError> {
@@ -271,80 +262,6 @@ pub fn aws_variables() -> Vec<(String, String)> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("AWS_"))
         .collect()
-}
-
-fn secret(
-    setting: &'static str,
-    value: Option<&String>,
-    file: Option<&PathBuf>,
-) -> Result<Option<String>, ConfigError> {
-    match (value, file) {
-        (Some(value), _) => Ok(Some(value.clone())),
-        (None, Some(path)) => std::fs::read_to_string(path)
-            .map(|text| Some(text.trim_end_matches(['\r', '\n']).to_owned()))
-            .map_err(|source| ConfigError::SecretFile { setting, path: path.clone(), source }),
-        (None, None) => Ok(None),
-    }
-}
-
-fn base_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text.trim_end_matches('/')).map_err(|error| error.to_string())?;
-    match url.scheme() {
-        "http" | "https" if url.has_host() && url.query().is_none() && url.fragment().is_none() => Ok(url),
-        _ => Err("must be an http or https URL without a query".into()),
-    }
-}
-
-/// What a browser sends as `Origin`: scheme, host and port, without a path.
-fn origin(text: &str) -> Result<String, String> {
-    let is_origin =
-        |url: &Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
-    if text == "*" || Url::parse(text).is_ok_and(|url| is_origin(&url)) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be * or an origin such as https://app.example, without a slash at its end".into())
-    }
-}
-
-/// A network, or an address as the network of it alone. IPv4 in IPv6's notation becomes IPv4, as peers' addresses do.
-fn network(text: &str) -> Result<IpNet, String> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(address) => IpNet::from(address),
-        Err(_) => {
-            text.parse().map_err(|_| "must be an address, or a network such as 10.0.0.0/8".to_owned())?
-        }
-    };
-    let mapped = |network: &IpNet| match network {
-        IpNet::V6(v6) => {
-            let length = v6.prefix_len().checked_sub(96)?;
-            Ipv4Net::new(v6.network().to_ipv4_mapped()?, length).ok()
-        }
-        IpNet::V4(_) => None,
-    };
-    Ok(mapped(&network).map_or(network, IpNet::V4))
-}
-
-/// A duration that is not nothing.
-fn some_time(text: &str) -> Result<Duration, String> {
-    duration(text)
-        .and_then(|time| if time.is_zero() { Err("must be more than nothing".into()) } else { Ok(time) })
-}
-
-/// `5s`, `500ms`, `2m`, `1h` or `14d`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u32 =
-        number.parse().map_err(|_| "must be a number with a unit: 500ms, 5s, 2m, 1h or 14d".to_owned())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number.into())),
-        "s" => Ok(Duration::from_secs(number.into())),
-        "m" => Ok(Duration::from_mins(number.into())),
-        "h" => Ok(Duration::from_hours(number.into())),
-        // A hundred years are enough, and times computed from more would leave the calendar.
-        "d" if number <= 36_500 => Ok(Duration::from_hours(24 * u64::from(number))),
-        _ => Err("must end in ms, s, m, h or d".into()),
-    }
 }
 
 #[cfg(test)]
@@ -416,7 +333,7 @@ mod tests {
         {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
-        assert!(some_time("0s").is_err());
+        assert!(positive_duration("0s").is_err());
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::time::Duration;
 use chrono::format::{Item, StrftimeItems};
 use chrono::{TimeZone, Utc};
 use clap::Args;
+use plaza_image::Resize;
 use url::Url;
 
-use super::{Switch, base_url, duration};
-use crate::media::image::Resize;
+use super::time::duration;
+use super::values::{Switch, base_url};
 use crate::media::variants::{Folder, Named, Purpose, Use, Uses, Variant};
 
 /// Longest side of a variant, in pixels.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Switch;
+use super::values::Switch;
 
 /// Optional rules about posts.
 #[derive(Args, Clone, Debug)]

@@ -4,21 +4,18 @@ use std::sync::Arc;
 
 use actix_web::web::Data;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::mail::delivery::deliver;
 use super::mail::{Letter, Mailer, letters};
-use super::{Failure, Outcome};
+use super::outcome::{Failure, Outcome, read, unreadable};
 use crate::auth::mail_tokens::MailTokens;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::models::account_token::{AccountToken, Purpose};
-use crate::models::job::NewJob;
+use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
 use crate::models::user::User;
-
-/// The job that tells a user something: `{what, to, username}`.
-pub const NOTICE: &str = "mail.notice";
 
 /// The application's page that confirms an address.
 pub const CONFIRM_PAGE: &str = "confirm-email";
@@ -48,7 +45,7 @@ impl Notice {
     /// Tell `user` at the address as it is in the row, once the transaction stands.
     pub fn send(self, conn: &mut diesel::PgConnection, user: &User) -> Result<()> {
         let payload = json!({ "what": self.as_str(), "to": user.email, "username": user.username });
-        Ok(NewJob { kind: NOTICE, payload, user_id: Some(user.id) }.insert(conn)?)
+        Ok(NewJob { kind: JobKind::Notice, payload, user_id: Some(user.id) }.insert(conn)?)
     }
 
     fn letter(what: &str, to: &str, username: &str) -> Option<Letter> {
@@ -152,30 +149,9 @@ impl AccountMails {
     }
 }
 
-/// Send a letter; whether it may work later is for its server to say.
-pub(super) async fn deliver(mailer: &Mailer, letter: &Letter) -> Outcome {
-    mailer.send(letter).await.map_err(|error| {
-        if error.is_permanent() {
-            Failure::Lasting(error.to_string())
-        } else {
-            Failure::Passing(error.to_string())
-        }
-    })
-}
-
-/// The payload of a job.
-pub(super) fn read<T: DeserializeOwned>(payload: Value) -> Result<T, Failure> {
-    serde_json::from_value(payload).map_err(|error| unreadable(&error))
-}
-
 fn purpose_of(text: &str) -> Result<Purpose, Failure> {
     [Purpose::ConfirmAddress, Purpose::ResetPassword]
         .into_iter()
         .find(|purpose| purpose.as_str() == text)
         .ok_or_else(|| unreadable(&"no such purpose"))
-}
-
-/// A job, or what it is about, that no version of this program wrote.
-pub(super) fn unreadable(cause: &impl ToString) -> Failure {
-    Failure::Lasting(format!("the payload cannot be read: {}", cause.to_string()))
 }

@@ -6,18 +6,13 @@ use actix_web::web::Data;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::accounts::{deliver, read, unreadable};
+use super::mail::delivery::deliver;
 use super::mail::{Mailer, letters};
+use super::outcome::{Outcome, read, unreadable};
 use crate::db::Db;
 use crate::models::event::Event;
-use crate::models::job::NewJob;
+use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
-
-/// The job that has the administrators told of new posts: `{events}`.
-pub const NEW_POSTS: &str = "mail.new_posts";
-/// The job that tells one of them: `{to, events}`.
-pub const TELL_ADMINISTRATOR: &str = "mail.administrator";
 
 /// Posts that a mail names; of more it says how many there are.
 const NAMED: usize = 20;
@@ -53,7 +48,7 @@ impl AdministratorMails {
         let jobs = self.db.transaction(move |conn| {
             for administrator in &administrators {
                 let payload = json!({ "to": administrator.as_str(), "events": events });
-                NewJob { kind: TELL_ADMINISTRATOR, payload, user_id: None }.insert(conn)?;
+                NewJob { kind: JobKind::TellAdministrator, payload, user_id: None }.insert(conn)?;
             }
             Ok(())
         });

@@ -6,7 +6,7 @@ use actix_web::web::Data;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Failure, Outcome};
+use super::outcome::{Failure, Outcome};
 use crate::db::Db;
 use crate::media::Media;
 use crate::models::event::Event;

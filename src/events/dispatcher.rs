@@ -11,8 +11,10 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::sync::{Mutex, Notify, watch};
 
+use super::outcome::Failure;
 use super::publisher::Subscription;
-use super::{Failure, Hears, LANES, Lane, Means, Receiver, Wake, lanes};
+use super::receiver::{Hears, LANES, Lane, Receiver, Wake};
+use super::receivers::{Means, lanes};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -152,7 +154,7 @@ impl Dispatcher {
 
     /// Whether it is done.
     async fn attempt(&self, lane: &Lane, job: Job) -> Result<bool> {
-        let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind == job.kind) else {
+        let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind.as_str() == job.kind) else {
             return Err(Error::internal(format!("there is no receiver for jobs of the kind {}", job.kind)));
         };
         let outcome = if job.attempts > receiver.tries {
@@ -164,7 +166,7 @@ impl Dispatcher {
         };
         match outcome {
             Ok(()) => {
-                self.metrics.jobs_done.of(receiver.kind).inc();
+                self.metrics.jobs_done.of(receiver.kind.as_str()).inc();
                 self.db.run(move |conn| Ok(job.done(conn)?)).await.map(|()| true)
             }
             Err(failure) => self.fail(receiver, job, failure).await.map(|()| false),
@@ -179,7 +181,7 @@ impl Dispatcher {
             }
             Failure::Passing(cause) | Failure::Lasting(cause) => (cause, None),
         };
-        let (kind, id, attempt) = (receiver.kind, job.id, job.attempts);
+        let (kind, id, attempt) = (receiver.kind.as_str(), job.id, job.attempts);
         if let Some(delay) = delay {
             self.metrics.jobs_retried.of(kind).inc();
             tracing::warn!(kind, job = id, attempt, again_in = %delay, cause, "a job failed");

@@ -15,7 +15,7 @@ use crate::db::Db;
 use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::models::event::{Event, Published};
-use crate::models::job;
+use crate::models::job::{self, JobKind};
 use crate::models::webhook::Delivery;
 use crate::timing::Timing;
 
@@ -28,7 +28,7 @@ const BUSY: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy)]
 pub struct Subscription {
     /// Of the receiver's jobs.
-    pub kind: &'static str,
+    pub kind: JobKind,
     /// Of the events.
     pub types: &'static [&'static str],
     /// One job is for all that come within this time.

@@ -4,11 +4,13 @@
 //! another key instead: what shows it is updated in one transaction, and the database removes the old files and tells of it.
 
 use diesel::result::Error::RollbackTransaction;
+use plaza_image::{self as image, Encoded, Picture as Pixels};
 
-use super::image::{self, Encoded, Picture as Pixels};
+use super::Media;
+use super::limits::{LIMITS, MASTER_SIDE};
+use super::store::unavailable;
 use super::upload::{self, Rendered};
 use super::variants::{self, Key, Purpose};
-use super::{MASTER_SIDE, Media, unavailable};
 use crate::error::{Error, Result};
 use crate::models::file::File;
 use crate::models::picture::Picture;
@@ -61,7 +63,7 @@ impl Media {
         };
         let (original, resize) = (original.clone(), variant.resize);
         let compare = move || {
-            let Ok(shown) = image::decode(&bytes, &super::LIMITS, MASTER_SIDE) else { return Ok(u32::MAX) };
+            let Ok(shown) = image::decode(&bytes, &LIMITS, MASTER_SIDE) else { return Ok(u32::MAX) };
             Ok(shown.lost_rows(&original.variant(resize)?))
         };
         self.workers.run(compare).await?.map_err(|fault: image::Fault| Error::internal(fault))
@@ -98,7 +100,7 @@ impl Media {
         let found = self.store.read(&picture.key, LARGEST_FILE).await.map_err(|error| unavailable(&error))?;
         let Some(bytes) = found else { return Ok(None) };
         let decode = move || {
-            let pixels = image::decode(&bytes, &super::LIMITS, MASTER_SIDE).ok()?;
+            let pixels = image::decode(&bytes, &LIMITS, MASTER_SIDE).ok()?;
             Some((bytes, pixels, share))
         };
         self.workers.run(decode).await

@@ -19,9 +19,6 @@ const AT_ONCE: usize = 10;
 /// Files that are compared with the database at once.
 const BATCH: usize = 500;
 
-/// The kind of the jobs that remove files from the store. The database makes them, whatever way a file's row went.
-pub const REMOVE_FILES: &str = "media.remove";
-
 impl Media {
     /// Remove those of the files that have no row any more: as many as can be, whatever becomes of the others. No error if one is
     /// gone already.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lru::LruCache;
+use plaza_image::{self as image, Encoded, Format, Rejected, Resize};
 use tokio::sync::Semaphore;
 
-use super::image::{self, Encoded, Format, Rejected, Resize};
+use super::limits::{LIMITS, MASTER_SIDE};
 use super::variants::Variant;
-use super::{LIMITS, MASTER_SIDE};
 use crate::error::{Code, Error, Result};
 use crate::metrics::{Counted, Load};
 use crate::workers::{Priority, Workers};

@@ -3,26 +3,22 @@
 //! Of all who ask for the same one at once, on all nodes, one makes it: on a node they share one flight, and between nodes the row
 //! in `files` is claimed. Whoever finds it claimed waits for the other to end.
 
-use std::collections::HashMap;
-use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::PgConnection;
-use lru::LruCache;
+use plaza_image::{self as image, Encoded, Format, Limits, Rejected};
 use serde_json::json;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
-use super::cleanup::REMOVE_FILES;
-use super::image::{self, Encoded, Format, Limits, Rejected};
-use super::store::StoreError;
+use super::Media;
+use super::flights::{Landing, Made};
+use super::limits::MASTER_SIDE;
+use super::store::{StoreError, unavailable};
 use super::variants::{self, Key, Purpose, Variant};
-use super::{MASTER_SIDE, Media, unavailable};
 use crate::error::{Code, Error, Result};
 use crate::models::file::{Claim, File};
-use crate::models::job::NewJob;
+use crate::models::job::{JobKind, NewJob};
 use crate::models::picture::Picture;
 
 /// How long whoever waits for another node waits before looking again; it doubles with each look.
@@ -31,76 +27,6 @@ const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// Of pictures that we wrote ourselves.
 const KEPT: Limits = Limits { max_pixels: MASTER_SIDE as u64 * MASTER_SIDE as u64, max_side: MASTER_SIDE };
-
-/// What became of a variant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
-    /// It is in the store.
-    Yes,
-    /// There is no such picture, or it has no such variant.
-    Unknown,
-    /// The picture's own file is gone, or is no picture.
-    SourceMissing,
-}
-
-/// A refusal, to be told to everybody who waited.
-type Outcome = Result<Made, Code>;
-
-/// The variants that are being made on this node, and those that just could not be. Clones share them.
-#[derive(Clone)]
-pub(super) struct Flights {
-    under_way: Arc<Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>>,
-    missing: Arc<Mutex<LruCache<String, Instant>>>,
-    remembered: Duration,
-}
-
-/// At most so many missing sources are remembered, so that asking again costs nothing.
-const MISSING: NonZeroUsize = NonZeroUsize::new(1024).expect("it is more than nothing");
-
-impl Flights {
-    /// A missing source is remembered for so long.
-    pub(super) fn new(remembered: Duration) -> Self {
-        let missing = Arc::new(Mutex::new(LruCache::new(MISSING)));
-        Self { under_way: Arc::default(), missing, remembered }
-    }
-
-    fn lacks_source(&self, key: &str) -> bool {
-        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        missing.get(key).is_some_and(|since| since.elapsed() < self.remembered)
-    }
-
-    fn remember_missing(&self, key: &str) {
-        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
-        missing.put(key.to_owned(), Instant::now());
-    }
-
-    /// Who makes it; `Err` is where to hear what became of it, which somebody else makes.
-    fn board(&self, key: &str) -> Result<watch::Sender<Option<Outcome>>, watch::Receiver<Option<Outcome>>> {
-        let mut flights = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(key) {
-            return Err(flight.clone());
-        }
-        let (sender, receiver) = watch::channel(None);
-        flights.insert(key.to_owned(), receiver);
-        Ok(sender)
-    }
-
-    fn land(&self, key: &str) {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-}
-
-/// Ends a flight, also where it panics.
-struct Landing {
-    flights: Flights,
-    key: String,
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        self.flights.land(&self.key);
-    }
-}
 
 impl Media {
     /// See to it that the variant of this key is in the store. 503 when memory stays short, or the store or the database is
@@ -234,7 +160,7 @@ impl Media {
             if !is_kept {
                 // The picture was removed meanwhile, and its files with it, but this one came later.
                 let payload = json!({ "keys": [owned] });
-                NewJob { kind: REMOVE_FILES, payload, user_id: None }.insert(conn)?;
+                NewJob { kind: JobKind::RemoveFiles, payload, user_id: None }.insert(conn)?;
             }
             Ok(is_kept)
         };

@@ -16,11 +16,11 @@ use object_store::{
     Attribute, Attributes, ClientConfigKey, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutMode,
     PutOptions, RetryConfig,
 };
-
+use plaza_image::Format;
 use prometheus_client::metrics::counter::Counter;
 
-use super::image::Format;
 use crate::config::StoreLocation;
+use crate::error::{Code, Error};
 
 /// What a client may do with a file whose key is never used again.
 pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -308,4 +308,10 @@ fn builder(aws: &[(String, String)]) -> AmazonS3Builder {
         Some((key, value))
     });
     known.fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
+}
+
+/// The store does not do what it is asked: 503, and a line in the log.
+pub fn unavailable(error: &StoreError) -> Error {
+    tracing::error!(cause = %error, "the store cannot be reached");
+    Error::unavailable(Code::StoreUnavailable, 5)
 }

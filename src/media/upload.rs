@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use diesel::PgConnection;
+use plaza_image::{self as image, Effort, Encoded, Header, Picture, Rejected};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::image::{self, Effort, Encoded, Header, Picture, Rejected};
+use super::Media;
+use super::limits::{ACCEPTED, LIMITS, MASTER_SIDE};
 use super::spool::Spooled;
-use super::store::StoreError;
+use super::store::{StoreError, unavailable};
 use super::variants::{self, Purpose, Use, Variant};
-use super::{ACCEPTED, LIMITS, MASTER_SIDE, Media, unavailable};
-use crate::auth::sessions::delta;
+use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::file::File;
 use crate::models::picture::NewPicture;
@@ -81,7 +82,7 @@ impl Media {
         F: FnOnce(&mut PgConnection, &Stored) -> Result<T> + Send + 'static,
     {
         let stored = named(&rendered, self.uses.of(purpose))?;
-        let (keys, lease) = (stored.keys.clone(), delta(self.upload_lease));
+        let (keys, lease) = (stored.keys.clone(), to_time_delta(self.upload_lease));
         self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
         let written = self.write(&stored, rendered).await;
         let is_written = written.is_ok();

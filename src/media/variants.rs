@@ -6,8 +6,7 @@
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-
-use super::image::{Format, Resize};
+use plaza_image::{Format, Resize};
 
 /// A size that pictures are made in.
 #[derive(Clone, Debug, PartialEq, Eq)]

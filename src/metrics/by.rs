@@ -25,7 +25,7 @@ impl<M: Clone + Default> By<M> {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> Family<[(&'static str, &'static str); 1], M> {
+    pub fn all(&self) -> Family<[(&'static str, &'static str); 1], M> {
         self.family.clone()
     }
 }

@@ -4,29 +4,15 @@ mod by;
 mod load;
 mod requests;
 
-use std::fmt::Error;
-use std::sync::atomic::AtomicU64;
-
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 
 pub use by::By;
 pub use load::{Counted, Load};
 pub use requests::Requests;
 
-use crate::db::Connections;
-use crate::events::KINDS;
-use crate::media::Memory;
-use crate::media::spool::UnderWay;
-use crate::models::event::EventCount;
-use crate::models::job::JobCount;
-
-/// The media type of [`Metrics::text`].
-pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::models::job::JobKind;
 
 /// Counters since the start of the program. Clones share them.
 #[derive(Clone, Debug)]
@@ -75,29 +61,6 @@ struct Workers {
     refused: By<Counter>,
 }
 
-/// What is read when somebody asks, since it is there anyway.
-#[derive(Debug)]
-pub struct Readings {
-    /// The database's, so every node tells the same of them.
-    pub jobs: Vec<JobCount>,
-    /// The database's, too; nothing while it is away.
-    pub events: Option<EventCount>,
-    /// Streams of events.
-    pub streams: usize,
-    /// The pool.
-    pub connections: Connections,
-    /// What pictures in work take.
-    pub memory: Memory,
-    /// Uploads that are coming in.
-    pub uploads: UnderWay,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct JobLabels {
-    kind: String,
-    state: &'static str,
-}
-
 impl Default for Metrics {
     fn default() -> Self {
         let by_workers = "workers";
@@ -118,9 +81,9 @@ impl Default for Metrics {
             files_collected: Counter::default(),
             collections_failed: Counter::default(),
             events_published: Counter::default(),
-            jobs_done: By::new("kind", &KINDS),
-            jobs_retried: By::new("kind", &KINDS),
-            jobs_failed: By::new("kind", &KINDS),
+            jobs_done: By::new("kind", &JobKind::ALL.map(JobKind::as_str)),
+            jobs_retried: By::new("kind", &JobKind::ALL.map(JobKind::as_str)),
+            jobs_failed: By::new("kind", &JobKind::ALL.map(JobKind::as_str)),
             workers: Workers {
                 threads: By::new(by_workers, &[]),
                 waiting: By::new(by_workers, &[]),
@@ -142,18 +105,13 @@ impl Metrics {
         }
     }
 
-    /// Everything in the text format.
-    pub fn text(&self, readings: &Readings) -> Result<String, Error> {
-        let mut registry = Registry::with_prefix("plaza");
-        self.requests.register(&mut registry);
-        self.register_counters(&mut registry);
-        self.workers.register(&mut registry);
-        readings.register(&mut registry);
+    /// Name everything that this node counts.
+    pub fn register(&self, registry: &mut Registry) {
+        self.requests.register(registry);
+        self.register_counters(registry);
+        self.workers.register(registry);
         let waiting = self.pictures_waiting.clone();
         registry.register("pictures_waiting", "Pictures that wait for memory", waiting);
-        let mut text = String::new();
-        encode(&mut text, &registry)?;
-        Ok(text)
     }
 
     fn register_counters(&self, registry: &mut Registry) {
@@ -194,61 +152,5 @@ impl Workers {
             "Work that found no room in the queue, or no thread in time",
             self.refused.all(),
         );
-    }
-}
-
-impl Readings {
-    fn register(&self, registry: &mut Registry) {
-        let Connections { busy, idle, max, waiting } = self.connections;
-        let connections = By::<Gauge>::new("state", &[]);
-        connections.of("busy").set(busy.into());
-        connections.of("idle").set(idle.into());
-        registry.register("database_connections", "Connections of the pool", connections.all());
-        registry.register("database_connections_max", "Most of them", ConstGauge::new(max));
-        registry.register("database_waiting", "Work that waits for one of them", ConstGauge::new(waiting));
-        let Memory { used, max } = self.memory;
-        let help = "Memory that pictures in work take";
-        registry.register_with_unit("picture_memory", help, Unit::Bytes, ConstGauge::new(used));
-        registry.register_with_unit("picture_memory_max", "Most of it", Unit::Bytes, ConstGauge::new(max));
-        let UnderWay { now, max } = self.uploads;
-        registry.register("uploads", "Uploads that are coming in", ConstGauge::new(now));
-        registry.register("uploads_max", "Most of them", ConstGauge::new(max));
-        registry.register("jobs", "Jobs of the outbox, of all nodes", self.jobs());
-        let help = "How long the oldest job waits";
-        registry.register_with_unit("jobs_oldest", help, Unit::Seconds, self.oldest_jobs());
-        registry.register("event_streams", "Streams of events", ConstGauge::new(self.streams));
-        if let Some(EventCount { written, waiting, oldest }) = self.events {
-            let written = ConstCounter::new(u64::try_from(written).unwrap_or_default());
-            registry.register("events_written", "Events written, by all nodes", written);
-            registry.register("events_waiting", "Events not yet published", ConstGauge::new(waiting));
-            let help = "How long the oldest of them waits";
-            registry.register_with_unit("events_oldest", help, Unit::Seconds, ConstGauge::new(oldest));
-        }
-    }
-
-    fn oldest_jobs(&self) -> Family<[(&'static str, String); 1], Gauge<f64, AtomicU64>> {
-        let oldest = Family::<[(&'static str, String); 1], Gauge<f64, AtomicU64>>::default();
-        for count in &self.jobs {
-            oldest.get_or_create(&[("kind", count.kind.clone())]).set(count.oldest);
-        }
-        oldest
-    }
-
-    fn jobs(&self) -> Family<JobLabels, Gauge> {
-        let jobs = Family::<JobLabels, Gauge>::default();
-        for count in &self.jobs {
-            let states = [
-                // To be done, or to be tried again.
-                ("pending", count.pending),
-                // Those of them that failed before.
-                ("retrying", count.retrying),
-                // Given up.
-                ("failed", count.failed),
-            ];
-            for (state, number) in states {
-                jobs.get_or_create(&JobLabels { kind: count.kind.clone(), state }).set(number);
-            }
-        }
-        jobs
     }
 }

@@ -108,13 +108,6 @@ impl AccountToken {
         Ok(diesel::delete(unspent).execute(conn)? > 0)
     }
 
-    /// Void every token of a user: the password or the address is another now.
-    pub fn void_all(conn: &mut PgConnection, user_id: i64) -> QueryResult<()> {
-        diesel::delete(account_tokens::table.filter(account_tokens::user_id.eq(user_id)))
-            .execute(conn)
-            .map(drop)
-    }
-
     /// Void the user's wishes for another address.
     pub fn void_wishes(conn: &mut PgConnection, user: &User) -> QueryResult<()> {
         let wishes = account_tokens::table

@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 
 use super::post::Post;
 use super::profile::Person;
-use super::{Viewer, columns, computed};
+use super::{Viewer, columns};
 use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{comments, posts, profiles, users};
@@ -55,14 +54,6 @@ pub struct CommentChanges {
     pub alias: Option<String>,
     pub content: Option<String>,
 }
-
-computed!(
-    /// How many comments are about a post, in a query over `posts`.
-    CommentCount,
-    posts::id,
-    BigInt,
-    "(SELECT count(*) FROM comments WHERE comments.post_id = posts.id)"
-);
 
 /// The one statement that reads comments. A macro, as [`super::post`]'s is.
 macro_rules! full_comments {
@@ -149,34 +140,6 @@ impl Comment {
     /// Delete the row.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::delete(self).execute(conn).map(drop)
-    }
-
-    /// Delete every comment on a post; how many it were.
-    pub fn delete_about(conn: &mut PgConnection, post: &Post) -> QueryResult<usize> {
-        let about = comments::table.filter(comments::post_id.eq(post.id)).order(comments::id);
-        let ids = about.select(comments::id).for_update().load(conn)?;
-        Self::delete_locked(conn, &ids)
-    }
-
-    /// Delete every comment of a user and on the user's posts; how many it were.
-    pub fn delete_around(conn: &mut PgConnection, user_id: i64) -> QueryResult<usize> {
-        // Each by its own index, which an OR of both would not use.
-        let own = comments::table.filter(comments::user_id.eq(user_id)).select(comments::id);
-        let received = comments::table
-            .inner_join(posts::table)
-            .filter(posts::writer_id.eq(user_id))
-            .select(comments::id);
-        let mut ids: Vec<i64> = own.load(conn)?;
-        ids.extend(received.load::<i64>(conn)?);
-        let these = comments::table.filter(comments::id.eq_any(ids)).order(comments::id);
-        let ids = these.select(comments::id).for_update().load(conn)?;
-        Self::delete_locked(conn, &ids)
-    }
-
-    /// Delete rows that were locked in the order of their ids: two who delete the same ones by post and by author would wait for
-    /// each other's in circles, since each finds them in an order of its own.
-    fn delete_locked(conn: &mut PgConnection, ids: &[i64]) -> QueryResult<usize> {
-        diesel::delete(comments::table.filter(comments::id.eq_any(ids))).execute(conn)
     }
 }
 

@@ -53,6 +53,51 @@ pub struct JobCount {
     pub oldest: f64,
 }
 
+/// What a job does, and so which receiver does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    /// Mail a token to an address, if it is a user's: `{purpose, email}`.
+    WantToken,
+    /// Mail the token of a row: `{token, purpose}`.
+    SendToken,
+    /// Tell a user something: `{what, to, username}`.
+    Notice,
+    /// Make a digest of new posts for each administrator: `{events}`.
+    NewPosts,
+    /// Mail a digest to an administrator: `{to, events}`.
+    TellAdministrator,
+    /// Call a webhook: `{delivery}`.
+    Deliver,
+    /// Remove files from the store: `{keys}`. The database writes these jobs too, in a trigger.
+    RemoveFiles,
+}
+
+impl JobKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::WantToken,
+        Self::SendToken,
+        Self::Notice,
+        Self::NewPosts,
+        Self::TellAdministrator,
+        Self::Deliver,
+        Self::RemoveFiles,
+    ];
+
+    /// As it stands in the table and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WantToken => "mail.wanted",
+            Self::SendToken => "mail.token",
+            Self::Notice => "mail.notice",
+            Self::NewPosts => "mail.new_posts",
+            Self::TellAdministrator => "mail.administrator",
+            Self::Deliver => "webhook.deliver",
+            Self::RemoveFiles => "media.remove",
+        }
+    }
+}
+
 /// Which of the jobs that are due comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -63,11 +108,10 @@ pub enum Order {
 }
 
 /// What it takes to have something done.
-#[derive(Insertable, Debug)]
-#[diesel(table_name = jobs)]
+#[derive(Debug)]
 pub struct NewJob {
     /// Which receiver does it.
-    pub kind: &'static str,
+    pub kind: JobKind,
     /// What the receiver needs to know.
     pub payload: Value,
     /// Whom it is about, if it is void without them.
@@ -77,7 +121,14 @@ pub struct NewJob {
 impl NewJob {
     /// Have it done once the transaction stands.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
-        diesel::insert_into(jobs::table).values(self).execute(conn).map(drop)
+        diesel::insert_into(jobs::table)
+            .values((
+                jobs::kind.eq(self.kind.as_str()),
+                jobs::payload.eq(&self.payload),
+                jobs::user_id.eq(self.user_id),
+            ))
+            .execute(conn)
+            .map(drop)
     }
 }
 
@@ -85,7 +136,7 @@ impl NewJob {
 /// or a few more.
 pub fn gather_events(
     conn: &mut PgConnection,
-    kind: &'static str,
+    kind: JobKind,
     events: &[i64],
     delay: TimeDelta,
 ) -> QueryResult<()> {
@@ -97,7 +148,7 @@ pub fn gather_events(
              ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
          )",
     )
-    .bind::<Text, _>(kind)
+    .bind::<Text, _>(kind.as_str())
     .bind::<Array<BigInt>, _>(events)
     .bind::<Integer, _>(GATHERED)
     .execute(conn)?;
@@ -106,7 +157,7 @@ pub fn gather_events(
     }
     diesel::insert_into(jobs::table)
         .values((
-            jobs::kind.eq(kind),
+            jobs::kind.eq(kind.as_str()),
             jobs::payload.eq(json!({ "events": events })),
             jobs::due_at.eq(after!(delay)),
         ))

@@ -15,6 +15,7 @@ pub mod names;
 pub mod numbered;
 pub mod picture;
 pub mod post;
+pub mod post_deletion;
 pub mod post_label;
 pub mod post_slug;
 pub mod profile;

@@ -4,14 +4,12 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::comment::{Comment, CommentCount};
 use super::names::{Slug, fold};
 use super::picture::Picture;
 use super::post_label::{LabelRow, LabelsOfPost, PostLabel};
 use super::profile::Person;
-use super::resources::{POST_CHANGEABLE, POST_DELETABLE};
-use super::{Viewer, columns, post_label, post_slug};
-use crate::lookups::fragment::Fragment;
+use super::resources::POST_CHANGEABLE;
+use super::{Viewer, columns, computed, post_slug};
 use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{pictures, post_labels, posts, profiles, users};
@@ -73,15 +71,6 @@ pub struct FullPost {
     pub comment_count: i64,
 }
 
-/// How many of what a deletion took along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Losses {
-    pub posts: usize,
-    pub comments: usize,
-    pub post_labels: i64,
-}
-
 /// What it takes to write a post.
 #[derive(Clone, Debug)]
 pub struct NewPost {
@@ -131,6 +120,14 @@ impl From<Option<Slug>> for SlugChange {
         slug.map_or(Self::Remake, Self::Set)
     }
 }
+
+computed!(
+    /// The number of comments on a post, in a query over `posts`.
+    CommentCount,
+    posts::id,
+    BigInt,
+    "(SELECT count(*) FROM comments WHERE comments.post_id = posts.id)"
+);
 
 /// The one statement that reads posts, with all of their content or some of it. A macro, because the type of a query over four aliased tables cannot be written
 /// down, and diesel's `auto_type` does not know aliases.
@@ -293,23 +290,6 @@ impl Post {
         diesel::update(posts::table.find(id)).set(posts::cover_key.eq(key)).execute(conn).map(drop)
     }
 
-    /// Delete the locked row; what hangs on it goes by cascade, the cover too. Comments are deleted by name, since only who
-    /// deletes them knows how many they were; of a locked post nobody else changes the labels.
-    pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<Losses> {
-        let comments = Comment::delete_about(conn, self)?;
-        let post_labels = post_label::count_of_post(conn, self.id)?;
-        let posts = diesel::delete(self).execute(conn)?;
-        Ok(Losses { posts, comments, post_labels })
-    }
-
-    /// The same of every post of a user, all of them locked, with every comment of the user's anywhere.
-    pub fn delete_all_by(conn: &mut PgConnection, writer_id: i64) -> QueryResult<Losses> {
-        let comments = Comment::delete_around(conn, writer_id)?;
-        let post_labels = post_label::count_of_writer(conn, writer_id)?;
-        let posts = diesel::delete(posts::table.filter(posts::writer_id.eq(writer_id))).execute(conn)?;
-        Ok(Losses { posts, comments, post_labels })
-    }
-
     /// Change every post of a selection that its reader may change; how many it were. One statement.
     pub fn update_all(
         conn: &mut PgConnection,
@@ -321,28 +301,6 @@ impl Post {
         }
         let these = posts::table.filter(selection.locked(&POST_CHANGEABLE));
         diesel::update(these).set(changes).execute(conn)
-    }
-
-    /// Delete every post of a selection that its reader may delete, with what hangs on them. One statement.
-    pub fn delete_chosen(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Losses> {
-        let mut sql = Fragment::default();
-        sql.word("WITH doomed AS MATERIALIZED (");
-        selection.ids(&mut sql, &POST_DELETABLE);
-        // In one order each, as whoever deletes a post or a user locks them.
-        sql.word(
-            " ORDER BY posts.id FOR UPDATE), \
-             said AS MATERIALIZED (SELECT id FROM comments WHERE post_id IN (SELECT id FROM doomed) \
-                                   ORDER BY id FOR UPDATE), \
-             unsaid AS (DELETE FROM comments WHERE id IN (SELECT id FROM said) RETURNING id), \
-             gone AS (DELETE FROM posts WHERE id IN (SELECT id FROM doomed) RETURNING id) \
-             SELECT (SELECT count(*) FROM gone), (SELECT count(*) FROM unsaid), \
-                    (SELECT count(*) FROM post_labels WHERE post_id IN (SELECT id FROM doomed))",
-        );
-        let query = sql.unprepared::<(BigInt, BigInt, BigInt)>();
-        let (posts, comments, post_labels): (i64, i64, i64) = query.get_result(conn)?;
-        // A count is never negative.
-        let rows = |number| usize::try_from(number).unwrap_or_default();
-        Ok(Losses { posts: rows(posts), comments: rows(comments), post_labels })
     }
 
     /// Lock every post that names a user as writer or editor, in one order, before the user's own row is.

@@ -5,12 +5,11 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use super::Viewer;
-use super::account_token::AccountToken;
 use super::names::{Email, Username, fold};
 use super::session::Session;
 use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
-use crate::schema::{login_names, users};
+use crate::schema::{account_tokens, login_names, users};
 
 /// A row of `users`.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -188,12 +187,19 @@ impl User {
             .optional()
     }
 
+    /// Void the token of every mail to the user: the password or the address has changed.
+    pub fn void_tokens(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        diesel::delete(account_tokens::table.filter(account_tokens::user_id.eq(self.id)))
+            .execute(conn)
+            .map(drop)
+    }
+
     /// Keep another password, whose hash is given: every mail's token is void from then on, and every session but `kept` is over.
     /// `false` where the password was changed meanwhile, or the user is gone or inactive.
     pub fn set_password(&self, conn: &mut PgConnection, hash: &str, kept: Option<i64>) -> QueryResult<bool> {
         let is_set = self.replace_hash(conn, hash)?;
         if is_set {
-            AccountToken::void_all(conn, self.id)?;
+            self.void_tokens(conn)?;
             Session::end_all(conn, self.id, kept)?;
         }
         Ok(is_set)
@@ -218,7 +224,7 @@ impl User {
             ))
             .execute(conn)?;
         if email_key != self.email_key {
-            AccountToken::void_all(conn, self.id)?;
+            self.void_tokens(conn)?;
         }
         Ok(())
     }

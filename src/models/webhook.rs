@@ -7,6 +7,7 @@ use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 
 use super::event::{Event, FullEvent, Published};
+use super::job::JobKind;
 use super::{columns, delete_some};
 use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
@@ -17,9 +18,6 @@ extern "SQL" {
     /// The first that is there.
     fn coalesce(first: Nullable<Text>, second: Text) -> Nullable<Text>;
 }
-
-/// The job that makes an attempt at a delivery.
-pub const DELIVER: &str = "webhook.deliver";
 
 /// The event that tells that a webhook was given up.
 pub const DISABLED: &str = "webhook.disabled";
@@ -234,7 +232,7 @@ impl Delivery {
         .bind::<Array<BigInt>, _>(ids)
         .bind::<Array<Text>, _>(kinds)
         .bind::<Array<Text>, _>(subjects)
-        .bind::<Text, _>(DELIVER)
+        .bind::<Text, _>(JobKind::Deliver.as_str())
         .bind::<Array<BigInt>, _>(active)
         .execute(conn)
         .map(drop)
@@ -276,7 +274,7 @@ impl Delivery {
                  concat_ws(' ', $3, resource_type, coalesce(resource_id, 0)), $2
              FROM events_with_names WHERE id = $4",
         )
-        .bind::<Text, _>(DELIVER)
+        .bind::<Text, _>(JobKind::Deliver.as_str())
         .bind::<BigInt, _>(self.id)
         .bind::<BigInt, _>(self.webhook_id)
         .bind::<BigInt, _>(self.event_id)

@@ -57,7 +57,7 @@ async fn an_uploaded_picture_is_shown_in_all_its_sizes() {
 }
 
 fn dimensions(bytes: &[u8]) -> (u32, u32) {
-    let header = plaza::media::image::inspect(bytes, &plaza::media::LIMITS).expect("a picture");
+    let header = plaza_image::inspect(bytes, &plaza::media::LIMITS).expect("a picture");
     (header.width, header.height)
 }
 

@@ -68,7 +68,7 @@ async fn a_post_without_a_cover_shows_the_one_that_is_shipped() {
             "{url}"
         );
         assert_eq!(answer.header("cache-control"), "public, max-age=86400");
-        let header = plaza::media::image::inspect(&answer.bytes, &plaza::media::LIMITS).expect("a picture");
+        let header = plaza_image::inspect(&answer.bytes, &plaza::media::LIMITS).expect("a picture");
         assert_eq!(
             (json!(header.width), json!(header.height)),
             (file["width"].clone(), file["height"].clone()),

@@ -43,8 +43,7 @@ async fn a_variant_is_made_when_it_is_asked_for_and_kept() {
                 let made = app.app.metrics().variants_made.get();
                 let first = app.guest().get(&url).await;
                 assert_eq!((first.status.as_str(), first.header("content-type")), ("200 OK", kind));
-                let header =
-                    plaza::media::image::inspect(&first.bytes, &plaza::media::LIMITS).expect("a picture");
+                let header = plaza_image::inspect(&first.bytes, &plaza::media::LIMITS).expect("a picture");
                 assert_eq!((header.width, header.height), (side, side));
                 let statements = app.app.metrics().statements.get();
                 let again = app.guest().get(&url).await;
@@ -392,7 +391,7 @@ async fn settings_say_which_variants_there_are() {
     assert!(app.files().iter().all(|file| file.starts_with("people/")), "{:?}", app.files());
     for variant in avatar["variants"].as_array().expect("variants") {
         let file = app.guest().get(variant["url"].as_str().expect("a URL")).await;
-        let header = plaza::media::image::inspect(&file.bytes, &plaza::media::LIMITS).expect("a picture");
+        let header = plaza_image::inspect(&file.bytes, &plaza::media::LIMITS).expect("a picture");
         assert_eq!(
             (json!(header.width), json!(header.height)),
             (variant["width"].clone(), variant["height"].clone())
@@ -403,7 +402,7 @@ async fn settings_say_which_variants_there_are() {
     ana.delete(AVATAR).await;
     for variant in ana.get("/api/v1/profiles/me").await.at("/avatar/variants").as_array().expect("variants") {
         let file = app.guest().get(variant["url"].as_str().expect("a URL")).await;
-        let header = plaza::media::image::inspect(&file.bytes, &plaza::media::LIMITS).expect("a picture");
+        let header = plaza_image::inspect(&file.bytes, &plaza::media::LIMITS).expect("a picture");
         assert_eq!(
             (json!(header.width), json!(header.height)),
             (variant["width"].clone(), variant["height"].clone())

@@ -69,6 +69,6 @@ pub async fn bulk_delete_posts(
     chosen: Chosen<PostSummary>,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    let losses = chosen.apply(&db, |conn, selection| Ok(Post::delete_chosen(conn, selection)?)).await?;
-    Ok(Json(Deleted::of(losses)))
+    let counts = chosen.apply(&db, |conn, selection| Ok(Post::delete_selected(conn, selection)?)).await?;
+    Ok(Json(Deleted::of(counts)))
 }

@@ -122,7 +122,7 @@ pub async fn delete_post_comments(
             return Err(Error::forbidden());
         }
         if_match.check(post.version)?;
-        let comments = comment::Comment::delete_about(conn, &post)?;
+        let comments = post.delete_comments(conn)?;
         Ok(Json(Deleted::new([("comments", count(comments))])))
     })
     .await

@@ -23,9 +23,9 @@ use super::urls::Urls;
 use super::{Deleted, timestamp};
 use crate::auth::callers::Callers;
 use crate::auth::mail_tokens::MailTokens;
-use crate::auth::sessions::delta;
 use crate::auth::{CurrentUser, Guards, MaybeUser};
 use crate::config::Accounts;
+use crate::config::time::to_time_delta;
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
 use crate::events::accounts::Notice;
@@ -285,12 +285,12 @@ fn change_row(
 ) -> Result<user::User> {
     let changed = row.update(conn, &change.row).on_constraint("users_email_key_key", Code::EmailTaken)?;
     if let Some(email) = &change.new_email {
-        AccountToken::void_all(conn, row.id)?;
+        row.void_tokens(conn)?;
         tokens.send(conn, row.id, Purpose::ConfirmAddress, email)?;
         Notice::AddressChanged.send(conn, row)?;
     }
     if !changed.is_active {
-        AccountToken::void_all(conn, row.id)?;
+        row.void_tokens(conn)?;
         Session::end_all(conn, row.id, None)?;
     }
     Ok(changed)
@@ -356,15 +356,15 @@ pub async fn delete_user(
             Post::lock_all_of(conn, &name.0)?;
             let row = user::User::lock(conn, &name.0, user.viewer())?;
             may_change(&user, &row)?;
-            if !user.is_staff && Utc::now() - user.logged_in_at > delta(settings.fresh_login) {
+            if !user.is_staff && Utc::now() - user.logged_in_at > to_time_delta(settings.fresh_login) {
                 let detail = "Log in again, then delete within ten minutes.";
                 return Err(Error::refused(Code::ReauthenticationRequired, detail));
             }
             if_match.check(row.version)?;
             keep_one_staff(&staff, &row)?;
-            let losses = Post::delete_all_by(conn, row.id)?;
+            let counts = Post::delete_all_by(conn, row.id)?;
             row.delete(conn)?;
-            Ok((row.id, Deleted::of(losses).and([("users", 1), ("profiles", 1)])))
+            Ok((row.id, Deleted::of(counts).and([("users", 1), ("profiles", 1)])))
         })
         .await?;
     callers.forget(id);

@@ -7,6 +7,7 @@ mod writings;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use clap::Args;
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -28,6 +29,8 @@ const COMMENTS_OF_POST: u32 = 5;
 const POSTS_OF_COVER: u32 = 10;
 /// Most covers that are made unasked: each is files in the store.
 const MOST_COVERS: u32 = 1000;
+/// How long ago the oldest post was written; users are older.
+const OLDEST_POST: TimeDelta = TimeDelta::days(365);
 /// Rows that one transaction writes.
 const BATCH: usize = 500;
 

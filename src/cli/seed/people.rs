@@ -8,8 +8,7 @@ use fake::faker::name::en::{FirstName, LastName};
 use fake::rand::RngExt;
 use fake::rand::rngs::StdRng;
 
-use super::writings::OLDEST_POST;
-use super::{BATCH, PASSWORD, progress};
+use super::{BATCH, OLDEST_POST, PASSWORD, progress};
 use crate::auth::passwords::Passwords;
 use crate::cli::Result;
 use crate::models::names::{Email, Username};

@@ -8,15 +8,13 @@ use fake::rand::RngExt;
 use fake::rand::rngs::StdRng;
 
 use super::people::Someone;
-use super::{BATCH, progress};
+use super::{BATCH, OLDEST_POST, progress};
 use crate::cli::Result;
 use crate::models::choices::CATEGORIES;
 use crate::models::label::{Label, Named};
 use crate::models::names::Slug;
 use crate::schema::{comments, post_labels, posts};
 
-/// How long ago the oldest post was written; users are older.
-pub const OLDEST_POST: TimeDelta = TimeDelta::days(365);
 /// Labels of each post.
 const LABELS_OF_POST: usize = 3;
 

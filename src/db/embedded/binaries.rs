@@ -9,7 +9,8 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Error, Options};
+use super::error::Error;
+use super::options::Options;
 
 /// The major versions that Plaza is built and tested for.
 const SUPPORTED: RangeInclusive<u32> = 15..=18;

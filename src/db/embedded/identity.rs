@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::ptr;
 
-use super::data::Folder;
 use super::error::{self, Error};
+use super::folder::Folder;
 
 /// A user of the operating system.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::data::Folder;
 use super::error::{self, Error};
+use super::folder::Folder;
 use super::identity::give;
 
 /// How long what a program has for itself is given to come free: a killed one holds it until the kernel has torn it down, which on a

@@ -5,8 +5,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use super::data::Folder;
 use super::error::{self, Error};
+use super::folder::Folder;
 use super::identity::give;
 
 /// Past this size, in bytes, the log becomes `postgres.log.old` at the next start of the server.

@@ -10,7 +10,8 @@
 //! | --- | --- |
 //! | `binaries` | where PostgreSQL is, and which of several |
 //! | `identity` | who runs the server; how a child becomes that user and dies with us |
-//! | `data` | the folder, making the cluster, its configuration |
+//! | `folder` | Plaza's data folder, and where things are in it |
+//! | `cluster` | making the cluster, its configuration |
 //! | `lock` | one program per folder |
 //! | `leftovers` | processes of a server whose program was killed |
 //! | `socket` | where it listens, `postmaster.pid`, the URL |
@@ -20,51 +21,34 @@
 //! Linux is what it is made for. Elsewhere it lacks the death signal and `/proc`, so a killed program's server lives on.
 
 mod binaries;
-mod data;
+mod cluster;
 mod error;
+mod folder;
 mod identity;
 mod leftovers;
 mod lock;
 mod log;
+mod options;
 mod socket;
 mod supervisor;
 
-use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use binaries::Binaries;
-use data::Folder;
 pub use error::Error;
+use folder::Folder;
 use identity::User;
 pub use lock::GRACE;
 use lock::{Holder, Lock};
+pub use options::Options;
 use socket::{Socket, Status};
 use supervisor::{Server, Supervisor};
 
-/// The role that the program connects as. It is no superuser, but owns its database.
-const ROLE: &str = "plaza";
-const DATABASE: &str = "plaza";
-
 /// How long [`running`] waits for another program's server to become ready.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// What to run, and where.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Plaza's data folder; the cluster is its `postgres/`. Made if it does not exist.
-    pub data_dir: PathBuf,
-    /// The folder of PostgreSQL's binaries; without it they are looked for on `path` and in the usual places.
-    pub bin_dir: Option<PathBuf>,
-    /// The value of `PATH`.
-    pub path: Option<OsString>,
-    /// How many connections the program may open at once, all commands together.
-    pub max_connections: u32,
-    /// Whether committed rows survive a crash of the machine. No setting turns it off: it is for tests of other things.
-    pub durable: bool,
-}
 
 /// The running server. Dropping it stops it.
 pub struct Postgres {

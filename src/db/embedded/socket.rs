@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{self, Error};
 use super::identity::{User, effective_uid};
-use super::{DATABASE, ROLE};
+use super::options::{DATABASE, ROLE};
 
 /// The longest folder, in bytes: an address holds 104 (macOS) or 108 with the socket's name and the final NUL.
 const LONGEST: usize = 85;

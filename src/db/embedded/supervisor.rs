@@ -12,8 +12,9 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::binaries::Binaries;
-use super::data::{Folder, spawn_error};
+use super::cluster::spawn_error;
 use super::error::{self, Error};
+use super::folder::Folder;
 use super::identity::{OpenFolder, User, command};
 use super::leftovers;
 use super::log::Log;

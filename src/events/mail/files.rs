@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::Utc;
 use uuid::Uuid;
 
-use super::MailError;
+use super::error::MailError;
 use crate::auth::secret::give_to_owner_of;
 
 /// A folder that mails are written to. Whoever can read it can take over accounts, so only its owner can.

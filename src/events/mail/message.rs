@@ -6,7 +6,8 @@ use lettre::{Address, Message};
 use url::Host;
 use uuid::Uuid;
 
-use super::{Letter, MailError};
+use super::error::MailError;
+use super::letters::Letter;
 
 /// Longest line of a mail, in octets without its end (RFC 5322, section 2.1.1).
 const LONGEST_LINE: usize = 998;

@@ -15,7 +15,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use url::{Host, Url};
 
-use super::{MailError, Step};
+use super::error::{MailError, Step};
 
 /// Longest time for one of the server's addresses, so that the next has its turn.
 const ONE_ADDRESS: Duration = Duration::from_secs(5);
@@ -208,8 +208,8 @@ mod tests {
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
 
+    use super::super::letters::{self, Letter};
     use super::super::message::{Encoding, message, sender};
-    use super::super::{Letter, letters};
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(15);

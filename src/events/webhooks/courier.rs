@@ -12,8 +12,7 @@ use super::signature::{Secrets, WebhookSecret};
 use super::target;
 use crate::db::Db;
 use crate::error::Error;
-use crate::events::accounts::read;
-use crate::events::{Failure, Outcome};
+use crate::events::outcome::{Failure, Outcome, read};
 use crate::models::event::FullEvent;
 use crate::models::webhook::{self, Attempt, Errand, Webhook};
 

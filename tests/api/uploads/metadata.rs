@@ -165,7 +165,7 @@ async fn every_way_of_holding_a_camera_is_put_right() {
                 let member = answer.at(&format!("/{}", uploads.target.part));
                 assert_eq!((&member["width"], &member["height"]), (&json!(width), &json!(height)), "{what}");
                 let files = uploads.takes(&what, answer).await;
-                let header = plaza::media::image::inspect(&files[0].bytes, &plaza::media::LIMITS);
+                let header = plaza_image::inspect(&files[0].bytes, &plaza::media::LIMITS);
                 let size = header.map(|header| (header.width, header.height));
                 assert_eq!(size, Ok((width, height)), "{what}");
                 for file in files {

@@ -12,7 +12,7 @@ mod wire;
 use std::cell::RefCell;
 
 use plaza::media::LIMITS;
-use plaza::media::image::decode;
+use plaza_image::decode;
 use reqwest::Method;
 use serde_json::Value;
 

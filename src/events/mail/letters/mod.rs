@@ -8,10 +8,21 @@ mod tests;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::Letter;
-
 /// Longest line of the text, in characters; a longer word stands by itself.
 const WIDTH: usize = 72;
+
+/// One mail. It holds an address and, most often, a link that is worth a password: it is never to be logged.
+#[derive(Clone)]
+pub struct Letter {
+    /// The recipient's address, without a name.
+    pub to: String,
+    /// The subject.
+    pub subject: String,
+    /// The words as plain text.
+    pub text: String,
+    /// The same words as a page.
+    pub html: String,
+}
 
 /// A letter without its recipient.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The data: where it lies, how it is made, how it is configured.
+//! The cluster: how it is made, and how it is configured.
 //!
 //! A cluster is made under another name and renamed when it is whole, role and database included, so whatever is killed on the
 //! way, `postgres/` either is not there or works. What guards the rows and the door stands on the server's command line (see
@@ -7,14 +7,16 @@
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
 use std::process::{Output, Stdio};
 
 use super::binaries::Binaries;
 use super::error::{self, Error};
+use super::folder::Folder;
 use super::identity::{OpenFolder, User, command, give};
-use super::{DATABASE, Options, ROLE, leftovers};
+use super::leftovers;
+use super::options::{DATABASE, Options, ROLE};
 
 /// The superuser: only for the server's own operating system user, and only by hand.
 const SUPERUSER: &str = "postgres";
@@ -39,62 +41,7 @@ log_line_prefix = '%m [%p] '
 log_checkpoints = off
 ";
 
-/// Plaza's data folder, by absolute path, and what of it belongs to PostgreSQL.
-#[derive(Clone, Debug)]
-pub(super) struct Folder {
-    pub(super) root: PathBuf,
-    pub(super) cluster: PathBuf,
-    pub(super) lock: PathBuf,
-    pub(super) log: PathBuf,
-    making: PathBuf,
-}
-
 impl Folder {
-    /// The folder, made if need be (0700: keys and mails lie beside the cluster).
-    pub(super) fn make(path: &Path) -> Result<Self, Error> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error::io("make", path))?;
-        Self::existing(path)
-    }
-
-    pub(super) fn existing(path: &Path) -> Result<Self, Error> {
-        let root = path.canonicalize().map_err(error::io("find", path))?;
-        Ok(Self {
-            cluster: root.join("postgres"),
-            lock: root.join("postgres.lock"),
-            log: root.join("postgres.log"),
-            making: root.join("postgres.new"),
-            root,
-        })
-    }
-
-    /// The user and group whose folder it is.
-    pub(super) fn owner(&self) -> Result<(u32, u32), Error> {
-        let root = fs::metadata(&self.root).map_err(error::io("read", &self.root))?;
-        Ok((root.uid(), root.gid()))
-    }
-
-    /// There is no cluster: nothing, or an empty folder. One that cannot be read is somebody's.
-    pub(super) fn is_blank(&self) -> bool {
-        match fs::read_dir(&self.cluster) {
-            Ok(mut entries) => entries.next().is_none(),
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        }
-    }
-
-    /// The major version that made the cluster; `None` when there is none yet.
-    pub(super) fn version(&self) -> Result<Option<u32>, Error> {
-        if self.is_blank() {
-            return Ok(None);
-        }
-        let file = self.cluster.join("PG_VERSION");
-        let not_a_cluster = || Error::NotACluster { path: self.cluster.clone() };
-        match fs::read_to_string(&file) {
-            Ok(text) => text.trim().parse().map(Some).map_err(|_| not_a_cluster()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(not_a_cluster()),
-            Err(source) => Err(error::io("read", &file)(source)),
-        }
-    }
-
     /// Remove what a killed `initdb` left, and end what still writes there. Needs the lock.
     pub(super) fn clear_half_made(&self, user: &User) -> Result<(), Error> {
         while self.making.exists() {

@@ -1,0 +1,152 @@
+//! `/metrics`: what this node counts, and what is read when an operator asks. `docs/operations.md` says what each of them means.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::registry::{Registry, Unit};
+use tokio::time::timeout;
+
+use super::events::stream::Streams;
+use crate::db::{Connections, Db};
+use crate::error::{Error, Result};
+use crate::media::spool::{Spools, UnderWay};
+use crate::media::{Media, Memory};
+use crate::metrics::{By, Metrics};
+use crate::models::event::{Event, EventCount};
+use crate::models::job::{Job, JobCount, JobKind};
+
+/// The media type of the answer.
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// How long the metrics wait for the database.
+const JOBS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// What this node counts, on the operators' listener alone; the jobs as long as the database tells them.
+#[get("/metrics")]
+pub async fn get_metrics(
+    db: Data<Db>,
+    media: Data<Media>,
+    spools: Data<Spools>,
+    streams: Data<Streams>,
+    metrics: Data<Metrics>,
+) -> Result<HttpResponse> {
+    // Before this request itself takes a connection.
+    let connections = db.connections();
+    let counts =
+        db.run(|conn| Ok((Job::counts(conn, &JobKind::ALL.map(JobKind::as_str))?, Event::count(conn)?)));
+    // While the database is away, the node's own counters are worth the more.
+    let (jobs, events) = match timeout(JOBS_PATIENCE, counts).await {
+        Ok(Ok((jobs, events))) => (jobs, Some(events)),
+        Ok(Err(error)) => {
+            error.log("jobs and events could not be counted");
+            Default::default()
+        }
+        Err(_) => Default::default(),
+    };
+    let readings = Readings {
+        jobs,
+        events,
+        streams: streams.count(),
+        connections,
+        memory: media.memory(),
+        uploads: spools.under_way(),
+    };
+    let text = text(&metrics, &readings).map_err(Error::internal)?;
+    Ok(HttpResponse::Ok().content_type(OPENMETRICS).body(text))
+}
+
+/// What is read when somebody asks, since it is there anyway.
+struct Readings {
+    /// The database's, so every node tells the same of them.
+    jobs: Vec<JobCount>,
+    /// The database's, too; nothing while it is away.
+    events: Option<EventCount>,
+    /// Streams of events.
+    streams: usize,
+    /// The pool.
+    connections: Connections,
+    /// What pictures in work take.
+    memory: Memory,
+    /// Uploads that are coming in.
+    uploads: UnderWay,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct JobLabels {
+    kind: String,
+    state: &'static str,
+}
+
+/// Everything in the text format.
+fn text(metrics: &Metrics, readings: &Readings) -> std::result::Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("plaza");
+    metrics.register(&mut registry);
+    readings.register(&mut registry);
+    let mut text = String::new();
+    encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+impl Readings {
+    fn register(&self, registry: &mut Registry) {
+        let Connections { busy, idle, max, waiting } = self.connections;
+        let connections = By::<Gauge>::new("state", &[]);
+        connections.of("busy").set(busy.into());
+        connections.of("idle").set(idle.into());
+        registry.register("database_connections", "Connections of the pool", connections.all());
+        registry.register("database_connections_max", "Most of them", ConstGauge::new(max));
+        registry.register("database_waiting", "Work that waits for one of them", ConstGauge::new(waiting));
+        let Memory { used, max } = self.memory;
+        let help = "Memory that pictures in work take";
+        registry.register_with_unit("picture_memory", help, Unit::Bytes, ConstGauge::new(used));
+        registry.register_with_unit("picture_memory_max", "Most of it", Unit::Bytes, ConstGauge::new(max));
+        let UnderWay { now, max } = self.uploads;
+        registry.register("uploads", "Uploads that are coming in", ConstGauge::new(now));
+        registry.register("uploads_max", "Most of them", ConstGauge::new(max));
+        registry.register("jobs", "Jobs of the outbox, of all nodes", self.jobs());
+        let help = "How long the oldest job waits";
+        registry.register_with_unit("jobs_oldest", help, Unit::Seconds, self.oldest_jobs());
+        registry.register("event_streams", "Streams of events", ConstGauge::new(self.streams));
+        if let Some(EventCount { written, waiting, oldest }) = self.events {
+            let written = ConstCounter::new(u64::try_from(written).unwrap_or_default());
+            registry.register("events_written", "Events written, by all nodes", written);
+            registry.register("events_waiting", "Events not yet published", ConstGauge::new(waiting));
+            let help = "How long the oldest of them waits";
+            registry.register_with_unit("events_oldest", help, Unit::Seconds, ConstGauge::new(oldest));
+        }
+    }
+
+    fn oldest_jobs(&self) -> Family<[(&'static str, String); 1], Gauge<f64, AtomicU64>> {
+        let oldest = Family::<[(&'static str, String); 1], Gauge<f64, AtomicU64>>::default();
+        for count in &self.jobs {
+            oldest.get_or_create(&[("kind", count.kind.clone())]).set(count.oldest);
+        }
+        oldest
+    }
+
+    fn jobs(&self) -> Family<JobLabels, Gauge> {
+        let jobs = Family::<JobLabels, Gauge>::default();
+        for count in &self.jobs {
+            let states = [
+                // To be done, or to be tried again.
+                ("pending", count.pending),
+                // Those of them that failed before.
+                ("retrying", count.retrying),
+                // Given up.
+                ("failed", count.failed),
+            ];
+            for (state, number) in states {
+                jobs.get_or_create(&JobLabels { kind: count.kind.clone(), state }).set(number);
+            }
+        }
+        jobs
+    }
+}

@@ -1,0 +1,15 @@
+//! The last step of every job that sends a mail.
+
+use super::{Letter, Mailer};
+use crate::events::outcome::{Failure, Outcome};
+
+/// Send a letter. The error of its server says whether another attempt may succeed.
+pub(in crate::events) async fn deliver(mailer: &Mailer, letter: &Letter) -> Outcome {
+    mailer.send(letter).await.map_err(|error| {
+        if error.is_permanent() {
+            Failure::Lasting(error.to_string())
+        } else {
+            Failure::Passing(error.to_string())
+        }
+    })
+}
