@@ -1,8 +1,9 @@
-//! What `bench/pictures` asks for Plaza's side: the work on one picture, on one thread, with nothing around it.
+//! Plaza's side of `bench/pictures`: the work on one picture, on one thread, and nothing else.
 //!
-//! Each line of the standard input is a job and a file: `upload PATH` (to a stored picture with a variant and its blurhash),
-//! `webp PATH` or `jpeg PATH` (a 256² variant of a stored picture). Each is answered with the milliseconds it took, what it
-//! decoded to (for `upload`, the stored picture is written to PATH with `.stored` behind it), and the process's peak in KiB.
+//! Each line of the standard input is a job and a file: `upload PATH` (decode to a stored picture, with a variant and its
+//! blurhash), `webp PATH` or `jpeg PATH` (make a 256² variant of a stored picture). Each is answered with the milliseconds it
+//! took, the width, height and size in bytes of the result, and the process's peak in KiB. The result is written to PATH with
+//! `.stored` (for `upload`), `.webp` or `.jpeg` appended.
 
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -36,7 +37,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// What an upload costs: the picture that is stored, one variant in both formats, the blurhash.
+/// Does the work of an upload: the picture that is stored, one variant in both formats, and the blurhash.
 fn upload(path: &str) -> Outcome<Encoded> {
     let picture = image::decode(&std::fs::read(path)?, &Limits::default(), MASTER)?;
     let master = picture.encode_original()?;
@@ -47,13 +48,13 @@ fn upload(path: &str) -> Outcome<Encoded> {
     Ok(master)
 }
 
-/// What the first request for a variant costs, its file's reading included.
+/// Does the work of the first request for a variant, including reading the file.
 fn variant(path: &str, format: Format) -> Outcome<Encoded> {
     let picture = image::decode(&std::fs::read(path)?, &Limits::default(), MASTER)?;
     Ok(picture.variant(Resize::Fill { width: SIDE, height: SIDE })?.encode(format)?)
 }
 
-/// The process's peak in KiB; 0 where the system does not tell.
+/// Returns the process's peak memory in KiB, or 0 if the system does not report it.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,4 +1,4 @@
-//! Puts the parts together. `plaza serve` and the tests both start here.
+//! Assembles the parts of a node. `plaza serve` and the tests both start here.
 
 use std::io;
 use std::net::TcpListener;
@@ -80,20 +80,20 @@ pub struct App {
     means: Arc<Means>,
     streams: Data<Streams>,
     webhook_secrets: Data<Secrets>,
-    /// Told of new jobs.
+    /// Notified of new jobs.
     wake: Arc<Wake>,
     metrics: Data<Metrics>,
     spools: Data<Spools>,
 }
 
-/// What works besides requests, until it is told to stop.
+/// The tasks that run in the background until they are told to stop.
 pub struct Background {
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Background {
-    /// Finish the jobs that have begun, for at most this long: what is left, another node does, or this one next time.
+    /// Finish the jobs that have started, for at most this long. Another node does the rest, or this one after its next start.
     pub async fn stop(self, patience: Duration) {
         self.stop.send_replace(true);
         // The panic hook has logged a task that panicked; a job that is not finished in time keeps its lease.
@@ -102,7 +102,7 @@ impl Background {
 }
 
 impl App {
-    /// Make the parts for a migrated database. Blocks: it reads the signing keys, and makes the first one.
+    /// Create the parts for a migrated database. Blocks: it reads the signing keys, and generates the first one.
     pub fn new(config: Config, database_url: &str, secret: &Secret) -> Result<Self> {
         let accounts = &config.accounts;
         let public_url = config.public_url.as_str().trim_end_matches('/').to_owned();
@@ -164,42 +164,42 @@ impl App {
         })
     }
 
-    /// Stops accepting, for load balancers: `/readyz` answers 503.
+    /// Return the readiness of the node. Stopping it makes `/readyz` answer 503, for load balancers.
     pub fn readiness(&self) -> &Readiness {
         &self.readiness
     }
 
-    /// The database.
+    /// Return the database.
     pub fn db(&self) -> &Db {
         &self.db
     }
 
-    /// What this node counts.
+    /// Return the metrics of this node.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The passwords' threads.
+    /// Return the threads that hash and check passwords.
     pub fn passwords(&self) -> &Passwords {
         &self.guards.passwords
     }
 
-    /// Who follows events here.
+    /// Return the streams of events on this node.
     pub fn streams(&self) -> &Streams {
         &self.streams
     }
 
-    /// Whose tokens are good.
+    /// Return the lookup of callers by their tokens.
     pub fn callers(&self) -> &Callers {
         &self.guards.callers
     }
 
-    /// Opens sessions without HTTP, for tests.
+    /// Return the sessions, so that tests can open them without HTTP.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
-    /// Purges what has had its time.
+    /// Return the task that purges expired data.
     pub fn housekeeping(&self) -> Housekeeping {
         Housekeeping {
             db: self.db.clone(),
@@ -211,7 +211,7 @@ impl App {
         }
     }
 
-    /// Work off the outbox and purge, on the thread of the caller's actix system.
+    /// Start the tasks that publish events, process the outbox and purge, on the thread of the caller's actix system.
     pub fn work(&self) -> Background {
         let (stop, stopped) = watch::channel(false);
         let timing = &self.config.timing;
@@ -236,7 +236,8 @@ impl App {
         Background { stop, tasks }
     }
 
-    /// Answer requests on `api`, and operators' on `ops`. Both end when they are told to, having answered what they began.
+    /// Answer requests on `api`, and those of operators on `ops`. Both servers end when they are told to, after they have answered
+    /// the requests that they started.
     pub fn serve(&self, api: TcpListener, ops: TcpListener) -> io::Result<(Server, Server)> {
         peers::let_many_wait(&api)?;
         peers::hang_up_after(&api, self.config.peer_patience)?;
@@ -250,7 +251,7 @@ impl App {
                 .configure(pages::routes)
                 .configure(|config| app.parts(config))
                 .default_service(web::route().to(gate::no_route))
-                // The last one is the outermost.
+                // The last middleware is the outermost.
                 .wrap(from_fn(renamed::follow_former_slugs))
                 .wrap(from_fn(gate::gate))
                 .wrap(from_fn(frame::contain_panics))
@@ -259,7 +260,8 @@ impl App {
                 .wrap(from_fn(frame::frame))
         })
         .workers(self.config.workers())
-        // Who hangs up is gone, also in the midst of a stream: otherwise that shows only when there is something to send.
+        // A client that hangs up is gone, even in the middle of a stream. With half-closed connections, that would show only when
+        // there is something to send.
         .h1_allow_half_closed(false)
         .disable_signals()
         .shutdown_timeout(30)
@@ -313,7 +315,8 @@ impl App {
     }
 }
 
-/// The pictures, and what they are like. Blocks: it makes the folders that are written to.
+/// Open the store of pictures, and read the kinds of pictures from the settings. Blocks: it creates the folders that are written
+/// to.
 fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Media>, Arc<Uses>)> {
     let uses = Arc::new(config.pictures.uses().map_err(Error::internal)?);
     std::fs::create_dir_all(&config.data_dir).map_err(Error::internal)?;
@@ -323,14 +326,14 @@ fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Medi
     Ok((Data::new(media), uses))
 }
 
-/// The passwords' threads.
+/// Start the threads that hash and check passwords.
 fn passwords(config: &Config, metrics: &Metrics) -> Result<Passwords> {
     let threads = config.argon2_threads();
     let load = metrics.workers("passwords", threads);
     Passwords::counting(threads, config.argon2(), config.work_priority, load)
 }
 
-/// What the news mean on this node. On the listener's thread.
+/// Return the handler of this node's notices. It runs on the listener's thread.
 fn ears(
     memory: Arc<Memory>,
     keys: Arc<Keys>,
@@ -348,7 +351,7 @@ fn ears(
                 tracing::warn!(cause = %error, "the signing keys could not be read again");
             }
         }
-        // After the keys, or a token of one that has gone could be remembered in between.
+        // Only after the keys are reloaded: otherwise, a token of a removed key could be cached in between.
         memory.hear(news);
         if is_new || news.contains(&News::Jobs) {
             wake.all();
@@ -356,7 +359,7 @@ fn ears(
         if is_new || news.contains(&News::Written) {
             wake.publisher.notify_one();
         }
-        // What was published while nothing was heard. If it cannot be read now, the next beat tries again.
+        // Find out what was published while no notices were received. If that cannot be read now, the next heartbeat tries again.
         is_behind |= is_new;
         let missed = is_behind.then(|| last_position(&db)).flatten();
         is_behind &= missed.is_none();
@@ -376,7 +379,7 @@ fn last_position(db: &Db) -> Option<i64> {
         .ok()
 }
 
-/// What receivers work with.
+/// Create the services that receivers of jobs work with.
 fn means(
     config: &Config,
     db: &Data<Db>,
@@ -388,7 +391,7 @@ fn means(
     let mailer = Mailer::open(&mail_settings(config)?).map_err(Error::internal)?;
     let app_url = config.accounts.app_url.as_ref();
     let pages = app_url.unwrap_or(&config.public_url).as_str().trim_end_matches('/').to_owned();
-    // Where there is no page to look at it, the post itself.
+    // Without a page that shows the post, link to the post itself.
     let (urls, app_url) = (urls.clone(), app_url.map(|_| pages.clone()));
     Ok(Means {
         db: db.clone(),
@@ -412,7 +415,7 @@ fn means(
     })
 }
 
-/// Who calls webhooks, and what they are told.
+/// Create the worker that calls webhooks, and define what it sends.
 fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets) -> Courier {
     let urls = urls.clone();
     Courier {
@@ -426,7 +429,7 @@ fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets) -> Co
     }
 }
 
-/// How mails leave, as the settings say.
+/// Return how mails are sent, as the settings say.
 pub fn mail_settings(config: &Config) -> Result<MailSettings> {
     Ok(MailSettings {
         smtp_url: config.accounts.smtp_url().map_err(Error::internal)?,
@@ -436,7 +439,7 @@ pub fn mail_settings(config: &Config) -> Result<MailSettings> {
     })
 }
 
-/// Browsers of the listed origins may call; tokens travel in a header, so no cookies are involved.
+/// Allow requests from browsers of the listed origins. Tokens travel in a header, so no cookies are involved.
 fn cors(origins: &[String]) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])

@@ -6,23 +6,23 @@
 //! | --- | --- |
 //! | [`api`] | HTTP: one file per resource, plural, plus the extractors and the document |
 //! | [`models`] | tables: one file per table, singular: rows, values, queries |
-//! | [`auth`] | who is asking: the current user, tokens, keys, sessions, passwords, the throttle |
-//! | [`media`] | what is uploaded: the store, the pictures, their variants, the clean-up |
+//! | [`auth`] | authentication: the current user, tokens, keys, sessions, passwords, the throttle |
+//! | [`media`] | uploads: the store, the pictures, their variants, the clean-up |
 //! | [`plaza_image`] | the pictures' bytes: decoding, resampling, encoding |
-//! | [`events`] | what happens after a transaction: the outbox, mails, what purges itself |
-//! | [`lookups`] | the query language: so far pages and cursors |
-//! | [`db`] | the bridge to diesel, what nodes tell each other, migrations, the embedded server |
-//! | [`workers`] | bounded low-priority threads for work that burns a core |
+//! | [`events`] | what happens after a transaction: the outbox, mails, housekeeping |
+//! | [`lookups`] | the query language: lookups, filters, orderings, pages and cursors |
+//! | [`db`] | the bridge to diesel, notices between nodes, migrations, the embedded server |
+//! | [`workers`] | bounded low-priority threads for work that keeps a core busy |
 //! | [`config`] | every setting |
-//! | [`error`] | every refusal |
-//! | [`metrics`] | what a node counts |
-//! | [`peers`] | clients that have gone without a word |
-//! | [`request_id`] | which request a task answers |
-//! | [`app`] | puts the parts together |
+//! | [`error`] | every error response |
+//! | [`metrics`] | the metrics of a node |
+//! | [`peers`] | clients that have silently gone away |
+//! | [`request_id`] | the id of the request that a task answers |
+//! | [`app`] | assembles the parts |
 //! | [`cli`] | one file per command |
 //!
-//! Open two files first: `api/posts/mod.rs` shows how a request is answered, `models/post.rs` how its rows are read. Every other
-//! resource is the same pair.
+//! Read two files first: `api/posts/mod.rs` shows how a request is answered, `models/post.rs` how its rows are read. Every other
+//! resource consists of the same two files.
 
 pub mod api;
 pub mod app;

@@ -1,4 +1,4 @@
-//! The command line: parse, dispatch.
+//! The entry point: parse the command line, and run the command.
 
 use std::process::ExitCode;
 
@@ -16,8 +16,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Pictures want blocks of many megabytes for a moment. glibc would keep them after a few: each freed one raises the size from
-/// which it asks the system for a block of its own, unless that size is set (`mallopt(3)`).
+/// Make glibc give large blocks back to the system. Pictures need blocks of many megabytes for a moment. After a few of them, glibc
+/// would keep such blocks: each freed one raises the size from which glibc requests a separate block from the system, unless that
+/// size is set (`mallopt(3)`).
 fn give_large_blocks_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: no other thread runs yet.

@@ -1,4 +1,4 @@
-//! The id of the request at hand, which the answer, the problem body and the log share.
+//! The id of the current request, which the response, the problem body and the log share.
 
 use std::future::Future;
 
@@ -8,10 +8,10 @@ tokio::task_local! {
     static CURRENT: String;
 }
 
-/// Longest id that is taken from a client.
+/// Maximum length of an id that is accepted from a client.
 const MAX: usize = 128;
 
-/// The client's `X-Request-Id` if it is well formed (1 to 128 of letters, digits and `- _ . : / + =`), else a new UUID.
+/// Return the client's `X-Request-Id` if it is well formed (1 to 128 of letters, digits and `- _ . : / + =`), else a new UUID.
 pub fn of(headers: &HeaderMap) -> String {
     let given = headers.get("x-request-id").and_then(|value| value.to_str().ok());
     match given {
@@ -27,12 +27,12 @@ fn is_well_formed(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'='))
 }
 
-/// Answer a request under its id.
+/// Run the future that answers a request, under the request's id.
 pub async fn scope<F: Future>(id: String, future: F) -> F::Output {
     CURRENT.scope(id, future).await
 }
 
-/// The id of the request that this task answers; empty outside of one.
+/// Return the id of the request that this task answers; empty outside of one.
 pub fn current() -> String {
     CURRENT.try_with(Clone::clone).unwrap_or_default()
 }

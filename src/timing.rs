@@ -1,64 +1,66 @@
-//! How long the program waits, where no setting says so.
+//! The intervals and timeouts that no setting changes.
 //!
-//! They are one value, so that a test can give the node shorter ones instead of waiting.
+//! They are the fields of one value, so that a test can give a node shorter ones instead of waiting.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-/// The intervals of one node.
+/// The intervals and timeouts of one node.
 #[derive(Clone, Debug)]
 pub struct Timing {
-    /// How long a request waits for a connection of the pool, or for its turn; after that it is 503.
+    /// How long a request waits for a connection of the pool, or for its turn to run a slow statement; after that it gets 503.
     pub pool_wait: Duration,
 
-    /// How long after the database's last answer a node relies on having received every notice.
+    /// How long after the database's last answer a node still relies on having received every notice.
     pub stale_after: Duration,
-    /// How often the database is asked whether it is there: several times within `stale_after`.
+    /// The interval of the heartbeat, which asks the database whether it is reachable: several times within `stale_after`.
     pub heartbeat: Duration,
-    /// How long the listener waits before the next try to connect.
+    /// How long the listener waits before the next attempt to connect.
     pub reconnect: Duration,
 
-    /// From one publication of events to the next: what is written meanwhile is published together, so that a thousand changes are
-    /// no thousand transactions more.
+    /// The interval between two publications of events. Events that are written in between are published together, so that a
+    /// thousand changes do not cause a thousand more transactions.
     pub publish_interval: Duration,
-    /// How long new posts are gathered for one mail to the administrators.
+    /// How long new posts are collected for one mail to the administrators.
     pub digest_window: TimeDelta,
     /// How long a node's lease on a job lasts. After that another node takes the job, so no receiver may work longer.
     pub job_lease: TimeDelta,
-    /// The longest time between two polls for jobs, in case a notice is lost.
+    /// The longest interval between two polls for jobs, in case a notice is lost.
     pub job_poll: Duration,
-    /// The delay after a job's first failure; it doubles with each.
+    /// The delay after a job's first failure. It doubles with each further failure.
     pub first_delay: TimeDelta,
-    /// How long publication and jobs pause when the database does not answer.
+    /// How long publishing events and working off jobs pause when the database does not answer.
     pub outage_pause: Duration,
-    /// How often what has had its time is purged.
+    /// The interval at which expired rows are purged.
     pub purge_interval: Duration,
 
-    /// Longest time for one delivery to a webhook, from the look-up of the host to the status.
+    /// The timeout of one delivery to a webhook, from the lookup of the host to the status.
     pub delivery_deadline: Duration,
-    /// Longest time for one mail, from the look-up of the server's name to its last word.
+    /// The timeout of one mail, from the lookup of the server's name to its last reply.
     pub mail_deadline: Duration,
 
-    /// How often a stream of events looks whether its token is still good.
+    /// The interval at which an event stream checks whether its token is still valid.
     pub token_check: Duration,
     /// How long a stream is silent before it sends a comment, so that no proxy closes it as idle.
     pub stream_heartbeat: Duration,
 
-    /// How long a node's claim on a variant that it makes lasts. If the node dies, the others wait for the end of the claim.
+    /// How long a node's claim on a variant that it makes lasts. If the node dies, the other nodes wait until the claim ends.
     pub variant_claim: TimeDelta,
-    /// How long making a variant may take; with `variant_writing` less than `variant_claim`, or two could write it.
+    /// How long making a variant may take. The sum of this and `variant_writing` must be less than `variant_claim`, or two nodes
+    /// could write the same variant.
     pub variant_making: Duration,
-    /// How long writing it may take.
+    /// How long writing a variant to the store may take.
     pub variant_writing: Duration,
     /// How long a request waits for a variant that another node makes.
     pub variant_wait: Duration,
-    /// How long it is remembered that a variant's original is missing, so that asking again costs nothing.
+    /// How long a node remembers that the original of a variant is missing, so that repeated requests cost nothing.
     pub missing_remembered: Duration,
 
-    /// How long an upload waits for others to end, and a picture for memory and then for a thread; after that it is 503.
+    /// How long an upload waits for other uploads to end, and a picture for memory and then for a thread; after that the request
+    /// gets 503.
     pub picture_wait: Duration,
-    /// How long a request waits for a default picture to be drawn; after that it is 503.
+    /// How long a request waits for a default picture to be drawn; after that it gets 503.
     pub drawing_wait: Duration,
 }
 

@@ -1,7 +1,7 @@
-//! A few low-priority threads behind a bounded queue, for work that burns a core: Argon2 and pictures.
+//! A few low-priority threads behind a bounded queue, for CPU-bound work: Argon2 and pictures.
 //!
-//! The async threads must never do it, and the runtime's blocking pool has no bound to speak of: a hundred logins would be
-//! a hundred threads. Low priority, so that on a full machine a `GET` goes before a login.
+//! The async threads must never do this work, and the runtime's blocking pool has no useful limit: a hundred logins would be a
+//! hundred threads. The priority is low, so that on a busy machine a `GET` comes before a login.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,21 +17,21 @@ use crate::error::{Code, Error, Result};
 use crate::metrics::{Counted, Load};
 
 type Job = Box<dyn FnOnce() + Send>;
-/// A job that counts as waiting for as long as it is one.
+/// A queued job, with the guard that counts it as waiting.
 type Queued = (Counted, Job);
 
-/// How far the threads step back.
+/// The priority of the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum Priority {
-    /// Not at all. For a machine whose cores are always busy: threads of a lower priority would hardly run there.
+    /// Normal priority. For a machine whose cores are always busy: threads of a lower priority would hardly run there.
     Ordinary,
-    /// Behind what answers requests.
+    /// Lower than that of the threads that answer requests.
     Low,
-    /// Only what nobody else wants of the cores.
+    /// Only run on a core that nothing else uses.
     Idle,
 }
 
-/// A handle to the threads; clones share them. They end when the last handle is dropped.
+/// A handle to the threads. Clones share them. They end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Workers {
     queue: SyncSender<Queued>,
@@ -39,7 +39,7 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Start `threads` threads called `name`, with room for `queued` jobs that wait. `load` tells what they have to do.
+    /// Start `threads` threads called `name`, and a queue with room for `queued` jobs. `load` counts the jobs.
     pub fn start(
         name: &str,
         threads: usize,
@@ -58,19 +58,20 @@ impl Workers {
         Ok(Self { queue, load })
     }
 
-    /// What they have to do, for those who make jobs wait before they come here.
+    /// Return the counters of the jobs, for callers that make jobs wait before they submit them.
     pub fn load(&self) -> &Load {
         &self.load
     }
 
-    /// Run `job` there, in the caller's tracing span. Fails with 503 `busy` at once when the queue is full, and with 500
-    /// when the job panics. A caller that goes away does not stop a job that has begun.
+    /// Run `job` on one of the threads, in the caller's tracing span. Fails immediately with 503 `busy` if the queue is full, and
+    /// with 500 if the job panics. A job that has started continues when its caller stops waiting.
     pub async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (_, answered) = self.queue(job)?;
         answered.await.map_err(|_| panicked())
     }
 
-    /// The same; 503 `busy` also where the job has not begun within `wait`: nobody waits for it any more then.
+    /// Run `job` as [`run`](Self::run) does. Fails with 503 `busy` also if the job has not started within `wait`; then it is not
+    /// run.
     pub async fn run_within<T: Send + 'static>(
         &self,
         wait: Duration,
@@ -84,7 +85,7 @@ impl Workers {
         answered.await.map_err(|_| panicked())
     }
 
-    /// Where to hear that it has begun, and what came of it.
+    /// Queue a job. Returns the channels on which its start and its result arrive.
     fn queue<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -93,9 +94,9 @@ impl Workers {
         let (answer, answered) = oneshot::channel();
         let span = Span::current();
         let job: Job = Box::new(move || {
-            // Whoever gave up waiting, in the queue already, needs no work done.
+            // If the caller gave up while the job was queued, the job is not run.
             if !answer.is_closed() {
-                // Nobody may care.
+                // `run` does not wait for the start.
                 let _ = begin.send(());
                 let result = span.in_scope(job);
                 drop(answer.send(result));
@@ -120,20 +121,20 @@ fn work(jobs: &Mutex<Receiver<Queued>>, priority: Priority, running: &Gauge) {
     step_back(priority);
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        // The sender is gone: there will be no more jobs.
+        // The last handle was dropped, so no more jobs will come.
         let Ok((waiting, job)) = job else { return };
         drop(waiting);
         let _running = Counted::new(running);
-        // The panic hook has logged it; the caller sees its channel closed.
+        // The panic hook has logged the panic, and the caller finds its channel closed.
         drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
     }
 }
 
-/// On Linux `setpriority` with `PRIO_PROCESS` and 0 means the calling thread (see `setpriority(2)`, "C library/kernel
-/// differences"), and so does `sched_setscheduler` with 0. A failure costs fairness only.
+/// Set the priority of the calling thread. On Linux, `setpriority` with `PRIO_PROCESS` and 0 means the calling thread (see
+/// `setpriority(2)`, "C library/kernel differences"), and so does `sched_setscheduler` with 0. A failure costs only fairness.
 fn step_back(priority: Priority) {
     #[cfg(target_os = "linux")]
-    // SAFETY: the structure is whole, and no other memory is involved.
+    // SAFETY: the structure is complete, and no other memory is involved.
     unsafe {
         match priority {
             Priority::Ordinary => {}
@@ -160,7 +161,7 @@ mod tests {
     async fn what_does_not_begin_in_time_is_refused_and_never_done() {
         let workers = Workers::start("test", 1, 8, Priority::Low, Load::default()).expect("a thread");
         let (release, held) = std::sync::mpsc::channel::<()>();
-        // It begins at once, so that it may take longer than a job may wait.
+        // This job starts immediately, so it may take longer than a job may wait to start.
         let other = workers.clone();
         let first =
             tokio::spawn(async move { other.run_within(Duration::from_mins(1), move || held.recv()).await });

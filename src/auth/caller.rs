@@ -1,4 +1,4 @@
-//! The caller of a request, as handlers take it.
+//! The caller of a request, as handlers receive it.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -10,45 +10,45 @@ use chrono::{DateTime, Utc};
 use crate::error::{Code, Error, Result};
 use crate::models::Viewer;
 
-/// The user whose token came with the request. In a handler's signature it closes the route: without a token 401.
+/// The user whose token came with the request. In a handler's signature it closes the route: a request without a token gets 401.
 #[derive(Clone, Debug)]
 pub struct CurrentUser {
     /// The user's id.
     pub id: i64,
     /// The user's name.
     pub username: String,
-    /// The key that the name is found by.
+    /// The key by which the name is looked up.
     pub username_key: String,
     /// Whether the user may administer everything.
     pub is_staff: bool,
     /// The session that the token belongs to.
     pub session_id: i64,
-    /// When its password was given.
+    /// When the user gave the password for that session.
     pub logged_in_at: DateTime<Utc>,
 }
 
-/// The caller of an open route: a user or nobody, but never a bad token.
+/// The caller of an open route: a user, or `None` without a token. A request with a bad token does not get here.
 #[derive(Clone, Debug)]
 pub struct MaybeUser(pub Option<Arc<CurrentUser>>);
 
-/// What the gate found out about the caller, for the extractors.
+/// The caller as the gate identified it, for the extractors.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Option<Arc<CurrentUser>>);
 
 impl CurrentUser {
-    /// What queries are told of the caller.
+    /// Return the caller in the form that queries use.
     pub fn viewer(&self) -> Viewer {
         if self.is_staff { Viewer::Staff(self.id) } else { Viewer::Member(self.id) }
     }
 
-    /// 403 for everybody but staff.
+    /// 403 unless the user is staff.
     pub fn must_be_staff(&self) -> Result<()> {
         if self.is_staff { Ok(()) } else { Err(Error::forbidden()) }
     }
 }
 
 impl MaybeUser {
-    /// What queries are told of the caller.
+    /// Return the caller in the form that queries use.
     pub fn viewer(&self) -> Viewer {
         self.0.as_ref().map_or(Viewer::Anonymous, |user| user.viewer())
     }

@@ -1,8 +1,8 @@
-//! Who a token's user is, remembered, so that a request with a token costs about as much as one without.
+//! A cache of the users behind access tokens, so that a request with a token costs about as much as one without.
 //!
-//! The database is the truth. A node remembers what it said, and forgets it when the database tells of a change: every end of a
-//! session and every change of a user's rights is a notice of the transaction that makes it. A node that has heard nothing for
-//! a second remembers nothing: it asks per request, and where it cannot, the answer is 503.
+//! The database is the source of truth. A node caches its answers, and evicts them when the database reports a change: every
+//! transaction that ends a session or changes a user's rights sends a notice. A node that has received nothing for a second does
+//! not use its cache: it asks the database on each request, and answers 503 if it cannot.
 
 use std::collections::HashSet;
 use std::num::NonZero;
@@ -23,13 +23,13 @@ use crate::db::listener::{Listener, News};
 use crate::error::Result;
 use crate::models::session::Session;
 
-/// How long a request waits for the database to say whose token it is: as long as for a connection.
+/// How long a request waits for the database to identify the user of a token: as long as it waits for a connection.
 const ASKING: Duration = Duration::from_secs(3);
 
-/// How many tokens are remembered, at about 300 bytes each. The one that was not seen for the longest time goes first.
+/// Maximum number of cached tokens, at about 300 bytes each. The least recently used one is evicted first.
 const REMEMBERED: NonZero<usize> = NonZero::new(16_384).expect("more than nothing");
 
-/// Knows callers by their tokens.
+/// Identifies callers by their tokens.
 pub struct Callers {
     tokens: Data<AccessTokens>,
     db: Data<Db>,
@@ -37,14 +37,14 @@ pub struct Callers {
     listener: Listener,
 }
 
-/// What a node remembers. Shared with whoever makes it forget.
+/// The cached callers of a node. Shared with the code that evicts them.
 pub struct Memory {
     known: Mutex<Known>,
 }
 
 struct Known {
     callers: LruCache<[u8; 32], Remembered>,
-    /// Counts what was forgotten, so that an answer that was on its way meanwhile is not remembered.
+    /// Counts the evictions, so that a lookup that was in progress during one is not cached.
     forgotten: u64,
 }
 
@@ -60,9 +60,9 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Forget whatever the news may have changed.
+    /// Evict every caller whom these notices may concern.
     pub fn hear(&self, news: &[News]) {
-        // With a key, every token goes that it signed.
+        // A key that is removed invalidates every token that it signed.
         if news.iter().any(|news| matches!(news, News::Connected | News::Keys | News::Users)) {
             let mut known = self.lock();
             known.forgotten += 1;
@@ -75,8 +75,8 @@ impl Memory {
         }
     }
 
-    /// Forget these users. Whoever changes one's rights here does so after the commit, so that it holds at once on this node;
-    /// the others hear of it.
+    /// Evict these users. Code that changes a user's rights on this node calls this after the commit, so that the change takes
+    /// effect here immediately. The other nodes receive a notice.
     pub fn forget(&self, users: impl IntoIterator<Item = i64>) {
         let users: HashSet<i64> = users.into_iter().collect();
         if users.is_empty() {
@@ -111,22 +111,22 @@ impl Memory {
 }
 
 impl Callers {
-    /// `memory` must hear the news that `listener` brings.
+    /// Create the lookup of callers. `memory` must receive the notices that `listener` delivers.
     pub fn new(tokens: Data<AccessTokens>, db: Data<Db>, memory: Arc<Memory>, listener: Listener) -> Self {
         Self { tokens, db, memory, listener }
     }
 
-    /// Whether this node hears of changes, so that it may remember anybody.
+    /// Whether this node receives notices of changes, and so may use its cache.
     pub fn is_hearing(&self) -> bool {
         self.listener.is_hearing()
     }
 
-    /// Forget a user whose rights or sessions have just changed here.
+    /// Evict a user whose rights or sessions have just changed on this node.
     pub fn forget(&self, user_id: i64) {
         self.memory.forget([user_id]);
     }
 
-    /// Before a key signs or is published: where the node does not hear of new ones, it looks for them.
+    /// Reload the signing keys if this node receives no notices of new ones. Call this before a key signs or is published.
     pub async fn know_keys(&self) -> Result<()> {
         if !self.listener.is_hearing() {
             self.tokens.keys().look_again(&self.db, false).await?;
@@ -134,8 +134,8 @@ impl Callers {
         Ok(())
     }
 
-    /// The user of a bearer token. 401 for a token that is malformed, not ours, expired, or of a session that ended; 503 where
-    /// only the database can tell and does not answer.
+    /// Return the user of a bearer token. 401 if the token is malformed, not ours, expired, or of a session that has ended; 503 if
+    /// only the database can tell and it does not answer.
     pub async fn identify(&self, token: &str) -> Result<Arc<CurrentUser>> {
         let fingerprint = fingerprint(token);
         if self.listener.is_hearing()

@@ -1,7 +1,7 @@
-//! The Ed25519 keys that sign access tokens: made on first start, sealed in the database, published as JWKS.
+//! The Ed25519 keys that sign access tokens: generated at the first start, sealed in the database, published as JWKS.
 //!
-//! A key's life: published, so that every node and whoever keeps the JWKS for a while knows it; then it signs; when the next one
-//! signs, it goes on verifying until the last token that it signed is dead; then it is retired.
+//! A key is published first, so that every node and every client that caches the JWKS knows it. Then it signs. When the next key
+//! signs, it still verifies tokens until the last one that it signed has expired. Then it is retired.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,27 +23,27 @@ use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::models::signing_key::SigningKey;
 
-/// What the sealing key is derived for.
+/// The purpose for which the sealing key is derived.
 const SEALING: &str = "signing keys";
 
-/// How far the clocks of nodes may lie apart.
+/// The largest accepted difference between the clocks of nodes.
 const SKEW: TimeDelta = TimeDelta::minutes(1);
 
-/// A token with a key that we do not know makes us look for it, but not more often than this.
+/// The shortest time between two reloads. A token with an unknown key causes one, but not more often than this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// The keys of all nodes. What is in the database may change; this follows.
+/// The keys of all nodes. They follow the changes in the database.
 pub struct Keys {
     sealing: [u8; 32],
-    /// How long a token lives, and its key at least as long.
+    /// How long a token is valid. Its key is kept at least as long.
     lifetime: TimeDelta,
     ring: RwLock<Arc<Ring>>,
     looked_at: Mutex<Instant>,
 }
 
-/// The keys as they were read at one time.
+/// The keys as read from the database at one time.
 pub struct Ring {
-    /// The one that signs last first.
+    /// The keys, sorted by the time from which they sign, the latest first.
     keys: Vec<Key>,
     by_kid: HashMap<String, usize>,
     lifetime: TimeDelta,
@@ -57,38 +57,38 @@ struct Key {
     jwk: Jwk,
 }
 
-/// RFC 7517: the public halves, for others who check our tokens.
+/// The public keys (RFC 7517), for services that verify access tokens themselves.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Jwks {
-    /// The newest first.
+    /// The public keys, the newest first.
     pub keys: Vec<Jwk>,
 }
 
-/// One public key (RFC 8037).
+/// A public key (RFC 8037).
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Jwk {
-    /// Names the key in a token's header.
+    /// Key id, which names the key in a token's header.
     pub kid: String,
-    /// Octet key pair.
+    /// Key type: octet key pair.
     #[schema(examples("OKP"))]
     pub kty: String,
-    /// The curve.
+    /// Curve of the key.
     #[schema(examples("Ed25519"))]
     pub crv: String,
-    /// The algorithm of RFC 8037.
+    /// Signature algorithm (RFC 8037).
     #[schema(examples("EdDSA"))]
     pub alg: String,
-    /// What it is for.
+    /// Use of the key: signatures.
     #[serde(rename = "use")]
     #[schema(examples("sig"))]
     pub purpose: String,
-    /// The public key, base64url.
+    /// Public key, base64url-encoded.
     pub x: String,
 }
 
 impl Keys {
-    /// The keys of the database; the first is made if there is none. Fails where the secret does not open them. `lifetime` is
-    /// that of a token.
+    /// Load the keys of the database, and generate the first one if there is none. Fails if the secret does not open them.
+    /// `lifetime` is that of a token.
     pub fn load_or_make(conn: &mut PgConnection, secret: &Secret, lifetime: TimeDelta) -> Result<Self> {
         SigningKey::lock_all(conn)?;
         let sealing = secret.derive(SEALING);
@@ -99,20 +99,20 @@ impl Keys {
         Ok(Self { sealing, lifetime, ring, looked_at: Mutex::new(Instant::now()) })
     }
 
-    /// The keys at this moment.
+    /// Return the current keys.
     pub fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Read the keys again.
+    /// Read the keys from the database again.
     pub fn reload(&self, conn: &mut PgConnection) -> Result<()> {
         let ring = Ring::read(conn, &self.sealing, self.lifetime)?;
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
         Ok(())
     }
 
-    /// Look for a key that another node may have published just now. Where the node hears of new keys by itself, not within a
-    /// second of the last time, so that tokens with made-up keys cost the database nothing. Whether it was done.
+    /// Reload the keys, in case another node has just published one. A node that receives notices of new keys reloads at most once
+    /// a second, so that tokens with made-up keys cost the database nothing. Returns whether the keys were reloaded.
     pub async fn look_again(self: &Arc<Self>, db: &Db, is_hearing: bool) -> Result<bool> {
         {
             let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,8 +126,8 @@ impl Keys {
         Ok(true)
     }
 
-    /// Publish another key, which signs after `lead`, and say when that is. Where one waits for its turn already, that one's
-    /// time. Fails where the secret does not open the present ones.
+    /// Publish another key, which signs after `lead`, and return its row, which says when that is. If a key is already waiting to
+    /// sign, return the row of that key instead. Fails if the secret does not open the current keys.
     pub fn rotate(conn: &mut PgConnection, secret: &Secret, lead: TimeDelta) -> Result<SigningKey> {
         SigningKey::lock_all(conn)?;
         let sealing = secret.derive(SEALING);
@@ -144,11 +144,11 @@ impl Keys {
         Ok(row)
     }
 
-    /// Remove the keys whose tokens are all dead.
+    /// Delete the keys whose tokens have all expired, and return their number.
     pub fn purge(conn: &mut PgConnection, lifetime: TimeDelta) -> Result<usize> {
         let rows = SigningKey::all(conn)?;
         let now = Utc::now();
-        // Each with its successor.
+        // Each pair holds a key, preceded by its successor.
         let dead: Vec<String> = rows
             .windows(2)
             .filter(|pair| is_dead(pair[0].signs_from, lifetime, now))
@@ -159,7 +159,7 @@ impl Keys {
 }
 
 impl Ring {
-    /// The keys of the database, if there are any yet. Fails where the secret does not open them.
+    /// Return the keys of the database, or `None` if there are none yet. Fails if the secret does not open them.
     pub fn find(conn: &mut PgConnection, secret: &Secret) -> Result<Option<Self>> {
         if SigningKey::all(conn)?.is_empty() {
             return Ok(None);
@@ -174,20 +174,20 @@ impl Ring {
         Ok(Self { keys, by_kid, lifetime })
     }
 
-    /// The key that signs at this time, and its name.
+    /// Return the key that signs at this time, and its name.
     pub fn signing(&self, now: DateTime<Utc>) -> Result<(&str, &EncodingKey)> {
         let in_turn = self.keys.iter().find(|key| key.signs_from <= now).or(self.keys.last());
         let key = in_turn.ok_or_else(|| Error::internal("there is no signing key"))?;
         Ok((&key.kid, &key.signing))
     }
 
-    /// The key of that name, if we have it and its tokens may live.
+    /// Return the key of that name, if this node has it and tokens that it signed may still be valid.
     pub fn verifying(&self, kid: &str, now: DateTime<Utc>) -> Option<&DecodingKey> {
         let index = *self.by_kid.get(kid)?;
         (!self.is_retired(index, now)).then(|| &self.keys[index].verifying)
     }
 
-    /// What `/.well-known/jwks.json` shows.
+    /// Return the content of `/.well-known/jwks.json`.
     pub fn jwks(&self, now: DateTime<Utc>) -> Jwks {
         let live = self.keys.iter().enumerate().filter(|(index, _)| !self.is_retired(*index, now));
         Jwks { keys: live.map(|(_, key)| key.jwk.clone()).collect() }
@@ -199,7 +199,7 @@ impl Ring {
     }
 }
 
-/// Whether the last token is dead that a key signed before its successor began to.
+/// Whether the last token has expired that a key signed before its successor began to sign.
 fn is_dead(successor_signs_from: DateTime<Utc>, lifetime: TimeDelta, now: DateTime<Utc>) -> bool {
     successor_signs_from + lifetime + SKEW < now
 }

@@ -1,4 +1,4 @@
-//! What the links of mails hold: tokens that confirm an address or let a password be set.
+//! The tokens in the links of mails. They confirm an address, or let a user set a password.
 
 use chrono::TimeDelta;
 use diesel::PgConnection;
@@ -13,7 +13,7 @@ use crate::models::account_token::{AccountToken, NewAccountToken, Purpose};
 use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
 
-/// Makes and opens them.
+/// Makes and opens the tokens of mails.
 #[derive(Clone)]
 pub struct MailTokens {
     tokens: OpaqueTokens,
@@ -22,7 +22,7 @@ pub struct MailTokens {
 }
 
 impl MailTokens {
-    /// With a key of their own, the same on every node.
+    /// Derive the key for these tokens. It is used for nothing else, and is the same on every node.
     pub fn new(secret: &Secret, settings: &Accounts) -> Self {
         Self {
             tokens: OpaqueTokens::new(secret, "account tokens"),
@@ -31,7 +31,7 @@ impl MailTokens {
         }
     }
 
-    /// How long a token is good for.
+    /// How long a token is valid.
     pub fn lifetime(&self, purpose: Purpose) -> TimeDelta {
         match purpose {
             Purpose::ConfirmAddress => self.confirmation,
@@ -39,8 +39,8 @@ impl MailTokens {
         }
     }
 
-    /// Have a mail with a token sent to `email` once the transaction stands. The job knows the row only, and does nothing where
-    /// that is void by then.
+    /// Have a mail with a token sent to `email` once the transaction is committed. The job knows only the row, and does nothing if
+    /// the row is void by then.
     pub fn send(&self, conn: &mut PgConnection, user_id: i64, purpose: Purpose, email: &Email) -> Result<()> {
         let id = random_id()?;
         let token_hash = &hash(&self.token(id, purpose)?);
@@ -51,31 +51,33 @@ impl MailTokens {
         Ok(())
     }
 
-    /// Have a mail sent to whoever has this address, if anybody has. It takes as long for nobody: the job finds out.
+    /// Have a mail sent to the user who has this address, if there is one. It takes equally long if there is none, because only the
+    /// job looks for the user.
     pub fn want(conn: &mut PgConnection, purpose: Purpose, email: &Email) -> Result<()> {
         let payload = json!({ "purpose": purpose.as_str(), "email": email.as_str() });
         Ok(NewJob { kind: JobKind::WantToken, payload, user_id: None }.insert(conn)?)
     }
 
-    /// The token of a row. It is never kept.
+    /// Return the token of a row. It is never stored.
     pub fn token(&self, id: i64, purpose: Purpose) -> Result<String> {
         self.tokens.seal(Ticket { id, generation: mark(purpose) })
     }
 
-    /// Whom a token speaks for. 422 `token_invalid` where it was used, has expired, is void or none of ours.
+    /// Return the row and the user of a token. 422 `token_invalid` if the token was used, has expired, is void or was not made by
+    /// this service.
     pub fn find(&self, conn: &mut PgConnection, token: &str, purpose: Purpose) -> Result<AccountToken> {
         let ticket = self.tokens.open(token).filter(|ticket| ticket.generation == mark(purpose));
         let ticket = ticket.ok_or_else(invalid)?;
         AccountToken::find(conn, ticket.id, purpose)?.ok_or_else(invalid)
     }
 
-    /// Use a token up. 422 `token_invalid` where somebody was faster.
+    /// Use a token up. 422 `token_invalid` if another request was faster.
     pub fn spend(&self, conn: &mut PgConnection, found: &AccountToken, token: &str) -> Result<()> {
         if found.spend(conn, &hash(token))? { Ok(()) } else { Err(invalid()) }
     }
 }
 
-/// What tells tokens of one purpose from those of another.
+/// Return the number that distinguishes the tokens of this purpose from those of the other.
 fn mark(purpose: Purpose) -> i64 {
     match purpose {
         Purpose::ConfirmAddress => 0,
@@ -83,7 +85,7 @@ fn mark(purpose: Purpose) -> i64 {
     }
 }
 
-/// 422 for a token that was used, has expired, is void or none of ours.
+/// 422 for a token that was used, has expired, is void or was not made by this service.
 pub fn invalid() -> Error {
     Error::refused(Code::TokenInvalid, Code::TokenInvalid.entry().meaning)
 }

@@ -1,4 +1,4 @@
-//! Who is asking: tokens, the keys behind them, sessions, passwords, who tries too often, and the caller of a request.
+//! Authentication: tokens, the keys behind them, sessions, passwords, the throttle of attempts, and the caller of a request.
 
 mod caller;
 pub mod callers;
@@ -19,14 +19,14 @@ use throttle::Throttle;
 
 pub use caller::{Caller, CurrentUser, MaybeUser};
 
-/// What guards accounts, for handlers that need several of it.
+/// The services that protect accounts, for handlers that need several of them.
 pub struct Guards {
-    /// Hashes and checks.
+    /// Hashes and checks passwords.
     pub passwords: Data<Passwords>,
-    /// Counts tries.
+    /// Counts attempts.
     pub throttle: Data<Throttle>,
     /// Makes the tokens of mails.
     pub mail_tokens: Data<MailTokens>,
-    /// Remembers, and forgets, whose tokens are good.
+    /// Identifies callers by their tokens, and evicts them from the cache.
     pub callers: Data<Callers>,
 }

@@ -1,4 +1,4 @@
-//! Passwords: which are good enough, and Argon2id on threads of its own.
+//! Passwords: the rules for new ones, and hashing with Argon2id on dedicated threads.
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -16,51 +16,50 @@ use crate::metrics::{Counted, Load};
 use crate::models::names::fold;
 use crate::workers::{Priority, Workers};
 
-/// Fewest characters of a password.
+/// Minimum number of characters of a password.
 pub const MIN: usize = 8;
-/// Most characters of a password.
+/// Maximum number of characters of a password.
 pub const MAX: usize = 256;
 
-/// How many may wait for a thread, or for a turn; the next is told 503 at once.
+/// Maximum number of jobs that wait for a thread, and of callers that wait for a turn. One more gets 503 immediately.
 const QUEUED: usize = 256;
 
-/// What new hashes are made with, and what older ones are measured by.
+/// The algorithm of new hashes. A stored hash with another one is outdated.
 const ALGORITHM: Algorithm = Algorithm::Argon2id;
-/// See [`ALGORITHM`].
+/// The version of [`ALGORITHM`] for new hashes. A stored hash with another one is outdated.
 const VERSION: Version = Version::V0x13;
 
-/// The 10,000 most common passwords, folded, in the order of their bytes, each on a line. Where they come from stands in
-/// `common-passwords.LICENSE`.
+/// The 10,000 most common passwords, folded, one per line, sorted by their bytes. `common-passwords.LICENSE` names their source.
 static COMMON: &str = include_str!("common-passwords.txt");
 
-/// Hashes and checks passwords, on a few low-priority threads.
+/// Hashes and checks passwords on a few low-priority threads.
 #[derive(Clone)]
 pub struct Passwords {
     workers: Workers,
-    /// What a new hash costs.
+    /// The cost of a new hash.
     params: Params,
     queue: Arc<Semaphore>,
     turns: Arc<Semaphore>,
 }
 
-/// The right to have a password checked, until it is dropped.
+/// Permission to have a password checked, until it is dropped.
 pub struct Turn {
     _permit: OwnedSemaphorePermit,
 }
 
-/// What comes of checking a password.
+/// The result of checking a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not the password, or nobody's.
+    /// The password is wrong, or there is no such user.
     Wrong,
-    /// The password.
+    /// The password is right.
     Right,
-    /// The password, but its hash costs less than a new one would: hash it anew.
+    /// The password is right, but its hash costs less than a new one, or has another algorithm or version: hash the password again.
     Outdated,
 }
 
 impl Verdict {
-    /// Whether it is the password.
+    /// Whether the password is right.
     pub fn is_right(self) -> bool {
         self != Self::Wrong
     }
@@ -72,7 +71,7 @@ impl Passwords {
         Self::counting(threads, params, Priority::Idle, Load::default())
     }
 
-    /// Start the threads with this priority; `load` counts their jobs.
+    /// Start the threads with this priority. `load` counts their jobs.
     pub fn counting(threads: usize, params: Params, priority: Priority, load: Load) -> Result<Self> {
         let workers = Workers::start("argon2", threads, QUEUED, priority, load).map_err(Error::internal)?;
         Ok(Self {
@@ -83,9 +82,9 @@ impl Passwords {
         })
     }
 
-    /// Wait for a turn to have a password checked: as many at once as keep the threads busy. A try is counted before its
-    /// outcome is known, so many right ones at once would look like many wrong ones if each were begun as it comes. 503 `busy`
-    /// when too many wait.
+    /// Wait for a turn to have a password checked. Only as many checks run concurrently as keep the threads busy: an attempt is
+    /// counted before its outcome is known, so if every check started on arrival, many concurrent right passwords would look like
+    /// many wrong ones. 503 `busy` if too many callers wait.
     pub async fn turn(&self) -> Result<Turn> {
         let load = self.workers.load();
         let place = self.queue.try_acquire().map_err(|_| {
@@ -98,13 +97,14 @@ impl Passwords {
         Ok(Turn { _permit: permit })
     }
 
-    /// The PHC string of a password, with a salt of its own: Argon2id. 503 `busy` when too many wait.
+    /// Return the PHC string of a password: Argon2id, with a new salt. 503 `busy` if too many jobs wait.
     pub async fn hash(&self, password: String) -> Result<String> {
         let params = self.params.clone();
         self.workers.run(move || hash(&password, &params)).await?
     }
 
-    /// Whether it is the password. `None` for a user who is not there takes as long and is never right.
+    /// Check a password against a stored hash. `None` stands for a user who does not exist: it takes as long, and no password is
+    /// right.
     pub async fn verify(&self, password: String, hashed: Option<String>) -> Result<Verdict> {
         let params = self.params.clone();
         self.workers.run(move || verify(&password, hashed.as_deref(), &params)).await
@@ -129,7 +129,7 @@ fn hash(password: &str, params: &Params) -> Result<String> {
 
 fn verify(password: &str, hashed: Option<&str>, today: &Params) -> Verdict {
     let Some(hash) = hashed.and_then(Hash::parse) else {
-        // Nobody is there, or a row was written by hand: no password is right, and it takes as long.
+        // The user does not exist, or the row was written by hand: no password is right, and the check takes as long.
         if hashed.is_some() {
             tracing::warn!("a stored password hash is not one of Argon2, so no password matches it");
         }
@@ -145,7 +145,7 @@ fn verify(password: &str, hashed: Option<&str>, today: &Params) -> Verdict {
     if hash.is_outdated(today) { Verdict::Outdated } else { Verdict::Right }
 }
 
-/// What a PHC string says.
+/// The content of a PHC string.
 struct Hash {
     algorithm: Algorithm,
     version: Version,
@@ -155,7 +155,7 @@ struct Hash {
 }
 
 impl Hash {
-    /// `None` for what is no hash of Argon2.
+    /// Parse a PHC string. `None` if it is not a hash of Argon2.
     fn parse(text: &str) -> Option<Self> {
         let hash = PasswordHash::new(text).ok()?;
         Some(Self {
@@ -167,7 +167,8 @@ impl Hash {
         })
     }
 
-    /// As argon2's own `verify_password`, but in memory that is kept. The parameters of the hash count, not today's.
+    /// Whether this is the hash of `password`. Works like argon2's own `verify_password`, but in memory that is reused. It applies
+    /// the parameters of the hash, not those of new hashes.
     fn is_of(&self, password: &str) -> bool {
         let mut output = vec![0; self.output.len()];
         let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
@@ -186,16 +187,16 @@ impl Hash {
     }
 }
 
-/// Take as long as a hash of these parameters does.
+/// Take as long as hashing with these parameters does.
 fn spend(password: &str, params: &Params) {
     let argon2 = Argon2::new(ALGORITHM, VERSION, params.clone());
     let mut output = vec![0; params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN)];
-    // Nothing is asked of the result, so a failure costs nothing but the likeness in time.
+    // The result is not used, so a failure only makes the times differ.
     derive(&argon2, password, &[0; RECOMMENDED_SALT_LEN], &mut output).ok();
 }
 
-/// What an older, cheaper hash leaves to be done, so that a wrong password takes as long as an unknown user. Argon2's time
-/// is its memory by its passes. `None` where nothing is left, or too little to be seen.
+/// Return the work that an older, cheaper hash leaves over, so that a wrong password takes as long as an unknown user. Argon2's
+/// time is proportional to its memory times its passes. `None` if no work is left, or too little to be noticed.
 fn shortfall(hash: &Params, today: &Params) -> Option<Params> {
     let work = |params: &Params| u64::from(params.m_cost()) * u64::from(params.t_cost());
     let left = work(today).checked_sub(work(hash))?;
@@ -204,8 +205,8 @@ fn shortfall(hash: &Params, today: &Params) -> Option<Params> {
 }
 
 thread_local! {
-    /// What Argon2 works on, 19 MiB by default, kept by each worker thread: asking the system for it takes as long as half
-    /// the hash.
+    /// The memory that Argon2 works on, 19 MiB by default. Each worker thread keeps its own: requesting it from the system takes
+    /// half as long as the hash.
     static BLOCKS: RefCell<Vec<Block>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -219,7 +220,7 @@ fn derive(argon2: &Argon2, password: &str, salt: &[u8], output: &mut [u8]) -> ar
     })
 }
 
-/// Every rule that a new password breaks, as faults of the member at `pointer`.
+/// Return every rule that a new password breaks, as faults of the field at `pointer`.
 pub fn judge(password: &str, username: &str, email: &str, pointer: &str) -> Vec<Violation> {
     let mut violations = Vec::new();
     let length = password.chars().count();
@@ -260,8 +261,8 @@ pub fn judge(password: &str, username: &str, email: &str, pointer: &str) -> Vec<
     violations
 }
 
-/// As Django's `UserAttributeSimilarityValidator`, with another measure of likeness: at least 0.7 of Sørensen and Dice,
-/// or one that holds the other almost whole.
+/// Whether a password is too similar to another value. Works like Django's `UserAttributeSimilarityValidator`, with another
+/// measure: a Sørensen-Dice coefficient of at least 0.7, or a password that contains the other value and is hardly longer.
 fn is_near(password: &str, other: &str) -> bool {
     let (password, other) = (fold(password), fold(other));
     if other.chars().count() < 4 {
@@ -271,8 +272,8 @@ fn is_near(password: &str, other: &str) -> bool {
     holds || strsim::sorensen_dice(&password, &other) >= 0.7
 }
 
-/// Whether a line of `text`, whose lines are in the order of their bytes, is this one. Found by halves, so nothing is
-/// built from it at the start.
+/// Whether `text`, whose lines are sorted by their bytes, contains this line. A binary search finds it, so nothing needs to be
+/// built from the text at startup.
 fn has_line(text: &str, line: &str) -> bool {
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
@@ -299,7 +300,7 @@ mod tests {
             .collect()
     }
 
-    /// Parameters that take no time.
+    /// Parameters with which hashing takes almost no time.
     fn cheap(memory: u32, passes: u32) -> Params {
         Params::new(memory, passes, 1, None).unwrap()
     }
@@ -366,7 +367,7 @@ mod tests {
         use argon2::{PasswordHasher, PasswordVerifier};
         let params = cheap(64, 3);
         let argon2 = Argon2::new(ALGORITHM, VERSION, params.clone());
-        // The memory is used again, by a larger and a smaller hash, so what stands in it must not matter.
+        // A larger and a smaller hash reuse the memory, so its content must not matter.
         for size in [8, 256, 64] {
             hash("another", &cheap(size, 1)).unwrap();
             let ours = hash("correct horse", &params).unwrap();

@@ -1,4 +1,4 @@
-//! The one secret that nodes share, and what is derived from it.
+//! The one secret that all nodes share, and the keys that are derived from it.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -9,33 +9,33 @@ use aws_lc_rs::{hkdf, rand};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// Fewest characters of a secret that somebody chose.
+/// Minimum number of characters of a secret that an administrator chooses.
 const MIN_CHARACTERS: usize = 32;
 
-/// The secret. Nothing is ever keyed with it directly: each use derives its own key.
+/// The secret. It is never used as a key directly: each use derives its own key.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
-/// A secret that cannot be had.
+/// Why there is no usable secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// Somebody chose one that can be guessed.
+    /// The given secret is so short that it can be guessed.
     #[error(
         "PLAZA_SECRET_KEY has {0} characters; it needs {MIN_CHARACTERS} at the least. `openssl rand -base64 48` makes a good one"
     )]
     TooShort(usize),
-    /// The file in the data folder cannot be read or made.
+    /// The file in the data folder cannot be read or created.
     #[error("cannot read or make the secret key in {path}: {source}")]
     File {
-        /// Where it should be.
+        /// The path of the file.
         path: PathBuf,
-        /// Why it is not.
+        /// The cause of the failure.
         source: std::io::Error,
     },
 }
 
 impl Secret {
-    /// The given secret, or else the one in `data_dir/keys/secret.key`, made there if it is absent.
+    /// Return the given secret, or else the one in `data_dir/keys/secret.key`. Creates that file if it does not exist.
     pub fn load(given: Option<String>, data_dir: &Path) -> Result<Self, SecretError> {
         let text = if let Some(text) = given {
             text
@@ -50,7 +50,7 @@ impl Secret {
         Ok(Self(text.as_bytes().to_vec()))
     }
 
-    /// The same, but nothing is made: `None` where there is none yet.
+    /// Return the secret as [`Secret::load`] does, but create nothing: `None` if there is no secret yet.
     pub fn find(given: Option<String>, data_dir: &Path) -> Result<Option<Self>, SecretError> {
         if given.is_none() && !data_dir.join("keys").join("secret.key").exists() {
             return Ok(None);
@@ -58,7 +58,7 @@ impl Secret {
         Self::load(given, data_dir).map(Some)
     }
 
-    /// A key for one purpose: HKDF-SHA256 (RFC 5869) with the purpose as `info`.
+    /// Derive a key for one purpose: HKDF-SHA256 (RFC 5869) with the purpose as `info`.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         let mut key = [0; 32];
         let info = [purpose.as_bytes()];
@@ -71,8 +71,8 @@ impl Secret {
     }
 }
 
-/// A file of its own content appears whole or not at all: written aside, then linked, which fails where another node on
-/// the same folder was faster; then its secret is ours too.
+/// Read the secret at `path`, or create the file. The file appears complete or not at all: it is written under another name and
+/// then linked. The link fails if another node on the same folder was faster; then this node uses that node's secret.
 fn read_or_make(data_dir: &Path, path: &Path) -> std::io::Result<String> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -99,7 +99,7 @@ fn read_or_make(data_dir: &Path, path: &Path) -> std::io::Result<String> {
     fs::read_to_string(path)
 }
 
-/// What root makes belongs to whoever the data folder belongs to, who may want to go on without root.
+/// Give a file that root created to the owner of the data folder, who may want to run the program later without root.
 pub(crate) fn give_to_owner_of(data_dir: &Path, made: &Path) -> std::io::Result<()> {
     let (owner, own) = (fs::metadata(data_dir)?, fs::metadata(made)?);
     if owner.uid() == own.uid() { Ok(()) } else { chown(made, Some(owner.uid()), Some(owner.gid())) }

@@ -1,4 +1,4 @@
-//! What sessions do: open, rotate, end.
+//! Sessions: how they are opened, refreshed and ended.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
@@ -9,20 +9,20 @@ use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
 use crate::models::session::{NewSession, Rotation, Session};
 
-/// How long things last.
+/// The time limits of sessions and refresh tokens.
 #[derive(Clone, Copy, Debug)]
 struct Windows {
-    /// Of a refresh token that is not used.
+    /// How long a refresh token is valid if it is not used.
     sliding: TimeDelta,
-    /// Of a session.
+    /// How long a session lasts at most.
     absolute: TimeDelta,
-    /// In which a used token answers with whatever is the present one: parallel tabs.
+    /// How long a used token still returns the current one, which parallel tabs need.
     grace: TimeDelta,
-    /// In which a used token answers with its successor, if that was not used: lost answers.
+    /// How long a used token still returns its successor if that has not been used, which lost responses need.
     repeat: TimeDelta,
 }
 
-/// Turns sessions into tokens, and tokens into the next ones.
+/// Issues the tokens of sessions, and exchanges refresh tokens for new pairs.
 pub struct Sessions {
     access: actix_web::web::Data<AccessTokens>,
     refresh: OpaqueTokens,
@@ -32,29 +32,29 @@ pub struct Sessions {
 /// The tokens of a session.
 #[derive(Debug)]
 pub struct Pair {
-    /// For requests.
+    /// The access token, for requests.
     pub access: String,
-    /// How long it is good for.
+    /// How long the access token is valid.
     pub access_lifetime: TimeDelta,
-    /// For the next pair.
+    /// The refresh token, for the next pair.
     pub refresh: String,
-    /// When it dies.
+    /// When the refresh token expires.
     pub refresh_expires_at: DateTime<Utc>,
-    /// When they were made.
+    /// When the tokens were issued.
     pub at: DateTime<Utc>,
 }
 
-/// What a refresh token leads to.
+/// The result of a refresh.
 #[derive(Debug)]
 pub enum Refreshed {
-    /// The session's present tokens.
+    /// The session's current tokens.
     Pair(Box<Pair>),
-    /// The token was used before, which has ended the session of this user: somebody else may have it.
+    /// The token was used before, so another client may have it. That has ended the session of this user.
     Replayed(i64),
 }
 
 impl Sessions {
-    /// `refresh` makes the refresh tokens.
+    /// Take the time limits from the settings. `refresh` makes the refresh tokens.
     pub fn new(
         access: actix_web::web::Data<AccessTokens>,
         refresh: OpaqueTokens,
@@ -69,7 +69,7 @@ impl Sessions {
         Self { access, refresh, windows }
     }
 
-    /// Makes the access tokens.
+    /// Return the issuer of the access tokens.
     pub fn access(&self) -> &AccessTokens {
         &self.access
     }
@@ -85,13 +85,15 @@ impl Sessions {
         Ok(pair)
     }
 
-    /// The session of a refresh token that we made, however old. 401 `refresh_token_invalid` for anything else.
+    /// Return the session of a refresh token that this service made, however old the token is. 401 `refresh_token_invalid` for
+    /// anything else.
     pub fn session_of(&self, token: &str) -> Result<i64> {
         self.ticket(token).map(|ticket| ticket.id)
     }
 
-    /// The next tokens of the session; the present ones again, where the token was used, but within the windows; or the end
-    /// of the session, which only stands if the transaction does. 401 `session_revoked` where it has ended already.
+    /// Exchange a refresh token. The result is the next tokens of the session, or the current ones again if the token was used
+    /// before but within the time limits. Any other token that was used before ends the session, which takes effect only if the
+    /// transaction is committed. 401 `session_revoked` if the session has already ended.
     pub fn refresh(&self, conn: &mut PgConnection, token: &str) -> Result<Refreshed> {
         let ticket = self.ticket(token)?;
         let next = Ticket { generation: ticket.generation + 1, ..ticket };
@@ -107,7 +109,7 @@ impl Sessions {
         if let Some(session) = rotation.execute(conn)? {
             return self.present(&session);
         }
-        // Somebody was faster, or the token is old, or the session has ended.
+        // Another request was faster, the token is old, or the session has ended.
         let (session, at) = Session::find(conn, ticket.id)?.ok_or_else(ended)?;
         let since = session.since_rotation(ticket.generation, at);
         let is_parallel = since.is_some_and(|since| since < self.windows.grace);
@@ -147,12 +149,12 @@ impl Sessions {
     }
 }
 
-/// 401 for what is no refresh token, or no longer.
+/// 401 for a token that is not a refresh token, or is no longer valid.
 pub fn invalid_refresh_token() -> Error {
     Error::refused(Code::RefreshTokenInvalid, "The refresh token is unknown or was used before.")
 }
 
-/// 401 for what belongs to a session that is over.
+/// 401 for a token of a session that has ended.
 pub fn ended() -> Error {
     Error::refused(Code::SessionRevoked, "The session of this token has ended.")
 }

@@ -1,7 +1,8 @@
-//! Who tries too often waits: logins, registrations, mails. Counted in the database, so for all nodes together.
+//! The throttle: a client that attempts too many logins, registrations or mails must wait. The attempts are counted in the
+//! database, so they count across all nodes.
 //!
-//! A try is counted before its outcome is known, and taken back when it was right: otherwise a hundred parallel tries would all
-//! be the first. A refused try counts nothing, so the wait that was told is the wait.
+//! An attempt is counted before its outcome is known, and uncounted if it succeeds: otherwise a hundred parallel attempts would all
+//! count as the first. A rejected attempt is not counted, so the wait that the client was given does not grow.
 
 use std::time::Duration;
 
@@ -20,40 +21,40 @@ use crate::models::account_token::Purpose;
 use crate::models::names::{Email, fold};
 use crate::models::throttle::{self, Rule};
 
-/// What is counted together, and how much of it costs no wait.
+/// A kind of attempts that are counted together, and how many of them cost no wait.
 #[derive(Debug)]
 pub struct Policy {
-    /// What a client sees of it.
+    /// The name that clients see.
     name: &'static str,
-    /// Tries that cost no wait.
+    /// Attempts that cost no wait.
     free: i32,
-    /// In this many seconds so many are forgiven, evenly: an office in which somebody always mistypes never fills its bucket.
+    /// Seconds within which as many attempts as `free` are forgiven, evenly. So an office in which one user or another always
+    /// mistypes never fills its bucket.
     window: i32,
 }
 
-/// Logins of one account.
+/// Logins to one account.
 static LOGIN_ACCOUNT: Policy = Policy { name: "login-account", free: 10, window: 900 };
-/// Logins from one network, whoever logs in: an office has one address.
+/// Logins from one network, whichever user logs in: an office has one address.
 static LOGIN_NETWORK: Policy = Policy { name: "login-network", free: 50, window: 900 };
-/// Passwords that a logged-in user is asked for once more.
+/// Passwords that a logged-in user must give again.
 static PASSWORD: Policy = Policy { name: "password", free: 10, window: 900 };
 /// Registrations from one network.
 static REGISTRATION: Policy = Policy { name: "registration", free: 30, window: 3600 };
-/// Mails that somebody asks for to one address.
+/// Mails that clients request to one address.
 static MAIL_ADDRESS: Policy = Policy { name: "mail-address", free: 3, window: 3600 };
-/// Mails to new addresses that a logged-in user asks for.
+/// Mails to new addresses that a logged-in user requests.
 static MAIL_USER: Policy = Policy { name: "mail-user", free: 5, window: 3600 };
-/// Mails that somebody asks for from one network.
+/// Mails that clients request from one network.
 static MAIL_NETWORK: Policy = Policy { name: "mail-network", free: 20, window: 3600 };
 
-/// All of them.
 static POLICIES: [&Policy; 7] =
     [&LOGIN_ACCOUNT, &LOGIN_NETWORK, &PASSWORD, &REGISTRATION, &MAIL_ADDRESS, &MAIL_USER, &MAIL_NETWORK];
 
-/// Longer than any window, so that what is older has drained, or nearly so.
+/// The age from which a bucket may be purged. It is longer than any window, so an older bucket has drained, or nearly so.
 pub const FORGETS_AFTER: TimeDelta = TimeDelta::hours(2);
 
-/// The throttle.
+/// Counts attempts, and makes clients wait.
 #[derive(Clone)]
 pub struct Throttle {
     key: hmac::Key,
@@ -63,14 +64,14 @@ pub struct Throttle {
     refused: By<Counter>,
 }
 
-/// Something that is counted: a policy, and of whom.
+/// What an attempt counts in: a policy, and the account, network or address to which it applies.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     policy: &'static Policy,
     key: Vec<u8>,
 }
 
-/// The buckets of a login.
+/// The buckets in which a login counts.
 #[derive(Clone, Debug)]
 pub struct LoginBuckets {
     network: Bucket,
@@ -78,7 +79,7 @@ pub struct LoginBuckets {
 }
 
 impl Throttle {
-    /// As the settings say. `refused` counts the tries that are told to wait, by the name of the policy.
+    /// Create the throttle from the settings. `refused` counts the attempts that must wait, by the name of the policy.
     pub fn new(secret: &Secret, settings: &Accounts, refused: By<Counter>) -> Self {
         for policy in POLICIES {
             refused.of(policy.name);
@@ -101,31 +102,31 @@ impl Throttle {
         Bucket { policy, key: context.sign().as_ref().to_vec() }
     }
 
-    /// What a registration from this network counts in.
+    /// Return the buckets in which a registration from this network counts.
     pub fn registration(&self, network: &str) -> Vec<Bucket> {
         vec![self.bucket(&REGISTRATION, &[network])]
     }
 
-    /// What a wish for a mail counts in. One purpose apart from the other: whoever asks for confirmations of somebody else's
-    /// address must not keep the owner from a new password.
+    /// Return the buckets in which a request for a mail counts. Each purpose is counted separately: a client that requests
+    /// confirmations of another user's address must not keep that user from setting a new password.
     pub fn mail(&self, purpose: Purpose, email: &Email, network: &str) -> Vec<Bucket> {
         let of = [purpose.as_str(), email.key()];
         vec![self.bucket(&MAIL_ADDRESS, &of), self.bucket(&MAIL_NETWORK, &[network])]
     }
 
-    /// What a user's wish for a new address counts in, which sends a mail there.
+    /// Return the buckets in which a user's request for a new address counts, which sends a mail there.
     pub fn own_mail(&self, email: &Email, user_id: i64) -> Vec<Bucket> {
         let address = self.bucket(&MAIL_ADDRESS, &[Purpose::ConfirmAddress.as_str(), email.key()]);
         vec![address, self.bucket(&MAIL_USER, &[&user_id.to_string()])]
     }
 
-    /// What asking a user for the password once more counts in.
+    /// Return the buckets in which asking a user for the password again counts.
     pub fn password(&self, user_id: i64) -> Vec<Bucket> {
         vec![self.bucket(&PASSWORD, &[&user_id.to_string()])]
     }
 
-    /// What a login counts in: the network, and every account that it may mean. An account has a bucket of its own for each
-    /// network that its owner logged in from lately, so that strangers elsewhere cannot lock the owner out.
+    /// Return the buckets in which a login counts: the network, and every account that it may mean. An account has a separate
+    /// bucket for each network from which its owner has recently logged in, so that strangers elsewhere cannot lock the owner out.
     pub fn login(
         &self,
         conn: &mut PgConnection,
@@ -149,8 +150,8 @@ impl Throttle {
         Ok(LoginBuckets { network: self.bucket(&LOGIN_NETWORK, &[network]), accounts })
     }
 
-    /// Count a try in all of these buckets, or in none: 429 where one is blocked, which rolls the transaction back. In one
-    /// of its own, since it does not wait for the disk.
+    /// Count an attempt in all of these buckets, or in none: 429 if one is blocked, which rolls the transaction back. Use a
+    /// separate transaction, since its commit does not wait for the disk.
     pub fn take<'a>(
         &self,
         conn: &mut PgConnection,
@@ -161,7 +162,7 @@ impl Throttle {
         }
         throttle::hurry(conn)?;
         let mut buckets: Vec<_> = buckets.into_iter().collect();
-        // In one order, so that two who wait for each other's rows cannot lock each other out.
+        // Always in the same order, so that two transactions that wait for each other's rows cannot deadlock.
         buckets.sort_by(|a, b| a.key.cmp(&b.key));
         for bucket in &buckets {
             let rule = Rule { free: bucket.policy.free, window: bucket.policy.window, longest: self.longest };
@@ -175,11 +176,11 @@ impl Throttle {
         Ok(())
     }
 
-    /// A try that was right was none. In a transaction of its own, as [`Throttle::take`].
+    /// Uncount an attempt that succeeded. Use a separate transaction, as for [`Throttle::take`].
     pub fn give_back(&self, conn: &mut PgConnection, buckets: &[Bucket]) -> Result<()> {
         throttle::hurry(conn)?;
         let mut keys: Vec<_> = buckets.iter().filter(|_| self.is_on).map(|bucket| &bucket.key).collect();
-        // In the order of [`Throttle::take`].
+        // In the same order as [`Throttle::take`].
         keys.sort_unstable();
         for key in keys {
             throttle::give_back(conn, key)?;
@@ -187,8 +188,8 @@ impl Throttle {
         Ok(())
     }
 
-    /// This user has logged in from this network: nothing is held against the account any more. It is still held against
-    /// another account that the login may have meant. In a transaction of its own, as [`Throttle::take`].
+    /// Record that this user has logged in from this network. Nothing counts against the account any more. The attempt still counts
+    /// against another account that the login may have meant. Use a separate transaction, as for [`Throttle::take`].
     pub fn succeed(
         &self,
         conn: &mut PgConnection,
@@ -204,7 +205,7 @@ impl Throttle {
         let own = buckets.accounts.iter().filter(|(user, _)| *user == Some(user_id));
         let mut keys: Vec<_> = own.map(|(_, bucket)| (&bucket.key, true)).collect();
         keys.push((&buckets.network.key, false));
-        // In the order of [`Throttle::take`].
+        // In the same order as [`Throttle::take`].
         keys.sort_unstable();
         for (key, is_account) in keys {
             if is_account {
@@ -218,13 +219,13 @@ impl Throttle {
 }
 
 impl LoginBuckets {
-    /// All of them.
+    /// Return the buckets of the accounts and of the network.
     pub fn all(&self) -> Vec<Bucket> {
         self.accounts.iter().map(|(_, bucket)| bucket.clone()).chain([self.network.clone()]).collect()
     }
 }
 
-/// 429 with the wait in whole seconds, and what was exceeded in the fields of draft-ietf-httpapi-ratelimit-headers.
+/// 429 with the wait in whole seconds, and with the exceeded policy in the header fields of draft-ietf-httpapi-ratelimit-headers.
 fn refusal(policy: &Policy, wait: Duration) -> Error {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let seconds = seconds.max(1);

@@ -1,4 +1,4 @@
-//! Access tokens (RFC 9068) and refresh tokens.
+//! Access tokens (RFC 9068), and opaque tokens such as refresh tokens.
 
 use std::sync::Arc;
 
@@ -15,32 +15,33 @@ use super::keys::Keys;
 use super::secret::Secret;
 use crate::error::{Code, Error, Result};
 
-/// RFC 9068, section 2.1: what kind of token it is.
+/// The type of an access token in its header (RFC 9068, section 2.1).
 const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
-/// No access token is good for longer, unless the setting says so, and no two nodes' clocks are further apart. In seconds.
+/// The longest lifetime of an access token, unless the setting is longer, and the largest accepted difference between the clocks of
+/// two nodes. In seconds.
 const DAY: i64 = 24 * 60 * 60;
 
-/// What an access token says.
+/// The claims of an access token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who made it: the public URL.
+    /// Issuer: the public URL.
     pub iss: String,
-    /// Whom it is for: the public URL.
+    /// Audience: the public URL.
     pub aud: String,
     /// The user's id, in decimal.
     pub sub: String,
     /// The session's id, in decimal.
     pub sid: String,
-    /// Unlike any other token's.
+    /// Unique id of the token.
     pub jti: String,
-    /// Seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     pub iat: i64,
-    /// Seconds since 1970.
+    /// Time of expiry, in seconds since 1970.
     pub exp: i64,
 }
 
-/// Makes and checks access tokens.
+/// Issues and verifies access tokens.
 pub struct AccessTokens {
     keys: Arc<Keys>,
     validation: Validation,
@@ -48,25 +49,25 @@ pub struct AccessTokens {
     lifetime: TimeDelta,
 }
 
-/// What a good access token says.
+/// The content of a valid access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified {
     /// The user's id.
     pub user_id: i64,
     /// The session's id.
     pub session_id: i64,
-    /// When the token dies.
+    /// When the token expires.
     pub expires_at: DateTime<Utc>,
 }
 
-/// Why a token is no good.
+/// Why a token is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadToken {
-    /// Not ours, or changed.
+    /// This service did not make the token, or the token was changed.
     Invalid,
-    /// By its form it may be ours, of a key that we have not heard of.
+    /// The token has the right form, but this node does not know its key.
     UnknownKey,
-    /// It was good once.
+    /// The token was valid, but has expired.
     Expired,
 }
 
@@ -83,7 +84,7 @@ impl From<BadToken> for Error {
 }
 
 impl AccessTokens {
-    /// `issuer` is the public URL, which all nodes share; a token is good for `lifetime`.
+    /// Set up issuing and verifying. `issuer` is the public URL, which all nodes share; a token is valid for `lifetime`.
     pub fn new(keys: Arc<Keys>, issuer: String, lifetime: TimeDelta) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[&issuer]);
@@ -91,22 +92,22 @@ impl AccessTokens {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = 0;
-        // At `exp` itself a token has expired (RFC 7519, section 4.1.4); jsonwebtoken begins a second later.
+        // A token has expired at `exp` itself (RFC 7519, section 4.1.4); jsonwebtoken would accept it for a second longer.
         validation.reject_tokens_expiring_in_less_than = 1;
         Self { keys, validation, issuer, lifetime }
     }
 
-    /// The keys behind it.
+    /// Return the keys that sign and verify the tokens.
     pub fn keys(&self) -> &Arc<Keys> {
         &self.keys
     }
 
-    /// How long a token is good for.
+    /// How long a token is valid.
     pub fn lifetime(&self) -> TimeDelta {
         self.lifetime
     }
 
-    /// A token for a session of a user, made at `now`.
+    /// Issue a token at `now` for a session of a user.
     pub fn issue(&self, user_id: i64, session_id: i64, now: DateTime<Utc>) -> Result<String> {
         let ring = self.keys.ring();
         let (kid, key) = ring.signing(now)?;
@@ -122,16 +123,17 @@ impl AccessTokens {
         jsonwebtoken::encode(&header(kid), &claims, key).map_err(Error::internal)
     }
 
-    /// What a token says that we made and that has not expired. Whether its session lives is for the database to say.
+    /// Return the content of a token that this service made and that has not expired. Whether its session is still open is for the
+    /// database to say.
     pub fn verify(&self, token: &str) -> Result<Verified, BadToken> {
         let mut said = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Invalid)?;
         let kid = said.kid.clone().ok_or(BadToken::Invalid)?;
-        // The one thing that may be written in another way: media types have no case.
+        // The only part that may be written in another way: media types are case-insensitive.
         if said.typ.as_ref().is_some_and(|typ| typ.eq_ignore_ascii_case(ACCESS_TOKEN_TYPE)) {
             said.typ = Some(ACCESS_TOKEN_TYPE.into());
         }
-        // A header that says anything more is none of ours: a key that it brings or points to, an extension that it insists
-        // on, another form of its claims.
+        // A header with anything more is not ours: a key that it contains or points to, a critical extension, or another form of
+        // the claims.
         if said != header(&kid) {
             return Err(BadToken::Invalid);
         }
@@ -156,7 +158,7 @@ impl AccessTokens {
     }
 }
 
-/// What the header of an access token says, and all of it.
+/// Return the header of an access token. A valid token has exactly this header.
 fn header(kid: &str) -> Header {
     let mut header = Header::new(Algorithm::EdDSA);
     header.typ = Some(ACCESS_TOKEN_TYPE.into());
@@ -164,46 +166,47 @@ fn header(kid: &str) -> Header {
     header
 }
 
-/// An id as we write it: no sign, no leading zeros.
+/// Parse an id in the form in which we write it: no sign, no leading zeros.
 fn id(text: &str) -> Option<i64> {
     text.parse().ok().filter(|id: &i64| *id > 0 && id.to_string() == text)
 }
 
-/// Makes and opens opaque tokens: 256 bits that hide a row's id and a number, those of refresh tokens and of mails.
+/// Makes and opens opaque tokens: 256 bits that conceal a row's id and a number. Refresh tokens and the tokens of mails are opaque
+/// tokens.
 ///
-/// A token is the two numbers under AES-256-GCM-SIV (RFC 8452) with a key from the secret: half of it ciphertext, half
-/// tag. Deterministic, so the present token of a session can be told again without being stored, and one that is used
-/// again leads to its session however old it is. The nonce is fixed, which this mode allows as long as each purpose has a
-/// key of its own.
+/// A token is the two numbers, encrypted with AES-256-GCM-SIV (RFC 8452) and a key from the secret: one half is ciphertext, the
+/// other half is the tag. The encryption is deterministic, so the current token of a session can be computed again without being
+/// stored, and a token that is used again identifies its session however old it is. The nonce is fixed, which this mode allows as
+/// long as each purpose has its own key.
 #[derive(Clone)]
 pub struct OpaqueTokens {
     key: Arc<LessSafeKey>,
 }
 
-/// What an opaque token hides.
+/// The content of an opaque token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The row's id.
     pub id: i64,
-    /// Which token of the row it is, the first being 0.
+    /// The number of the token within the row; the first is 0.
     pub generation: i64,
 }
 
 impl OpaqueTokens {
-    /// For one purpose, with a key of its own that is the same on every node.
+    /// Derive the key of one purpose. It is used for nothing else, and is the same on every node.
     pub fn new(secret: &Secret, purpose: &str) -> Self {
         let key = UnboundKey::new(&AES_256_GCM_SIV, &secret.derive(purpose)).expect("the key has 32 bytes");
         Self { key: Arc::new(LessSafeKey::new(key)) }
     }
 
-    /// The token of this row and generation.
+    /// Return the token of this row and generation.
     pub fn seal(&self, ticket: Ticket) -> Result<String> {
         let mut bytes = [ticket.id.to_be_bytes(), ticket.generation.to_be_bytes()].concat();
         self.key.seal_in_place_append_tag(nonce(), Aad::empty(), &mut bytes).map_err(Error::internal)?;
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// What the token hides, if we made it.
+    /// Return the content of a token, if this service made it.
     pub fn open(&self, token: &str) -> Option<Ticket> {
         let mut bytes = URL_SAFE_NO_PAD.decode(token).ok()?;
         let opened = self.key.open_in_place(nonce(), Aad::empty(), &mut bytes).ok()?;
@@ -219,13 +222,13 @@ fn nonce() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
-/// What is kept of an opaque token.
+/// Return what is stored of an opaque token: its SHA-256 hash.
 pub fn hash(token: &str) -> Vec<u8> {
     digest(&SHA256, token.as_bytes()).as_ref().to_vec()
 }
 
-/// 53 random bits for a row that opaque tokens are derived from, as many as a number of JavaScript holds: an id that never comes
-/// again, not even after a restore.
+/// Return 53 random bits, the most that a JavaScript number holds, as the id of a row from which opaque tokens are derived. An id
+/// never recurs, not even after a restore.
 pub fn random_id() -> Result<i64> {
     let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes).map_err(Error::internal)?;

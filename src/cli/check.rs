@@ -17,11 +17,11 @@ use crate::events::mail::Mailer;
 use crate::media::store::Store;
 use crate::media::variants::Use;
 
-/// Oldest and newest PostgreSQL that Plaza knows, as `server_version_num` counts.
+/// The versions of PostgreSQL that Plaza supports, in the form of `server_version_num`.
 const VERSIONS: std::ops::Range<i32> = 150_000..190_000;
 
-/// Check settings, database, store and mail: a line each, with what is wrong and how to mend it. Ends with 1 if anything is.
-/// It changes nothing, but that it starts the embedded database if no server runs.
+/// Check settings, database, store and mail, and print a line for each, with what is wrong and how to fix it. Exits with 1 if
+/// anything is wrong. It changes nothing, except that it starts the embedded database if no server runs.
 pub fn run(config: &Config) -> Result<ExitCode> {
     let mut report = Report::default();
     let secret = find_secret(config);
@@ -69,7 +69,7 @@ impl Report {
             Ok(detail) => println!("ok      {what}: {detail}"),
             Err(error) => {
                 self.failures += 1;
-                // libpq likes to end its lines.
+                // libpq ends its messages with a line break.
                 let error = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
                 println!("FAILED  {what}: {error}");
             }

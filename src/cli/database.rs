@@ -1,4 +1,4 @@
-//! Which database a command works on: the one that was given, that of a running server, or one started for the purpose.
+//! The database that a command works on: the given one, that of a running server, or one that the command starts for itself.
 
 use diesel::Connection;
 use diesel::pg::PgConnection;
@@ -8,7 +8,7 @@ use crate::config::{Config, search_path};
 use crate::db::embedded::{self, Options, Postgres};
 use crate::db::migrations;
 
-/// A database, and the embedded server behind it if this program started it.
+/// A database, and the embedded server behind it if this program started the server.
 pub struct Database {
     url: String,
     server: Option<Postgres>,
@@ -16,7 +16,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// For `serve`: the one that was given, or else an embedded server of this program's own, which nobody else may run.
+    /// Open the database for `serve`: the given one, or else an embedded server that this program starts. No other program may be
+    /// running that server.
     pub fn for_serving(config: &Config) -> Result<Self> {
         match config.database_url()? {
             Some(url) => Ok(Self { url, server: None, is_given: true }),
@@ -24,8 +25,8 @@ impl Database {
         }
     }
 
-    /// For every other command: the one that was given, or that of the running server, or an embedded one for as long as
-    /// the command takes.
+    /// Open the database for every other command: the given one, that of the running server, or that of an embedded server that
+    /// runs only as long as the command.
     pub fn for_command(config: &Config) -> Result<Self> {
         if let Some(url) = config.database_url()? {
             return Ok(Self { url, server: None, is_given: true });
@@ -35,14 +36,14 @@ impl Database {
                 return Ok(Self { url, server: None, is_given: false });
             }
             match Postgres::start(&options(config)) {
-                // Another command was faster: its server will do.
+                // Another command was faster: use its server.
                 Err(embedded::Error::InUse { .. }) => {}
                 started => return Ok(Self::own(started?)),
             }
         }
     }
 
-    /// The same, migrated if it is the program's own.
+    /// Open the database as [`Database::for_command`] does, and migrate it if it is the embedded one.
     pub fn migrated(config: &Config) -> Result<Self> {
         let database = Self::for_command(config)?;
         if !database.is_given {
@@ -55,17 +56,17 @@ impl Database {
         Self { url: server.url().to_owned(), server: Some(server), is_given: false }
     }
 
-    /// For libpq.
+    /// Return the URL for libpq.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Whether somebody else looks after it, so that it is not migrated unasked.
+    /// Whether the administrator manages this database, so that it is not migrated unless requested.
     pub fn is_given(&self) -> bool {
         self.is_given
     }
 
-    /// One connection.
+    /// Open a connection.
     pub fn connect(&self) -> Result<PgConnection> {
         PgConnection::establish(&self.url).map_err(|error| {
             let error = error.to_string();
@@ -86,13 +87,13 @@ impl Database {
     }
 }
 
-/// How the embedded server is run.
+/// Return the options of the embedded server.
 pub fn options(config: &Config) -> Options {
     Options {
         data_dir: config.data_dir.clone(),
         bin_dir: config.postgres_bin.clone(),
         path: search_path(),
-        // The pool, and room for commands and for somebody with psql.
+        // The pool, and room for commands and for an administrator with psql.
         max_connections: config.database_pool() + 20,
         durable: true,
     }

@@ -13,16 +13,16 @@ use crate::db::embedded;
 /// Open psql on the database.
 #[derive(Args)]
 pub struct Dbshell {
-    /// Only print the database's URL; that of the embedded server is good for as long as a server runs
+    /// Only print the database's URL; the URL of the embedded server is valid as long as a server runs
     #[arg(long)]
     print_url: bool,
-    /// Passed on to psql, as in `plaza dbshell -- -c 'SELECT count(*) FROM users'`
+    /// Arguments for psql, as in `plaza dbshell -- -c 'SELECT count(*) FROM users'`
     #[arg(last = true)]
     arguments: Vec<String>,
 }
 
 impl Dbshell {
-    /// Ends as psql does.
+    /// Run psql, and exit with its status.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::for_command(config)?;
         if self.print_url {
@@ -30,7 +30,7 @@ impl Dbshell {
             database.stop()?;
             return Ok(ExitCode::SUCCESS);
         }
-        // The embedded server's own psql fits it; for a given database any will do.
+        // The psql beside the embedded server's binaries matches that server. For a given database, any psql will do.
         let psql = if database.is_given() {
             "psql".into()
         } else {

@@ -14,10 +14,10 @@ use crate::config::Config;
 use crate::config::time::{duration, to_time_delta};
 use crate::db::Db;
 
-/// Shortest time between publishing a key and signing with it: every node has heard of it by then.
+/// Shortest time between publishing a key and signing with it. Every node has received the notice of the key by then.
 const SHORTEST_LEAD: Duration = Duration::from_secs(2);
 
-/// Change the keys that sign access tokens.
+/// Manage the keys that sign access tokens.
 #[derive(Args)]
 pub struct Keys {
     #[command(subcommand)]
@@ -26,19 +26,19 @@ pub struct Keys {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Publish a new key, which signs once everybody knows it; the old one is retired when its last token is dead
+    /// Publish a new key, which signs once every node and client knows it; the old key is retired when its last token has expired
     Rotate(Rotate),
 }
 
 #[derive(Args)]
 struct Rotate {
-    /// How long the key is published before it signs: longer than others keep our published keys, which is 5 minutes
+    /// How long the key is published before it signs; choose more than the 5 minutes for which clients cache the published keys
     #[arg(long, default_value = "10m", value_parser = duration)]
     lead: Duration,
 }
 
 impl Keys {
-    /// Prints the new key's name and when it signs. Running nodes notice by themselves.
+    /// Rotate the keys, and print the new key's name and when it signs. Running nodes notice the key by themselves.
     pub fn run(self, config: &Config) -> Result<ExitCode> {
         let Action::Rotate(Rotate { lead }) = self.action;
         if lead < SHORTEST_LEAD {

@@ -20,7 +20,7 @@ use crate::media::variants::Key;
 use crate::metrics::Metrics;
 use crate::models::picture::Picture;
 
-/// Look after the stored pictures.
+/// Maintain the stored pictures.
 #[derive(Args)]
 pub struct Media {
     #[command(subcommand)]
@@ -29,35 +29,35 @@ pub struct Media {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Remove what foreign hands left in the store: files of Plaza's that no row names; and say which rows lack their files
+    /// Remove Plaza's files that no row names, left behind by changes outside of Plaza, and list rows whose files are missing
     Gc(Gc),
-    /// Make every variant that the settings name and that is not there yet: before somebody else serves the files, or after the
+    /// Make every variant that the settings name and that does not exist yet: before another server serves the files, or after the
     /// settings changed
     Make,
-    /// Find pictures that version 0.1.0 stored with rows missing; show those again whose variants alone are damaged, under new URLs
+    /// Find pictures that version 0.1.0 stored with missing rows of pixels, and regenerate damaged variants under new URLs
     Check(Check),
 }
 
 #[derive(Args)]
 struct Check {
-    /// Only say what is damaged
+    /// Only report what is damaged
     #[arg(long)]
     dry_run: bool,
 }
 
 #[derive(Args)]
 struct Gc {
-    /// Only say what would be removed
+    /// Only report what would be removed
     #[arg(long)]
     dry_run: bool,
-    /// Remove every picture of the store, where the database knows no picture at all
+    /// Remove every picture from the store even if the database has no picture at all
     #[arg(long)]
     empty_database: bool,
 }
 
 impl Media {
-    /// Prints what was removed or made. Safe while nodes run. `gc` ends with 1 where the original of a picture is
-    /// missing, `make` where a variant could not be made, `check` where an original is damaged.
+    /// Run the action, and print what was removed or made. It is safe while nodes run. `gc` exits with 1 if the original of a
+    /// picture is missing, `make` if a variant could not be made, and `check` if an original is damaged.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::migrated(config)?;
         let db = Db::new(database.url(), 1, config.statement_timeout);
@@ -99,7 +99,7 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
     Ok(if found.missing.iter().any(is_original) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// The store, with all that it takes to put pictures into it.
+/// Open the store, with everything that is needed to put pictures into it.
 pub fn open(config: &Config, db: &Db, metrics: Metrics) -> Result<media::Media> {
     let store = Store::open(&config.store, &config.aws, Counter::default())?;
     let uses = Arc::new(config.pictures.uses()?);
@@ -107,7 +107,7 @@ pub fn open(config: &Config, db: &Db, metrics: Metrics) -> Result<media::Media> 
     media.map_err(|error| error.to_string().into())
 }
 
-/// Pictures that are read at once.
+/// Pictures that one query reads.
 const BATCH: i64 = 100;
 
 async fn make_variants(config: &Config, db: &Db) -> Result<ExitCode> {
@@ -126,7 +126,7 @@ async fn make_variants(config: &Config, db: &Db) -> Result<ExitCode> {
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Does something with every picture, and shows how far it has come; their number.
+/// Run `work` for every picture, and show the progress. Returns the number of pictures.
 async fn each_picture(db: &Db, mut work: impl AsyncFnMut(&Picture) -> Result<()>) -> Result<u64> {
     let all = db.run(|conn| Ok(Picture::count(conn)?)).await.map_err(|error| error.to_string())?;
     let bar = ProgressBar::new(u64::try_from(all).unwrap_or_default())

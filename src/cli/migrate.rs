@@ -10,29 +10,29 @@ use super::database::Database;
 use crate::config::Config;
 use crate::db::migrations;
 
-/// Bring the tables up to date, or take the last step back.
+/// Bring the database's tables up to date, or revert the last migration.
 #[derive(Args)]
 pub struct Migrate {
-    /// What to do
+    /// The action to take
     #[arg(value_enum, default_value = "up")]
     action: Action,
-    /// Do not ask before `down`
+    /// Do not ask for confirmation before `down`
     #[arg(long)]
     yes: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Action {
-    /// Apply what is pending
+    /// Apply the pending migrations
     Up,
-    /// Undo the last migration, and lose what it added
+    /// Revert the last migration, and lose what it added
     Down,
-    /// List the migrations
+    /// List the migrations, and whether each is applied
     Status,
 }
 
 impl Migrate {
-    /// At a terminal, asks: what the last migration added is lost.
+    /// Ask for confirmation at a terminal, because what the last migration added is lost.
     fn is_sure(&self) -> Result<bool> {
         if self.yes || !std::io::stdin().is_terminal() {
             return Ok(true);
@@ -44,7 +44,7 @@ impl Migrate {
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
     }
 
-    /// Prints what was done.
+    /// Run the action, and print what was done.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::for_command(config)?;
         let mut conn = database.connect()?;

@@ -1,4 +1,4 @@
-//! The commands: one file each.
+//! The commands, one file each.
 
 #![expect(clippy::print_stdout, reason = "a command's output is what it is for")]
 
@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::{Config, LogFormat, aws_variables};
 
-/// What a command can end with.
+/// The result of a command, with an error of any type.
 pub type Result<T, E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Users, profiles, avatars and posts as a JSON REST API.
@@ -39,28 +39,28 @@ pub struct Cli {
 enum Command {
     /// Answer requests (the default command)
     Serve(serve::Serve),
-    /// Bring the database's tables up to date, or take the last step back
+    /// Bring the database's tables up to date, or revert the last migration
     Migrate(migrate::Migrate),
-    /// Administer users
+    /// Manage users
     User(user::User),
-    /// Change the keys that sign access tokens
+    /// Manage the keys that sign access tokens
     Keys(keys::Keys),
-    /// Look after the stored pictures
+    /// Maintain the stored pictures
     Media(media::Media),
-    /// Print or check the OpenAPI document
+    /// Print, write or check the OpenAPI document
     Openapi(openapi::Openapi),
-    /// Write or check the pages of docs/ that are made from the program
+    /// Write or check the pages of docs/ that are generated from the program
     #[command(hide = true)]
     Reference(reference::Reference),
     /// Fill the database with made-up users and posts
     Seed(seed::Seed),
     /// Open psql on the database
     Dbshell(dbshell::Dbshell),
-    /// Check settings, database, store and mail, and say how to mend what is wrong
+    /// Check settings, database, store and mail, and say how to fix what is wrong
     Check,
 }
 
-/// Do what the command line says.
+/// Run the command that the command line names.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     start_logging(&cli.config)?;
     let config = Config { aws: aws_variables(), ..cli.config };
@@ -82,7 +82,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// `plaza openapi | head` ends when `head` has seen enough, as other commands do; Rust turns that into a panic otherwise.
+/// End without a panic when the reader of the output has gone. `plaza openapi | head` ends when `head` has read enough, as other
+/// commands do; by default, Rust turns that into a panic.
 fn end_quietly_with_the_reader() {
     // SAFETY: no handler of ours is replaced, and no other thread runs yet.
     unsafe {
@@ -91,8 +92,8 @@ fn end_quietly_with_the_reader() {
 }
 
 fn start_logging(config: &Config) -> Result<()> {
-    // actix tells of its workers' starts, and calls it an error when a stranger's bytes are no HTTP. A directive of the setting
-    // that names them too comes later and wins.
+    // actix logs the start of each worker, and logs an error when a client sends bytes that are not HTTP. A directive of the
+    // setting that names the same targets comes later and takes precedence.
     let filter = EnvFilter::try_new(format!("actix_server=warn,actix_http::h1=off,{}", config.log))
         .map_err(|error| format!("--log {}: {error}; try `info`, `warn` or `plaza=debug`", config.log))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

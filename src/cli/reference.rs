@@ -1,4 +1,4 @@
-//! `plaza reference`: the pages of `docs/` that are made from the program, and how generated files are written and checked.
+//! `plaza reference`: the pages of `docs/` that are generated from the program, and how generated files are written and checked.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,19 +8,19 @@ use clap::Args;
 use super::Result;
 use crate::api::reference::{errors_markdown, fields_markdown, settings_markdown};
 
-/// Write errors.md, fields.md and settings.md, or compare them with what is committed.
+/// Write errors.md, fields.md and settings.md, or compare them with the committed pages.
 #[derive(Args)]
 pub struct Reference {
     /// Write the pages into this folder
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
-    /// Fail if the pages in this folder are not what would be written
+    /// Fail if the pages in this folder differ from what would be written
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "docs", conflicts_with = "write")]
     check: Option<PathBuf>,
 }
 
 impl Reference {
-    /// Ends with 1 where `--check` finds a difference.
+    /// Write or check the pages. Exits with 1 if `--check` finds a difference.
     pub fn run(&self) -> Result<ExitCode> {
         let files = [
             ("errors.md", errors_markdown()),
@@ -35,7 +35,7 @@ impl Reference {
     }
 }
 
-/// Write files into a folder, which is made if it is absent.
+/// Write files into a folder, which is created if it does not exist.
 pub fn write(folder: &Path, files: &[(&str, String)]) -> Result<ExitCode> {
     std::fs::create_dir_all(folder)?;
     for (name, text) in files {
@@ -44,7 +44,7 @@ pub fn write(folder: &Path, files: &[(&str, String)]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Compare files in a folder with what they should be, and name those that differ.
+/// Compare files in a folder with their expected content, and name those that differ.
 pub fn check(folder: &Path, files: &[(&str, String)], remedy: &str) -> ExitCode {
     let differs =
         |name: &str, text: &str| std::fs::read_to_string(folder.join(name)).ok().as_deref() != Some(text);

@@ -17,24 +17,25 @@ use crate::config::Config;
 use crate::db::embedded::GRACE;
 use crate::db::migrations;
 
-/// How long a stop waits for jobs that have begun, such as a mail to a slow server.
+/// How long a stop waits for jobs that have started, such as a mail to a slow server.
 const JOBS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answer requests until told to stop.
 #[derive(Args, Default)]
 pub struct Serve {
-    /// Apply pending migrations first, where the database is not the program's own
+    /// Apply pending migrations first; the embedded database is migrated even without this flag
     #[arg(long)]
     migrate: bool,
 }
 
 impl Serve {
-    /// Ends with 0 after SIGTERM or Ctrl-C, when every request that had begun is answered.
+    /// Run a node. Exits with 0 after SIGTERM or Ctrl-C, once every request that had started is answered.
     pub fn run(&self, config: Config) -> Result<ExitCode> {
         yield_to_the_database();
-        // What the settings alone tell, before anything is made.
+        // Check what depends on the settings alone before anything is created.
         config.pictures.uses()?;
-        // Ports before the database: whoever starts a second server by mistake learns it before anything is made.
+        // Bind the ports before the database starts: an administrator who starts a second server by mistake learns of it before
+        // anything is created.
         let (api, ops) = (bind(config.listen, "PLAZA_LISTEN")?, bind(config.ops_listen, "PLAZA_OPS_LISTEN")?);
         let database = Database::for_serving(&config)?;
         self.migrate(&database)?;
@@ -72,9 +73,10 @@ impl Serve {
             servers.await??;
             Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
         });
-        // Dropping the runtime would wait for its blocking threads, and one that waits for a database which neither answers
-        // nor hangs up would keep the program for ever. A handle stays, too: where the last one goes with a worker's thread, that
-        // wakes the runtime from a thread-local destructor, where tokio panics, which aborts the program.
+        // Dropping the runtime would wait for its blocking threads. A thread that waits for a database which neither answers nor
+        // closes the connection would keep the program running forever. A handle is leaked, too: if the last handle were dropped
+        // with a worker's thread, it would wake the runtime from a thread-local destructor, where tokio panics, which aborts the
+        // program.
         std::mem::forget((actix_web::rt::System::current(), system));
         served?;
         database.stop()?;
@@ -107,15 +109,17 @@ impl Serve {
     }
 }
 
-/// Where Linux shares the cores out among sessions first (`sched(7)`, "The autogroup feature"), this program is one, and each
-/// connection's process of PostgreSQL another, to which it is as important with a thread that hashes passwords as with one that
-/// answers requests: reads then wait for logins (measured: a p99 of 70 ms instead of 6). So the session steps back a
-/// little, if it is the program's own, as under a service manager: that of a terminal is not ours to change.
+/// Lower the priority of this program's session, so that PostgreSQL comes first.
+///
+/// Linux may divide the cores among sessions first (`sched(7)`, "The autogroup feature"). This program is then one session, and
+/// each PostgreSQL process of a connection is another. Linux gives this session the same share whether its threads hash passwords
+/// or answer requests, so reads wait for logins (measured: a p99 of 70 ms instead of 6). The priority is lowered a little, and only
+/// if the session is the program's own, as under a service manager: the session of a terminal is not ours to change.
 fn yield_to_the_database() {
     // SAFETY: no memory is involved.
     let is_own_session = unsafe { libc::getsid(0) == libc::getpid() };
     if cfg!(target_os = "linux") && is_own_session {
-        // Where there are no autogroups, there is nothing to step back from.
+        // Without autogroups there is no priority to lower.
         drop(std::fs::write("/proc/self/autogroup", "5"));
     }
 }
@@ -124,7 +128,7 @@ fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     let deadline = Instant::now() + GRACE;
     loop {
         match TcpListener::bind(address) {
-            // Perhaps by one that was killed a moment ago.
+            // The address may still belong to a program that was killed a moment ago.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(10));
             }
@@ -135,7 +139,7 @@ fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
     }
 }
 
-/// SIGTERM and SIGINT, each of which asks to stop.
+/// SIGTERM and SIGINT, each of which requests a stop.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

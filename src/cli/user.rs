@@ -12,7 +12,7 @@ use crate::auth::passwords::Passwords;
 use crate::config::Config;
 use crate::db::Db;
 
-/// Administer users.
+/// Manage users.
 #[derive(Args)]
 pub struct User {
     #[command(subcommand)]
@@ -21,19 +21,19 @@ pub struct User {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Make a user, with the same rules as a registration
+    /// Create a user, with the same rules as a registration
     Create(Create),
 }
 
 #[derive(Args)]
 struct Create {
-    /// The name
+    /// Username
     #[arg(long)]
     username: String,
-    /// The address
+    /// E-mail address
     #[arg(long)]
     email: String,
-    /// Let the user administer everything
+    /// Make the user a staff member, who may administer everything
     #[arg(long)]
     staff: bool,
     /// Read the password from the first line of standard input instead of asking for it
@@ -42,7 +42,7 @@ struct Create {
 }
 
 impl User {
-    /// Prints the user's name.
+    /// Create the user, and print the username.
     pub fn run(self, config: Config) -> Result<ExitCode> {
         let Action::Create(create) = self.action;
         let password = create.password()?;
@@ -82,7 +82,7 @@ impl Create {
     }
 }
 
-/// Every violation on a line of its own.
+/// Format an error, with each violation on a separate line.
 fn explain(error: &crate::error::Error) -> String {
     match error {
         crate::error::Error::Refused(refusal) if refusal.violations.len() > 1 => refusal

@@ -1,4 +1,4 @@
-//! Settings of events: who is told of them.
+//! Settings of events: who is notified of them, and how long they are kept.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::time::positive_duration;
 use super::values::Switch;
 use crate::models::names::Email;
 
-/// Who is told of events.
+/// The settings of events, webhooks and event streams.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Events")]
 pub struct Events {
@@ -17,31 +17,31 @@ pub struct Events {
     #[arg(long, env = "PLAZA_ADMINS", global = true)]
     pub admins: Option<Admins>,
 
-    /// Whether webhooks may lead to private and loopback addresses
+    /// Whether webhooks may call private and loopback addresses
     #[arg(long, env = "PLAZA_WEBHOOK_PRIVATE", default_value = "off", global = true)]
     pub webhook_private: Switch,
 
-    /// How long a webhook may fail before it is disabled
+    /// How long a webhook may fail without a success before it is disabled
     #[arg(long, env = "PLAZA_WEBHOOK_PATIENCE", default_value = "3d", value_parser = positive_duration, global = true)]
     pub webhook_patience: Duration,
 
-    /// How long events are kept
+    /// How long events and their deliveries are kept
     #[arg(long, env = "PLAZA_EVENTS_KEPT", default_value = "30d", value_parser = positive_duration, global = true)]
     pub events_kept: Duration,
 
-    /// Most streams of events that a user has on a node at once
+    /// Maximum number of concurrent event streams per user and node
     #[arg(long, env = "PLAZA_STREAMS_PER_USER", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), global = true)]
     pub streams_per_user: u32,
 }
 
 impl Events {
-    /// Whom to write to; each once.
+    /// Return the addresses of the administrators, each address once.
     pub fn admins(&self) -> &[Email] {
         self.admins.as_ref().map_or(&[], |admins| &admins.0)
     }
 }
 
-/// Addresses of administrators; may be empty.
+/// The addresses of the administrators. The list may be empty.
 #[derive(Clone, Debug)]
 pub struct Admins(Vec<Email>);
 

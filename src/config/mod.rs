@@ -1,6 +1,6 @@
-//! Every setting: a flag, a variable and a default that works. The only reader of the environment.
+//! All settings. Each one is a flag and an environment variable, with a default that works. No other module reads the environment.
 //!
-//! `docs/settings.md` is made from this file, and a test compares the two.
+//! `docs/settings.md` is generated from this module, and a test compares the two.
 
 mod accounts;
 mod events;
@@ -30,82 +30,82 @@ pub use pictures::Pictures;
 pub use posts::Posts;
 pub use values::{ConfigError, Switch};
 
-/// The settings of one node. All of them are safe to leave alone.
+/// The settings of one node. Every default is safe.
 #[derive(Args, Clone)]
 pub struct Config {
     /// Address and port of the API
     #[arg(long, env = "PLAZA_LISTEN", default_value = "127.0.0.1:8000", global = true)]
     pub listen: SocketAddr,
 
-    /// Address and port for operators: /metrics, /livez, /readyz
+    /// Address and port of the listener for operators: /metrics, /livez, /readyz
     #[arg(long, env = "PLAZA_OPS_LISTEN", default_value = "127.0.0.1:8001", global = true)]
     pub ops_listen: SocketAddr,
 
-    /// How clients reach this service; every URL that it hands out begins so
+    /// URL at which clients reach this service; every URL that it returns begins with it
     #[arg(long, env = "PLAZA_PUBLIC_URL", default_value = "http://127.0.0.1:8000", value_parser = base_url, global = true)]
     pub public_url: Url,
 
-    /// Folder of the private PostgreSQL, the secret key and undelivered mail
+    /// Folder of the embedded PostgreSQL, the secret key, and mails if there is no mail server
     #[arg(long, env = "PLAZA_DATA_DIR", default_value = "data", global = true)]
     pub data_dir: PathBuf,
 
-    /// PostgreSQL to use instead of the private one: `postgres://user:password@host/database`
+    /// PostgreSQL database to use instead of the embedded one: `postgres://user:password@host/database`
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     pub database_url: Option<String>,
 
-    /// File that holds the database URL
+    /// File that contains the database URL
     #[arg(long, env = "DATABASE_URL_FILE", conflicts_with = "database_url", global = true)]
     pub database_url_file: Option<PathBuf>,
 
-    /// Connections to the database; about twice the cores of its machine [default: twice the cores of this one]
+    /// Connections in the pool; choose about twice the cores of the database's machine [default: twice the cores of this one]
     #[arg(long, env = "PLAZA_DATABASE_POOL", value_parser = clap::value_parser!(u32).range(1..=200), global = true)]
     pub database_pool: Option<u32>,
 
-    /// Longest time one statement may take, such as 5s or 500ms
+    /// Maximum time that one SQL statement may take, such as 5s or 500ms
     #[arg(long, env = "PLAZA_STATEMENT_TIMEOUT", default_value = "5s", value_parser = positive_duration, global = true)]
     pub statement_timeout: Duration,
 
-    /// Folder of the PostgreSQL programs, where they are not found by themselves
+    /// Folder of the PostgreSQL programs, if Plaza does not find them by itself
     #[arg(long, env = "PLAZA_POSTGRES_BIN", global = true)]
     pub postgres_bin: Option<PathBuf>,
 
-    /// At least 32 characters that seal the signing keys and key every derived token [default: made in the data folder]
+    /// At least 32 characters; they seal the signing keys and key every derived token [default: made in the data folder]
     #[arg(long, env = "PLAZA_SECRET_KEY", hide_env_values = true, global = true)]
     pub secret_key: Option<String>,
 
-    /// File that holds the secret key
+    /// File that contains the secret key
     #[arg(long, env = "PLAZA_SECRET_KEY_FILE", conflicts_with = "secret_key", global = true)]
     pub secret_key_file: Option<PathBuf>,
 
-    /// Where pictures are kept: `file:FOLDER`, or `s3://BUCKET/PREFIX` with the usual AWS_… variables
+    /// Where pictures are stored: `file:FOLDER`, or `s3://BUCKET/PREFIX` with the usual AWS_… variables
     #[arg(long, env = "PLAZA_STORE", default_value = "file:media", global = true)]
     pub store: StoreLocation,
 
-    /// The `AWS_…` variables, which say how a bucket is reached; see [`aws_variables`]
+    /// The `AWS_…` variables, which configure access to a bucket; see [`aws_variables`]
     #[arg(skip)]
     pub aws: Vec<(String, String)>,
 
-    /// How long the node waits where no setting says so
+    /// The intervals and timeouts that no setting changes
     #[arg(skip)]
     pub timing: Timing,
 
-    /// Memory that pictures in work may take together, in MiB
+    /// Memory for all pictures that are being processed, in MiB
     #[arg(long, env = "PLAZA_MEDIA_MEMORY", default_value_t = 256, value_parser = clap::value_parser!(u32).range(64..=65536), global = true)]
     pub media_memory: u32,
 
-    /// Origins that browsers may call from, separated by commas; * for all
+    /// Origins from which browsers may call the API, separated by commas; * for all
     #[arg(long, env = "PLAZA_CORS_ORIGINS", value_delimiter = ',', value_parser = origin, global = true)]
     pub cors_origins: Vec<String>,
 
-    /// Addresses and networks, such as 10.0.0.0/8, of reverse proxies whose X-Forwarded-For is believed, separated by commas
+    /// Addresses and networks, such as 10.0.0.0/8, of reverse proxies whose X-Forwarded-For is trusted, separated by commas
     #[arg(long, env = "PLAZA_TRUSTED_PROXIES", value_delimiter = ',', value_parser = network, global = true)]
     pub trusted_proxies: Vec<IpNet>,
 
-    /// Memory that hashing a password takes, in KiB; when it rises, passwords are hashed anew as their users log in
+    /// Memory for hashing one password, in KiB; when it rises, each password is hashed again at its user's next login
     #[arg(long, env = "PLAZA_ARGON2_MEMORY", default_value_t = argon2::Params::DEFAULT_M_COST, value_parser = clap::value_parser!(u32).range(8..=1_048_576), global = true)]
     pub argon2_memory: u32,
 
-    /// Passes that hashing a password makes over that memory; when they rise, likewise
+    /// Passes over that memory for hashing one password; when it rises, each password is hashed again at its user's next login
     #[arg(long, env = "PLAZA_ARGON2_PASSES", default_value_t = argon2::Params::DEFAULT_T_COST, value_parser = clap::value_parser!(u32).range(1..=100), global = true)]
     pub argon2_passes: u32,
 
@@ -113,27 +113,27 @@ pub struct Config {
     #[arg(long, env = "PLAZA_ARGON2_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024), global = true)]
     pub argon2_threads: Option<u16>,
 
-    /// How far the threads that hash passwords and make pictures step back behind everything else; on Linux
+    /// On Linux, the priority of the threads that hash passwords and process pictures
     #[arg(long, env = "PLAZA_WORK_PRIORITY", default_value = "idle", global = true)]
     pub work_priority: Priority,
 
-    /// How long to go on accepting after a request to stop, while /readyz answers 503
+    /// How long a node that was told to stop still accepts requests, while /readyz answers 503
     #[arg(long, env = "PLAZA_DRAIN", default_value = "1s", value_parser = duration, global = true)]
     pub drain: Duration,
 
-    /// How long a request's body may be silent, or below 1 KiB a second
+    /// How long a request body may pause or stay below 1 KiB per second
     #[arg(long, env = "PLAZA_BODY_GRACE", default_value = "10s", value_parser = positive_duration, global = true)]
     pub body_grace: Duration,
 
-    /// How long a client may take nothing of what it is sent before the system hangs up on it; on Linux
+    /// On Linux, how long a client may accept none of the data that is sent to it before the system closes the connection
     #[arg(long, env = "PLAZA_PEER_PATIENCE", default_value = "30s", value_parser = positive_duration, global = true)]
     pub peer_patience: Duration,
 
-    /// What is logged: error, warn, info, debug, trace, or per module as in `plaza=debug,actix_web=warn`
+    /// Log level: error, warn, info, debug or trace, or levels per module, as in `plaza=debug,actix_web=warn`
     #[arg(long, env = "PLAZA_LOG", default_value = "info", global = true)]
     pub log: String,
 
-    /// How it is logged
+    /// Format of the log
     #[arg(long, env = "PLAZA_LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: LogFormat,
 
@@ -158,25 +158,25 @@ pub struct Config {
     pub events: Events,
 }
 
-/// How a log line looks.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For eyes.
+    /// Text for people.
     Text,
-    /// One JSON object a line, for machines.
+    /// One JSON object per line, for programs.
     Json,
 }
 
-/// Where files are kept.
+/// Where pictures are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreLocation {
     /// A folder on this machine.
     File(PathBuf),
-    /// A bucket, and the prefix of the keys in it (may be empty).
+    /// A bucket, and the prefix of the keys in it, which may be empty.
     S3 {
-        /// The bucket's name.
+        /// The name of the bucket.
         bucket: String,
-        /// What every key begins with, without slashes at its ends.
+        /// The prefix of every key, without slashes at either end.
         prefix: String,
     },
 }
@@ -203,62 +203,66 @@ impl FromStr for StoreLocation {
 }
 
 impl Config {
-    /// The database to use instead of the embedded one, from the setting or the file that it names.
+    /// Return the URL of the database to use instead of the embedded one, from the setting or from the file that another setting
+    /// names.
     pub fn database_url(&self) -> Result<Option<String>, ConfigError> {
         secret("DATABASE_URL_FILE", self.database_url.as_ref(), self.database_url_file.as_ref())
     }
 
-    /// The secret key, from the setting or the file that it names; `None` means the one in the data folder.
+    /// Return the secret key, from the setting or from the file that another setting names. `None` means that the key is in the
+    /// data folder.
     pub fn secret_key(&self) -> Result<Option<String>, ConfigError> {
         secret("PLAZA_SECRET_KEY_FILE", self.secret_key.as_ref(), self.secret_key_file.as_ref())
     }
 
-    /// What hashing a password costs, on one lane, since each worker thread hashes alone.
+    /// Return the cost of hashing a password. A hash has one lane, since each worker thread hashes alone.
     pub fn argon2(&self) -> argon2::Params {
         argon2::Params::new(self.argon2_memory, self.argon2_passes, 1, None)
             .expect("both settings are bounded to what Argon2 takes")
     }
 
-    /// Threads that hash passwords: they leave a core to everything else. Their low priority alone does not keep them out of the
-    /// way of a read, least of all where the kernel shares the cores out among sessions first (`sched(7)`, "The autogroup
-    /// feature"): every connection's process of PostgreSQL is a session of its own, to which our priorities mean nothing.
+    /// Return the number of threads that hash passwords. By default they leave one core to everything else. Their low priority
+    /// alone does not keep them from delaying a read, least of all where the kernel divides the cores among sessions first
+    /// (`sched(7)`, "The autogroup feature"): each PostgreSQL process of a connection is a separate session, in which our
+    /// priorities mean nothing.
     pub fn argon2_threads(&self) -> usize {
         self.argon2_threads.map_or_else(|| (cores() - 1).max(1), usize::from)
     }
 
-    /// Connections in the pool. About twice the cores of the database is where throughput peaks; more only queue.
+    /// Return the maximum number of connections in the pool. Throughput peaks at about twice the cores of the database's machine;
+    /// more connections only queue there.
     pub fn database_pool(&self) -> u32 {
         self.database_pool.unwrap_or_else(|| 2 * u32::try_from(cores()).unwrap_or(2))
     }
 
-    /// Threads that decode and encode pictures: they leave a core to everything else, for the reasons of
-    /// [`Config::argon2_threads`].
+    /// Return the number of threads that decode and encode pictures. By default they leave one core to everything else, for the
+    /// reason that [`Config::argon2_threads`] gives.
     pub fn picture_threads(&self) -> usize {
         self.pictures.picture_threads.map_or_else(|| (cores() - 1).max(1), usize::from)
     }
 
-    /// Threads that answer requests.
+    /// Return the number of threads that answer requests.
     pub fn workers(&self) -> usize {
         self.workers.map_or_else(cores, usize::from)
     }
 }
 
-/// Cores that this process may use.
+/// Return the number of cores that this process may use.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
-/// `PATH`, in which the embedded database looks for PostgreSQL's programs.
+/// Return `PATH`, in which the embedded database looks for PostgreSQL's programs.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn search_path() -> Option<OsString> {
     std::env::var_os("PATH")
 }
 
-/// Every `AWS_…` variable: they are Amazon's words, so they are no settings of ours, and mean here what they mean elsewhere.
+/// Return every `AWS_…` variable. Amazon defines these names, so they are not settings of Plaza, and mean the same as elsewhere.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn aws_variables() -> Vec<(String, String)> {
     std::env::vars_os()
-        // Amazon's variables are text; one that is not UTF-8 is passed over, as Amazon's own clients do.
+        // Amazon's variables are text. One that is not UTF-8 is ignored, as Amazon's own clients do.
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| name.starts_with("AWS_"))
         .collect()

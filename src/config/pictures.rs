@@ -1,4 +1,4 @@
-//! Settings of pictures: where they go, which sizes they come in, who serves them.
+//! Settings of pictures: where they are stored, which variants they have, and who serves them.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -13,22 +13,22 @@ use super::time::duration;
 use super::values::{Switch, base_url};
 use crate::media::variants::{Folder, Named, Purpose, Use, Uses, Variant};
 
-/// Longest side of a variant, in pixels.
+/// Maximum length of a variant's side, in pixels.
 const LONGEST: u32 = 2048;
 
-/// Where pictures go, which sizes they come in, who serves them.
+/// The settings of pictures: where they are stored, which variants they have, and who serves them.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Pictures")]
 pub struct Pictures {
-    /// Where avatars go in the store: a strftime pattern
+    /// Folder of avatars in the store: a strftime pattern
     #[arg(long, env = "PLAZA_AVATAR_FOLDER", default_value = "avatars/%Y/%m/%d", global = true)]
     pub avatar_folder: Folder,
 
-    /// Where covers go in the store: a strftime pattern
+    /// Folder of covers in the store: a strftime pattern
     #[arg(long, env = "PLAZA_COVER_FOLDER", default_value = "covers/%Y/%m/%d", global = true)]
     pub cover_folder: Folder,
 
-    /// Sizes of avatars, as NAME=MODE:WIDTHxHEIGHT; the mode is fill (exactly, cropped), fit (within, one side may be left out) or cover (around)
+    /// Variants of avatars, as NAME=MODE:WIDTHxHEIGHT; the mode is fill (exactly this size, cropped), fit (fits within; one side may be left out) or cover (covers this size)
     #[arg(
         long,
         env = "PLAZA_AVATAR_VARIANTS",
@@ -38,7 +38,7 @@ pub struct Pictures {
     )]
     pub avatar_variants: Vec<Variant>,
 
-    /// Sizes of covers, likewise
+    /// Variants of covers, in the same format as those of avatars
     #[arg(
         long,
         env = "PLAZA_COVER_VARIANTS",
@@ -48,7 +48,7 @@ pub struct Pictures {
     )]
     pub cover_variants: Vec<Variant>,
 
-    /// Variants that are made at upload, as USE/NAME, or nothing; the others are made when somebody asks for them [default: the square avatar that is shown where a user is mentioned]
+    /// Variants that are made at upload, as USE/NAME, or none; the others are made at the first request for them [default: the square avatar that is shown where a user is mentioned]
     #[arg(long, env = "PLAZA_VARIANTS_AT_UPLOAD", global = true)]
     pub variants_at_upload: Option<AtUpload>,
 
@@ -56,11 +56,11 @@ pub struct Pictures {
     #[arg(long, env = "PLAZA_PICTURE_THREADS", value_parser = clap::value_parser!(u16).range(1..=1024), global = true)]
     pub picture_threads: Option<u16>,
 
-    /// Uploads that one node takes in at once; each takes up to 10 MiB of the data folder's disk while it comes
+    /// Maximum number of concurrent uploads on a node; each needs up to 10 MiB of disk in the data folder while it is in progress
     #[arg(long, env = "PLAZA_UPLOADS_AT_ONCE", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536), global = true)]
     pub uploads_at_once: u32,
 
-    /// How long an upload may take between its first byte in the store and its commit; what is not committed by then is removed
+    /// How long an upload may take from its first byte in the store to its commit; files that are not committed by then are removed
     #[arg(long, env = "PLAZA_UPLOAD_LEASE", default_value = "10m", value_parser = lease, global = true)]
     pub upload_lease: Duration,
 
@@ -68,13 +68,13 @@ pub struct Pictures {
     #[arg(long, env = "PLAZA_MEDIA_URL", value_parser = base_url, global = true)]
     pub media_url: Option<Url>,
 
-    /// Whether Plaza serves the stored pictures; off, a web server or CDN does, and every variant is made at upload
+    /// Whether Plaza serves the stored pictures; if off, a web server or CDN does, and every variant is made at upload
     #[arg(long, env = "PLAZA_SERVE_MEDIA", value_enum, default_value = "on", global = true)]
     pub serve_media: Switch,
 }
 
 impl Pictures {
-    /// What pictures are like by these settings; an error names what is wrong with them together.
+    /// Return the folder and the variants of each kind of picture. The error says in what way the settings contradict each other.
     pub fn uses(&self) -> Result<Uses, String> {
         let square = square(&self.avatar_variants)
             .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?
@@ -84,7 +84,7 @@ impl Pictures {
             Some(AtUpload(names)) => names.clone(),
             None => vec![Named { purpose: Purpose::Avatar, name: square.clone() }],
         };
-        // Elsewhere nobody would notice that one is asked for.
+        // If another server serves the files, Plaza does not see the first request for a variant.
         let at_upload = self.serve_media.is_on().then_some(at_upload.as_slice());
         Ok(Uses {
             avatar: of(Purpose::Avatar, &self.avatar_folder, &self.avatar_variants, at_upload)?,
@@ -94,7 +94,7 @@ impl Pictures {
     }
 }
 
-/// `at_upload` are the names that are made at once; `None` means all.
+/// Return the settings of one kind of picture. `at_upload` names the variants that are made at upload; `None` means all of them.
 fn of(
     purpose: Purpose,
     folder: &Folder,
@@ -119,7 +119,7 @@ fn of(
     Ok(Use { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
 }
 
-/// The square that stands for a picture where little is shown of it: the smallest of at least 128 pixels, else the largest.
+/// Return the square variant that is shown where a user is mentioned: the smallest of at least 128 pixels, otherwise the largest.
 fn square(variants: &[Variant]) -> Option<&Variant> {
     let squares = || {
         variants.iter().filter_map(|variant| match variant.resize {
@@ -131,14 +131,14 @@ fn square(variants: &[Variant]) -> Option<&Variant> {
     large.or_else(|| squares().max_by_key(|(side, _)| *side)).map(|(_, variant)| variant)
 }
 
-/// Long enough for a slow store, and short enough that a crash leaves nothing for longer than an hour.
+/// Parse an upload lease: long enough for a slow store, and short enough that what a crash leaves is removed within an hour.
 fn lease(text: &str) -> Result<Duration, String> {
     let lease = duration(text)?;
     let bounds = Duration::from_secs(1)..=Duration::from_mins(45);
     if bounds.contains(&lease) { Ok(lease) } else { Err("must be from 1s to 45m".into()) }
 }
 
-/// Names of variants; may be empty.
+/// The names of the variants that are made at upload. The list may be empty.
 #[derive(Clone, Debug)]
 pub struct AtUpload(pub Vec<Named>);
 
@@ -162,7 +162,8 @@ impl FromStr for Folder {
         let is_plain = |part: &str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
         };
-        // Some specifiers pad with a space, and names differ in length: the first hour of a year, and the last of its longest month.
+        // Some specifiers pad with a space, and names differ in length. So the pattern is checked for two times: early on the first
+        // day of a year, and in the last hour of the month with the longest name.
         let dates = [(1, 1, 1), (9, 30, 23)]
             .map(|(month, day, hour)| Utc.with_ymd_and_hms(2026, month, day, hour, 1, 1));
         for at in dates.into_iter().filter_map(chrono::MappedLocalTime::single) {

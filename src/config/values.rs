@@ -1,4 +1,4 @@
-//! What settings hold besides numbers and times.
+//! Types and parsers of settings that are neither numbers nor durations.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -7,38 +7,39 @@ use clap::ValueEnum;
 use ipnet::{IpNet, Ipv4Net};
 use url::Url;
 
-/// Something that is on or off.
+/// A setting that is on or off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Switch {
-    /// It is done.
+    /// Enabled.
     On,
-    /// It is not.
+    /// Disabled.
     Off,
 }
 
 impl Switch {
-    /// Whether it is done.
+    /// Return whether the setting is on.
     pub fn is_on(self) -> bool {
         self == Self::On
     }
 }
 
-/// A setting that names something which cannot be used.
+/// The error of a setting that names something unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A `…_FILE` cannot be read.
+    /// The file that a `…_FILE` setting names cannot be read.
     #[error("cannot read {path}, which {setting} names: {source}")]
     SecretFile {
-        /// The setting.
+        /// The name of the setting.
         setting: &'static str,
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause of the failure.
         source: std::io::Error,
     },
 }
 
-/// A secret, from the setting itself or from the file that another setting names.
+/// Return a secret, from the setting itself or from the file that another setting names. Line breaks at the end of the file are
+/// removed.
 pub(super) fn secret(
     setting: &'static str,
     value: Option<&String>,
@@ -53,7 +54,7 @@ pub(super) fn secret(
     }
 }
 
-/// The URL that others begin with.
+/// Parse a base URL: an `http` or `https` URL without query and fragment. A slash at its end is ignored.
 pub(super) fn base_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text.trim_end_matches('/')).map_err(|error| error.to_string())?;
     match url.scheme() {
@@ -62,7 +63,7 @@ pub(super) fn base_url(text: &str) -> Result<Url, String> {
     }
 }
 
-/// What a browser sends as `Origin`: scheme, host and port, without a path.
+/// Parse an origin as browsers send it in `Origin`: scheme, host and port, without a path. `*` is allowed, too.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let is_origin =
         |url: &Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
@@ -73,7 +74,8 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     }
 }
 
-/// A network, or an address as the network of it alone. IPv4 in IPv6's notation becomes IPv4, as peers' addresses do.
+/// Parse a network, or an address, which becomes a network of that address alone. An IPv4-mapped IPv6 address becomes an IPv4
+/// address, as peers' addresses do.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),

@@ -1,20 +1,20 @@
-//! Who acts: the user of the request that a transaction is part of, which the events that it writes tell.
+//! The actor: the user of the request that a transaction is part of. The events that the transaction writes name this user.
 
 tokio::task_local! {
     static ACTOR: i64;
 }
 
-/// What `work` writes is this user's doing.
+/// Run `work` as this user, to whom everything that it writes is attributed.
 pub async fn acting<F: Future>(user: i64, work: F) -> F::Output {
     ACTOR.scope(user, work).await
 }
 
-/// Whose doing it is, if a known user's.
+/// Return the current actor, if it is a known user.
 pub fn current() -> Option<i64> {
     ACTOR.try_with(|user| *user).ok()
 }
 
-/// The same for `work` that goes on in a task of its own: begin it where the actor is known.
+/// Carry the current actor over to `work` that continues in another task. Call this where the actor is known.
 pub fn carried<F: Future>(work: F) -> impl Future<Output = F::Output> {
     let user = current();
     async move {

@@ -1,7 +1,7 @@
-//! What nodes tell each other through the database: one connection that listens, on a thread of its own.
+//! Notices between nodes, sent through the database: one connection listens, on a dedicated thread.
 //!
-//! A notice is sent by a trigger in the transaction that causes it, so it comes with the commit or not at all, whoever made the
-//! change. What is missed while the connection is away is not sent again: [`News::Connected`] says so.
+//! A trigger sends each notice in the transaction that causes it, so the notice comes with the commit or not at all, whatever made
+//! the change. Notices that are missed while there is no connection are not sent again: [`News::Connected`] reports this.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,30 +16,30 @@ use diesel::sql_types::Text;
 use crate::models::event::Event;
 use crate::timing::Timing;
 
-/// How often the connection is looked at. libpq could be waited for, but diesel does not lend its socket.
+/// How often the connection is polled. Waiting for libpq is possible, but diesel does not expose its socket.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Something that another node, or this one, did.
+/// A notice of what another node, or this one, did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// The connection is new, so anything may have been missed.
+    /// The connection is new, so any notice may have been missed.
     Connected,
-    /// A user, or one of the user's sessions, is not what it was.
+    /// This user, or one of the user's sessions, has changed.
     User(i64),
-    /// Any user, or any session, may not be what it was.
+    /// Any user or session may have changed.
     Users,
-    /// There are other signing keys.
+    /// The signing keys have changed.
     Keys,
     /// There are new jobs.
     Jobs,
-    /// There are events that nobody has published yet.
+    /// There are events that are not published yet.
     Written,
-    /// Events are published, up to this position.
+    /// Events are published up to this position.
     Published(i64),
 }
 
 impl News {
-    /// `None` for what a newer version may send.
+    /// Parse a notice. `None` for a notice that only a newer version knows.
     fn parse(payload: &str) -> Option<Self> {
         match payload.split_once(' ').unwrap_or((payload, "")) {
             ("user", id) => id.parse().ok().map(Self::User),
@@ -52,21 +52,22 @@ impl News {
     }
 }
 
-/// The thread that listens. It ends when this is dropped.
+/// The thread that listens. It ends when this value is dropped.
 pub struct Listener {
     state: Arc<State>,
 }
 
 struct State {
     timing: Timing,
-    /// When the question was sent to which the database last answered: everything committed before it has been heard.
+    /// When the last query that the database answered was sent. Every notice that was committed before then has been received.
     heard: Mutex<Option<Instant>>,
     is_over: AtomicBool,
 }
 
 impl Listener {
-    /// Listen to the schema of `url`, for as long as it takes to connect. `hear` is called on the listener's thread, with what
-    /// came at once, and several times a second with nothing; while it works, nothing else is heard.
+    /// Listen to the schema of `url`, and keep trying to connect for as long as it takes. The listener calls `hear` on its thread:
+    /// with the notices that arrived together, and several times a second with none. While `hear` works, no other notice is
+    /// received.
     pub fn start(
         url: &str,
         timing: Timing,
@@ -78,7 +79,7 @@ impl Listener {
         Ok(Self { state })
     }
 
-    /// Whether everything is known that was committed more than [`Timing::stale_after`] ago.
+    /// Whether every notice is received that was committed more than [`Timing::stale_after`] ago.
     pub fn is_hearing(&self) -> bool {
         let heard = *self.state.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.is_some_and(|heard| heard.elapsed() < self.state.timing.stale_after)
@@ -100,7 +101,7 @@ fn listen(url: &str, state: &State, mut hear: impl FnMut(&[News])) {
             follow(&mut conn, state, &mut hear)
         });
         if let Err(cause) = ended {
-            // Once per outage, and not for one that we make ourselves.
+            // Logged once per outage, and not for an outage that we cause ourselves.
             if !was_told && !state.is_over.load(Ordering::Acquire) {
                 tracing::warn!(%cause, "cannot hear other nodes; asking the database per request meanwhile");
             }
@@ -117,7 +118,7 @@ fn connect(url: &str) -> Result<PgConnection, Box<dyn std::error::Error>> {
         name: String,
     }
     let mut conn = PgConnection::establish(url)?;
-    // For whoever looks at the server's connections.
+    // For administrators who look at the server's connections.
     conn.batch_execute(
         "SELECT set_config('application_name', 'plaza listener of ' || current_schema(), false)",
     )?;
@@ -127,7 +128,7 @@ fn connect(url: &str) -> Result<PgConnection, Box<dyn std::error::Error>> {
     Ok(conn)
 }
 
-/// Until the connection breaks, or nobody listens any more.
+/// Receive notices until the connection breaks or the listener is dropped.
 fn follow(
     conn: &mut PgConnection,
     state: &State,
@@ -136,14 +137,15 @@ fn follow(
     let mut asked: Option<Instant> = None;
     while !state.is_over.load(Ordering::Acquire) {
         let beat = asked.is_none_or(|asked| asked.elapsed() >= state.timing.heartbeat).then(Instant::now);
-        // Events are no notices of whoever writes them: those make commits wait for each other.
+        // Transactions that write events send no notices, because notices make commits wait for each other. So the events are
+        // polled.
         let has_events = beat.is_some() && Event::are_waiting(conn)?;
         let mut news = conn
             .notifications_iter()
             .filter_map(|notice| notice.map(|notice| News::parse(&notice.payload)).transpose())
             .collect::<QueryResult<Vec<_>>>()?;
         news.extend(has_events.then_some(News::Written));
-        // With every beat too, for what could not be done about older news.
+        // Called with every heartbeat too, to retry what failed for earlier notices.
         if beat.is_some() || !news.is_empty() {
             hear(&news);
         }

@@ -1,4 +1,4 @@
-//! Migrations, embedded in the program, applied under an advisory lock so that many nodes may start at once.
+//! Migrations, embedded in the program. They are applied under an advisory lock, so that many nodes may start concurrently.
 
 use diesel::connection::SimpleConnection;
 use diesel::migration::{Migration, MigrationSource};
@@ -8,19 +8,19 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
-/// What a migration can fail with.
+/// The error of a migration.
 pub type MigrationError = Box<dyn std::error::Error + Send + Sync>;
 
 /// One migration, and whether the database has it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Status {
-    /// Version and name: `00000000000001_users`.
+    /// Version and name, such as `00000000000001_users`.
     pub name: String,
-    /// Whether it is applied.
+    /// Whether the migration is applied.
     pub applied: bool,
 }
 
-/// Every migration of the program in order.
+/// Return every migration of the program, in order.
 pub fn status(conn: &mut PgConnection) -> Result<Vec<Status>, MigrationError> {
     let applied = conn.applied_migrations()?;
     let mut all: Vec<Box<dyn Migration<Pg>>> = MigrationSource::<Pg>::migrations(&MIGRATIONS)?;
@@ -34,7 +34,7 @@ pub fn status(conn: &mut PgConnection) -> Result<Vec<Status>, MigrationError> {
         .collect())
 }
 
-/// Apply what is pending, and tell the names. Another node that does the same is waited for.
+/// Apply the pending migrations, and return their names. If another node is doing this too, wait for it.
 pub fn up(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
     locked(conn, |conn| {
         let pending =
@@ -44,7 +44,7 @@ pub fn up(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
     })
 }
 
-/// Undo the last one, and tell its name; `None` when there is none left.
+/// Revert the last migration, and return its name; `None` if there is none left.
 pub fn down(conn: &mut PgConnection) -> Result<Option<String>, MigrationError> {
     locked(conn, |conn| {
         let last = status(conn)?.into_iter().rfind(|status| status.applied).map(|status| status.name);
@@ -55,7 +55,7 @@ pub fn down(conn: &mut PgConnection) -> Result<Option<String>, MigrationError> {
     })
 }
 
-/// The lock's key carries the schema's name: schemas of one database migrate independently.
+/// Run `work` under an advisory lock. The lock's key contains the schema's name: schemas of one database migrate independently.
 fn locked<T>(
     conn: &mut PgConnection,
     work: impl FnOnce(&mut PgConnection) -> Result<T, MigrationError>,

@@ -1,4 +1,4 @@
-//! The database: the one bridge from async code to diesel, migrations, and a server of the program's own.
+//! The database: the one bridge from async code to diesel, migrations, notices between nodes, and the embedded server.
 
 pub mod actor;
 pub mod embedded;
@@ -23,49 +23,49 @@ use crate::metrics::{By, Metrics};
 use crate::timing::Timing;
 use queue::Queue;
 
-/// How long a transaction may take. After that nobody waits for it any more; whether it stands is not known, as when the
-/// connection breaks during a commit.
+/// How long a transaction may take. After that its caller no longer waits, and it is not known whether the transaction was
+/// committed, as when the connection breaks during a commit.
 const TRANSACTION: Duration = Duration::from_mins(1);
-/// The same for those that may take long.
+/// How long a transaction of [`Db::long_transaction`] may take.
 const LONG_TRANSACTION: Duration = Duration::from_mins(10);
 
-/// The pool, and the only way from async code to it. Clones share it.
+/// The pool of connections, and the only way from async code to it. Clones share it.
 #[derive(Clone)]
 pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     queue: Queue,
-    /// How long a request waits for a connection before it is told 503.
+    /// How long a request waits for a connection before it gets 503.
     pool_wait: Duration,
-    /// How long a read waits for a server that takes statements and does not answer, not even with a time-out of its own.
+    /// How long a read waits for a server that accepts statements and does not answer, not even with its own timeout.
     patience: Duration,
-    /// How many of those run at once that may each take all of a statement's time.
+    /// Limits how many statements run concurrently that may each take the whole statement timeout.
     turns: Arc<Semaphore>,
-    /// Told of each transaction that was committed.
+    /// Notified of each transaction that is committed.
     committed: Arc<Notify>,
     refused: By<Counter>,
 }
 
-/// How a pool is.
+/// The state of a pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Connections {
-    /// Those that are being used.
+    /// Connections in use.
     pub busy: u32,
-    /// Those that are open besides.
+    /// Open connections that are not in use.
     pub idle: u32,
-    /// How many there may be.
+    /// Maximum number of connections.
     pub max: u32,
-    /// Pieces of work that wait for one.
+    /// Jobs that wait for a connection.
     pub waiting: usize,
 }
 
 impl Db {
-    /// A pool of `size` connections to `url`, each with `statement_timeout`. Connects lazily: that the database can be
-    /// reached is for the caller to try.
+    /// Create a pool of `size` connections to `url`, each with `statement_timeout`. It connects lazily: the caller must check
+    /// whether the database can be reached.
     pub fn new(url: &str, size: u32, statement_timeout: Duration) -> Self {
         Self::counting(url, size, statement_timeout, Timing::default().pool_wait, &Metrics::default())
     }
 
-    /// A pool whose requests wait `pool_wait` for a connection. `metrics` count statements and requests that got no answer.
+    /// Create a pool whose requests wait `pool_wait` for a connection. `metrics` counts statements and requests that got no answer.
     pub fn counting(
         url: &str,
         size: u32,
@@ -78,8 +78,8 @@ impl Db {
             .max_size(size)
             .min_idle(Some(0))
             .connection_timeout(pool_wait)
-            // A test on check-out costs a round trip per request. Instead a connection that breaks shows in use, is thrown
-            // away, and what can be repeated is.
+            // A test on check-out costs a round trip per request. Instead, a broken connection is noticed in use and discarded, and
+            // work that can be repeated is repeated.
             .test_on_check_out(false)
             .error_handler(Box::new(LogErrors))
             .connection_customizer(Box::new(Customize { statement_timeout, statements }))
@@ -96,9 +96,9 @@ impl Db {
         }
     }
 
-    /// Read, or do one statement that may be repeated: it is, on a fresh connection, where the first one turns out to
-    /// be broken. 503 `database_unavailable` when no connection is to be had within 3 s, or when the server has gone without
-    /// a word: its time-out for statements has passed, and nothing came.
+    /// Read, or execute one statement that may be repeated. If the connection turns out to be broken, the work is repeated on a
+    /// fresh one. 503 `database_unavailable` if no connection is free within 3 s, or if the server has silently gone away: the
+    /// statement timeout has passed without an answer.
     pub async fn run<T, F>(&self, read: F) -> Result<T>
     where
         T: Send + 'static,
@@ -107,12 +107,12 @@ impl Db {
         self.run_within(self.patience, read).await
     }
 
-    /// Until a transaction of this node is committed; one that was since the last time counts. For one who waits.
+    /// Wait until a transaction of this node is committed. A commit since the last call counts. Only one task may wait.
     pub async fn committed(&self) {
         self.committed.notified().await;
     }
 
-    /// How the pool is, and who waits for it.
+    /// Return the state of the pool, and how many jobs wait for it.
     pub fn connections(&self) -> Connections {
         let state = self.pool.state();
         Connections {
@@ -128,15 +128,16 @@ impl Db {
         self.patience.saturating_sub(self.pool_wait)
     }
 
-    /// Wait for a turn to do what may take all of a statement's time, which a quarter of the connections do at once. 503 `busy` after
-    /// 3 s.
+    /// Wait for a turn to run a statement that may take the whole statement timeout. A quarter of the connections may do so
+    /// concurrently. 503 `busy` after 3 s.
     pub async fn turn(&self) -> Result<OwnedSemaphorePermit> {
         let turn = tokio::time::timeout(self.pool_wait, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| self.refused(Error::unavailable(Code::Busy, 1)))?;
         turn.map_err(Error::internal)
     }
 
-    /// The same for what takes no time where the database answers at all: 503 `database_unavailable` after `patience`.
+    /// Read as [`Db::run`] does, but answer 503 `database_unavailable` after `patience`. For statements that take no time if the
+    /// database answers at all.
     pub async fn run_within<T, F>(&self, patience: Duration, read: F) -> Result<T>
     where
         T: Send + 'static,
@@ -156,7 +157,7 @@ impl Db {
         patience: Duration,
         work: impl FnOnce(&Self, Instant) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // The thread and its connection are lost until that breaks or answers after all.
+        // The thread and its connection are lost until the connection breaks or the server answers after all.
         let answer = tokio::time::timeout(patience, self.blocking(work)).await.unwrap_or_else(|_| {
             tracing::warn!(?patience, "the database does not answer");
             Err(Error::unavailable(Code::DatabaseUnavailable, 1))
@@ -172,8 +173,8 @@ impl Db {
         error
     }
 
-    /// Everything that `work` does stands or falls together. Repeated only where `BEGIN` itself failed. 503
-    /// `database_unavailable` also where the database says nothing for a minute.
+    /// Run `work` in a transaction, which takes effect as a whole or not at all. It is repeated only if `BEGIN` itself failed. 503
+    /// `database_unavailable` also if the database does not answer for a minute.
     pub async fn transaction<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -184,8 +185,8 @@ impl Db {
             .await
     }
 
-    /// The same for what may take minutes, such as the deletion of somebody with everything: it has ten of them, and so have its
-    /// statements.
+    /// Run a transaction that may take minutes, such as the deletion of a user with all their content. The transaction may take ten
+    /// minutes, and so may each of its statements.
     pub async fn long_transaction<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -196,7 +197,7 @@ impl Db {
             .await
     }
 
-    /// [`Db::transaction`] for code that is not async: the command line.
+    /// Do what [`Db::transaction`] does for code that is not async, such as the command line.
     pub fn transaction_blocking<T>(&self, work: impl FnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
         self.transaction_until(Instant::now() + self.pool_wait, &begin(None), work)
     }
@@ -226,7 +227,7 @@ impl Db {
                     done.map(|()| value).map_err(Error::from)
                 }
                 Err(error) => {
-                    // What counts is the first error; a rollback that fails leaves a connection that the pool drops.
+                    // The first error counts. If the rollback fails, the pool drops the connection.
                     drop(AnsiTransactionManager::rollback_transaction(conn));
                     Err(error)
                 }
@@ -234,7 +235,7 @@ impl Db {
         })
     }
 
-    /// Whether the database answers, for `/readyz` and `plaza check`.
+    /// Check that the database answers, for `/readyz` and `plaza check`.
     pub async fn ping(&self) -> Result<()> {
         self.run(|conn| Ok(conn.batch_execute("SELECT 1")?)).await
     }
@@ -248,7 +249,8 @@ impl Db {
         self.queue.run(self.pool_wait, move || work(&db, deadline)).await
     }
 
-    /// Try on one connection after another until one is alive: after a restart of the database every pooled one is dead.
+    /// Run `attempt` on one connection after another until one is alive: after a restart of the database, every pooled connection
+    /// is dead.
     fn on_live_connection<T>(
         &self,
         deadline: Instant,
@@ -270,7 +272,7 @@ impl Db {
             if !matches!(&result, Err(error) if error.code() == Code::DatabaseUnavailable) {
                 return result;
             }
-            // r2d2 asks diesel on check-in, and diesel asks its transaction manager: so the pool drops it.
+            // On check-in, r2d2 asks diesel, and diesel asks its transaction manager. So the pool drops this connection.
             AnsiTransactionManager::transaction_manager_status_mut(&mut *conn).set_in_error();
             if left == 0 || !may_repeat {
                 return result;
@@ -280,7 +282,7 @@ impl Db {
     }
 }
 
-/// What begins a transaction, with what its triggers want to know of it, in one message.
+/// Return the SQL that begins a transaction and sets what its triggers need to know, in one message.
 fn begin(statement_timeout: Option<Duration>) -> String {
     let actor = actor::current().map(|user| format!("; SET LOCAL plaza.actor = '{user}'"));
     let time = statement_timeout.map(|time| format!("; SET LOCAL statement_timeout = {}", time.as_millis()));
@@ -292,7 +294,7 @@ enum Attempt<T> {
     Broken(Error),
 }
 
-/// What every connection is told once.
+/// Sets up each new connection.
 #[derive(Debug)]
 struct Customize {
     statement_timeout: Duration,
@@ -307,7 +309,7 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Customize {
                 statements.inc();
             }
         });
-        // Messages in English where we may ask for it, since the text is all that diesel passes on of a time-out.
+        // Request English messages if we are allowed to, since diesel passes on only the text of a timeout.
         conn.batch_execute(&format!(
             "SET statement_timeout = {}; SET timezone = 'UTC'; SET application_name = 'plaza';
              DO $$ BEGIN SET lc_messages = 'C'; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$",
@@ -317,7 +319,7 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Customize {
     }
 }
 
-/// r2d2's default handler knows the `log` crate only.
+/// Logs the errors of the pool, because r2d2's default handler knows only the `log` crate.
 #[derive(Debug)]
 struct LogErrors;
 

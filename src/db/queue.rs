@@ -1,4 +1,4 @@
-//! Work that waits for a connection: so many pieces of it at once, the others in the order in which they came.
+//! Work that waits for a connection of the pool. A limited number of jobs runs concurrently; the others wait in order of arrival.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -13,18 +13,18 @@ use crate::error::{Code, Error, Result};
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A queue before blocking threads, of which there are never more than connections: more would only wait in r2d2, which does not
-/// serve in order (measured: p99 of 85 ms instead of 3). Clones share it.
+/// A queue in front of blocking threads. There are never more threads than connections: more threads would only wait in r2d2, which
+/// does not serve in order (measured: p99 of 85 ms instead of 3). Clones share the queue.
 ///
-/// A thread that is through takes the next piece itself. With a semaphore it would wake the task that waits longest, which would wake
-/// another thread, and each of the two takes as long as a short query.
+/// A thread that has finished a job takes the next one itself. With a semaphore, the thread would wake the task that has waited
+/// longest, which would wake another thread, and each of the two takes as long as a short query.
 #[derive(Clone)]
 pub struct Queue {
     threads: usize,
     state: Arc<Mutex<State>>,
 }
 
-/// The place of a piece of work, given up when nobody waits for it any more.
+/// The place of a job in the queue, which is given up when its caller no longer waits.
 struct Place<'a> {
     queue: &'a Queue,
     number: u64,
@@ -44,13 +44,13 @@ struct State {
 }
 
 impl Queue {
-    /// One for so many threads.
+    /// Create a queue for this many threads.
     pub fn new(threads: u32) -> Self {
         Self { threads: threads as usize, state: Arc::default() }
     }
 
-    /// What `work` gives. 503 `database_unavailable` where it has not begun within `patience`; then it never does, nor where
-    /// nobody waits for it any more.
+    /// Run `work`, and return its result. 503 `database_unavailable` if it has not started within `patience`; then it never starts.
+    /// It does not start either once the caller no longer waits.
     pub async fn run<T: Send + 'static>(
         &self,
         patience: Duration,
@@ -62,7 +62,7 @@ impl Queue {
             if !sender.is_closed()
                 && let Err(Err(error)) = sender.send(span.in_scope(work))
             {
-                // The caller gave up while it ran, so the error is logged here or not at all.
+                // The caller gave up while the work ran, so the error is logged here or not at all.
                 span.in_scope(|| error.log("work that nobody waits for any more failed"));
             }
         }));
@@ -72,12 +72,12 @@ impl Queue {
             Err(_) if self.withdraw(number) => return Err(Error::unavailable(Code::DatabaseUnavailable, 1)),
             Err(_) => receiver.await,
         };
-        // It has begun, so there is nothing to look for.
+        // The work has started, so there is nothing to withdraw.
         mem::forget(place);
         done.map_err(|_| Error::internal("the work panicked"))?
     }
 
-    /// How many pieces of it wait.
+    /// The number of jobs that wait.
     pub fn waiting(&self) -> usize {
         self.state().waiting.len()
     }
@@ -102,7 +102,7 @@ impl Queue {
 
     fn work_off(&self) {
         while let Some(job) = self.next() {
-            // The panic's hook has logged it, and whoever waits learns of it by the sender that is dropped.
+            // The panic hook has logged it, and the waiting caller learns of it when the sender is dropped.
             drop(catch_unwind(AssertUnwindSafe(job)));
         }
     }
@@ -116,7 +116,7 @@ impl Queue {
         next
     }
 
-    /// Whether it was still waiting.
+    /// Take a job out of the queue. Returns whether it was still waiting.
     fn withdraw(&self, number: u64) -> bool {
         let mut state = self.state();
         let place = state.waiting.iter().position(|(other, _)| *other == number);
@@ -124,7 +124,7 @@ impl Queue {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic happens under the lock.
+        // No code that can panic runs under the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -158,7 +158,7 @@ mod tests {
         });
         let all = futures_util::future::join_all(jobs);
         let permit = async {
-            // Two have begun, and no third one does.
+            // Two jobs have started, and no third one does.
             let begun: Vec<i32> = (0..2).map(|_| order.recv().expect("a beginning")).collect();
             assert!(begun.contains(&0) && begun.contains(&1), "{begun:?}");
             assert!(order.try_recv().is_err());
@@ -169,7 +169,7 @@ mod tests {
             release.send(()).expect("somebody waits");
             release.send(()).expect("somebody waits");
         };
-        // The first poll of all submits them.
+        // The first poll of `all` submits the jobs.
         let (results, ()) = futures_util::join!(all, permit);
         assert_eq!(results, [0, 1, 2, 3, 4, 5]);
         assert_eq!(queue.run(LONG, || Ok(7)).await.expect("a result"), 7);

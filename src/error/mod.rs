@@ -1,10 +1,10 @@
-//! What can go wrong, and what a client is told of it.
+//! Errors, and what a client learns of them.
 //!
-//! Layers below `api` do not know this type: `models` answers with diesel's `QueryResult`, `media::image` with its own
-//! `Rejected`. Here they become either a [`Refusal`], which is told to the client in full, or
-//! [`Error::Internal`], of which the client learns nothing and the log everything, once.
+//! Layers below `api` do not know this type: `models` returns diesel's `QueryResult`, `media::image` its own `Rejected`. Here they
+//! become either a [`Refusal`], which the client receives in full, or [`Error::Internal`], which is hidden from the client and
+//! logged in full, once.
 //!
-//! Every answer that is not a success has one body, [`Problem`] (RFC 9457), and one `code` out of [`REGISTRY`].
+//! Every response that is not a success has the same body, [`Problem`] (RFC 9457), with a `code` from [`REGISTRY`].
 
 mod registry;
 
@@ -22,35 +22,35 @@ use utoipa::ToSchema;
 use crate::request_id;
 pub use registry::{Code, Entry, REGISTRY, RULES};
 
-/// The answer of everything that can be refused or fail.
+/// The result of everything that can be rejected or fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a request was not done.
+/// Why a request failed.
 #[derive(Debug)]
 pub enum Error {
-    /// Told to the client in full.
+    /// An error response that the client receives in full.
     Refused(Box<Refusal>),
-    /// Ours: 500 without a cause in the body. The cause is logged at the boundary.
+    /// A fault of the service: 500 without a cause in the body. The cause is logged at the boundary.
     Internal(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// A refusal: a code of the registry and what belongs to this one case.
+/// An error response: a code of the registry, and the details of this case.
 #[derive(Debug)]
 pub struct Refusal {
-    /// Which of the registry's codes.
+    /// The code in the registry.
     pub code: Code,
     /// One sentence for a human, about this case.
     pub detail: Cow<'static, str>,
     /// What is wrong with which part of the input.
     pub violations: Vec<Violation>,
-    /// Headers that the code demands: `Allow`, `Retry-After`.
+    /// Headers that the code requires: `Allow`, `Retry-After`.
     pub headers: Vec<(header::HeaderName, HeaderValue)>,
 }
 
-/// One fault of the input: where (`pointer` into the body, or `parameter`), which rule, and the rule's numbers.
+/// A fault of the input: where it is (`pointer` into the body, or `parameter`), which rule it breaks, and the rule's values.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Violation {
-    /// RFC 6901 pointer into the body; a multipart part counts as a member.
+    /// RFC 6901 pointer into the body; a multipart part counts as a field.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("/title"), nullable = false)]
     pub pointer: Option<String>,
@@ -58,18 +58,18 @@ pub struct Violation {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(examples("limit"), nullable = false)]
     pub parameter: Option<String>,
-    /// The broken rule, stable.
+    /// Stable name of the broken rule.
     #[schema(examples("too_long"))]
     pub code: Cow<'static, str>,
-    /// The same for a human.
+    /// Human-readable description of the fault.
     pub detail: Cow<'static, str>,
-    /// What the rule compares with, such as `{"max": 256}`.
+    /// Values with which the rule compares, such as `{"max": 256}`.
     #[schema(value_type = Object)]
     pub params: Value,
 }
 
 impl Violation {
-    /// A fault of the body's member at `pointer`.
+    /// Create a fault of the body's field at `pointer`.
     pub fn body(
         pointer: impl Into<String>,
         code: impl Into<Cow<'static, str>>,
@@ -84,7 +84,7 @@ impl Violation {
         }
     }
 
-    /// A fault of a query parameter.
+    /// Create a fault of a query parameter.
     pub fn parameter(
         name: impl Into<String>,
         code: impl Into<Cow<'static, str>>,
@@ -93,7 +93,7 @@ impl Violation {
         Self { pointer: None, parameter: Some(name.into()), ..Self::body("", code, detail) }
     }
 
-    /// The same with the rule's numbers.
+    /// Add the rule's values.
     #[must_use]
     pub fn with(mut self, params: Value) -> Self {
         self.params = params;
@@ -101,24 +101,24 @@ impl Violation {
     }
 }
 
-/// The body of every answer that is not a success (RFC 9457).
+/// The body of every response that is not a success (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Problem {
-    /// Where the documentation speaks of this code.
+    /// Link to the documentation of the code.
     #[serde(rename = "type")]
     #[schema(format = "uri-reference", examples("/docs/errors#not_found"))]
     pub kind: String,
-    /// What the code means, the same for every occurrence.
+    /// What the code means; the same for every occurrence.
     pub title: Cow<'static, str>,
-    /// The HTTP status, once more.
+    /// HTTP status of the response.
     #[schema(minimum = 400, maximum = 599, examples(404))]
     pub status: u16,
-    /// What happened this time.
+    /// What happened in this case.
     pub detail: Cow<'static, str>,
-    /// The request's id, which the log knows too.
+    /// Id of the request, which the log also contains.
     #[schema(examples("0b7c1f7e-53a5-4f0e-9a4f-3f8f0c1d2e3f"))]
     pub instance: String,
-    /// Stable name to program against.
+    /// Stable name of the error, for programs to rely on.
     #[schema(examples("not_found"))]
     pub code: Cow<'static, str>,
     /// For rejected input: every fault that was found.
@@ -128,7 +128,7 @@ pub struct Problem {
 }
 
 impl Error {
-    /// A refusal with a sentence about this case.
+    /// Create an error response with a sentence about this case.
     pub fn refused(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::Refused(Box::new(Refusal {
             code,
@@ -138,12 +138,12 @@ impl Error {
         }))
     }
 
-    /// A refusal of one faulty part of the input.
+    /// Create an error response for one faulty part of the input.
     pub fn violation(code: Code, violation: Violation) -> Self {
         Self::violations(code, vec![violation])
     }
 
-    /// A refusal of several faulty parts of the input.
+    /// Create an error response for several faulty parts of the input.
     pub fn violations(code: Code, violations: Vec<Violation>) -> Self {
         let detail = match violations.as_slice() {
             [one] => one.detail.clone(),
@@ -152,17 +152,17 @@ impl Error {
         Self::Refused(Box::new(Refusal { code, detail, violations, headers: Vec::new() }))
     }
 
-    /// 422 for one member of the body.
+    /// 422 for one field of the body.
     pub fn invalid(violation: Violation) -> Self {
         Self::violation(Code::ValidationFailed, violation)
     }
 
-    /// 404, the same for what is not there and what may not be known of.
+    /// 404, the same for what does not exist and for what the caller may not know of.
     pub fn not_found() -> Self {
         Self::refused(Code::NotFound, "There is nothing here, or nothing that you may see.")
     }
 
-    /// 403.
+    /// 403 `forbidden`.
     pub fn forbidden() -> Self {
         Self::refused(Code::Forbidden, "You may not do this.")
     }
@@ -172,12 +172,12 @@ impl Error {
         Self::refused(code, code.entry().meaning).header(header::RETRY_AFTER, HeaderValue::from(retry_after))
     }
 
-    /// 500; the cause goes to the log only.
+    /// 500, with the cause in the log only.
     pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Internal(cause.into())
     }
 
-    /// The same with one header more.
+    /// Add a header to the response.
     #[must_use]
     pub fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         if let Self::Refused(refusal) = &mut self {
@@ -186,8 +186,8 @@ impl Error {
         self
     }
 
-    /// Log an error that no client is told of. Refusals are no fault of ours, and an outage of the database is logged where it
-    /// is noticed; of them only a statement that took too long is logged, since nothing else does so.
+    /// Log an error that reaches no client. Error responses are no faults of the service, and an outage of the database is logged
+    /// where it is noticed. Of these, only a statement that took too long is logged here, since no other code does so.
     pub fn log(&self, what: &'static str) {
         match self {
             Self::Internal(cause) => tracing::error!(cause = %Chain(cause.as_ref()), "{what}"),
@@ -198,7 +198,7 @@ impl Error {
         }
     }
 
-    /// The code that the client will see.
+    /// Return the code that the client sees.
     pub fn code(&self) -> Code {
         match self {
             Self::Refused(refusal) => refusal.code,
@@ -206,7 +206,8 @@ impl Error {
         }
     }
 
-    /// The answer: a [`Problem`] with the status and headers of the code. A cause of ours is logged here and nowhere else.
+    /// Return the response: a [`Problem`] with the status and headers of the code. An internal cause is logged here and nowhere
+    /// else.
     pub fn to_response(&self) -> HttpResponse {
         let entry = self.code().entry();
         let mut response = HttpResponse::build(
@@ -289,12 +290,12 @@ impl From<DieselError> for Error {
                 tracing::warn!(cause = %error, "lost the connection to the database");
                 Self::unavailable(Code::DatabaseUnavailable, 1)
             }
-            // PostgreSQL's SQLSTATE 57014: after the statement's time, or because an administrator ended it before that. diesel
-            // passes on the text alone, and every connection asks for English.
+            // PostgreSQL's SQLSTATE 57014: the statement timed out, or an administrator cancelled it earlier. diesel passes on only
+            // the text, and every connection requests English messages.
             DieselError::DatabaseError(_, info) if info.message().contains("canceling statement due to") => {
                 Self::unavailable(Code::QueryTimeout, 1)
             }
-            // Two transactions locked each other out, and PostgreSQL ended this one. Nothing was changed.
+            // Two transactions deadlocked, and PostgreSQL aborted this one. Nothing was changed.
             DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
                 tracing::warn!("a deadlock was resolved");
                 Self::unavailable(Code::Busy, 1)
@@ -304,8 +305,8 @@ impl From<DieselError> for Error {
     }
 }
 
-/// Whether the statement failed because the server or the way to it is gone. diesel tells so of a connection that libpq has
-/// given up already; of one that the server is just ending (SQLSTATE 57P01, 57P02, 57P03) only the text does.
+/// Whether the statement failed because the server or the connection to it is gone. If libpq has already given up the connection,
+/// diesel's kind of error says so. If the server is just ending it (SQLSTATE 57P01, 57P02, 57P03), only the text does.
 pub fn is_connection_lost(error: &DieselError) -> bool {
     const TEXTS: [&str; 4] = [
         "terminating connection",
@@ -327,9 +328,9 @@ pub fn is_connection_lost(error: &DieselError) -> bool {
     }
 }
 
-/// A named constraint becomes an answer: never check, then insert.
+/// Turns the violation of a named constraint into an error response: never check, then insert.
 pub trait OnConstraint<T> {
-    /// Where the statement broke the constraint, answer with `code` instead.
+    /// If the statement broke the constraint, return `code` instead.
     fn on_constraint(self, constraint: &str, code: Code) -> Result<T>;
 }
 

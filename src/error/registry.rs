@@ -1,22 +1,22 @@
-//! Every `code` that an answer can carry, and every rule that `errors` can name. The documentation is made from here, and a
-//! test finds what is registered and never used.
+//! The registry of every `code` that an error response can carry, and of every rule that `errors` can name. The documentation is
+//! generated from it, and a test finds entries that are never used.
 
-/// One line of the registry of codes.
+/// An entry of the registry of codes.
 #[derive(Debug)]
 pub struct Entry {
-    /// The variant that stands for it in the program.
+    /// The variant of [`Code`] that the entry describes.
     pub code: Code,
-    /// The `code` member, stable.
+    /// The `code` field, which is stable.
     pub name: &'static str,
-    /// The status it comes with.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// The `title` member.
+    /// The `title` field.
     pub title: &'static str,
-    /// For the documentation: when it comes, and what to do.
+    /// For the documentation: when the error occurs, and what to do.
     pub meaning: &'static str,
 }
 
-/// Every `code` that an answer can carry. Its name, status and meaning stand in [`REGISTRY`].
+/// Every `code` that an error response can carry. [`REGISTRY`] holds its name, status and meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "each is described in REGISTRY, from which the documentation is made")]
 pub enum Code {
@@ -61,7 +61,7 @@ pub enum Code {
     ShuttingDown,
 }
 
-/// The registry that the documentation is made from, in the order of [`Code`].
+/// The registry from which the documentation is generated, in the order of [`Code`].
 pub static REGISTRY: [Entry; 39] = {
     use Code as C;
     [
@@ -345,7 +345,7 @@ const fn entry(
     Entry { code, name, status, title, meaning }
 }
 
-/// The rules that `errors[].code` names, for the documentation.
+/// The rules that `errors[].code` names, with their meanings for the documentation.
 pub static RULES: &[(&str, &str)] = &[
     ("required", "The member is missing."),
     ("invalid_type", "The member has the wrong JSON type."),
@@ -394,7 +394,7 @@ pub static RULES: &[(&str, &str)] = &[
 ];
 
 impl Code {
-    /// The code's line in the registry.
+    /// Return the code's entry in the registry.
     pub fn entry(self) -> &'static Entry {
         &REGISTRY[self as usize]
     }

@@ -1,8 +1,8 @@
-//! Metrics that one label tells apart.
+//! Metrics that differ in one label.
 
 use prometheus_client::metrics::family::Family;
 
-/// Metrics of one name, one for each value of its label. Clones share them.
+/// Metrics of one name, one for each value of a label. Clones share them.
 #[derive(Clone, Debug)]
 pub struct By<M> {
     label: &'static str,
@@ -10,7 +10,8 @@ pub struct By<M> {
 }
 
 impl<M: Clone + Default> By<M> {
-    /// Those of `values` are there from the start, at 0: of what appears with its first event Prometheus misses that event.
+    /// Create the metrics of a label. Those of `values` exist from the start, at 0: if a metric appears with its first event,
+    /// Prometheus misses that event.
     pub fn new(label: &'static str, values: &[&'static str]) -> Self {
         let by = Self { label, family: Family::default() };
         for value in values {
@@ -19,12 +20,12 @@ impl<M: Clone + Default> By<M> {
         by
     }
 
-    /// The one of this value.
+    /// Return the metric of this value.
     pub fn of(&self, value: &'static str) -> M {
         self.family.get_or_create_owned(&[(self.label, value)])
     }
 
-    /// All of them.
+    /// Return the metrics of all values.
     pub fn all(&self) -> Family<[(&'static str, &'static str); 1], M> {
         self.family.clone()
     }

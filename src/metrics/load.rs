@@ -1,25 +1,25 @@
-//! How much there is to do for threads that have a queue.
+//! The load of threads that have a queue.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-/// What one kind of worker threads has to do. Clones share it.
+/// The load of one kind of worker threads. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Load {
     /// Jobs that wait.
     pub waiting: Gauge,
-    /// Jobs that are being done.
+    /// Jobs that are running.
     pub running: Gauge,
-    /// Jobs that were not taken, because too many waited.
+    /// Jobs that were rejected because too many waited.
     pub refused: Counter,
 }
 
-/// One more, until it is dropped, however that comes about.
+/// Adds one to a gauge until it is dropped, for whatever reason.
 #[derive(Debug)]
 pub struct Counted(Gauge);
 
 impl Counted {
-    /// One more of these.
+    /// Add one to this gauge.
     pub fn new(gauge: &Gauge) -> Self {
         gauge.inc();
         Self(gauge.clone())

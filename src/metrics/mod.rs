@@ -1,4 +1,5 @@
-//! What this node counts, for `/metrics`: OpenMetrics, as Prometheus reads it. `docs/operations.md` says what each of them means.
+//! The metrics of this node, for `/metrics`: OpenMetrics, as Prometheus reads it. `docs/operations.md` says what each of them
+//! means.
 
 mod by;
 mod load;
@@ -21,38 +22,38 @@ pub struct Metrics {
     pub requests: Requests,
     /// Statements sent to the database.
     pub statements: Counter,
-    /// Work that was told 503 instead of an answer of the database's, by `code`.
+    /// Work that got 503 instead of an answer of the database, by `code`.
     pub database_refused: By<Counter>,
-    /// Tries that were told to wait, by `rule`.
+    /// Attempts that had to wait, by `rule`.
     pub throttled: By<Counter>,
     /// Requests sent to the store.
     pub store_requests: Counter,
-    /// Pictures that were taken, by `purpose`.
+    /// Pictures that were accepted, by `purpose`.
     pub pictures_kept: By<Counter>,
-    /// Pictures that were not, by `code`.
+    /// Pictures that were rejected, by `code`.
     pub pictures_refused: By<Counter>,
     /// Pictures that wait for memory.
     pub pictures_waiting: Gauge,
-    /// Variants made because somebody asked for them.
+    /// Variants that were made because a client requested them.
     pub variants_made: Counter,
     /// Variants that could not be made, by `code`.
     pub variants_failed: By<Counter>,
     /// Files removed from the store.
     pub files_collected: Counter,
-    /// Tries of that which failed.
+    /// Failed attempts to remove files from the store.
     pub collections_failed: Counter,
     /// Events that this node published.
     pub events_published: Counter,
-    /// Jobs that this node did, by `kind`.
+    /// Jobs that this node completed, by `kind`.
     pub jobs_done: By<Counter>,
-    /// Tries of that which failed and will be repeated, by `kind`.
+    /// Failed attempts at jobs that will be retried, by `kind`.
     pub jobs_retried: By<Counter>,
-    /// Jobs that it gave up, by `kind`.
+    /// Jobs that this node gave up, by `kind`.
     pub jobs_failed: By<Counter>,
     workers: Workers,
 }
 
-/// All threads that have a queue, by `workers`.
+/// The metrics of all threads that have a queue, by `workers`.
 #[derive(Clone, Debug)]
 struct Workers {
     threads: By<Gauge>,
@@ -95,7 +96,7 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// What is counted of the worker threads of this name, of which there are so many.
+    /// Set the number of worker threads of this name, and return their load.
     pub fn workers(&self, name: &'static str, threads: usize) -> Load {
         self.workers.threads.of(name).set(i64::try_from(threads).unwrap_or(i64::MAX));
         Load {
@@ -105,7 +106,7 @@ impl Metrics {
         }
     }
 
-    /// Name everything that this node counts.
+    /// Register every metric of this node.
     pub fn register(&self, registry: &mut Registry) {
         self.requests.register(registry);
         self.register_counters(registry);

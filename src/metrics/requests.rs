@@ -1,4 +1,4 @@
-//! Requests by route, method and class of status: labels of which no client can make new ones without end.
+//! Requests by route, method and class of status. Clients cannot create an unlimited number of values of these labels.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-/// Upper bounds, in seconds.
+/// Upper bounds of the histogram's buckets, in seconds.
 const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// The route of a path that no route is for.
+/// The `route` label of a path that has no route.
 const NO_ROUTE: &str = "none";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,9 +43,9 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// One more. `route` is a template, or `None` where no route was found.
+    /// Count a request. `route` is a template, or `None` if no route was found.
     ///
-    /// The template moves through both look-ups, so that a request of a kind that was seen before allocates nothing here.
+    /// The template moves through both lookups, so that a request of a known kind allocates nothing here.
     pub fn answered(&self, route: Option<String>, method: &Method, status: StatusCode, took: Duration) {
         let route = route.map_or(Cow::Borrowed(NO_ROUTE), Cow::Owned);
         let answer = Answer { route, method: name_of(method), status: class_of(status) };
@@ -74,7 +74,7 @@ fn name_of(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        // A client may send any word.
+        // A client may send any word as the method.
         _ => "other",
     }
 }

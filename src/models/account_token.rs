@@ -1,4 +1,4 @@
-//! Account tokens: what the links of mails stand on.
+//! Account tokens, from which the links in mails are made.
 
 use chrono::TimeDelta;
 use diesel::dsl::now;
@@ -10,17 +10,17 @@ use super::names::Email;
 use super::user::User;
 use crate::schema::{account_tokens, users};
 
-/// What a token is good for.
+/// The purpose for which a token is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To show that mail to an address reaches the user.
+    /// Shows that mail to an address reaches the user.
     ConfirmAddress,
-    /// To set a password without knowing the present one.
+    /// Lets the user set a password without the current one.
     ResetPassword,
 }
 
 impl Purpose {
-    /// As the table and the jobs say it.
+    /// Return the name that the table and the jobs use.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ConfirmAddress => "confirm_address",
@@ -29,38 +29,38 @@ impl Purpose {
     }
 }
 
-/// A row of `account_tokens` that has not expired, and its user, who is active.
+/// A row of `account_tokens` that has not expired, with its user, who is active.
 #[derive(Clone, Debug, Queryable)]
 pub struct AccountToken {
-    /// What the token is derived from.
+    /// The value from which the token is derived.
     pub id: i64,
-    /// Where the mail goes.
+    /// The address to which the mail is sent.
     pub email: String,
-    /// The key that the address is found by.
+    /// The key by which the address is looked up.
     pub email_key: String,
-    /// Whom the token speaks for.
+    /// The user to whom the token belongs.
     pub user: User,
 }
 
-/// What it takes to make one.
+/// The values for a new token.
 #[derive(Debug)]
 pub struct NewAccountToken<'a> {
-    /// Random, so that no token ever comes again.
+    /// Random, so that no token is ever issued twice.
     pub id: i64,
-    /// Whom it speaks for.
+    /// The user to whom the token belongs.
     pub user_id: i64,
-    /// What it is good for.
+    /// The purpose for which it is valid.
     pub purpose: Purpose,
-    /// Where the mail goes.
+    /// The address to which the mail is sent.
     pub email: &'a Email,
     /// SHA-256 of the token.
     pub token_hash: &'a [u8],
-    /// How long it is good for.
+    /// How long it is valid.
     pub lifetime: TimeDelta,
 }
 
 impl NewAccountToken<'_> {
-    /// Keep it.
+    /// Insert the row.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(account_tokens::table)
             .values((
@@ -79,7 +79,7 @@ impl NewAccountToken<'_> {
 }
 
 impl AccountToken {
-    /// By id and purpose, unless it has expired or its user is inactive.
+    /// Find a token by its id and purpose, unless it has expired or its user is inactive.
     pub fn find(conn: &mut PgConnection, id: i64, purpose: Purpose) -> QueryResult<Option<Self>> {
         account_tokens::table
             .inner_join(users::table)
@@ -90,7 +90,7 @@ impl AccountToken {
             .optional()
     }
 
-    /// The addresses that a user wants to have and has not confirmed.
+    /// Return the addresses that a user has requested and not confirmed.
     pub fn pending_emails(conn: &mut PgConnection, user: &User) -> QueryResult<Vec<String>> {
         account_tokens::table
             .filter(account_tokens::user_id.eq(user.id).and(account_tokens::email_key.ne(&user.email_key)))
@@ -100,7 +100,7 @@ impl AccountToken {
             .load(conn)
     }
 
-    /// Use it up: whether it was there still, with this hash. Of parallel tries one succeeds.
+    /// Use up the token. Return whether it still existed with this hash. Of concurrent attempts, one succeeds.
     pub fn spend(&self, conn: &mut PgConnection, token_hash: &[u8]) -> QueryResult<bool> {
         let unspent = account_tokens::table
             .find(self.id)
@@ -108,14 +108,14 @@ impl AccountToken {
         Ok(diesel::delete(unspent).execute(conn)? > 0)
     }
 
-    /// Void the user's wishes for another address.
+    /// Void the user's requests for another address.
     pub fn void_wishes(conn: &mut PgConnection, user: &User) -> QueryResult<()> {
         let wishes = account_tokens::table
             .filter(account_tokens::user_id.eq(user.id).and(account_tokens::email_key.ne(&user.email_key)));
         diesel::delete(wishes).execute(conn).map(drop)
     }
 
-    /// Delete up to `most` that expired; how many it were.
+    /// Delete up to `most` expired tokens, and return their number.
     pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
         delete_some!(conn, "account_tokens", "expires_at <= now()", most)
     }

@@ -1,13 +1,13 @@
-//! Enumerations of the resources: names, values and what people call them. The database checks the values too.
+//! The enumerations of the resources: names, values and labels. The database checks the values too.
 
 /// One value of an enumeration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice<V: 'static> {
-    /// What a program calls it.
+    /// The name for programs.
     pub name: &'static str,
-    /// What is stored and sent.
+    /// The value that is stored and sent.
     pub value: V,
-    /// What a person reads.
+    /// The label for people.
     pub label: &'static str,
 }
 
@@ -15,7 +15,7 @@ const fn choice<V>(name: &'static str, value: V, label: &'static str) -> Choice<
     Choice { name, value, label }
 }
 
-/// What a post is about.
+/// The categories of a post.
 pub static CATEGORIES: [Choice<&str>; 5] = LISTED_CATEGORIES;
 
 const LISTED_CATEGORIES: [Choice<&str>; 5] = [
@@ -26,7 +26,7 @@ const LISTED_CATEGORIES: [Choice<&str>; 5] = [
     choice("TECHNOLOGY", "TEC", "Technology"),
 ];
 
-/// What a category can be.
+/// The values of the categories.
 pub const CATEGORY_VALUES: [&str; 5] = {
     let mut values = [""; 5];
     let mut place = 0;
@@ -37,10 +37,10 @@ pub const CATEGORY_VALUES: [&str; 5] = {
     values
 };
 
-/// What a post is about when nobody says.
+/// The category of a post for which none was given.
 pub const DEFAULT_CATEGORY: &str = "SOC";
 
-/// How good a post is.
+/// The ratings of a post.
 pub static RATINGS: [Choice<i16>; 5] = [
     choice("VERY_BAD", 1, "Very Bad"),
     choice("BAD", 2, "Bad"),
@@ -49,15 +49,15 @@ pub static RATINGS: [Choice<i16>; 5] = [
     choice("EXCELLENT", 5, "Excellent"),
 ];
 
-/// Rating and rank when nobody says.
+/// The rating and the rank of a post for which none was given.
 pub const MIDDLE: i16 = 3;
 
-/// What people call a category; nothing for a value that no choice has, which the database rules out.
+/// Return the label of a category. It is empty for a value that is no category, which the database rules out.
 pub fn category_label(value: &str) -> &'static str {
     CATEGORIES.iter().find(|choice| choice.value == value).map_or("", |choice| choice.label)
 }
 
-/// What people call a rating; nothing for a value that no choice has, which the database rules out.
+/// Return the label of a rating. It is empty for a value that is no rating, which the database rules out.
 pub fn rating_label(value: i16) -> &'static str {
     RATINGS.iter().find(|choice| choice.value == value).map_or("", |choice| choice.label)
 }

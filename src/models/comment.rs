@@ -25,27 +25,27 @@ pub struct Comment {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A comment with what its representation needs: one statement.
+/// A comment with everything that its representation needs, read by one statement.
 #[derive(Clone, Debug, Queryable)]
 pub struct FullComment {
     /// The row.
     pub comment: Comment,
-    /// Who wrote it.
+    /// The user who wrote it.
     pub user: Person,
-    /// What it is about, unless it is detached.
+    /// The post that it is about, unless it is detached.
     pub post: Option<Post>,
 }
 
-/// What it takes to write a comment.
+/// The values for a new comment.
 #[derive(Clone, Debug)]
 pub struct NewComment {
-    /// What the author wants to be called, in 1 to 128 characters; `None` is the display name of now.
+    /// The name under which the author appears, 1 to 128 characters; `None` uses the author's current display name.
     pub alias: Option<String>,
     /// 1 to 10,000 characters.
     pub content: String,
 }
 
-/// What may change; `None` keeps.
+/// The columns that a request may change. `None` keeps a value.
 #[derive(AsChangeset, Clone, Debug, Default, PartialEq, Eq)]
 #[diesel(table_name = comments)]
 #[expect(missing_docs, reason = "the columns speak for themselves")]
@@ -55,12 +55,12 @@ pub struct CommentChanges {
     pub content: Option<String>,
 }
 
-/// The one statement that reads comments. A macro, as [`super::post`]'s is.
+/// The single statement that reads comments. It is a macro for the same reason as that of [`super::post`].
 macro_rules! full_comments {
     () => {
         full_comments!(@ full_comments!(%))
     };
-    // With the place of each in a list.
+    // Adds the position of each comment in a list.
     ($place:expr) => {
         full_comments!(@ (full_comments!(%), $place))
     };
@@ -88,48 +88,49 @@ impl From<FullRow> for FullComment {
 }
 
 impl FullComment {
-    /// Whether the viewer may know of it: author and staff, and who may see its post.
+    /// Whether the viewer may see that the comment exists: the author, staff, and every viewer who may see its post.
     pub fn is_visible_to(&self, viewer: Viewer) -> bool {
         self.is_edited_by(viewer) || self.post.as_ref().is_some_and(|post| post.is_visible_to(viewer))
     }
 
-    /// Whether the viewer may change it: author, staff.
+    /// Whether the viewer may change the comment: the author and staff may.
     pub fn is_edited_by(&self, viewer: Viewer) -> bool {
         viewer.is_staff() || viewer.id() == Some(self.comment.user_id)
     }
 
-    /// Whether the viewer may take it off its post: author, staff, the post's writer.
+    /// Whether the viewer may detach the comment from its post: the author, staff and the post's writer may.
     pub fn is_moderated_by(&self, viewer: Viewer) -> bool {
         self.is_edited_by(viewer) || self.post.as_ref().is_some_and(|post| post.is_owned_by(viewer))
     }
 }
 
 impl Comment {
-    /// By id, for whoever may know of it.
+    /// Find a comment by its id, if the viewer may see it.
     pub fn find(conn: &mut PgConnection, id: i64, viewer: Viewer) -> QueryResult<FullComment> {
         let full = Self::read(conn, id)?;
         if full.is_visible_to(viewer) { Ok(full) } else { Err(diesel::NotFound) }
     }
 
-    /// By id, whoever asks.
+    /// Find a comment by its id, regardless of the viewer.
     pub fn read(conn: &mut PgConnection, id: i64) -> QueryResult<FullComment> {
         full_comments!().filter(comments::id.eq(id)).first(conn)
     }
 
-    /// As [`Comment::find`], under a lock of the comment's row, for a change. After the lock of a post that it is to refer to.
+    /// Find a comment as [`Comment::find`] does, and lock its row for a change. If the change is to refer to a post, lock the
+    /// post first.
     pub fn lock(conn: &mut PgConnection, id: i64, viewer: Viewer) -> QueryResult<FullComment> {
         comments::table.find(id).select(comments::id).for_update().first::<i64>(conn)?;
         Self::find(conn, id, viewer)
     }
 
-    /// Those of a selection.
+    /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullComment>> {
         selection.slice::<FullRow, _>(conn, |conn, rows| {
             full_comments!(rows.place()).filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 
-    /// Change the row; the version moves, unless nothing was asked for.
+    /// Update the row, which changes its version, unless no change was requested.
     pub fn update(&self, conn: &mut PgConnection, changes: &CommentChanges) -> QueryResult<()> {
         if *changes == CommentChanges::default() {
             return Ok(());
@@ -144,7 +145,8 @@ impl Comment {
 }
 
 impl NewComment {
-    /// Write it; its id. Breaks `comments_user_id_fkey` where the author is gone; the post is held.
+    /// Insert the comment, and return its id. Violates `comments_user_id_fkey` if the author no longer exists. The caller must
+    /// hold the post.
     pub fn insert(&self, conn: &mut PgConnection, user_id: i64, post_id: Option<i64>) -> QueryResult<i64> {
         let alias = match &self.alias {
             Some(alias) => alias.clone(),

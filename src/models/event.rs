@@ -1,4 +1,4 @@
-//! Events: what has changed. The database writes them, whatever makes the change; here they are published and read.
+//! Events: what has changed. The database writes them, whatever makes the change. This module publishes and reads them.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -11,7 +11,7 @@ use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{publication, unpublished_events, users};
 
-/// The view, of which diesel's tool writes no schema.
+/// The view, for which diesel's tool generates no schema.
 mod view {
     diesel::table! {
         events_with_names (id) {
@@ -73,32 +73,32 @@ pub struct Event {
     pub host_id: Option<i64>,
 }
 
-/// An event with who did it.
+/// An event with its actor.
 #[derive(Clone, Debug, Queryable)]
 pub struct FullEvent {
     /// The event.
     pub event: Event,
-    /// The user's name, if it was a user's doing who is still there.
+    /// The username of the actor, if a user caused the event and still exists.
     pub actor: Option<String>,
 }
 
 /// An event that has just been published.
 #[derive(Clone, Debug, Queryable)]
 pub struct Published {
-    /// Its public id.
+    /// The public id.
     pub id: i64,
-    /// Such as `post.created`.
+    /// The type, for example `post.created`.
     pub kind: String,
-    /// What it is about: of those with the same one the order matters.
+    /// The resource that the event is about. Events with the same subject must stay in order.
     pub subject: String,
 }
 
-/// Moves so many changes, the first value, to the events after a position, the second. What somebody holds a lock on stays, with what
-/// is left of its resource.
+/// Moves up to a number of changes (the first value) to the events, after a position (the second value). A change whose row is
+/// locked by another transaction stays, and so do the other changes of its resource.
 ///
-/// How many wait is nothing that PostgreSQL could know: where it reckons with a full batch, a join reads every post for the writers of
-/// a few. So what belongs to a change is looked up for each. Then one plan is good for every batch, and it is kept: it takes half a
-/// millisecond to make, as publishing twenty does.
+/// PostgreSQL cannot estimate how many changes are waiting. If its plan expects a full batch, a join reads every post to find the
+/// writers of a few. So the statement looks up what belongs to a change for each change. One plan then suits every batch and is
+/// cached: planning takes half a millisecond, as long as publishing twenty changes.
 const PUBLISH: [&str; 3] = [
     "
     WITH first AS MATERIALIZED (
@@ -127,21 +127,21 @@ const PUBLISH: [&str; 3] = [
     RETURNING id, type AS kind, concat_ws(' ', split_part(type, '.', 1), coalesce(resource_id, 0)) AS subject",
 ];
 
-/// How many events there are.
+/// The number of events.
 #[derive(Clone, Copy, Debug, QueryableByName)]
 pub struct EventCount {
-    /// All that were ever written.
+    /// All events that were ever written.
     #[diesel(sql_type = BigInt)]
     pub written: i64,
-    /// Those that nobody has published yet.
+    /// The events that have not been published yet.
     #[diesel(sql_type = BigInt)]
     pub waiting: i64,
-    /// How long the oldest of those has waited, in seconds.
+    /// How long the oldest unpublished event has waited, in seconds.
     #[diesel(sql_type = Double)]
     pub oldest: f64,
 }
 
-/// The one query for events with their actors; with the place of each in a list where that is asked for.
+/// The single query for events with their actors. It adds the position of each event in a list if that is requested.
 macro_rules! full_events {
     () => {
         full_events!(@ (columns::<Event>(), users::username.nullable()))
@@ -157,30 +157,30 @@ macro_rules! full_events {
 }
 
 impl Event {
-    /// Whether the viewer may read it: staff all, others what is about their own posts and comments.
+    /// Whether the viewer may read the event: staff read all events, other users those about their own posts and comments.
     pub fn is_readable_by(&self, viewer: Viewer) -> bool {
         viewer.is_staff()
             || viewer.id().is_some_and(|id| self.author_id == Some(id) || self.host_id == Some(id))
     }
 
-    /// Those of a selection.
+    /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullEvent>> {
         selection.slice::<FullEvent, _>(conn, |conn, rows| {
             full_events!(rows.place()).filter(rows.are_these()).order(rows.order()).load(conn)
         })
     }
 
-    /// By its public id, whoever may read it.
+    /// Find an event by its public id, without checking who may read it.
     pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<FullEvent> {
         full_events!().filter(events_with_names::id.eq(id)).first(conn)
     }
 
-    /// Those of these public ids that are still there, in their order, whoever may read them.
+    /// Return the events with these public ids that still exist, in the order of the ids, without checking who may read them.
     pub fn of_ids(conn: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<FullEvent>> {
         full_events!().filter(events_with_names::id.eq_any(ids)).order(events_with_names::id).load(conn)
     }
 
-    /// The first `most` that the viewer may read, after one position and up to another.
+    /// Return the first `most` events that the viewer may read, after one position and up to another.
     pub fn between(
         conn: &mut PgConnection,
         viewer: Viewer,
@@ -199,12 +199,12 @@ impl Event {
         }
     }
 
-    /// The position of the last one that is published.
+    /// Return the position of the last published event.
     pub fn last_position(conn: &mut PgConnection) -> QueryResult<i64> {
         publication::table.select(publication::last_position).first(conn)
     }
 
-    /// How many there are.
+    /// Count the events.
     pub fn count(conn: &mut PgConnection) -> QueryResult<EventCount> {
         diesel::sql_query(
             "SELECT last_position + count(id) + count(also) AS written, count(id) + count(also) AS waiting,
@@ -214,20 +214,20 @@ impl Event {
         .get_result(conn)
     }
 
-    /// Whether there are any that nobody has published yet.
+    /// Whether there are events that have not been published yet.
     pub fn are_waiting(conn: &mut PgConnection) -> QueryResult<bool> {
-        // By the index, which knows what has gone; the table begins with it until it is vacuumed.
+        // This reads the index, which skips deleted rows. The table itself begins with them until it is vacuumed.
         let first = unpublished_events::table.select(unpublished_events::id).order(unpublished_events::id);
         first.first::<i64>(conn).optional().map(|first| first.is_some())
     }
 
-    /// Publish up to `most` changes in the order in which they were written; the events that it were, in that order. Nothing where
-    /// somebody else is about to. All nodes are told.
+    /// Publish up to `most` changes in the order in which they were written, and return the events in that order. Return `None`
+    /// if another transaction is publishing. All nodes are notified.
     ///
-    /// One that is being erased is left to a later time, with those after it of its resource: it would have to be waited for until
-    /// the erasure ends.
+    /// A change that is being erased is left for later, together with the changes of its resource that follow: waiting for it
+    /// would mean waiting until the erasure ends.
     pub fn publish(conn: &mut PgConnection, most: i64) -> QueryResult<Option<Vec<Published>>> {
-        // A lock is a write, which a commit has to wait for.
+        // A lock is a write, for which a commit has to wait.
         if !Self::are_waiting(conn)? {
             return Ok(Some(Vec::new()));
         }
@@ -252,7 +252,7 @@ impl Event {
         Ok(Some(published))
     }
 
-    /// Write that files are not to be had any more.
+    /// Record that files are no longer available.
     pub fn of_deleted_files(conn: &mut PgConnection, keys: &[String]) -> QueryResult<()> {
         diesel::sql_query(
             "INSERT INTO unpublished_events (type, data) VALUES ('media.deleted', jsonb_build_object('files', $1))",
@@ -262,7 +262,7 @@ impl Event {
         .map(drop)
     }
 
-    /// Delete up to `most` events that were published and written before `before`; how many it were.
+    /// Delete up to `most` published events that were written before `before`, and return their number.
     pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
         delete_some!(conn, "events", "created_at < $2", most, before => diesel::sql_types::Timestamptz)
     }

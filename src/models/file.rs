@@ -1,4 +1,4 @@
-//! Files: what is in the store, or may be. The row comes before the file and goes before it.
+//! Files: those that are in the store, or may be. A file's row is written before the file, and deleted before the file is.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::{now, sql};
@@ -10,25 +10,25 @@ use std::collections::HashSet;
 use super::delete_some;
 use crate::schema::files;
 
-/// What becomes of somebody who wants to write a variant.
+/// The outcome of a claim to write a variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is the caller's to write.
+    /// The caller must write the variant.
     Mine,
-    /// Somebody else writes it.
+    /// Another caller is writing it.
     Taken,
-    /// It is in the store since then.
+    /// The variant has been in the store since this time.
     Stored(DateTime<Utc>),
-    /// There is no such picture.
+    /// The picture does not exist.
     NoPicture,
 }
 
-/// A file's row.
+/// The queries over `files`.
 pub struct File;
 
 impl File {
-    /// Announce files that are about to be written for a picture that is not recorded yet. They have to be confirmed within
-    /// `lease`, or are removed.
+    /// Announce files that are about to be written for a picture that is not recorded yet. Files that are not confirmed within
+    /// `lease` are removed.
     pub fn announce(conn: &mut PgConnection, keys: &[String], lease: TimeDelta) -> QueryResult<()> {
         diesel::sql_query(
             "INSERT INTO files (key, claimed_until) SELECT key, now() + $2 FROM unnest($1) AS keys (key)",
@@ -39,8 +39,8 @@ impl File {
         .map(drop)
     }
 
-    /// They are whole, and those of this picture from now on. Whether all of them are still there: if not, they took too long
-    /// and are removed.
+    /// Record that the files are complete and belong to this picture. Return whether all of them were still announced. If not,
+    /// the upload took too long and they are removed.
     pub fn confirm(conn: &mut PgConnection, keys: &[String], picture: &str) -> QueryResult<bool> {
         let announced = files::table.filter(files::key.eq_any(keys).and(files::picture_key.is_null()));
         let confirmed = diesel::update(announced)
@@ -49,8 +49,8 @@ impl File {
         Ok(confirmed == keys.len())
     }
 
-    /// What was announced is not wanted any more: remove it now. What was confirmed meanwhile stays. Unless the writing has
-    /// ended for sure, a file may still come: it is removed once more when the lease is over.
+    /// Withdraw an announcement, and remove the files immediately. Files that were confirmed in the meantime stay. If it is not
+    /// certain that the writing has ended, a file may still arrive, so the files are removed again when the lease ends.
     pub fn give_up(conn: &mut PgConnection, keys: &[String], is_written: bool) -> QueryResult<()> {
         let announced = || files::table.filter(files::key.eq_any(keys).and(files::picture_key.is_null()));
         if is_written {
@@ -59,7 +59,8 @@ impl File {
         diesel::delete(announced()).execute(conn).map(drop)
     }
 
-    /// Whoever may write a variant: one at a time, over all nodes. `vanished` is when it was stored that is not there any more.
+    /// Claim a variant: across all nodes, only one caller writes it at a time. `vanished` is when the variant was stored, if it
+    /// is missing from the store now.
     pub fn claim(
         conn: &mut PgConnection,
         key: &str,
@@ -89,21 +90,21 @@ impl File {
         })
     }
 
-    /// The variant is in the store. Whether its picture still is: if not, the file is to go again.
+    /// Record that the variant is in the store. Return whether its picture still exists. If not, the caller must remove the file.
     pub fn stored(conn: &mut PgConnection, key: &str) -> QueryResult<bool> {
         let updated =
             diesel::update(files::table.find(key)).set(files::stored_at.eq(this_moment())).execute(conn)?;
         Ok(updated == 1)
     }
 
-    /// Writing it failed, so it may be there or still come: removed now, and when the claim is over. Whether its row was still
-    /// there: if not, its picture was removed meanwhile.
+    /// Withdraw a claim after writing failed. The file may exist or still arrive, so it is removed now, and again when the claim
+    /// ends. Return whether the row still existed. If not, its picture was removed in the meantime.
     pub fn abandon(conn: &mut PgConnection, key: &str) -> QueryResult<bool> {
         let unstored = files::table.find(key).filter(files::stored_at.is_null());
         Ok(diesel::delete(unstored).execute(conn)? == 1)
     }
 
-    /// Whoever claimed it has not begun to write it, so the next one may.
+    /// Give up a claim before writing has begun, so that another caller may write.
     pub fn release(conn: &mut PgConnection, key: &str) -> QueryResult<()> {
         diesel::update(files::table.find(key).filter(files::stored_at.is_null()))
             .set(files::claimed_until.eq(now))
@@ -111,12 +112,12 @@ impl File {
             .map(drop)
     }
 
-    /// Those of the keys that have a row.
+    /// Return those of the keys that have a row.
     pub fn known(conn: &mut PgConnection, keys: &[String]) -> QueryResult<HashSet<String>> {
         files::table.filter(files::key.eq_any(keys)).select(files::key).load(conn).map(HashSet::from_iter)
     }
 
-    /// The keys of a picture's files that are in the store.
+    /// Return the keys of a picture's files that are in the store.
     pub fn of_picture(conn: &mut PgConnection, picture: &str) -> QueryResult<Vec<String>> {
         files::table
             .filter(files::picture_key.eq(picture).and(files::stored_at.is_not_null()))
@@ -125,7 +126,7 @@ impl File {
             .load(conn)
     }
 
-    /// The next keys of files that are in the store, after this one.
+    /// Return up to `most` keys of files that are in the store, from the first after `key`.
     pub fn stored_after(conn: &mut PgConnection, key: &str, most: i64) -> QueryResult<Vec<String>> {
         files::table
             .filter(files::key.gt(key).and(files::stored_at.is_not_null()))
@@ -135,13 +136,13 @@ impl File {
             .load(conn)
     }
 
-    /// Sweep up to `most` files away that nobody confirmed in time; how many it were.
+    /// Delete up to `most` files that were not confirmed in time, and return their number.
     pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
         delete_some!(conn, "files", "stored_at IS NULL AND claimed_until < now()", most)
     }
 }
 
-/// The database's clock.
+/// The database's current time.
 fn this_moment() -> SqlLiteral<Nullable<Timestamptz>> {
     sql("now()")
 }

@@ -1,4 +1,4 @@
-//! Kept answers, for clients that ask again.
+//! Stored responses for clients that repeat a request with the same idempotency key.
 
 use chrono::TimeDelta;
 use diesel::dsl::now;
@@ -8,10 +8,10 @@ use diesel::sql_types::{BigInt, Bool, Interval, Text, Timestamptz};
 use super::delete_some;
 use crate::schema::idempotency_keys;
 
-/// What a client asks again by: who, where, and the key.
+/// What identifies a repeated request: the caller, the route and the key.
 #[derive(Clone, Debug)]
 pub struct Name {
-    /// The user, 0 for nobody.
+    /// The user's id; 0 if the request is anonymous.
     pub caller: i64,
     /// Method and path.
     pub route: String,
@@ -19,7 +19,7 @@ pub struct Name {
     pub key: String,
 }
 
-/// A kept answer.
+/// A stored response.
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = idempotency_keys, check_for_backend(diesel::pg::Pg))]
 #[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
@@ -32,7 +32,7 @@ pub struct KeptAnswer {
 }
 
 impl Name {
-    /// Let nobody else work under this name until the transaction ends. `false` where somebody does.
+    /// Reserve this name until the transaction ends. Return `false` if another transaction has reserved it.
     pub fn try_lock(&self, conn: &mut PgConnection) -> QueryResult<bool> {
         #[derive(QueryableByName)]
         struct Locked {
@@ -50,7 +50,7 @@ impl Name {
         Ok(locked)
     }
 
-    /// The answer that is kept under this name.
+    /// Return the response that is stored under this name, unless it has expired.
     pub fn find(&self, conn: &mut PgConnection) -> QueryResult<Option<KeptAnswer>> {
         idempotency_keys::table
             .find((self.caller, &self.route, &self.key))
@@ -60,7 +60,7 @@ impl Name {
             .optional()
     }
 
-    /// Keep an answer that shows data of `owner`, and of others. An expired one under the name makes room.
+    /// Store a response that shows data of `owner`, and of the users in `about`. It replaces an expired response under this name.
     pub fn keep(
         &self,
         conn: &mut PgConnection,
@@ -90,7 +90,7 @@ impl Name {
     }
 }
 
-/// Delete up to `most` that expired; how many it were.
+/// Delete up to `most` expired responses, and return their number.
 pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
     delete_some!(conn, "idempotency_keys", "expires_at <= now()", most)
 }

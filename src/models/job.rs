@@ -1,4 +1,4 @@
-//! Jobs: the outbox. Written by the transaction that causes them, done by whichever node is alive.
+//! Jobs: the outbox. The transaction that causes a job writes it, and any live node runs it.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use super::delete_some;
 use crate::schema::jobs;
 
-/// Events that one job gathers.
+/// The number of events from which a job takes no more.
 const GATHERED: i32 = 1000;
 
-/// That time from now, by the database's clock.
+/// The database's current time plus a delay.
 macro_rules! after {
     ($delay:expr) => {
         diesel::dsl::sql::<Timestamptz>("now() + ").bind::<Interval, _>($delay)
     };
 }
 
-/// Something to do.
+/// A job to run.
 #[derive(Clone, Debug, QueryableByName)]
 #[diesel(table_name = jobs, check_for_backend(diesel::pg::Pg))]
 #[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
@@ -28,52 +28,52 @@ pub struct Job {
     pub kind: String,
     pub payload: Value,
     pub attempts: i32,
-    /// Whom it calls, if it is a delivery.
+    /// The webhook that the job calls, if it is a delivery.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub webhook_id: Option<i64>,
 }
 
-/// How many jobs of a kind there are.
+/// The number of jobs of a kind.
 #[derive(Debug, QueryableByName)]
 pub struct JobCount {
-    /// Which receiver does them.
+    /// The kind, which determines the receiver.
     #[diesel(sql_type = Text)]
     pub kind: String,
-    /// To be done.
+    /// The jobs to be run.
     #[diesel(sql_type = BigInt)]
     pub pending: i64,
-    /// Those of them that failed before.
+    /// The jobs among them that have failed before.
     #[diesel(sql_type = BigInt)]
     pub retrying: i64,
-    /// Given up.
+    /// The jobs that were given up.
     #[diesel(sql_type = BigInt)]
     pub failed: i64,
-    /// How long the oldest of those to be done has waited, in seconds.
+    /// How long the oldest of the jobs to be run has waited, in seconds.
     #[diesel(sql_type = Double)]
     pub oldest: f64,
 }
 
-/// What a job does, and so which receiver does it.
+/// What a job does, and therefore which receiver runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobKind {
-    /// Mail a token to an address, if it is a user's: `{purpose, email}`.
+    /// Mails a token to an address, if a user has the address: `{purpose, email}`.
     WantToken,
-    /// Mail the token of a row: `{token, purpose}`.
+    /// Mails the token of a row: `{token, purpose}`.
     SendToken,
-    /// Tell a user something: `{what, to, username}`.
+    /// Mails a notice to a user: `{what, to, username}`.
     Notice,
-    /// Make a digest of new posts for each administrator: `{events}`.
+    /// Makes a digest of new posts for each administrator: `{events}`.
     NewPosts,
-    /// Mail a digest to an administrator: `{to, events}`.
+    /// Mails a digest to an administrator: `{to, events}`.
     TellAdministrator,
-    /// Call a webhook: `{delivery}`.
+    /// Calls a webhook: `{delivery}`.
     Deliver,
-    /// Remove files from the store: `{keys}`. The database writes these jobs too, in a trigger.
+    /// Removes files from the store: `{keys}`. The database writes these jobs too, in a trigger.
     RemoveFiles,
 }
 
 impl JobKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 7] = [
         Self::WantToken,
         Self::SendToken,
@@ -84,7 +84,7 @@ impl JobKind {
         Self::RemoveFiles,
     ];
 
-    /// As it stands in the table and in metrics.
+    /// Return the name that the table and the metrics use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::WantToken => "mail.wanted",
@@ -98,28 +98,28 @@ impl JobKind {
     }
 }
 
-/// Which of the jobs that are due comes first.
+/// The order in which due jobs are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// As they came.
+    /// By due time, oldest first.
     OldestFirst,
-    /// The other way round: a backlog holds nobody up who came after it.
+    /// By due time, newest first: a backlog does not delay the jobs that come after it.
     NewestFirst,
 }
 
-/// What it takes to have something done.
+/// The values for a new job.
 #[derive(Debug)]
 pub struct NewJob {
-    /// Which receiver does it.
+    /// The kind, which determines the receiver.
     pub kind: JobKind,
     /// What the receiver needs to know.
     pub payload: Value,
-    /// Whom it is about, if it is void without them.
+    /// The user that the job is about, if the job is void without that user.
     pub user_id: Option<i64>,
 }
 
 impl NewJob {
-    /// Have it done once the transaction stands.
+    /// Insert the job, which is run once the transaction is committed.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(jobs::table)
             .values((
@@ -132,8 +132,8 @@ impl NewJob {
     }
 }
 
-/// One job for many events: `{events}`. It is due after `delay`, and takes in what comes until it is begun, up to [`GATHERED`] of them
-/// or a few more.
+/// Write one job for many events: `{events}`. It is due after `delay`. Until it is taken, it collects further events, up to
+/// [`GATHERED`] of them or a few more.
 pub fn gather_events(
     conn: &mut PgConnection,
     kind: JobKind,
@@ -166,8 +166,9 @@ pub fn gather_events(
 }
 
 impl Job {
-    /// Take a job of these kinds that is due: the one that is for the longest time, or for the shortest. It is due again after
-    /// `lease`, in case that this node dies; nodes that take at once take different ones. None that calls one of the `busy` webhooks.
+    /// Take a job of these kinds that is due: the one that has been due for the longest or the shortest time, by `order`. It
+    /// becomes due again after `lease`, in case this node dies. Nodes that take jobs concurrently take different ones. Jobs that
+    /// call one of the `busy` webhooks are skipped.
     pub fn take(
         conn: &mut PgConnection,
         kinds: &[&str],
@@ -175,8 +176,8 @@ impl Job {
         lease: TimeDelta,
         busy: &[i64],
     ) -> QueryResult<Option<Self>> {
-        // `=`, so that the inner statement is run once, whatever the planner believes to know: within `IN`, on a table
-        // that it takes for empty, it runs it per row, and all of them are taken.
+        // With `=`, the inner statement runs once, whatever the planner assumes. With `IN`, on a table that the planner assumes
+        // to be empty, it would run once per row, and all jobs would be taken.
         diesel::sql_query(format!(
             "UPDATE jobs SET attempts = attempts + 1, due_at = now() + $1
              WHERE id = (
@@ -203,7 +204,8 @@ impl Job {
         .optional()
     }
 
-    /// In what time the next job of these kinds is due, if there is one. Those that are due already wait for another one.
+    /// Return the time until the next job of these kinds is due, if there is one. A job that is already due is not considered: it
+    /// waits for another job to end.
     pub fn next_due(conn: &mut PgConnection, kinds: &[&str]) -> QueryResult<Option<TimeDelta>> {
         let (due, at): (Option<DateTime<Utc>>, DateTime<Utc>) = jobs::table
             .filter(jobs::failed_at.is_null().and(jobs::kind.eq_any(kinds)).and(jobs::due_at.gt(now)))
@@ -212,7 +214,7 @@ impl Job {
         Ok(due.map(|due| due - at))
     }
 
-    /// How many there are of each of these kinds, also where it is none.
+    /// Count the jobs of each of these kinds, including kinds that have none.
     pub fn counts(conn: &mut PgConnection, kinds: &[&str]) -> QueryResult<Vec<JobCount>> {
         diesel::sql_query(
             "SELECT kind,
@@ -227,14 +229,15 @@ impl Job {
         .load(conn)
     }
 
-    /// It is done. Only by whoever took it last: a node that was too slow leaves it to the one that took it over.
+    /// Delete the job after it was run. This affects the row only if the caller was the last to take it: a node that was too slow
+    /// leaves the job to the node that took it over.
     pub fn done(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::delete(jobs::table.find(self.id).filter(jobs::attempts.eq(self.attempts)))
             .execute(conn)
             .map(drop)
     }
 
-    /// It failed: try again after `delay`, or never, where that is `None`.
+    /// Record that the job failed, and retry it after `delay`. `None` gives it up.
     pub fn failed(&self, conn: &mut PgConnection, error: &str, delay: Option<TimeDelta>) -> QueryResult<()> {
         let taken = jobs::table.find(self.id).filter(jobs::attempts.eq(self.attempts));
         match delay {
@@ -248,7 +251,7 @@ impl Job {
         .map(drop)
     }
 
-    /// Delete up to `most` jobs that were given up before `before`; how many it were.
+    /// Delete up to `most` jobs that were given up before `before`, and return their number.
     pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
         delete_some!(conn, "jobs", "failed_at < $2", most, before => Timestamptz)
     }

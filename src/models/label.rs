@@ -1,4 +1,4 @@
-//! Labels: what posts are sorted by.
+//! Labels, by which posts are sorted.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -13,7 +13,7 @@ use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{labels, post_labels};
 
-/// Most characters of a name.
+/// Maximum number of characters of a name.
 pub const NAME_MAX: usize = 128;
 
 /// The slugs of labels.
@@ -31,36 +31,36 @@ pub struct Label {
     pub created_at: DateTime<Utc>,
 }
 
-/// A label with what its representation needs: one statement.
+/// A label with everything that its representation needs, read by one statement.
 #[derive(Clone, Debug, Queryable)]
 pub struct FullLabel {
     /// The row.
     pub label: Label,
-    /// How many published posts have it.
+    /// The number of published posts that have the label.
     pub post_count: i64,
 }
 
-/// What it takes to make a label.
+/// The values for a new label.
 #[derive(Clone, Debug)]
 pub struct NewLabel {
-    /// 1 to 128 characters. Several labels may be called alike.
+    /// 1 to 128 characters. Several labels may have one name.
     pub name: String,
-    /// As wished; `None` has one made from the name.
+    /// The requested slug; `None` derives one from the name.
     pub slug: Option<Slug>,
 }
 
-/// A label that somebody speaks of.
+/// A label as a request refers to it.
 #[derive(Clone, Debug)]
 pub enum Named {
-    /// The one with this slug.
+    /// The label with this slug.
     Slug(Slug),
-    /// The one of this name, in any case, or else a new one.
+    /// The label with this name, whatever its case, or else a new one.
     Name(String),
-    /// The one with this slug, or else a new one of this name.
+    /// The label with this slug, or else a new one with this name.
     Both(Slug, String),
 }
 
-/// What may change; `None` keeps.
+/// The columns that a request may change. `None` keeps a value.
 #[derive(AsChangeset, Clone, Debug, Default, PartialEq, Eq)]
 #[diesel(table_name = labels)]
 #[expect(missing_docs, reason = "the columns speak for themselves")]
@@ -70,7 +70,7 @@ pub struct LabelChanges {
 }
 
 computed!(
-    /// How many published posts have a label, in a query over `labels`.
+    /// The number of published posts that have a label, in a query over `labels`.
     PostCount,
     labels::id,
     BigInt,
@@ -98,24 +98,24 @@ struct Found {
 }
 
 impl Label {
-    /// By slug.
+    /// Find a label by its slug.
     pub fn find(conn: &mut PgConnection, slug: &str) -> QueryResult<FullLabel> {
         labels::table.filter(labels::slug.eq(slug)).select((Self::as_select(), PostCount)).first(conn)
     }
 
-    /// The bare row.
+    /// Find the row alone.
     pub fn look_up(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).first(conn)
     }
 
-    /// The same under a lock, for a change.
+    /// Find the row and lock it for a change.
     pub fn lock(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).for_update().first(conn)
     }
 
-    /// The same with every post that has it, for its deletion by staff. Posts before labels, as whoever labels a post locks them. A
-    /// post that takes the label between the two locks would be waited for in a circle later on: then both are let go, and taken
-    /// anew.
+    /// Lock the label and every post that has it, so that staff can delete it. Posts are locked before labels, as by requests
+    /// that label a post. A post that gets the label between the two locks could later cause a deadlock. In that case, both locks
+    /// are released and taken again.
     pub fn lock_with_posts(conn: &mut PgConnection, slug: &str, staff: Viewer) -> QueryResult<Self> {
         loop {
             let locked = conn.transaction(|conn| {
@@ -137,12 +137,12 @@ impl Label {
         }
     }
 
-    /// The same, which stays until the transaction ends, for whoever refers to it.
+    /// Find the row for a caller that refers to it, and keep it from being deleted until the transaction ends.
     pub fn hold(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).for_key_share().first(conn)
     }
 
-    /// Those of a selection.
+    /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullLabel>> {
         selection.slice::<(Self, i64), _>(conn, |conn, rows| {
             let query = labels::table.select(((columns::<Self>(), PostCount), rows.place()));
@@ -150,7 +150,8 @@ impl Label {
         })
     }
 
-    /// Nobody else makes labels that want these slugs until the transaction ends. In one order, after posts are locked.
+    /// Keep other transactions from creating labels with these slugs until this one ends. The slugs are locked in one order,
+    /// after the posts are locked.
     fn lock_wanted(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<()> {
         diesel::sql_query(
             "SELECT pg_advisory_xact_lock(key) FROM (
@@ -163,8 +164,8 @@ impl Label {
         .map(drop)
     }
 
-    /// The labels that are spoken of, in that order, which stay until the transaction ends; those that are to be had by their
-    /// name and are not there yet are made, once by however many ask for them. `None` where there is none.
+    /// Return the ids of the labels referred to, in that order, and keep these labels until the transaction ends. A label that is
+    /// referred to by name and does not exist is created, only once however many requests refer to it. `None` if there is none.
     pub fn resolve(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
         loop {
             let ids = Self::find_or_make(conn, named)?;
@@ -175,7 +176,7 @@ impl Label {
                 .select(labels::id)
                 .for_key_share()
                 .load(conn)?;
-            // One that was being deleted is gone now, and may be made anew.
+            // A label that was being deleted no longer exists, and may be created again.
             if found.iter().all(|id| held.contains(id)) {
                 return Ok(ids);
             }
@@ -194,7 +195,7 @@ impl Label {
         }
         for (place, named, new) in missing {
             ids[place] = loop {
-                // Somebody else, or an item before this one, may have made it meanwhile.
+                // Another transaction, or an item before this one, may have created it in the meantime.
                 if let found @ Some(_) = Self::find_named(conn, std::slice::from_ref(named))?.pop().flatten()
                 {
                     break found;
@@ -207,9 +208,9 @@ impl Label {
         Ok(ids)
     }
 
-    /// Those of them that are there, in that order.
+    /// Return the ids of the labels that exist, in the order of the request; `None` for the others.
     pub fn find_named(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
-        // Each is looked for by its slug or by its name; the other one is empty here, which neither ever is.
+        // Each label is looked up by its slug or by its name. The other one is empty here, which no slug or name ever is.
         let text = |slug: bool| -> Vec<&str> {
             let text = |named| match named {
                 &Named::Slug(ref text) | &Named::Both(ref text, _) if slug => text.as_str(),
@@ -244,8 +245,8 @@ impl Label {
         Ok(ids)
     }
 
-    /// Change the row, and tell its slug; the version moves, unless nothing was asked for. Breaks `labels_slug_key` where the
-    /// wished slug is another label's.
+    /// Update the row, which changes its version, unless no change was requested. Return the slug. Violates `labels_slug_key` if
+    /// another label has the requested slug.
     pub fn update(
         &self,
         conn: &mut PgConnection,
@@ -270,8 +271,8 @@ impl Label {
         diesel::update(self).set(&changes).returning(labels::slug).get_result(conn)
     }
 
-    /// Make one of the gains and losses of every label that has new ones, up to `most` of those; of how many. What somebody
-    /// else sums up is left alone.
+    /// Combine the changes of each label's post count into one sum, for labels with new changes. Up to `most` new changes select
+    /// the labels. Return the number of new changes that were combined. Rows that another transaction is combining are skipped.
     pub fn sum_up_counts(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
         let summed: Summed = diesel::sql_query(
             "WITH chosen AS (
@@ -293,7 +294,7 @@ impl Label {
         Ok(usize::try_from(summed.number).unwrap_or_default())
     }
 
-    /// Delete it, as [`Label::lock_with_posts`] gave it; from how many posts it is taken.
+    /// Delete the label, which [`Label::lock_with_posts`] returned, and return the number of posts that had it.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<usize> {
         let taken =
             diesel::delete(post_labels::table.filter(post_labels::label_id.eq(self.id))).execute(conn)?;
@@ -303,7 +304,7 @@ impl Label {
 }
 
 impl NewLabel {
-    /// What is made where there is none; nothing for one that is named by its slug alone.
+    /// Return the label to create if none exists; `None` if the request gives its slug alone.
     fn of(named: &Named) -> Option<Self> {
         match named.clone() {
             Named::Slug(_) => None,
@@ -316,7 +317,8 @@ impl NewLabel {
         self.slug.clone().unwrap_or_else(|| Slug::from_name(&self.name))
     }
 
-    /// Write it. `Ok(None)` where the wished slug is another label's; one that is made from the name gets a number then.
+    /// Insert the label. Return `Ok(None)` if another label has the requested slug. A slug that is derived from the name gets a
+    /// number instead.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<Option<Label>> {
         let wanted = self.wanted();
         let mut made = self.insert_as(conn, wanted.as_str())?;
@@ -327,7 +329,7 @@ impl NewLabel {
         Ok(made)
     }
 
-    /// An insert that meets another transaction's waits for it to end.
+    /// Insert the label with this slug. An insert that conflicts with that of another transaction waits for the other to end.
     fn insert_as(&self, conn: &mut PgConnection, slug: &str) -> QueryResult<Option<Label>> {
         diesel::insert_into(labels::table)
             .values((labels::slug.eq(slug), labels::name.eq(&self.name)))

@@ -1,6 +1,6 @@
-//! Tables: one file per table, with its rows, its values and its queries.
+//! The tables: one module per table, with its rows, its values and its queries.
 //!
-//! Nothing here knows of HTTP. Every function takes `&mut PgConnection` first and gives diesel's `QueryResult` back; the
+//! These modules do not depend on HTTP. Every function takes `&mut PgConnection` first and returns diesel's `QueryResult`. The
 //! caller owns the transaction.
 
 pub mod account_token;
@@ -31,19 +31,19 @@ use diesel::pg::Pg;
 
 use crate::lookups::table::Reader;
 
-/// Who looks: decides which rows a query may show.
+/// The viewer of a resource, which decides which rows a query may return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Viewer {
-    /// Without a token.
+    /// A caller without a token.
     Anonymous,
-    /// The user of this id.
+    /// The user with this id.
     Member(i64),
-    /// A user who may administer everything, of this id.
+    /// The user with this id, who may administer everything.
     Staff(i64),
 }
 
 impl Viewer {
-    /// The user's id, unless anonymous.
+    /// Return the user's id, unless the viewer is anonymous.
     pub fn id(self) -> Option<i64> {
         match self {
             Self::Anonymous => None,
@@ -51,24 +51,25 @@ impl Viewer {
         }
     }
 
-    /// The user's name is for those who say `me`.
+    /// Return this viewer as a reader of lists. `username` resolves `me` in a request.
     pub fn reader(self, username: &str) -> Reader {
         Reader { user: self.id().map(|id| (id, username.to_owned())), is_staff: self.is_staff() }
     }
 
-    /// Whether everything may be seen.
+    /// Whether the viewer may see everything.
     pub fn is_staff(self) -> bool {
         matches!(self, Self::Staff(_))
     }
 }
 
-/// The columns of a row where that is a tuple within a tuple, which diesel's `as_select` cannot be.
+/// The columns of a row that is a tuple within a tuple, for which diesel's `as_select` does not work.
 fn columns<R: Selectable<Pg>>() -> R::SelectExpression {
     R::construct_selection()
 }
 
-/// A value that SQL computes for a row of a table, such as how many rows of another one refer to it. For what diesel cannot say,
-/// or says with a `LIMIT` that it binds. The type is still checked against the query, and the statement is found prepared.
+/// Declares a value that SQL computes for a row of a table, such as the number of rows in another table that refer to it. It
+/// serves expressions that diesel cannot write, or writes with a `LIMIT` that it binds. The type is still checked against the
+/// query, and the prepared statement is reused.
 macro_rules! computed {
     ($(#[$doc:meta])* $name:ident, $column:path, $kind:ty, $sql:literal) => {
         $(#[$doc])*
@@ -100,8 +101,8 @@ macro_rules! computed {
 }
 pub(crate) use computed;
 
-/// Delete up to `$most` rows of a table that fulfil a condition in SQL, with parameters from `$2` on; how many it were. Rows that
-/// somebody else works on are left to the next time, so nodes that purge at once share the work.
+/// Deletes up to `$most` rows of a table that match a condition in SQL, with parameters from `$2` on, and returns their number.
+/// Rows that another transaction has locked are left for the next run, so nodes that purge concurrently share the work.
 macro_rules! delete_some {
     ($conn:expr, $table:literal, $condition:literal, $most:expr $(, $value:expr => $kind:ty)*) => {
         diesel::sql_query(concat!(

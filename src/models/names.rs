@@ -1,18 +1,18 @@
-//! Names that stand in an URL or identify a person: they cannot be invalid once parsed.
+//! Names that appear in a URL or identify a person. Once parsed, they cannot be invalid.
 
 use email_address::EmailAddress;
 use unicode_normalization::UnicodeNormalization;
 
-/// Most characters of a username.
+/// Maximum number of characters of a username.
 pub const USERNAME_MAX: usize = 150;
-/// Most characters of an e-mail address (RFC 5321 leaves 254 for it).
+/// Maximum number of characters of an e-mail address (RFC 5321 leaves 254 for it).
 pub const EMAIL_MAX: usize = 254;
-/// Most characters of a post's slug.
+/// Maximum number of characters of a post's slug.
 pub const SLUG_MAX: usize = 256;
-/// Most characters of a label's slug.
+/// Maximum number of characters of a label's slug.
 pub const LABEL_SLUG_MAX: usize = 128;
 
-/// A username in NFKC, with the key that makes it unique whatever the case.
+/// A username in NFKC, with the key that makes it unique regardless of case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Username {
     text: String,
@@ -20,10 +20,10 @@ pub struct Username {
 }
 
 impl Username {
-    /// 1 to 150 Unicode letters, digits and `@ . + - _`, as Django's `UnicodeUsernameValidator`; not dots alone (a path of
-    /// dots is another path) and not `me` (which stands for the caller).
+    /// Accepts 1 to 150 Unicode letters, digits and `@ . + - _`, as Django's `UnicodeUsernameValidator` does. Rejects dots alone
+    /// (a path of dots is another path) and `me` (which stands for the caller).
     pub fn parse(text: &str) -> Option<Self> {
-        // Before anything that takes as long as the text is.
+        // Checked before anything whose time grows with the length of the text.
         if text.chars().nth(USERNAME_MAX).is_some() {
             return None;
         }
@@ -38,20 +38,20 @@ impl Username {
         valid.then_some(Self { text, key })
     }
 
-    /// As the user writes it.
+    /// The name as the user writes it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// As it is compared.
+    /// The form in which names are compared.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// Combining marks that NFKC could not compose: letters of Indic scripts are written with them, and Python's `\w`, which
-/// Django's rule stands on, counts the alphanumeric ones. Rust's `is_alphanumeric` already counts those with the property
-/// Alphabetic, which leaves the virama.
+/// Combining marks that NFKC cannot compose. Letters of Indic scripts are written with them, and Python's `\w`, on which Django's
+/// rule is based, counts the alphanumeric ones. Rust's `is_alphanumeric` already counts those with the property Alphabetic, which
+/// leaves the virama.
 fn is_mark(c: char) -> bool {
     matches!(
         c,
@@ -68,7 +68,7 @@ fn is_mark(c: char) -> bool {
     )
 }
 
-/// An e-mail address, with the key that makes it unique whatever the case.
+/// An e-mail address, with the key that makes it unique regardless of case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     text: String,
@@ -76,30 +76,30 @@ pub struct Email {
 }
 
 impl Email {
-    /// An address as RFC 5322 has it, without display name and domain literal, at most 254 characters.
+    /// Accepts an address as defined by RFC 5322, without display name and domain literal, of at most 254 characters.
     pub fn parse(text: &str) -> Option<Self> {
         let options = email_address::Options::default().without_display_text().without_domain_literal();
         let valid = text.chars().count() <= EMAIL_MAX
             && !text.chars().any(char::is_control)
             && EmailAddress::parse_with_options(text, options).is_ok()
-            // What cannot be written to is of no use, such as quoted local parts.
+            // Addresses to which mail cannot be sent are useless, for example those with quoted local parts.
             && text.parse::<lettre::Address>().is_ok();
         valid.then(|| Self { text: text.to_owned(), key: fold(text) })
     }
 
-    /// As the user writes it.
+    /// The address as the user writes it.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// As it is compared.
+    /// The form in which addresses are compared.
     pub fn key(&self) -> &str {
         &self.key
     }
 }
 
-/// What is compared where the case does not matter: NFKC, upper case, then lower case, which also makes one of both small
-/// sigmas, and of `ß` and `ss`.
+/// Returns the form in which text is compared regardless of case: NFKC, uppercase, then lowercase, which also equates the two
+/// lowercase sigmas, and `ß` with `ss`.
 pub fn fold(text: &str) -> String {
     text.nfkc().collect::<String>().to_uppercase().to_lowercase().nfkc().collect()
 }
@@ -109,24 +109,24 @@ pub fn fold(text: &str) -> String {
 pub struct Slug(String);
 
 impl Slug {
-    /// A slug of 1 to `max` characters as given, unchanged.
+    /// Accepts a slug of 1 to `max` characters, and keeps it unchanged.
     pub fn parse(text: &str, max: usize) -> Option<Self> {
         let valid = (1..=max).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
         valid.then(|| Self(text.to_owned()))
     }
 
-    /// Made from a post's title; `post` where nothing is left of it.
+    /// Derives a slug from a post's title; `post` if nothing remains of it.
     pub fn from_title(title: &str) -> Self {
         Self::made_from(title, SLUG_MAX, "post")
     }
 
-    /// Made from a label's name; `label` where nothing is left of it.
+    /// Derives a slug from a label's name; `label` if nothing remains of it.
     pub fn from_name(name: &str) -> Self {
         Self::made_from(name, LABEL_SLUG_MAX, "label")
     }
 
-    /// Transliterated to Latin, lower case, everything else a single `-`.
+    /// Transliterates the text to lowercase Latin letters, and replaces each sequence of other characters with a single `-`.
     fn made_from(text: &str, max: usize, otherwise: &str) -> Self {
         let mut slug = String::with_capacity(text.len());
         for c in deunicode::deunicode(text).chars() {

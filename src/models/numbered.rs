@@ -1,21 +1,21 @@
-//! Numbers that make a slug unique.
+//! Numeric suffixes that make a slug unique.
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Text};
 
 use super::names::Slug;
 
-/// Numbers that are tried one by one.
+/// The largest suffix that is tried in sequence.
 const FEW: i64 = 32;
 
-/// The slugs of a table, and whose they are.
+/// A table of slugs and their owners.
 #[derive(Clone, Copy, Debug)]
 pub struct Slugs {
-    /// The table; its column of slugs is `slug`.
+    /// The table. Its column for the slug is `slug`.
     pub table: &'static str,
-    /// The column that tells whose a slug is.
+    /// The column that holds the id of a slug's owner.
     pub owner: &'static str,
-    /// Most characters of a slug.
+    /// Maximum number of characters of a slug.
     pub max: usize,
 }
 
@@ -26,8 +26,9 @@ struct Taken {
 }
 
 impl Slugs {
-    /// The first of `wanted-2`, `wanted-3`, … that nobody has but `id`; where many are taken, one of those whose predecessor is,
-    /// so that it takes no longer the more there are. The wanted one is cut where the number needs room.
+    /// Return the first of `wanted-2`, `wanted-3`, … that no owner but `id` has. If many are taken, return one whose predecessor
+    /// is taken instead, found by doubling and bisection, so that the time does not grow in proportion to their number. `wanted`
+    /// is cut if the suffix needs room.
     pub fn first_free(self, conn: &mut PgConnection, id: i64, wanted: &Slug) -> QueryResult<String> {
         let mut taken = 1;
         while taken < FEW {
@@ -51,7 +52,7 @@ impl Slugs {
         Ok(self.numbered(wanted, free))
     }
 
-    /// Whether anybody but `id` has it.
+    /// Whether an owner other than `id` has this slug.
     pub fn is_taken(self, conn: &mut PgConnection, id: i64, slug: &str) -> QueryResult<bool> {
         let Self { table, owner, .. } = self;
         let query =
@@ -62,7 +63,7 @@ impl Slugs {
 
     fn numbered(self, wanted: &Slug, number: i64) -> String {
         let number = format!("-{number}");
-        // Slugs are ASCII.
+        // Slugs are ASCII, so a character is a byte.
         let stem: String = wanted.as_str().chars().take(self.max - number.len()).collect();
         stem + &number
     }

@@ -1,4 +1,4 @@
-//! Pictures: what the store holds, one row per original.
+//! Pictures: what the store holds, with one row per original.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::{exists, not};
@@ -11,13 +11,14 @@ use crate::schema::{pictures, posts, profiles, users};
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(check_for_backend(diesel::pg::Pg))]
 pub struct Picture {
-    /// The key in the store, never used twice. Its extension tells the content type; the variants' keys follow from it.
+    /// The key in the store, never used twice. Its extension determines the content type. The keys of the variants are derived
+    /// from it.
     pub key: String,
-    /// Pixels.
+    /// Width in pixels.
     pub width: i32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: i32,
-    /// Size of the original file.
+    /// Size of the original file in bytes.
     pub bytes: i64,
     /// A few characters from which a client draws a blurred preview.
     pub blurhash: String,
@@ -27,7 +28,7 @@ pub struct Picture {
     pub purpose: String,
 }
 
-/// What it takes to record a picture whose files are in the store already.
+/// The values for a picture whose files are in the store already.
 #[derive(Clone, Debug, Insertable)]
 #[diesel(table_name = pictures)]
 #[expect(missing_docs, reason = "as in Picture")]
@@ -41,14 +42,15 @@ pub struct NewPicture {
 }
 
 impl NewPicture {
-    /// Record it. Whoever shows it names it in the same transaction; when nobody does any more, the database forgets it.
+    /// Insert the row. The transaction must also refer to it from the resource that shows the picture. When no resource does any
+    /// more, the database deletes the row.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(pictures::table).values(self).execute(conn).map(drop)
     }
 }
 
 impl Picture {
-    /// The next ones by key, after this one.
+    /// Return up to `most` pictures by key, from the first after `key`.
     pub fn after(conn: &mut PgConnection, key: &str, most: i64) -> QueryResult<Vec<Self>> {
         pictures::table
             .filter(pictures::key.gt(key))
@@ -58,19 +60,20 @@ impl Picture {
             .load(conn)
     }
 
-    /// Those that nothing shows: none, as long as the database's triggers worked.
+    /// Return the keys of pictures that no resource shows. There are none as long as the database's triggers work.
     pub fn unused(conn: &mut PgConnection) -> QueryResult<Vec<String>> {
         let avatars = profiles::table.filter(profiles::avatar_key.eq(pictures::key.nullable()));
         let covers = posts::table.filter(posts::cover_key.eq(pictures::key.nullable()));
         pictures::table.filter(not(exists(avatars)).and(not(exists(covers)))).select(pictures::key).load(conn)
     }
 
-    /// Forget those of them that nothing shows; their files go too.
+    /// Delete those of the pictures that no resource shows, with their files.
     pub fn forget(conn: &mut PgConnection, keys: &[String]) -> QueryResult<()> {
         diesel::sql_query("SELECT forget_pictures($1)").bind::<Array<Text>, _>(keys).execute(conn).map(drop)
     }
 
-    /// Show another picture wherever this one is shown. Whether it still was: the database forgets it then, and its files go.
+    /// Show another picture wherever this one is shown. Return whether it was still shown: in that case the database deletes its
+    /// row and its files are deleted.
     pub fn replace(conn: &mut PgConnection, old: &str, new: &str) -> QueryResult<bool> {
         let avatars = diesel::update(profiles::table.filter(profiles::avatar_key.eq(old)))
             .set(profiles::avatar_key.eq(new))
@@ -81,7 +84,7 @@ impl Picture {
         Ok(avatars + covers > 0)
     }
 
-    /// The path of what shows it, below the API's own, and the username of whose it is.
+    /// Return the path of the resource that shows the picture, relative to the API's path, and the username of its owner.
     pub fn shown_by(conn: &mut PgConnection, key: &str) -> QueryResult<Option<(String, String)>> {
         let avatar = profiles::table
             .inner_join(users::table)
@@ -101,12 +104,12 @@ impl Picture {
         Ok(cover.map(|(slug, username)| (format!("posts/{slug}"), username)))
     }
 
-    /// How many there are.
+    /// Count the pictures.
     pub fn count(conn: &mut PgConnection) -> QueryResult<i64> {
         pictures::table.count().get_result(conn)
     }
 
-    /// The one under any of these keys, if it is for one of these purposes.
+    /// Find the picture with one of these keys, if it has one of these purposes.
     pub fn find(conn: &mut PgConnection, keys: &[String], purposes: &[&str]) -> QueryResult<Option<Self>> {
         pictures::table
             .filter(pictures::key.eq_any(keys).and(pictures::purpose.eq_any(purposes)))

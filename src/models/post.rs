@@ -1,4 +1,4 @@
-//! Posts, with the people that they name.
+//! Posts, with the users that they name.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -14,12 +14,12 @@ use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{pictures, post_labels, posts, profiles, users};
 
-/// Characters of a content that a list shows.
+/// Characters of the content that a list shows.
 pub const EXCERPT: i32 = 300;
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// The first characters of a text.
+    /// Returns the first characters of a text.
     fn left(text: diesel::sql_types::Text, characters: diesel::sql_types::Integer)
     -> diesel::sql_types::Text;
 }
@@ -52,45 +52,45 @@ pub struct Post {
     pub cover_key: Option<String>,
 }
 
-/// A post with what its representation needs: one statement.
+/// A post with everything that its representation needs, read by one statement.
 #[derive(Clone, Debug, Queryable)]
 pub struct FullPost {
     /// The row.
     pub post: Post,
-    /// All of the content, or as much as was asked for.
+    /// The whole content, or as much of it as was requested.
     pub content: String,
-    /// Who wrote it.
+    /// The user who wrote it.
     pub writer: Person,
-    /// Who may change it too.
+    /// The second user who may change it.
     pub editor: Option<Person>,
     /// The uploaded cover, if there is one.
     pub cover: Option<Picture>,
-    /// What it is sorted by, by name.
+    /// The labels of the post, ordered by name.
     pub labels: Vec<PostLabel>,
-    /// How many comments are about it.
+    /// The number of comments on the post.
     pub comment_count: i64,
 }
 
-/// What it takes to write a post.
+/// The values for a new post.
 #[derive(Clone, Debug)]
 pub struct NewPost {
     /// 1 to 256 characters.
     pub title: String,
-    /// As wished; `None` has one made from the title.
+    /// The requested slug; `None` derives one from the title.
     pub slug: Option<Slug>,
     /// At most 200,000 characters.
     pub content: String,
-    /// One of the categories' values.
+    /// One of the values of the categories.
     pub category: &'static str,
     /// 1 to 5.
     pub rating: i16,
     /// 1 to 5.
     pub rank: i16,
-    /// Whether all may read it.
+    /// Whether every client may read it.
     pub published: bool,
 }
 
-/// What may change; `None` keeps.
+/// The columns that a request may change. `None` keeps a value.
 #[derive(AsChangeset, Clone, Debug, Default, PartialEq, Eq)]
 #[diesel(table_name = posts)]
 #[expect(missing_docs, reason = "the columns speak for themselves")]
@@ -105,17 +105,17 @@ pub struct PostChanges {
     pub editor_id: Option<Option<i64>>,
 }
 
-/// What a change of the slug asks for.
+/// A requested change of the slug.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlugChange {
-    /// Exactly this one.
+    /// Use exactly this slug.
     Set(Slug),
-    /// One that is made from the title.
+    /// Derive the slug from the title.
     Remake,
 }
 
 impl From<Option<Slug>> for SlugChange {
-    /// `None` has it made.
+    /// `None` derives the slug from the title.
     fn from(slug: Option<Slug>) -> Self {
         slug.map_or(Self::Remake, Self::Set)
     }
@@ -129,13 +129,13 @@ computed!(
     "(SELECT count(*) FROM comments WHERE comments.post_id = posts.id)"
 );
 
-/// The one statement that reads posts, with all of their content or some of it. A macro, because the type of a query over four aliased tables cannot be written
-/// down, and diesel's `auto_type` does not know aliases.
+/// The single statement that reads posts, with all of their content or a part of it. This is a macro because the type of a query
+/// over four aliased tables cannot be written down, and diesel's `auto_type` does not know aliases.
 macro_rules! full_posts {
     ($content:expr) => {
         full_posts!(@ full_posts!(% $content))
     };
-    // With the place of each in a list.
+    // Adds the position of each post in a list.
     ($content:expr, $place:expr) => {
         full_posts!(@ (full_posts!(% $content), $place))
     };
@@ -191,26 +191,27 @@ impl From<FullRow> for FullPost {
 }
 
 impl Post {
-    /// By slug. Drafts only for their writer, editor and staff.
+    /// Find a post by its slug. Only the writer, the editor and staff find a draft.
     pub fn find(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<FullPost> {
         let full: FullPost =
             full_posts!(posts::content).filter(posts::slug.eq(slug)).first::<FullRow>(conn)?.into();
         if full.post.is_visible_to(viewer) { Ok(full) } else { Err(diesel::NotFound) }
     }
 
-    /// The bare row. Drafts as in [`Post::find`].
+    /// Find the row alone. Drafts are treated as in [`Post::find`].
     pub fn look_up(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
         let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
         row.first::<Self>(conn)?.shown_to(viewer)
     }
 
-    /// The same under a lock, for a change.
+    /// Find the row and lock it for a change. Drafts are treated as in [`Post::find`].
     pub fn lock(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
         let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
         row.for_update().first::<Self>(conn)?.shown_to(viewer)
     }
 
-    /// The same, which stays until the transaction ends, for whoever refers to it.
+    /// Find the row for a caller that refers to it, and keep it from being deleted until the transaction ends. Drafts are treated
+    /// as in [`Post::find`].
     pub fn hold(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
         let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
         row.for_key_share().first::<Self>(conn)?.shown_to(viewer)
@@ -220,14 +221,14 @@ impl Post {
         if self.is_visible_to(viewer) { Ok(self) } else { Err(diesel::NotFound) }
     }
 
-    /// The present slug of a post that was once called `former`, if the viewer may see it.
+    /// Return the current slug of a post that once had the slug `former`, if the viewer may see the post.
     pub fn renamed(conn: &mut PgConnection, former: &str, viewer: Viewer) -> QueryResult<String> {
         let slug = post_slug::current(conn, former)?;
         let post = Self::look_up(conn, &slug, viewer)?;
         if post.slug == former { Err(diesel::NotFound) } else { Ok(post.slug) }
     }
 
-    /// Those of a selection, with the first [`EXCERPT`] characters of each content.
+    /// Return a page of a selection, with the first [`EXCERPT`] characters of each content.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
         selection.slice::<FullRow, _>(conn, |conn, rows| {
             let query = full_posts!(left(posts::content, EXCERPT), rows.place());
@@ -235,7 +236,7 @@ impl Post {
         })
     }
 
-    /// The same with all of their contents.
+    /// Return a page of a selection, with the whole content of each post.
     pub fn page_in_full(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
         selection.slice::<FullRow, _>(conn, |conn, rows| {
             let query = full_posts!(posts::content, rows.place());
@@ -243,23 +244,23 @@ impl Post {
         })
     }
 
-    /// Whether the viewer may know of it.
+    /// Whether the viewer may see that the post exists.
     pub fn is_visible_to(&self, viewer: Viewer) -> bool {
         self.published || self.is_changed_by(viewer)
     }
 
-    /// Whether the viewer may change it: writer, editor, staff.
+    /// Whether the viewer may change the post: the writer, the editor and staff may.
     pub fn is_changed_by(&self, viewer: Viewer) -> bool {
         self.is_owned_by(viewer) || (viewer.id().is_some() && self.editor_id == viewer.id())
     }
 
-    /// Whether the viewer may do everything with it: writer, staff.
+    /// Whether the viewer has every right to the post: the writer and staff do.
     pub fn is_owned_by(&self, viewer: Viewer) -> bool {
         viewer.is_staff() || viewer.id() == Some(self.writer_id)
     }
 
-    /// Change the row; the version moves, unless nothing was asked for. `Ok(None)` where the wished slug is another
-    /// post's, or was.
+    /// Update the row, which changes its version, unless no change was requested. Return the slug, or `Ok(None)` if the requested
+    /// slug is or was another post's.
     pub fn update(
         &self,
         conn: &mut PgConnection,
@@ -285,12 +286,13 @@ impl Post {
         diesel::update(self).set(&changes).returning(posts::slug).get_result(conn).map(Some)
     }
 
-    /// Show another cover, or none. The one before is forgotten, and its files are removed after the commit.
+    /// Set another cover, or none. The database deletes the row of the previous cover, and its files are removed after the
+    /// commit.
     pub fn set_cover(conn: &mut PgConnection, id: i64, key: Option<&str>) -> QueryResult<()> {
         diesel::update(posts::table.find(id)).set(posts::cover_key.eq(key)).execute(conn).map(drop)
     }
 
-    /// Change every post of a selection that its reader may change; how many it were. One statement.
+    /// Apply the changes to every post of a selection that its reader may change, in one statement. Return the number of posts.
     pub fn update_all(
         conn: &mut PgConnection,
         selection: &Selection,
@@ -303,7 +305,8 @@ impl Post {
         diesel::update(these).set(changes).execute(conn)
     }
 
-    /// Lock every post that names a user as writer or editor, in one order, before the user's own row is.
+    /// Lock every post that names a user as writer or editor, in the order of the ids. This must precede the lock of the user's
+    /// row.
     pub fn lock_all_of(conn: &mut PgConnection, username: &str) -> QueryResult<()> {
         let user = users::table.filter(users::username_key.eq(fold(username))).select(users::id);
         let Some(id) = user.first::<i64>(conn).optional()? else { return Ok(()) };
@@ -316,12 +319,12 @@ impl Post {
             .map(drop)
     }
 
-    /// Those of these slugs.
+    /// Return the posts with these slugs.
     pub fn named(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<Vec<Self>> {
         posts::table.filter(posts::slug.eq_any(slugs)).select(Self::as_select()).load(conn)
     }
 
-    /// Lock these, in one order.
+    /// Lock the posts with these ids, in the order of the ids.
     pub fn lock_all(conn: &mut PgConnection, ids: &[i64]) -> QueryResult<Vec<Self>> {
         posts::table
             .filter(posts::id.eq_any(ids))
@@ -331,7 +334,7 @@ impl Post {
             .load(conn)
     }
 
-    /// The ids of those that have a label and that the viewer may change.
+    /// Return the ids of the posts that have a label and that the viewer may change.
     pub fn labeled(conn: &mut PgConnection, label_id: i64, viewer: Viewer) -> QueryResult<Vec<i64>> {
         let labeled = post_labels::table
             .inner_join(posts::table)
@@ -350,7 +353,7 @@ impl Post {
 }
 
 impl NewPost {
-    /// Write it, and tell its id and slug. `Ok(None)` where the wished slug is another post's, or was.
+    /// Insert the post, and return its id and slug, or `Ok(None)` if the requested slug is or was another post's.
     pub fn insert(
         &self,
         conn: &mut PgConnection,

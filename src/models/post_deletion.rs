@@ -1,8 +1,8 @@
 //! Deletes posts with what belongs to them, and counts the rows.
 //!
-//! Comments are deleted by name, before the cascade would: only the statement that deletes them knows their number. Every way locks
-//! rows in the order of their ids. Otherwise one request that deletes comments by post and another by author could wait for each
-//! other.
+//! Comments are deleted explicitly, before the cascade would delete them: only the statement that deletes them knows their
+//! number. All statements lock rows in the order of their ids. Otherwise one request that deletes comments by post and another
+//! that deletes them by author could deadlock.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -14,7 +14,7 @@ use crate::lookups::fragment::Fragment;
 use crate::lookups::selection::Selection;
 use crate::schema::{comments, posts};
 
-/// How many rows of each type a deletion removed.
+/// The number of rows of each type that a deletion removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct DeletionCounts {
@@ -24,7 +24,7 @@ pub struct DeletionCounts {
 }
 
 impl Post {
-    /// Delete the locked row. What belongs to it is deleted by cascade, the cover too.
+    /// Delete the locked row. The deletion cascades to what belongs to it, including the cover.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<DeletionCounts> {
         let comments = self.delete_comments(conn)?;
         // No other request changes the labels of a locked post.

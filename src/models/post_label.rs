@@ -1,4 +1,4 @@
-//! That a post has a label, since when and why.
+//! The labels of posts: which post has which label, since when and why.
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
@@ -11,54 +11,54 @@ use crate::lookups::page::Slice;
 use crate::lookups::selection::Selection;
 use crate::schema::{labels, post_labels, posts};
 
-/// Most labels of a post: every representation of it shows all of them.
+/// Maximum number of labels of a post. Every representation of a post shows all of them.
 pub const MOST: usize = 100;
 
-/// A label as a post has it.
+/// A label of a post.
 #[derive(Clone, Debug, Queryable)]
 pub struct PostLabel {
-    /// The label's.
+    /// The label's slug.
     pub slug: String,
-    /// The label's.
+    /// The label's name.
     pub name: String,
-    /// Why the post has it, in 1 to 256 characters.
+    /// Why the post has the label, in 1 to 256 characters.
     pub reason: Option<String>,
-    /// Since when.
+    /// When the post got the label.
     pub labeled_at: DateTime<Utc>,
 }
 
-/// What is known of a post that has a label.
+/// What is known about a post that has a label.
 #[derive(Clone, Debug, Queryable)]
 pub struct Detail {
     /// The post.
     pub post_id: i64,
-    /// Why it has the label.
+    /// Why the post has the label.
     pub reason: Option<String>,
-    /// Since when.
+    /// When the post got the label.
     pub labeled_at: DateTime<Utc>,
 }
 
-/// A post that shall have a label.
+/// A request that a post has a label.
 #[derive(Clone, Debug)]
 pub struct Labeling {
     /// The post.
     pub post_id: i64,
     /// The label.
     pub label_id: i64,
-    /// Why; `None` keeps what was said before.
+    /// Why the post has the label; `None` keeps the previous reason.
     pub reason: Option<Option<String>>,
 }
 
-/// What a request does with all labels of a post, for the event that it writes.
+/// What a request does to all labels of a post. The event of the request records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Other labels take their places.
+    /// Other labels replace them.
     Set,
-    /// None are left.
+    /// None remain.
     Clear,
 }
 
-/// Say so of what follows in the transaction; otherwise labels are added and removed.
+/// Announce the action for the statements that follow in the transaction. Without this, labels are added and removed.
 pub fn announce(conn: &mut PgConnection, action: Action) -> QueryResult<()> {
     conn.batch_execute(match action {
         Action::Set => "SET LOCAL plaza.label_action = 'set'",
@@ -66,8 +66,8 @@ pub fn announce(conn: &mut PgConnection, action: Action) -> QueryResult<()> {
     })
 }
 
-/// Label posts. What is labeled already takes the new reason and keeps its time. The pairs are different ones, and the posts are
-/// locked.
+/// Label posts. A post that already has the label gets the new reason and keeps its time. The pairs must differ, and the posts
+/// must be locked.
 pub fn add(conn: &mut PgConnection, labelings: &[Labeling]) -> QueryResult<()> {
     let row = |labeling: &Labeling| {
         (
@@ -95,14 +95,14 @@ pub fn add(conn: &mut PgConnection, labelings: &[Labeling]) -> QueryResult<()> {
     diesel::query_dsl::methods::FilterDsl::filter(upsert, is_new).execute(conn).map(drop)
 }
 
-/// Take every label off a post but these.
+/// Remove every label but these from a post.
 pub fn keep_labels(conn: &mut PgConnection, post_id: i64, label_ids: &[i64]) -> QueryResult<()> {
     let others = post_labels::table
         .filter(post_labels::post_id.eq(post_id).and(post_labels::label_id.ne_all(label_ids)));
     diesel::delete(others).execute(conn).map(drop)
 }
 
-/// Take the label of this slug off a post.
+/// Remove the label with this slug from a post.
 pub fn remove_named(conn: &mut PgConnection, post_id: i64, label: &str) -> QueryResult<()> {
     let id = labels::table.filter(labels::slug.eq(label)).select(labels::id);
     let this =
@@ -110,14 +110,14 @@ pub fn remove_named(conn: &mut PgConnection, post_id: i64, label: &str) -> Query
     diesel::delete(this).execute(conn).map(drop)
 }
 
-/// Take a label off these posts.
+/// Remove a label from these posts.
 pub fn remove(conn: &mut PgConnection, label_id: i64, post_ids: &[i64]) -> QueryResult<()> {
     let these = post_labels::table
         .filter(post_labels::label_id.eq(label_id).and(post_labels::post_id.eq_any(post_ids)));
     diesel::delete(these).execute(conn).map(drop)
 }
 
-/// Since when and why these posts have a label.
+/// Return when and why these posts got a label.
 pub fn details(conn: &mut PgConnection, label_id: i64, post_ids: &[i64]) -> QueryResult<Vec<Detail>> {
     post_labels::table
         .filter(post_labels::label_id.eq(label_id).and(post_labels::post_id.eq_any(post_ids)))
@@ -125,7 +125,7 @@ pub fn details(conn: &mut PgConnection, label_id: i64, post_ids: &[i64]) -> Quer
         .load(conn)
 }
 
-/// One of these posts that has more than [`MOST`] labels.
+/// Return one of these posts that has more than [`MOST`] labels, if there is one.
 pub fn find_overfull(conn: &mut PgConnection, post_ids: &[i64]) -> QueryResult<Option<i64>> {
     use diesel::dsl::count_star;
     post_labels::table
@@ -137,7 +137,7 @@ pub fn find_overfull(conn: &mut PgConnection, post_ids: &[i64]) -> QueryResult<O
         .optional()
 }
 
-/// Those of a selection, all of one post.
+/// Return a page of a selection of one post's labels.
 pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<PostLabel>> {
     selection.slice::<LabelRow, _>(conn, |conn, rows| {
         post_labels::table
@@ -152,13 +152,13 @@ pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice
     })
 }
 
-/// All labels of a post, by name.
+/// Return all labels of a post, ordered by name.
 pub fn of_post(conn: &mut PgConnection, post_id: i64) -> QueryResult<Vec<PostLabel>> {
     let rows: Vec<LabelRow> = posts::table.find(post_id).select(LabelsOfPost).first(conn)?;
     Ok(rows.into_iter().map(PostLabel::from).collect())
 }
 
-/// How many labels the posts of a user have, together.
+/// Count the labels of all posts of a user.
 pub fn count_of_writer(conn: &mut PgConnection, writer_id: i64) -> QueryResult<i64> {
     post_labels::table
         .inner_join(posts::table)
@@ -167,14 +167,14 @@ pub fn count_of_writer(conn: &mut PgConnection, writer_id: i64) -> QueryResult<i
         .get_result(conn)
 }
 
-/// How many labels a post has.
+/// Count the labels of a post.
 pub fn count_of_post(conn: &mut PgConnection, post_id: i64) -> QueryResult<i64> {
     post_labels::table.filter(post_labels::post_id.eq(post_id)).count().get_result(conn)
 }
 
 computed!(
-    /// All labels of a post by name, as one value in a query over `posts`: so a page of posts is one statement, and none repeats
-    /// for each of its labels.
+    /// All labels of a post, ordered by name, as one value in a query over `posts`. So a page of posts is one statement, and no
+    /// post is repeated for each of its labels.
     LabelsOfPost,
     posts::id,
     Array<Record<(Text, Text, Nullable<Text>, Timestamptz)>>,

@@ -1,4 +1,4 @@
-//! Slugs: every name that a post has or had. A former one stays its post's.
+//! Slugs: every name that a post has or had. A former slug remains reserved for its post.
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
@@ -7,13 +7,13 @@ use super::names::{SLUG_MAX, Slug};
 use super::numbered::Slugs;
 use crate::schema::{post_slugs, posts};
 
-/// Those of posts, former ones too.
+/// The slugs of posts, including former ones.
 const SLUGS: Slugs = Slugs { table: "post_slugs", owner: "post_id", max: SLUG_MAX };
 
-/// Take a slug for a post that is about to be written: `wanted`, or the first free of `wanted-2`, `wanted-3`, ….
+/// Take a slug for a post that is about to be inserted: `wanted`, or the first free one of `wanted-2`, `wanted-3`, ….
 ///
-/// An insert that meets another transaction's waits for it to end, so parallel creates of one title line up and each goes
-/// on with what the one before has left.
+/// An insert that conflicts with that of another transaction waits for the other to end. So concurrent creations of one title
+/// queue up, and each continues with what the previous one has left.
 pub fn reserve(conn: &mut PgConnection, wanted: &Slug, post_id: i64) -> QueryResult<String> {
     let mut slug = wanted.as_str().to_owned();
     while !take(conn, &slug, post_id)? {
@@ -22,7 +22,7 @@ pub fn reserve(conn: &mut PgConnection, wanted: &Slug, post_id: i64) -> QueryRes
     Ok(slug)
 }
 
-/// Take exactly this slug; `false` if it is or was another post's. One that the post had before is its own.
+/// Take exactly this slug. Return `false` if it is or was the slug of another post. A post may take its own former slug again.
 pub fn take(conn: &mut PgConnection, slug: &str, post_id: i64) -> QueryResult<bool> {
     let taken = diesel::insert_into(post_slugs::table)
         .values((post_slugs::slug.eq(slug), post_slugs::post_id.eq(post_id)))
@@ -36,7 +36,7 @@ pub fn take(conn: &mut PgConnection, slug: &str, post_id: i64) -> QueryResult<bo
     Ok(owner == Some(post_id))
 }
 
-/// The present slug of the post that once had this one.
+/// Return the current slug of the post that has or had this one.
 pub fn current(conn: &mut PgConnection, former: &str) -> QueryResult<String> {
     post_slugs::table
         .inner_join(posts::table)
@@ -45,7 +45,7 @@ pub fn current(conn: &mut PgConnection, former: &str) -> QueryResult<String> {
         .first(conn)
 }
 
-/// The id that the next post will have.
+/// Return the id for the next post.
 pub fn next_post_id(conn: &mut PgConnection) -> QueryResult<i64> {
     diesel::select(diesel::dsl::sql::<BigInt>("nextval(pg_get_serial_sequence('posts', 'id'))"))
         .get_result(conn)

@@ -1,4 +1,4 @@
-//! Profiles: what a user shows. The database makes one for every user.
+//! Profiles: what a user shows. The database creates one for every user.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -27,29 +27,29 @@ pub struct Profile {
     pub updated_at: DateTime<Utc>,
 }
 
-/// A profile with what its representation needs: one statement.
+/// A profile with everything that its representation needs, read by one statement.
 #[derive(Clone, Debug, Queryable)]
 pub struct FullProfile {
     /// The row.
     pub profile: Profile,
-    /// Whose.
+    /// The username of its user.
     pub username: String,
     /// The uploaded avatar, if there is one.
     pub avatar: Option<Picture>,
 }
 
-/// Somebody whom a resource mentions: as much as a `UserRef` shows.
+/// A user whom a resource mentions, with as much as a `UserRef` shows.
 #[derive(Clone, Debug, Queryable)]
 pub struct Person {
-    /// The user's name.
+    /// The username.
     pub username: String,
-    /// What the user is called.
+    /// The name that is displayed for the user.
     pub display_name: String,
     /// The key of the uploaded avatar, if there is one.
     pub avatar_key: Option<String>,
 }
 
-/// What may change; `None` keeps, `Some(None)` clears.
+/// The columns that a request may change. `None` keeps a value, `Some(None)` clears it.
 #[derive(AsChangeset, Debug, Default, PartialEq, Eq)]
 #[diesel(table_name = profiles)]
 #[expect(missing_docs, reason = "the columns speak for themselves")]
@@ -77,7 +77,7 @@ impl From<(Profile, String, Option<Picture>)> for FullProfile {
 }
 
 impl Profile {
-    /// By username in any case, those of inactive users for staff only.
+    /// Find a profile by username, whatever its case. Only staff find the profiles of inactive users.
     pub fn find(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<FullProfile> {
         profiles::table
             .inner_join(users::table)
@@ -88,16 +88,16 @@ impl Profile {
             .first(conn)
     }
 
-    /// The same under a lock of the profile's row, for a change.
+    /// Find a profile as [`Profile::find`] does, and lock its row for a change.
     pub fn lock(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<FullProfile> {
-        // FOR UPDATE cannot reach the optional side of the outer join, so the lock comes first.
+        // FOR UPDATE cannot be applied to the nullable side of an outer join, so the row is locked first.
         let user_id: i64 =
             users::table.filter(users::username_key.eq(fold(username))).select(users::id).first(conn)?;
         profiles::table.find(user_id).select(profiles::user_id).for_update().first::<i64>(conn)?;
         Self::find(conn, username, viewer)
     }
 
-    /// Those of a selection.
+    /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullProfile>> {
         selection.slice::<(Self, String, Option<Picture>), _>(conn, |conn, rows| {
             profiles::table
@@ -110,7 +110,7 @@ impl Profile {
         })
     }
 
-    /// Change the row; the version moves, unless nothing was asked for.
+    /// Update the row, which changes its version, unless no change was requested.
     pub fn update(&self, conn: &mut PgConnection, changes: &ProfileChanges) -> QueryResult<()> {
         if *changes == ProfileChanges::default() {
             return Ok(());
@@ -118,7 +118,8 @@ impl Profile {
         diesel::update(self).set(changes).execute(conn).map(drop)
     }
 
-    /// Show another picture, or none. The one before is forgotten, and its files are removed after the commit.
+    /// Set another avatar, or none. The database deletes the row of the previous picture, and its files are removed after the
+    /// commit.
     pub fn set_avatar(&self, conn: &mut PgConnection, key: Option<&str>) -> QueryResult<()> {
         diesel::update(self).set(profiles::avatar_key.eq(key)).execute(conn).map(drop)
     }

@@ -1,11 +1,11 @@
-//! What can be asked of every list: its fields, its relations, and who may read what. A field more is a line more here; the SQL,
-//! the refusals, the OpenAPI document and the tables of `docs/lookups.md` follow from it.
+//! What clients can ask of every list: its fields, its relations, and which caller may read what. To add a field, add a line
+//! here. The SQL, the error responses, the OpenAPI document and the tables of `docs/lookups.md` are derived from it.
 
 use super::choices::CATEGORY_VALUES;
 use super::names::fold;
 use crate::lookups::table::{Field, Grant, Relation, Resource, Rights, Through};
 
-/// Every one, for the documentation.
+/// All resources, for the documentation.
 pub static RESOURCES: [&Resource; 10] =
     [&POSTS, &LABELS, &POST_LABELS, &COMMENTS, &USERS, &PROFILES, &SESSIONS, &EVENTS, &WEBHOOKS, &DELIVERIES];
 
@@ -55,19 +55,19 @@ pub static POSTS: Resource = Resource {
     ],
 };
 
-/// A post's writer.
+/// The writer of a post.
 pub static WRITER_OF_POST: Relation = Relation::one("writer", &USERS, "writer_id", "id");
 
-/// A post's labels.
+/// The labels of a post.
 pub static LABELS_OF_POST: Relation = Relation::through("labels", &LABELS, &LABELINGS);
 
-/// Who may change a post.
+/// The users who may change a post.
 pub static POST_CHANGEABLE: Rights = Rights::Where(&[Grant::Named("writer_id"), Grant::Named("editor_id")]);
 
-/// Who may delete one.
+/// The users who may delete a post.
 pub static POST_DELETABLE: Rights = Rights::Where(&[Grant::Named("writer_id")]);
 
-/// The pairs of both.
+/// The pairs of posts and labels.
 static LABELINGS: Through = Through {
     table: "post_labels",
     near: "post_id",
@@ -76,7 +76,7 @@ static LABELINGS: Through = Through {
     repeats: &[("created_at", "post_created_at")],
 };
 
-/// The same from the labels' side.
+/// The pairs of labels and posts, seen from the label.
 static LABELED: Through =
     Through { table: "post_labels", near: "label_id", far: "post_id", fields: &[], repeats: &[] };
 
@@ -98,7 +98,7 @@ pub static LABELS: Resource = Resource {
 pub static POST_OF_LABELING: Relation = Relation::one("post", &POSTS, "post_id", "id");
 static LABEL_OF_LABELING: Relation = Relation::certain("label", &LABELS, "label_id", "id");
 
-/// The labels of a post, which are one post's at a time: among those, the label tells one from another.
+/// The labels of a post. A list contains the labels of one post only, so the label identifies each row.
 pub static POST_LABELS: Resource = Resource {
     name: "a post's labels",
     table: "post_labels",
@@ -137,11 +137,11 @@ pub static COMMENTS: Resource = Resource {
     offered: &["user", "user__in", "post", "post__in", "post__isnull", "post__writer", "post__labels"],
 };
 
-/// What a comment is about.
+/// The post that a comment is about.
 pub static POST_OF_COMMENT: Relation =
     Relation::one("post", &POSTS, "post_id", "id").then(&["writer", "labels"]);
 
-/// Who wrote a comment.
+/// The user who wrote a comment.
 pub static USER_OF_COMMENT: Relation = Relation::one("user", &USERS, "user_id", "id");
 
 /// Users.
@@ -194,7 +194,7 @@ pub static PROFILES: Resource = Resource {
     offered: &["user", "user__in"],
 };
 
-/// Sessions, which nobody reads but their user.
+/// Sessions. Only their user may read them.
 pub static SESSIONS: Resource = Resource {
     name: "sessions",
     table: "sessions",
@@ -214,7 +214,7 @@ pub static SESSIONS: Resource = Resource {
     offered: &[],
 };
 
-/// Events, as far as they are published.
+/// Events that have been published.
 pub static EVENTS: Resource = Resource {
     name: "events",
     table: "events_with_names",
@@ -234,7 +234,7 @@ pub static EVENTS: Resource = Resource {
     offered: &["actor", "actor__isnull"],
 };
 
-/// Webhooks, which staff alone may read.
+/// Webhooks. Only staff may read them.
 pub static WEBHOOKS: Resource = Resource {
     name: "webhooks",
     table: "webhooks",
@@ -276,5 +276,5 @@ pub static DELIVERIES: Resource = Resource {
     offered: &["event", "event__type"],
 };
 
-/// The webhook that a delivery is for.
+/// The webhook to which a delivery is made.
 pub static WEBHOOK_OF_DELIVERY: Relation = Relation::one("webhook", &WEBHOOKS, "webhook_id", "id");

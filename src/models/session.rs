@@ -1,4 +1,4 @@
-//! Sessions: one row per login, a family of refresh tokens of which the newest is good.
+//! Sessions: one row per login. A session is a family of refresh tokens, of which the newest is valid.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
@@ -27,13 +27,13 @@ pub struct Session {
     rotations: Vec<Option<DateTime<Utc>>>,
 }
 
-/// What it takes to open a session.
+/// The values for a new session.
 #[derive(Insertable, Debug)]
 #[diesel(table_name = sessions)]
 pub struct NewSession<'a> {
-    /// Random, so that no id ever comes again, not even after a restore: the refresh tokens are derived from it.
+    /// Random, so that no id is ever used twice, not even after a restore: the refresh tokens are derived from it.
     pub id: i64,
-    /// Whose.
+    /// The user of the session.
     pub user_id: i64,
     /// SHA-256 of the first refresh token.
     pub token_hash: &'a [u8],
@@ -41,61 +41,61 @@ pub struct NewSession<'a> {
     pub user_agent: &'a str,
     /// The address of the login.
     pub ip: &'a str,
-    /// When the newest refresh token dies.
+    /// When the newest refresh token expires.
     pub expires_at: DateTime<Utc>,
 }
 
-/// Who asks, as the database has it now.
+/// A session and its user, with their current state in the database.
 #[derive(Clone, Debug, Queryable)]
 pub struct LiveSession {
     /// The user's id.
     pub user_id: i64,
-    /// The user's name.
+    /// The username.
     pub username: String,
-    /// The key that the name is found by.
+    /// The key by which the username is looked up.
     pub username_key: String,
     /// Whether the user may administer everything.
     pub is_staff: bool,
     /// Whether the user may do anything at all.
     pub is_active: bool,
-    /// When the session was opened, by a password.
+    /// When the session was opened with a password.
     pub created_at: DateTime<Utc>,
-    /// When it ends by itself.
+    /// When the session expires.
     pub expires_at: DateTime<Utc>,
 }
 
 impl NewSession<'_> {
-    /// Open it.
+    /// Insert the row, which opens the session.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::insert_into(sessions::table).values(self).execute(conn).map(drop)
     }
 }
 
-/// From one refresh token of a session to the next.
+/// The exchange of one refresh token of a session for the next.
 #[derive(Debug)]
 pub struct Rotation<'a> {
     /// The session.
     pub id: i64,
-    /// The generation of the token that is given.
+    /// The generation of the given token.
     pub generation: i64,
-    /// SHA-256 of the token that is given.
+    /// SHA-256 of the given token.
     pub old_hash: &'a [u8],
     /// SHA-256 of its successor.
     pub new_hash: &'a [u8],
-    /// When a token dies that is not used.
+    /// How long a token is valid if it is not used.
     pub sliding: TimeDelta,
-    /// How long a session lasts at the most.
+    /// How long a session lasts at most.
     pub absolute: TimeDelta,
-    /// For how long the times of rotations are kept.
+    /// How long the times of rotations are kept.
     pub grace: TimeDelta,
 }
 
 impl Rotation<'_> {
-    /// To the next generation, if the given one is the present one of a live session of an active user: one statement, so of
-    /// parallel tries exactly one rotates.
+    /// Move to the next generation, if the given generation is the current one of a live session of an active user. This is one
+    /// statement, so exactly one of several concurrent attempts rotates.
     pub fn execute(&self, conn: &mut PgConnection) -> QueryResult<Option<Session>> {
         let active = users::table.filter(users::is_active).select(users::id);
-        // 64 rotations within some seconds are a client gone wild; that many may still come late.
+        // A client that rotates 64 times within some seconds misbehaves. That many tokens may still arrive late.
         let rotations = diesel::dsl::sql::<Array<Nullable<Timestamptz>>>(
             "ARRAY(SELECT t FROM (SELECT t FROM unnest(rotations || now()) AS t WHERE t > now() - ",
         )
@@ -129,7 +129,7 @@ impl Rotation<'_> {
 }
 
 impl Session {
-    /// The session and its user, unless the session has ended.
+    /// Return the session and its user, unless the session has ended.
     pub fn live(conn: &mut PgConnection, id: i64, user_id: i64) -> QueryResult<Option<LiveSession>> {
         sessions::table
             .inner_join(users::table)
@@ -147,7 +147,7 @@ impl Session {
             .optional()
     }
 
-    /// A session that has not expired, of an active user, and the database's time.
+    /// Return a session that has not expired and whose user is active, and the database's current time.
     pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<Option<(Self, DateTime<Utc>)>> {
         sessions::table
             .inner_join(users::table)
@@ -157,7 +157,7 @@ impl Session {
             .optional()
     }
 
-    /// Those of a selection.
+    /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
         selection.slice::<Self, _>(conn, |conn, rows| {
             let query = sessions::table.select((Self::as_select(), rows.place()));
@@ -165,8 +165,8 @@ impl Session {
         })
     }
 
-    /// How long before `at`, a time of the database's, the token of this generation was rotated, as far as that is still known.
-    /// Nodes' own clocks differ by more than some windows are long.
+    /// Return how long before `at`, a time of the database's clock, the token of this generation was rotated, if that is still
+    /// known. The nodes' own clocks differ by more than the length of some windows.
     pub fn since_rotation(&self, generation: i64, at: DateTime<Utc>) -> Option<TimeDelta> {
         let steps_back = usize::try_from(self.generation.checked_sub(generation)?).ok()?;
         let rotated_at = match steps_back {
@@ -177,24 +177,24 @@ impl Session {
         Some(at - rotated_at)
     }
 
-    /// End a session; no error if it has ended.
+    /// End a session. This is not an error if it has already ended.
     pub fn end(conn: &mut PgConnection, id: i64) -> QueryResult<()> {
         diesel::delete(sessions::table.find(id)).execute(conn).map(drop)
     }
 
-    /// End a session of this user. Whether there was one.
+    /// End a session of this user. Return whether there was one.
     pub fn end_of(conn: &mut PgConnection, id: i64, user_id: i64) -> QueryResult<bool> {
         let ended = sessions::table.find(id).filter(sessions::user_id.eq(user_id));
         Ok(diesel::delete(ended).execute(conn)? > 0)
     }
 
-    /// End every session of a user but `kept`, if there is such a one.
+    /// End every session of a user but `kept`, if one is given.
     pub fn end_all(conn: &mut PgConnection, user_id: i64, kept: Option<i64>) -> QueryResult<()> {
         let all = sessions::table.filter(sessions::user_id.eq(user_id));
         diesel::delete(all.filter(sessions::id.ne(kept.unwrap_or(0)))).execute(conn).map(drop)
     }
 
-    /// Delete up to `most` sessions that expired; how many it were.
+    /// Delete up to `most` expired sessions, and return their number.
     pub fn purge(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
         delete_some!(conn, "sessions", "expires_at <= now()", most)
     }

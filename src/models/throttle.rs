@@ -1,4 +1,4 @@
-//! Buckets of the throttle, and the networks that users log in from.
+//! The buckets of the throttle, and the networks from which users log in.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
@@ -9,7 +9,8 @@ use diesel::sql_types::{Binary, Double, Integer, Interval, Timestamptz};
 use super::delete_some;
 use crate::schema::{login_prefixes, throttle_buckets};
 
-/// Let the transaction not wait for the disk: what a crash loses of it is no loss, and others wait for its rows.
+/// Commit this transaction without waiting for the disk. What a crash loses of it does no harm, and other transactions wait for
+/// its rows.
 pub fn hurry(conn: &mut PgConnection) -> QueryResult<()> {
     conn.batch_execute("SET LOCAL synchronous_commit = off")
 }
@@ -17,20 +18,20 @@ pub fn hurry(conn: &mut PgConnection) -> QueryResult<()> {
 /// How a bucket fills and drains.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
-    /// Tries that cost no wait. After them it doubles with each, from a second on.
+    /// Attempts that cost no wait. After these, the wait is one second, and doubles with each attempt.
     pub free: i32,
-    /// In this many seconds so many tries drain away, evenly.
+    /// Seconds within which as many attempts as `free` drain away, evenly.
     pub window: i32,
     /// The longest wait.
     pub longest: TimeDelta,
 }
 
-/// Count one try, unless the bucket is blocked: then nothing changes and it is `false`. One statement, so that of parallel tries
-/// each is counted.
+/// Count one attempt, unless the bucket is blocked: then change nothing and return `false`. This is one statement, so that each
+/// of several concurrent attempts is counted.
 pub fn take(conn: &mut PgConnection, key: &[u8], rule: Rule) -> QueryResult<bool> {
     let taken = diesel::sql_query(
-        // now() is when a transaction began, and one that began later may be through before: where there is no wait, the time
-        // until which to wait must lie before both.
+        // now() is the start of a transaction, and a transaction that started later may end first. So if there is no wait, the
+        // time at which the wait ends must precede both starts.
         "INSERT INTO throttle_buckets AS b (key, attempts, last_at, blocked_until) VALUES ($1, 1, now(), 'epoch')
          ON CONFLICT (key) DO UPDATE SET (attempts, last_at, blocked_until) = (
              SELECT tries, GREATEST(now(), b.last_at), CASE WHEN round(tries) < $2 THEN 'epoch'::timestamptz
@@ -48,7 +49,7 @@ pub fn take(conn: &mut PgConnection, key: &[u8], rule: Rule) -> QueryResult<bool
     Ok(taken > 0)
 }
 
-/// How long until none of these buckets is blocked.
+/// Return the time until none of these buckets is blocked.
 pub fn blocked_for(conn: &mut PgConnection, keys: &[Vec<u8>]) -> QueryResult<TimeDelta> {
     let (until, at): (Option<DateTime<Utc>>, DateTime<Utc>) = throttle_buckets::table
         .filter(throttle_buckets::key.eq_any(keys))
@@ -57,7 +58,7 @@ pub fn blocked_for(conn: &mut PgConnection, keys: &[Vec<u8>]) -> QueryResult<Tim
     Ok(until.map_or(TimeDelta::zero(), |until| (until - at).max(TimeDelta::zero())))
 }
 
-/// Take a counted try back: it was none.
+/// Remove an attempt that was counted and should not have been.
 pub fn give_back(conn: &mut PgConnection, key: &[u8]) -> QueryResult<()> {
     diesel::update(throttle_buckets::table.find(key))
         .set((
@@ -73,12 +74,12 @@ pub fn empty(conn: &mut PgConnection, key: &[u8]) -> QueryResult<()> {
     diesel::delete(throttle_buckets::table.find(key)).execute(conn).map(drop)
 }
 
-/// Delete up to `most` buckets without a try since `before`; how many it were.
+/// Delete up to `most` buckets without an attempt since `before`, and return their number.
 pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
     delete_some!(conn, "throttle_buckets", "last_at < $2 AND blocked_until < now()", most, before => Timestamptz)
 }
 
-/// Which of these users logged in from this network after `since`.
+/// Return those of these users who logged in from this network after `since`.
 pub fn at_home(
     conn: &mut PgConnection,
     users: &[i64],
@@ -92,7 +93,7 @@ pub fn at_home(
         .load(conn)
 }
 
-/// Where a user logged in from lately, and when, the latest first.
+/// Return the networks from which a user has recently logged in, and when, the latest first.
 pub fn homes(conn: &mut PgConnection, user_id: i64) -> QueryResult<Vec<(String, DateTime<Utc>)>> {
     login_prefixes::table
         .filter(login_prefixes::user_id.eq(user_id))
@@ -101,7 +102,7 @@ pub fn homes(conn: &mut PgConnection, user_id: i64) -> QueryResult<Vec<(String, 
         .load(conn)
 }
 
-/// Remember that a user logged in from a network.
+/// Record that a user logged in from a network.
 pub fn remember_home(conn: &mut PgConnection, user_id: i64, prefix: &str) -> QueryResult<()> {
     diesel::insert_into(login_prefixes::table)
         .values((login_prefixes::user_id.eq(user_id), login_prefixes::prefix.eq(prefix)))
@@ -112,7 +113,7 @@ pub fn remember_home(conn: &mut PgConnection, user_id: i64, prefix: &str) -> Que
         .map(drop)
 }
 
-/// Delete up to `most` networks that nobody logged in from since `before`; how many it were.
+/// Delete up to `most` networks without a login since `before`, and return their number.
 pub fn purge_homes(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
     delete_some!(conn, "login_prefixes", "last_login_at < $2", most, before => Timestamptz)
 }

@@ -1,4 +1,4 @@
-//! Users: who may log in.
+//! Users: the accounts that can log in.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -30,12 +30,12 @@ pub struct User {
     pub created_at: DateTime<Utc>,
 }
 
-/// What it takes to make a user. The database makes the profile.
+/// The values for a new user. The database creates the profile.
 #[derive(Debug)]
 pub struct NewUser {
-    /// Unique whatever the case.
+    /// Unique regardless of case.
     pub username: Username,
-    /// Unique whatever the case.
+    /// Unique regardless of case.
     pub email: Email,
     /// PHC string of Argon2id.
     pub password_hash: String,
@@ -43,7 +43,7 @@ pub struct NewUser {
     pub is_staff: bool,
 }
 
-/// What may change; `None` keeps.
+/// The columns that a request may change. `None` keeps a value.
 #[derive(AsChangeset, Debug, Default)]
 #[diesel(table_name = users)]
 #[expect(missing_docs, reason = "the columns speak for themselves")]
@@ -56,7 +56,7 @@ pub struct UserChanges {
 }
 
 impl UserChanges {
-    /// Take another address, which nobody has confirmed yet.
+    /// Set another address, which is not confirmed yet.
     pub fn set_email(&mut self, email: &Email) {
         self.email = Some(email.as_str().to_owned());
         self.email_key = Some(email.key().to_owned());
@@ -70,7 +70,7 @@ impl UserChanges {
 }
 
 impl NewUser {
-    /// Breaks `users_username_key_key` or `users_email_key_key` where someone has the name or the address.
+    /// Insert the user. Violates `users_username_key_key` or `users_email_key_key` if another user has the name or the address.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<User> {
         diesel::insert_into(users::table)
             .values((
@@ -85,8 +85,8 @@ impl NewUser {
             .get_result(conn)
     }
 
-    /// Which of the two unique keys somebody has already. A hint that saves hashing a password in vain: only the insert
-    /// itself decides.
+    /// Return which of the two unique keys is already taken. This is a hint that avoids hashing a password in vain: only the
+    /// insert itself decides.
     pub fn clash(conn: &mut PgConnection, username: &Username, email: &Email) -> QueryResult<Option<Clash>> {
         let keys: Vec<String> = login_names::table
             .filter(login_names::key.eq_any([username.key(), email.key()]))
@@ -100,7 +100,7 @@ impl NewUser {
     }
 }
 
-/// What a new user shares with another one.
+/// The value that a new user shares with an existing one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clash {
     /// The username.
@@ -110,9 +110,9 @@ pub enum Clash {
 }
 
 impl User {
-    /// By name in any case, inactive ones for staff only.
+    /// Find a user by username, whatever its case. Only staff find inactive users.
     pub fn find(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<Self> {
-        // Not boxed, so that diesel finds the prepared statement without writing the SQL anew.
+        // Not boxed, so that diesel finds the prepared statement without writing the SQL again.
         users::table
             .filter(users::username_key.eq(fold(username)))
             .filter(users::is_active.or(viewer.is_staff().into_sql::<Bool>()))
@@ -120,7 +120,7 @@ impl User {
             .first(conn)
     }
 
-    /// The same under a row lock, for a change.
+    /// Find a user as [`User::find`] does, and lock the row for a change.
     pub fn lock(conn: &mut PgConnection, username: &str, viewer: Viewer) -> QueryResult<Self> {
         let user: Self = users::table
             .filter(users::username_key.eq(fold(username)))
@@ -130,7 +130,8 @@ impl User {
         if user.is_active || viewer.is_staff() { Ok(user) } else { Err(diesel::NotFound) }
     }
 
-    /// By username or e-mail, in any case, active or not: for a login. Two where one's name looks like the other's address.
+    /// Return the users who can log in with this username or e-mail address, whatever its case, active or not. There are two if
+    /// the username of one looks like the address of the other.
     pub fn by_login(conn: &mut PgConnection, login: &str) -> QueryResult<Vec<Self>> {
         let key = fold(login);
         users::table
@@ -140,8 +141,9 @@ impl User {
             .load(conn)
     }
 
-    /// Whether the user is there, active, with the same password and the same address still; until the transaction ends, nobody
-    /// else changes that. Whoever acts on what was read before, such as a password that was right, must ask this first.
+    /// Whether the user still exists, is active, and has the same password and the same address. No other transaction can change
+    /// that until this one ends. Call this before you act on what was read earlier, for example after a password was found to be
+    /// right.
     pub fn lock_as_read(&self, conn: &mut PgConnection) -> QueryResult<bool> {
         let found: Option<i64> = users::table
             .find(self.id)
@@ -154,14 +156,14 @@ impl User {
         Ok(found.is_some())
     }
 
-    /// Whether another user logs in with this, in any case.
+    /// Whether another user logs in with this address, whatever its case.
     pub fn is_email_taken(&self, conn: &mut PgConnection, email: &Email) -> QueryResult<bool> {
         let other =
             login_names::table.filter(login_names::key.eq(email.key()).and(login_names::user_id.ne(self.id)));
         diesel::select(diesel::dsl::exists(other)).get_result(conn)
     }
 
-    /// Those of a selection.
+    /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
         selection.slice::<Self, _>(conn, |conn, rows| {
             let query = users::table.select((Self::as_select(), rows.place()));
@@ -169,7 +171,7 @@ impl User {
         })
     }
 
-    /// Change the row; the version moves.
+    /// Update the row, which changes its version, unless no change was requested.
     pub fn update(&self, conn: &mut PgConnection, changes: &UserChanges) -> QueryResult<Self> {
         if changes.is_empty() {
             return Ok(self.clone());
@@ -177,7 +179,8 @@ impl User {
         diesel::update(self).set(changes).returning(Self::as_returning()).get_result(conn)
     }
 
-    /// The active user with this e-mail address, in any case, which stays so until the transaction ends.
+    /// Find the active user with this e-mail address, whatever its case, and lock the row so that this remains true until the
+    /// transaction ends.
     pub fn lock_by_email(conn: &mut PgConnection, email: &Email) -> QueryResult<Option<Self>> {
         users::table
             .filter(users::email_key.eq(email.key()).and(users::is_active))
@@ -187,15 +190,15 @@ impl User {
             .optional()
     }
 
-    /// Void the token of every mail to the user: the password or the address has changed.
+    /// Void the tokens of all mails to the user, because the password or the address has changed.
     pub fn void_tokens(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::delete(account_tokens::table.filter(account_tokens::user_id.eq(self.id)))
             .execute(conn)
             .map(drop)
     }
 
-    /// Keep another password, whose hash is given: every mail's token is void from then on, and every session but `kept` is over.
-    /// `false` where the password was changed meanwhile, or the user is gone or inactive.
+    /// Set another password, whose hash is given. This voids the tokens of all mails to the user and ends every session but
+    /// `kept`. Return `false` if the password was changed in the meantime, or the user no longer exists or is inactive.
     pub fn set_password(&self, conn: &mut PgConnection, hash: &str, kept: Option<i64>) -> QueryResult<bool> {
         let is_set = self.replace_hash(conn, hash)?;
         if is_set {
@@ -205,7 +208,7 @@ impl User {
         Ok(is_set)
     }
 
-    /// Keep another hash of the same password. `false` as in [`User::set_password`].
+    /// Store another hash of the same password. Return `false` as [`User::set_password`] does.
     pub fn replace_hash(&self, conn: &mut PgConnection, hash: &str) -> QueryResult<bool> {
         let unchanged = users::table
             .find(self.id)
@@ -213,8 +216,8 @@ impl User {
         Ok(diesel::update(unchanged).set(users::password_hash.eq(hash)).execute(conn)? > 0)
     }
 
-    /// Take an address that mail was shown to reach; with another address than before every mail's token is void. Breaks
-    /// `users_email_key_key` where someone has it by now.
+    /// Set an address at which mail has been shown to reach the user. If it differs from the previous address, the tokens of all
+    /// mails are void. Violates `users_email_key_key` if another user has the address by now.
     pub fn confirm_email(&self, conn: &mut PgConnection, email: &str, email_key: &str) -> QueryResult<()> {
         diesel::update(self)
             .set((
@@ -229,14 +232,15 @@ impl User {
         Ok(())
     }
 
-    /// Remember a login.
+    /// Record a login.
     pub fn touch_login(conn: &mut PgConnection, id: i64) -> QueryResult<()> {
         diesel::update(users::table.find(id)).set(users::last_login.eq(diesel::dsl::now)).execute(conn)?;
         Ok(())
     }
 
-    /// Let nobody else change who may administer until the transaction ends. Before any other row is locked, and in one
-    /// order, so that two who step down at once wait for each other instead of locking each other out.
+    /// Keep other transactions from changing who may administer until this one ends. Call this before any other row is locked.
+    /// The rows are locked in one order, so that two administrators who step down concurrently wait for each other instead of
+    /// deadlocking.
     pub fn lock_staff(conn: &mut PgConnection) -> QueryResult<Vec<i64>> {
         users::table
             .filter(users::is_staff.and(users::is_active))
@@ -246,7 +250,7 @@ impl User {
             .load(conn)
     }
 
-    /// Delete the row; what hangs on it goes by cascade.
+    /// Delete the row. The deletion cascades to the rows that depend on it.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<()> {
         diesel::delete(self).execute(conn).map(drop)
     }

@@ -1,4 +1,4 @@
-//! Webhooks: programs that are told of events, and what became of telling them.
+//! Webhooks: programs that are notified of events, and the outcome of each notification.
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::now;
@@ -15,11 +15,11 @@ use crate::schema::{deliveries, jobs, webhooks};
 
 #[diesel::declare_sql_function]
 extern "SQL" {
-    /// The first that is there.
+    /// Returns the first argument that is not null.
     fn coalesce(first: Nullable<Text>, second: Text) -> Nullable<Text>;
 }
 
-/// The event that tells that a webhook was given up.
+/// The type of the event that reports that a webhook was given up.
 pub const DISABLED: &str = "webhook.disabled";
 
 /// A row of `webhooks`.
@@ -40,11 +40,11 @@ pub struct Webhook {
     pub updated_at: DateTime<Utc>,
 }
 
-/// What it takes to make one.
+/// The values for a new webhook.
 #[derive(Insertable, Clone, Debug)]
 #[diesel(table_name = webhooks)]
 pub struct NewWebhook {
-    /// Where events are sent to.
+    /// The address to which events are sent.
     pub url: String,
     /// At most 256 characters.
     pub description: Option<String>,
@@ -52,7 +52,7 @@ pub struct NewWebhook {
     pub types: Vec<String>,
 }
 
-/// What may change; `None` keeps.
+/// The columns that a request may change. `None` keeps a value.
 #[derive(AsChangeset, Clone, Debug, Default, PartialEq, Eq)]
 #[diesel(table_name = webhooks)]
 #[expect(missing_docs, reason = "the columns speak for themselves")]
@@ -79,45 +79,45 @@ pub struct Delivery {
     pub delivered_at: Option<DateTime<Utc>>,
 }
 
-/// What an attempt needs.
+/// Everything that an attempt needs.
 #[derive(Clone, Debug)]
 pub struct Errand {
-    /// What became of it so far.
+    /// The delivery and its outcome so far.
     pub delivery: Delivery,
-    /// Whom to tell.
+    /// The webhook to notify.
     pub webhook: Webhook,
-    /// Of what.
+    /// The event to notify it of.
     pub event: FullEvent,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug)]
 pub enum Attempt {
-    /// It was answered with this status, which says that all is well.
+    /// The webhook returned this status, which reports success.
     Delivered(u16),
-    /// It was not, for this reason; with this status, if there was an answer.
+    /// The delivery failed for this reason; with this status, if there was a response.
     Failed(Option<u16>, String),
 }
 
 impl NewWebhook {
-    /// Write it.
+    /// Insert the row.
     pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<Webhook> {
         diesel::insert_into(webhooks::table).values(self).returning(Webhook::as_returning()).get_result(conn)
     }
 }
 
 impl Webhook {
-    /// By its id.
+    /// Find a webhook by its id.
     pub fn find(conn: &mut PgConnection, id: i64) -> QueryResult<Self> {
         webhooks::table.find(id).select(Self::as_select()).first(conn)
     }
 
-    /// The same under a lock, for a change.
+    /// Find a webhook by its id and lock it for a change.
     pub fn lock(conn: &mut PgConnection, id: i64) -> QueryResult<Self> {
         webhooks::table.find(id).select(Self::as_select()).for_update().first(conn)
     }
 
-    /// Those of a selection.
+    /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
         selection.slice::<Self, _>(conn, |conn, rows| {
             let query = webhooks::table.select((Self::as_select(), rows.place()));
@@ -125,7 +125,7 @@ impl Webhook {
         })
     }
 
-    /// Change the row; the version moves, unless nothing was asked for.
+    /// Update the row, which changes its version, unless no change was requested.
     pub fn update(&self, conn: &mut PgConnection, changes: &WebhookChanges) -> QueryResult<Self> {
         if *changes == WebhookChanges::default() {
             return Ok(self.clone());
@@ -133,7 +133,7 @@ impl Webhook {
         diesel::update(self).set(changes).returning(Self::as_returning()).get_result(conn)
     }
 
-    /// Sign with another secret from now on; until `former_until` with the one before as well.
+    /// Sign with another secret from now on, and until `former_until` also with the previous one.
     pub fn rotate(&self, conn: &mut PgConnection, former_until: DateTime<Utc>) -> QueryResult<Self> {
         diesel::update(self)
             .set((webhooks::generation.eq(self.generation + 1), webhooks::former_until.eq(former_until)))
@@ -141,7 +141,7 @@ impl Webhook {
             .get_result(conn)
     }
 
-    /// Tell it again of what happens from now on.
+    /// Notify the webhook again of what happens from now on.
     pub fn enable(&self, conn: &mut PgConnection) -> QueryResult<Self> {
         diesel::update(self)
             .set((
@@ -152,8 +152,8 @@ impl Webhook {
             .get_result(conn)
     }
 
-    /// Tell it nothing more. What has not been delivered has failed. It is locked, and so are its jobs before its deliveries, as
-    /// whoever makes an attempt does it.
+    /// Stop notifying the webhook. Deliveries that are pending fail. The caller has locked the webhook. Its jobs are locked
+    /// before its deliveries, in the order in which an attempt locks them.
     pub fn disable(&self, conn: &mut PgConnection) -> QueryResult<Self> {
         let pending = deliveries::webhook_id.eq(self.id).and(deliveries::status.eq("pending"));
         let ids = deliveries::table.filter(pending).select(deliveries::id.nullable());
@@ -170,7 +170,7 @@ impl Webhook {
             .get_result(conn)
     }
 
-    /// The same because it does not answer, with an event that says so.
+    /// Disable the webhook because it does not respond, and write an event that says so.
     pub fn give_up(&self, conn: &mut PgConnection) -> QueryResult<()> {
         self.disable(conn)?;
         diesel::sql_query(
@@ -185,7 +185,7 @@ impl Webhook {
         .map(drop)
     }
 
-    /// It fails from now on.
+    /// Record that the webhook fails from now on.
     fn fails(&self, conn: &mut PgConnection) -> QueryResult<Self> {
         diesel::update(self)
             .set(webhooks::failing_since.eq(now))
@@ -193,7 +193,7 @@ impl Webhook {
             .get_result(conn)
     }
 
-    /// Delete it with its deliveries; how many they were.
+    /// Delete the webhook with its deliveries, and return their number.
     pub fn delete(&self, conn: &mut PgConnection) -> QueryResult<usize> {
         let of_it = deliveries::table.filter(deliveries::webhook_id.eq(self.id));
         let ids = of_it.select(deliveries::id.nullable());
@@ -205,8 +205,8 @@ impl Webhook {
 }
 
 impl Delivery {
-    /// A delivery and a job for each webhook that wants to know of one of these events. One that is being disabled is waited for, so
-    /// that nothing is pending for it afterwards.
+    /// Create a delivery and a job for each webhook that subscribes to one of these events. The call waits for a webhook that is
+    /// being disabled, so that nothing is pending for it afterwards.
     pub fn prepare(conn: &mut PgConnection, published: &[Published]) -> QueryResult<()> {
         let active = webhooks::table.filter(webhooks::disabled_at.is_null()).order(webhooks::id);
         let active: Vec<i64> = active.select(webhooks::id).for_key_share().load(conn)?;
@@ -238,7 +238,7 @@ impl Delivery {
         .map(drop)
     }
 
-    /// Those of a selection, each with the type of its event.
+    /// Return a page of a selection, with the type of each delivery's event.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<(Self, String)>> {
         use crate::schema::events;
         selection.slice::<(Self, String), _>(conn, |conn, rows| {
@@ -251,7 +251,7 @@ impl Delivery {
         })
     }
 
-    /// One of a webhook under a lock, with the type of its event.
+    /// Find a delivery of a webhook and lock it. Return it with the type of its event.
     pub fn lock(conn: &mut PgConnection, webhook_id: i64, id: i64) -> QueryResult<(Self, String)> {
         use crate::schema::events;
         let delivery = deliveries::table
@@ -264,9 +264,10 @@ impl Delivery {
         Ok((delivery, kind))
     }
 
-    /// Have it attempted anew, and now.
+    /// Schedule another attempt, immediately.
     pub fn replay(&self, conn: &mut PgConnection) -> QueryResult<Self> {
-        // One that was given up stands for a while, for whoever looks for the reason; another may wait for an hour.
+        // A job that was given up is kept for a while so that its reason can be looked up. A job to be retried may wait for an
+        // hour.
         diesel::delete(jobs::table.filter(jobs::delivery_id.eq(self.id))).execute(conn)?;
         diesel::sql_query(
             "INSERT INTO jobs (kind, payload, subject, delivery_id)
@@ -285,7 +286,7 @@ impl Delivery {
             .get_result(conn)
     }
 
-    /// What an attempt needs; nothing where there is none to be made any more.
+    /// Return what an attempt needs; `None` if no attempt is to be made any more.
     pub fn errand(conn: &mut PgConnection, id: i64) -> QueryResult<Option<Errand>> {
         let found = deliveries::table
             .inner_join(webhooks::table)
@@ -298,7 +299,7 @@ impl Delivery {
         Ok(Some(Errand { delivery, webhook, event }))
     }
 
-    /// Write down what came of an attempt. A webhook that has failed since before `given_up_before` is given up.
+    /// Record the outcome of an attempt. A webhook that has been failing since before `given_up_before` is given up.
     pub fn attempted(
         &self,
         conn: &mut PgConnection,
@@ -317,7 +318,7 @@ impl Delivery {
             deliveries::response_status.eq(status),
             deliveries::error.eq(error),
         );
-        // The webhook before the delivery, as whoever disables it does: neither is to wait for the other.
+        // Lock the webhook before the delivery, in the same order as when a webhook is disabled, so that the two cannot deadlock.
         if matches!(attempt, Attempt::Delivered(_)) {
             let failing = webhooks::table.find(self.webhook_id).filter(webhooks::failing_since.is_not_null());
             diesel::update(failing).set(webhooks::failing_since.eq(None::<DateTime<Utc>>)).execute(conn)?;
@@ -334,7 +335,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Delete up to `most` deliveries of before `before` that are over; how many it were.
+    /// Delete up to `most` finished deliveries that were created before `before`, and return their number.
     pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
         delete_some!(conn, "deliveries", "created_at < $2 AND status <> 'pending'", most, before => Timestamptz)
     }

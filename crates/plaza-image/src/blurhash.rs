@@ -1,4 +1,4 @@
-//! The thirty characters a client draws until the picture arrives.
+//! The thirty characters from which a client draws a preview until the picture arrives.
 
 use super::resize::Resize;
 use super::{Fault, Picture};
@@ -7,11 +7,12 @@ use super::{Fault, Picture};
 const SAMPLE: u32 = 32;
 
 impl Picture {
-    /// The [BlurHash](https://blurha.sh) of the picture, laid on white: 4 × 3 components, 3 × 4 for an upright one.
+    /// Returns the [BlurHash](https://blurha.sh) of the picture, laid on white: 4 × 3 components, or 3 × 4 if it is taller than
+    /// wide.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] where the picture cannot be resampled.
+    /// A [`Fault`] if the picture cannot be resampled.
     pub fn blurhash(&self) -> Result<String, Fault> {
         let sample = self.variant(Resize::Fit { width: SAMPLE, height: SAMPLE })?;
         let (x, y) = if sample.height() > sample.width() { (3, 4) } else { (4, 3) };

@@ -1,9 +1,9 @@
-//! Pixels to files. Nothing but pixels goes in, so nothing but pixels comes out.
+//! Encoding of pixels to files. Only pixels go in, so only pixels come out.
 //!
-//! libwebp's methods on 256² pixels of a grainy photograph, quality 80 (PSNR against the pixels given): 2 takes 2.4 ms for 11.4 kB at
-//! 34.8 dB, 4 takes 5.4 ms for 11.1 kB at 35.1 dB, 6 takes 13.5 ms for 10.4 kB at 34.9 dB. So the default, 4: its few kilobytes are sent
-//! many times, and 6 would more than double what making a variant costs. A JPEG of it takes 0.4 ms and 15.3 kB, the 2048 × 1536
-//! pixels that are stored 19 ms.
+//! libwebp's methods on 256² pixels of a grainy photograph at quality 80 (PSNR against the given pixels): method 2 takes 2.4 ms
+//! for 11.4 kB at 34.8 dB, method 4 takes 5.4 ms for 11.1 kB at 35.1 dB, method 6 takes 13.5 ms for 10.4 kB at 34.9 dB. So the
+//! default, 4, is used: the few kilobytes of a variant are sent many times, and 6 would more than double the cost of making it. A
+//! JPEG of it takes 0.4 ms and 15.3 kB, and one of the 2048 × 1536 pixels that are stored takes 19 ms.
 
 use std::io::Write;
 
@@ -15,37 +15,37 @@ use super::{Fault, Format, Picture};
 
 const JPEG_QUALITY: u8 = 82;
 const WEBP_QUALITY: f32 = 80.0;
-/// Pixels up to which a JPEG keeps all of its colours: halved, those of a face this size would be a few dozen.
+/// Pixels up to which a JPEG keeps all of its colours. Halved, the colours of a face of this size would be a few dozen.
 const SMALL: u32 = 256 * 256;
 /// Bytes above which a PNG is compressed harder.
 const LARGE_PNG: usize = 4 << 20;
 const PNG_CHUNK: usize = 256 << 10;
 
-/// Bytes that the edges of a graphic are worth.
+/// Bytes by which a graphic may be larger for the sake of its edges.
 const EDGES: usize = 4096;
 
-/// How large a graphic's lossless WebP may be for a lossy one of so many bytes, which has fringes along every edge.
+/// Returns the maximum size of a graphic's lossless WebP if the lossy one, which has fringes along every edge, has `lossy` bytes.
 fn without_fringes(lossy: usize) -> usize {
     lossy * 2 + EDGES
 }
 
-/// A file's content.
+/// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The file.
+    /// The bytes of the file.
     pub bytes: Vec<u8>,
-    /// Its format.
+    /// The format of the file.
     pub format: Format,
-    /// Pixels.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     pub height: u32,
 }
 
-/// What encoding may cost.
+/// How much time and memory encoding may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// As small a file as there is time for.
+    /// The smallest file that the time allows.
     Full,
     /// Somewhat larger files, in two thirds of the memory.
     Frugal,
@@ -54,14 +54,14 @@ pub enum Effort {
 }
 
 impl Effort {
-    /// The most first.
+    /// All efforts, the greatest first.
     pub const ALL: [Self; 3] = [Self::Full, Self::Frugal, Self::Least];
 
-    /// Bytes that encoding takes for each pixel, measured on noise, which takes the most.
+    /// Returns the bytes that encoding takes per pixel, measured on noise, which takes the most.
     pub(crate) fn bytes_per_pixel(self, is_lossless: bool) -> u64 {
         match (self, is_lossless) {
             (Self::Full, false) => 24,
-            // Alpha, or a picture that may turn out to be graphic.
+            // With alpha, or a picture that may turn out to be graphic.
             (Self::Full, true) => 48,
             (Self::Frugal, true) => 31,
             (Self::Frugal, false) | (Self::Least, _) => 14,
@@ -70,11 +70,12 @@ impl Effort {
 }
 
 impl Picture {
-    /// Encodes what is kept of an upload: as PNG where there is alpha, or where that suits the picture better; else as JPEG.
+    /// Encodes the picture that is stored for an upload: as PNG if there is alpha or if PNG suits the picture better, otherwise
+    /// as JPEG.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] where the encoder's library fails.
+    /// A [`Fault`] if the encoder's library fails.
     pub fn encode_original(&self) -> Result<Encoded, Fault> {
         if self.has_alpha() {
             return self.encode(Format::Png);
@@ -88,22 +89,22 @@ impl Picture {
         Ok(if png.bytes.len() <= most { png } else { jpeg })
     }
 
-    /// Encodes: JPEG at quality 82 (alpha laid on white), PNG lossless, WebP lossy at 80, or lossless where the picture is graphic and
-    /// that takes no more than twice the bytes and 4 KiB.
+    /// Encodes the picture: as JPEG at quality 82 (with alpha laid on white), as lossless PNG, or as lossy WebP at 80. A graphic
+    /// is encoded as lossless WebP if that takes no more than twice the bytes plus 4 KiB.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] for GIF, which is only read, and where the encoder's library fails: every picture that
-    /// [`decode`](super::decode) gives has a size that every format takes.
+    /// A [`Fault`] for GIF, which is only read, and if the encoder's library fails: every picture that [`decode`](super::decode)
+    /// returns has a size that every format accepts.
     pub fn encode(&self, format: Format) -> Result<Encoded, Fault> {
         self.encode_with(format, Effort::Full)
     }
 
-    /// Encodes likewise, in less memory.
+    /// Encodes the picture as [`encode`](Self::encode) does, in less memory.
     ///
     /// # Errors
     ///
-    /// As [`encode`](Self::encode).
+    /// The errors of [`encode`](Self::encode).
     pub fn encode_with(&self, format: Format, effort: Effort) -> Result<Encoded, Fault> {
         let bytes = match format {
             Format::Jpeg => self.jpeg(),
@@ -141,8 +142,9 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// Quickly; but what does not become much smaller so, and what is graphic, is given the time that it takes. A small file can be made
-    /// to decode to pixels that only look like noise, and everybody who shows it would pay.
+    /// Compresses quickly at first. If that does not make the picture much smaller, or if the picture is graphic, takes the time
+    /// that is needed. A small file can be crafted to decode to pixels that only look like noise, and every client that loads it
+    /// would pay.
     fn png(&self) -> Result<Vec<u8>, String> {
         if let Some(palette) = Palette::of(self) {
             return self.palette_png(&palette);
@@ -165,7 +167,7 @@ impl Picture {
             png.set_trns(palette.colours.iter().map(|colour| colour[3]).collect::<Vec<_>>());
         }
         png.set_compression(::png::Compression::Balanced);
-        // Neighbouring numbers of a palette are no neighbouring colours, so there is nothing to predict.
+        // Neighbouring numbers of a palette are not neighbouring colours, so there is nothing to predict.
         png.set_filter(::png::Filter::NoFilter);
         let written = png.write_header().and_then(|mut header| {
             header.write_image_data(&palette.packed(self.width()))?;
@@ -176,14 +178,14 @@ impl Picture {
     }
 
     fn png_at(&self, compression: ::png::Compression) -> Result<Vec<u8>, String> {
-        // More than noise needs: growing by doubling would reserve twice as much, while pages that stay empty cost nothing.
+        // More than noise needs. Growing by doubling would reserve twice as much, while pages that stay empty cost nothing.
         let mut bytes = Vec::with_capacity(self.pixels().len() / 4 * 5);
         let mut png = ::png::Encoder::new(&mut bytes, self.width(), self.height());
         png.set_color(if self.has_alpha() { ::png::ColorType::Rgba } else { ::png::ColorType::Rgb });
         png.set_depth(::png::BitDepth::Eight);
         png.set_compression(compression);
         png.set_filter(::png::Filter::Adaptive);
-        // Chunk by chunk: whole, the encoder would hold the compressed picture twice.
+        // Written chunk by chunk. Otherwise the encoder would hold the compressed picture twice.
         let written = png.write_header().and_then(|mut header| {
             let mut stream = header.stream_writer_with_size(PNG_CHUNK)?;
             stream.write_all(self.pixels())?;
@@ -208,7 +210,7 @@ impl Picture {
                 config.alpha_compression = 0;
             }
         })?;
-        // What is opaque and no JPEG was found to suit PNG when it was stored.
+        // For a picture that is opaque and not from a JPEG, PNG was found to suit it better when it was stored.
         let may_be_lossless = !self.is_from_jpeg() && (!self.has_alpha() || self.is_graphic());
         if effort == Effort::Least || !may_be_lossless {
             return Ok(lossy);

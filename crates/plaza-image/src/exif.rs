@@ -1,13 +1,13 @@
-//! The orientation that EXIF data tells, and nothing else of it.
+//! The orientation in EXIF data, and nothing else from it.
 //!
-//! A camera's other data may be damaged, and often is: editing programs cut it short or leave pointers into nowhere. So only the first
-//! directory is read, entry by entry, and whatever cannot be read is as if it were not there.
+//! The other data of a camera may be damaged, and often is: editing programs truncate it or leave dangling pointers. So only the
+//! first directory is read, entry by entry, and anything that cannot be read is ignored.
 
 use ::image::metadata::Orientation;
 
 const ORIENTATION: u16 = 0x0112;
 
-/// The orientation in a TIFF structure, whatever integer type it is written with.
+/// Returns the orientation in a TIFF structure, whatever integer type it is written with.
 pub(super) fn orientation(tiff: &[u8]) -> Orientation {
     value(tiff).and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms)
 }

@@ -1,7 +1,7 @@
-//! GIF: blocks read by hand, the codes of the first frame by the `gif` crate.
+//! GIF. The blocks are read by this module, the codes of the first frame by the `gif` crate.
 //!
-//! Only the first frame is shown, so it alone has to be whole; what follows is not looked at. A frame's place and size are independent
-//! of the screen's, so the limits count for the screen that holds both, which is what browsers draw on.
+//! Only the first frame is shown, so only this frame must be complete, and what follows is not read. A frame's position and size
+//! are independent of the screen's, so the limits apply to the area that holds both, on which browsers draw.
 
 use ::gif::{ColorOutput, DecodeOptions, Decoder, MemoryLimit};
 use ::image::metadata::Orientation;
@@ -15,10 +15,10 @@ const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
 const EXTENSION: u8 = 0x21;
 const IMAGE: u8 = 0x2C;
 
-/// Reads on from here; every step past the end is a truncation.
+/// The bytes from the current position. Every step past the end is a truncation.
 struct Blocks<'a>(&'a [u8]);
 
-/// Where a frame stands on the screen.
+/// The position of a frame on the screen.
 struct Place {
     left: u32,
     top: u32,
@@ -55,7 +55,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    /// From the signature to behind the global colours; gives the screen's size.
+    /// Reads from the signature past the global colours. Returns the screen's size.
     fn screen(&mut self) -> Result<(u32, u32), Rejected> {
         self.take(6)?;
         let size = self.pair()?;
@@ -67,7 +67,7 @@ impl<'a> Blocks<'a> {
         Ok(size)
     }
 
-    /// From behind the screen to the first frame. Extensions are passed over, whatever their kind.
+    /// Reads from past the screen to the first frame. Extensions of every kind are skipped.
     fn first_frame(&mut self) -> Result<Place, Rejected> {
         loop {
             match self.byte()? {
@@ -85,7 +85,7 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// The screen, enlarged where the frame reaches beyond it.
+/// Returns the screen, enlarged if the frame extends beyond it.
 fn canvas(screen: (u32, u32), frame: &Place) -> (u32, u32) {
     (screen.0.max(frame.left + frame.width), screen.1.max(frame.top + frame.height))
 }
@@ -94,7 +94,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
     let mut blocks = Blocks(bytes);
     blocks.take(6)?;
     let screen = blocks.pair()?;
-    // A header that is cut off behind the screen's size is for `decode` to refuse.
+    // A header that is truncated after the screen's size is rejected by `decode`.
     let mut blocks = Blocks(bytes);
     let frame = blocks.screen().and_then(|_| blocks.first_frame());
     let (width, height) = frame.as_ref().map_or(screen, |frame| canvas(screen, frame));
@@ -113,7 +113,7 @@ pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> 
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.allow_unknown_blocks(true);
-    // What a frame takes was counted by its header.
+    // The memory of a frame was counted from its header.
     options.set_memory_limit(MemoryLimit::Unlimited);
     let mut decoder = options.read_info(bytes).map_err(|_| MALFORMED)?;
     let frame = decoder.next_frame_info().map_err(|_| TRUNCATED)?.ok_or(TRUNCATED)?;
@@ -148,7 +148,7 @@ pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> 
     })
 }
 
-/// What each index stands for: the frame's palette, or the screen's. Beyond its end there is black.
+/// Returns the colour of each index: from the frame's palette, or the screen's. Indexes beyond its end are black.
 fn colours(decoder: &Decoder<&[u8]>, transparent: Option<u8>) -> [[u8; 4]; 256] {
     let mut colours = [[0, 0, 0, u8::MAX]; 256];
     let palette = decoder.palette().unwrap_or_default();

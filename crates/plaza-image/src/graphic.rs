@@ -1,13 +1,14 @@
-//! What is drawn, not photographed: logos, diagrams, screenshots. JPEG frays their edges, and takes more bytes for it.
+//! Graphics, which are drawn, not photographed: logos, diagrams, screenshots. JPEG frays their edges, and takes more bytes for
+//! them.
 
 use std::collections::HashMap;
 
 use super::Picture;
 
-/// Most colours of a palette.
+/// Maximum number of colours of a palette.
 const COLOURS: usize = 256;
 
-/// The few colours of a picture, in the order in which they first appear, and each pixel's place among them.
+/// The few colours of a picture, in the order in which they first appear, and each pixel's index among them.
 pub(super) struct Palette {
     /// Four bytes each.
     pub colours: Vec<[u8; 4]>,
@@ -15,7 +16,7 @@ pub(super) struct Palette {
 }
 
 impl Palette {
-    /// `None` for more than 256 colours. A photograph has them within its first lines, so asking costs little.
+    /// Returns `None` for more than 256 colours. A photograph has them within its first lines, so the check costs little.
     pub fn of(picture: &Picture) -> Option<Self> {
         let (mut colours, mut places) = (Vec::new(), HashMap::new());
         let mut last: Option<([u8; 4], u8)> = None;
@@ -38,7 +39,7 @@ impl Palette {
         Some(Self { colours, indexes })
     }
 
-    /// Bits that an index takes in a PNG.
+    /// Returns the bits of an index in a PNG.
     pub fn depth(&self) -> u8 {
         match self.colours.len() {
             0..=2 => 1,
@@ -48,7 +49,7 @@ impl Palette {
         }
     }
 
-    /// The indexes of a picture of this width as a PNG packs them: each line begins with a byte of its own.
+    /// Returns the indexes of a picture of this width as a PNG packs them: each line begins with a new byte.
     pub fn packed(&self, width: u32) -> Vec<u8> {
         let depth = usize::from(self.depth());
         let pack = |few: &[u8]| {
@@ -60,8 +61,8 @@ impl Palette {
 }
 
 impl Picture {
-    /// Whether lossless formats may suit it better: half of its pixels and more continue their left neighbour, or its colours fit a
-    /// palette. What came as a JPEG has lost its edges already.
+    /// Whether lossless formats may suit the picture better: at least half of its pixels continue their left neighbour, or its
+    /// colours fit a palette. A picture from a JPEG has already lost its edges.
     pub(super) fn is_graphic(&self) -> bool {
         if self.is_from_jpeg() {
             return false;
@@ -76,7 +77,7 @@ impl Picture {
         same * 2 >= self.pixels().len() / step || Palette::of(self).is_some()
     }
 
-    /// Each pixel as red, green, blue and alpha.
+    /// Returns each pixel as red, green, blue and alpha.
     fn colours(&self) -> impl Iterator<Item = [u8; 4]> {
         let step = if self.has_alpha() { 4 } else { 3 };
         self.pixels()

@@ -1,7 +1,7 @@
-//! The avatar of those who have not uploaded one.
+//! The avatar of users who have not uploaded one.
 //!
-//! Rendered from the username alone, so every node makes the same and nothing is stored: initials on a colour, or a mirrored pattern
-//! where the font (Latin, Greek, Cyrillic and digits; see `font/make.sh`) has no letters for the name.
+//! It is rendered from the username alone, so every node renders the same avatar and nothing is stored. It shows initials on a
+//! colour, or a mirrored pattern if the font (Latin, Greek, Cyrillic and digits; see `font/make.sh`) has no letters for the name.
 
 use std::sync::LazyLock;
 
@@ -36,7 +36,7 @@ pub(super) const COLOURS: [Colour; 16] = [
 static FONT: LazyLock<Result<FontRef<'static>, InvalidFont>> =
     LazyLock::new(|| FontRef::try_from_slice(include_bytes!("font/plaza-initials.ttf")));
 
-/// The square picture, `size` pixels a side, that stands for this username.
+/// Returns the square avatar of this username, with `size` pixels per side.
 #[must_use]
 pub fn default_avatar(username: &str, size: u32) -> Picture {
     let size = size.max(1);
@@ -49,10 +49,11 @@ pub fn default_avatar(username: &str, size: u32) -> Picture {
     Picture::opaque(size, size, canvas.pixels)
 }
 
-/// A pattern is never empty.
+/// Set in every pattern, so that none is empty.
 const CENTRE_CELL: u64 = 1 << 8;
 
-/// Stable over versions and nodes, unlike the standard library's. FNV-1a, stirred: its low bits alone hardly differ between short names.
+/// Hashes the bytes. Unlike the standard library's hash, this one is stable across versions and nodes. It is FNV-1a with an
+/// additional mixing step: the low bits of FNV-1a alone hardly differ between short names.
 fn hash(bytes: &[u8]) -> u64 {
     let hash = bytes
         .iter()
@@ -61,7 +62,7 @@ fn hash(bytes: &[u8]) -> u64 {
     stirred ^ stirred >> 29
 }
 
-/// The first letters of the first and the last word, capital; `None` where the font lacks one.
+/// Returns the first letters of the first and the last word, capitalized; `None` if the font lacks one.
 fn initials(username: &str, font: &impl Font) -> Option<Vec<char>> {
     let words: Vec<char> =
         username.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.chars().next()).collect();
@@ -89,7 +90,7 @@ impl Canvas {
         Self { size, pixels }
     }
 
-    /// Lays white over a pixel; outside the canvas nothing happens.
+    /// Lays white over a pixel. Does nothing outside the canvas.
     fn whiten(&mut self, x: i64, y: i64, coverage: f32) {
         let inside = 0..i64::from(self.size);
         if !inside.contains(&x) || !inside.contains(&y) {
@@ -102,7 +103,8 @@ impl Canvas {
         }
     }
 
-    /// Centred by the ink across, and by the capitals' height down, so that an accent or a tail does not move the letter.
+    /// Draws the letters. They are centred horizontally by their ink and vertically by the height of a capital, so that an accent
+    /// or a descender does not move the letter.
     fn letters(&mut self, font: &FontRef<'_>, letters: &[char]) {
         let size = self.size as f32;
         let (capital, widest) = if letters.len() > 1 { (0.34, 0.66) } else { (0.42, 0.66) };
@@ -132,7 +134,7 @@ impl Canvas {
         }
     }
 
-    /// Five by five cells, the right a mirror of the left, with a cell of margin.
+    /// Draws five by five cells, the right half a mirror of the left, with a margin of one cell.
     fn pattern(&mut self, bits: u64) {
         let side = i64::from(self.size);
         for y in 0..side {
@@ -149,7 +151,7 @@ impl Canvas {
     }
 }
 
-/// The letters beside each other, from 0.
+/// Returns the letters next to each other, starting at 0.
 fn line(font: &FontRef<'_>, letters: &[char], scale: f32) -> Vec<Glyph> {
     let scaled = font.as_scaled(scale);
     let mut x = 0.0;
@@ -164,7 +166,7 @@ fn line(font: &FontRef<'_>, letters: &[char], scale: f32) -> Vec<Glyph> {
         .collect()
 }
 
-/// Where the ink of the line begins and ends.
+/// Returns where the ink of the line begins and ends.
 fn ink(font: &FontRef<'_>, letters: &[char], scale: f32) -> (f32, f32) {
     let factor = font.as_scaled(scale).h_scale_factor();
     line(font, letters, scale)

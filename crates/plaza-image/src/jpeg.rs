@@ -1,14 +1,16 @@
-//! JPEG: markers read by hand, pixels by libjpeg-turbo, in the form that the `mozjpeg` crate builds.
+//! JPEG. The markers are read by this module, the pixels by libjpeg-turbo, as built by the `mozjpeg` crate.
 //!
-//! It is what browsers decode with, so what they show is read here: stray bytes between segments, scans of single components, arithmetic
-//! codes, components that share an id. It tells of every irregularity, and `judge` decides which of them a picture survives: a scan that
-//! ends early is no picture, whereas libjpeg alone would fill it with grey.
+//! Browsers decode with libjpeg-turbo, so what they show is read here: stray bytes between segments, scans of single components,
+//! arithmetic codes, components that share an id. The library reports every irregularity, and `judge` decides which of them a
+//! picture survives. A picture with a scan that ends early is rejected, whereas libjpeg alone would fill it with grey.
 //!
-//! Of the decoders in Rust, zune-jpeg 0.5.15 draws green stripes for scans of single components and takes what is cut off, jpeg-decoder
-//! knows no arithmetic codes, and both are slower: 90 ms and more for 12 megapixels that libjpeg-turbo reads in 74. It is C, so whatever
-//! reaches it has passed the checks here: sizes, number of scans, the memory that it will ask for.
+//! Of the decoders in Rust, zune-jpeg 0.5.15 draws green stripes for scans of single components and accepts truncated files,
+//! jpeg-decoder does not support arithmetic codes, and both are slower: 90 ms and more for 12 megapixels that libjpeg-turbo reads
+//! in 74. The library is written in C, so its input has passed the checks here first: sizes, the number of scans, and the memory
+//! that it will request.
 //!
-//! What remains possible: JPEG has no checksums, so data that is exchanged within a scan may decode to a picture that shows the damage.
+//! One problem remains: JPEG has no checksums, so data that is exchanged within a scan may decode to a picture that shows the
+//! damage.
 
 use std::ffi::c_int;
 use std::io::{self, BufRead, Read};
@@ -34,14 +36,14 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
     let frame = Frame::find(bytes)?;
     let (width, height) = (frame.width, frame.height);
     let (largest_h, largest_v) = frame.sampling();
-    // Whole units of blocks, so the coefficients of a picture one pixel high are counted as eight rows of them.
+    // Whole units of blocks, so the coefficients of a picture that is one pixel high count as eight rows.
     let units = u64::from(width).div_ceil(8 * largest_h) * u64::from(height).div_ceil(8 * largest_v);
     let blocks: u64 = frame.components.iter().map(|of| u64::from(of.h) * u64::from(of.v) * units).sum();
-    // Several scans: sixteen bits for each coefficient are kept until the last one.
+    // With several scans, sixteen bits are kept for each coefficient until the last scan.
     let coefficients = if frame.is_interleaved && !frame.is_progressive() { 0 } else { blocks * 64 * 2 };
     // Some rows of blocks, as coefficients, as samples and upsampled.
     let rows = u64::from(width) * 8 * largest_v * 4 * frame.components.len() as u64;
-    // A file whose height stands behind its pixels, or whose codes are arithmetic, is copied.
+    // A file is copied if its height follows its pixels, or if its codes are arithmetic.
     let copy = if frame.is_copied() { bytes.len() as u64 * 2 } else { 0 };
     let channels = frame.components.len() as u64;
     Ok(Header {
@@ -87,13 +89,13 @@ fn pixels(bytes: &[u8], header: Header, bound: u32) -> Result<Raster, Rejected> 
     let mut lines = Lines(started.map_err(|_| UNDECODABLE)?);
     let plan = Resize::Fit { width: bound, height: bound }.plan(header.width, header.height);
     let raster = Raster::read(&mut lines, (header.width, header.height), channels, &plan)?;
-    // To the end marker, which may come before the data of another scan.
+    // Reads to the end marker, which may precede the data of another scan.
     lines.0.finish().map_err(|_| UNDECODABLE)?;
     Ok(raster)
 }
 
-/// The file in pieces of less than a block's largest code. Where it has more, libjpeg-turbo takes a path that is a tenth faster, and
-/// silent about codes that mean nothing.
+/// The file in pieces that are shorter than the largest code of a block. With longer pieces, libjpeg-turbo takes a path that is a
+/// tenth faster, but does not report invalid codes.
 struct Pieces<'a>(&'a [u8]);
 
 const PIECE: usize = 512;
@@ -122,7 +124,7 @@ impl Rows for Lines<'_> {
     }
 }
 
-/// libjpeg's own way to report, but for what becomes of it.
+/// libjpeg's own error handlers, except that errors and warnings end in `give_up` and `judge`.
 fn errors() -> jpeg_error_mgr {
     // SAFETY: a table of function pointers and numbers, for which zeroes are a valid value, and which libjpeg fills.
     unsafe {
@@ -134,12 +136,14 @@ fn errors() -> jpeg_error_mgr {
     }
 }
 
-/// libjpeg must not return from an error. The panic ends in [`contained`](super::contained), and no hook reports it.
+/// Unwinds, since libjpeg must not return from an error. [`contained`](super::contained) catches the panic, and no hook reports
+/// it.
 extern "C-unwind" fn give_up(_decoder: &mut jpeg_common_struct) {
     std::panic::resume_unwind(Box::new("libjpeg gave up"));
 }
 
-/// Warnings have level -1. What follows from a broken or missing code, or from a scan that is left out, is a picture with holes.
+/// Gives up on warnings, which have level -1, unless they are harmless. A broken or missing code, or a scan that is left out,
+/// gives a picture with holes.
 extern "C-unwind" fn judge(decoder: &mut jpeg_common_struct, level: c_int) {
     const HARMLESS: [c_int; 4] = [
         JWRN_ADOBE_XFORM as c_int,
@@ -147,7 +151,7 @@ extern "C-unwind" fn judge(decoder: &mut jpeg_common_struct, level: c_int) {
         JWRN_JFIF_MAJOR as c_int,
         JWRN_NOT_SEQUENTIAL as c_int,
     ];
-    // SAFETY: libjpeg calls this through the table that the pointer leads to.
+    // SAFETY: libjpeg calls this through the table to which the pointer points.
     let code = unsafe { decoder.err.as_ref() }.map(|errors| errors.msg_code);
     if level < 0 && !code.is_some_and(|code| HARMLESS.contains(&code)) {
         give_up(decoder);

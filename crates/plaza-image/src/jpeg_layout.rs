@@ -1,4 +1,4 @@
-//! The markers of a JPEG: what it says of itself, and whether all that it announces is there.
+//! The markers of a JPEG: what the file declares, and whether everything that it declares is present.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use super::Rejected;
 const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
 const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
 
-/// Encoders write about ten scans for a progressive picture; each costs a pass over it, so hundreds are an attack.
+/// Encoders write about ten scans for a progressive picture. Each scan costs a pass over the picture, so hundreds are an attack.
 const MAX_SCANS: usize = 32;
 
 const TEM: u8 = 0x01;
@@ -18,8 +18,8 @@ const DNL: u8 = 0xDC;
 const APP1: u8 = 0xE1;
 const APP2: u8 = 0xE2;
 
-/// A segment: its marker, where that stands, where the bytes begin that fill the room before it, and what follows its length. Markers
-/// without one have an empty body.
+/// A segment: its marker, the marker's position, the position of the fill bytes before it, and the content after its length.
+/// Markers without a length have an empty body.
 struct Segment<'a> {
     marker: u8,
     at: usize,
@@ -27,7 +27,7 @@ struct Segment<'a> {
     body: &'a [u8],
 }
 
-/// Walks from marker to marker as libjpeg does: whatever else stands between them is skipped, a scan's data among it.
+/// Walks from marker to marker as libjpeg does. Everything else between them is skipped, including the data of a scan.
 struct Segments<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -42,12 +42,12 @@ impl<'a> Segments<'a> {
         loop {
             let rest = self.bytes.get(self.at..).ok_or(TRUNCATED)?;
             let filled_from = self.at + rest.iter().position(|&byte| byte == 0xFF).ok_or(TRUNCATED)?;
-            // Any number of bytes may fill the room before a marker.
+            // Any number of fill bytes may precede a marker.
             let fill = self.bytes[filled_from..].iter().position(|&byte| byte != 0xFF).ok_or(TRUNCATED)?;
             let (at, marker) = (filled_from + fill - 1, self.bytes[filled_from + fill]);
             self.at = at + 2;
             match marker {
-                // Stuffed, or a restart: part of a scan's data.
+                // A stuffed byte or a restart: part of the data of a scan.
                 0x00 | TEM | 0xD0..=0xD7 => {}
                 SOI => return Err(MALFORMED),
                 EOI => return Ok(Segment { marker, at, filled_from, body: &[] }),
@@ -75,12 +75,12 @@ pub(super) struct Component {
     pub v: u8,
 }
 
-/// What the header tells.
+/// The content of the header.
 pub(super) struct Frame {
     process: u8,
-    /// Where the height stands in the file.
+    /// The position of the height in the file.
     at_height: usize,
-    /// Whether it stands behind the first scan.
+    /// Whether the height follows the first scan.
     is_height_late: bool,
     pub width: u32,
     pub height: u32,
@@ -90,7 +90,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// Reads no further than it must: to the first scan, and over that where the height is to follow.
+    /// Reads no further than necessary: to the first scan, or past it if the height is to follow.
     pub fn find(bytes: &[u8]) -> Result<Self, Rejected> {
         let mut segments = Segments::of(bytes);
         let mut frame = loop {
@@ -102,7 +102,7 @@ impl Frame {
             }
         };
         loop {
-            // What is missing behind the header is for `Layout` to refuse.
+            // Anything missing after the header is rejected by `Layout`.
             match segments.next() {
                 Ok(Segment { marker: SOS, body, .. }) => {
                     frame.is_interleaved =
@@ -125,7 +125,7 @@ impl Frame {
         let [depth, h1, h0, w1, w0, count, components @ ..] = segment.body else {
             return Err(MALFORMED);
         };
-        // Lossless and hierarchical frames, and twelve bits, exist in medicine; no browser shows them.
+        // Lossless and hierarchical frames, and twelve bits, are used in medicine. Browsers do not show them.
         if !matches!(segment.marker, 0xC0..=0xC2 | 0xC9 | 0xCA) || *depth != 8 {
             return Err(Rejected::Unsupported);
         }
@@ -161,12 +161,12 @@ impl Frame {
         matches!(self.process, 0xC9 | 0xCA)
     }
 
-    /// Whether decoding needs a changed copy of the file.
+    /// Whether decoding needs a modified copy of the file.
     pub fn is_copied(&self) -> bool {
         self.is_arithmetic() || self.is_height_late
     }
 
-    /// The largest sampling factors.
+    /// Returns the largest sampling factors.
     pub fn sampling(&self) -> (u64, u64) {
         self.components.iter().fold((1, 1), |(h, v), of| (h.max(of.h.into()), v.max(of.v.into())))
     }
@@ -181,12 +181,12 @@ pub(super) struct Layout<'a> {
     pub exif: Option<&'a [u8]>,
     /// Number, count and content of the pieces of a profile.
     icc: Vec<(u8, u8, &'a [u8])>,
-    /// Where the data of each scan ends.
+    /// The positions at which the data of each scan ends.
     ends: Vec<usize>,
 }
 
 impl<'a> Layout<'a> {
-    /// Refuses what lacks its end, a scan, or a part of its coefficients.
+    /// Rejects a file that lacks its end, a scan, or a part of its coefficients.
     pub fn of(bytes: &'a [u8]) -> Result<Self, Rejected> {
         let mut layout = Self { frame: Frame::find(bytes)?, exif: None, icc: Vec::new(), ends: Vec::new() };
         let mut missing: Vec<Missing> = layout.frame.components.iter().map(|_| [None; 64]).collect();
@@ -202,7 +202,7 @@ impl<'a> Layout<'a> {
                     (scans, in_scan) = (scans + 1, true);
                     layout.frame.count_scan(segment.body, &mut missing)?;
                 }
-                // Browsers ignore EXIF data behind the first scan. The second zero is padding, which some encoders do not set.
+                // Browsers ignore EXIF data after the first scan. The second zero is padding, which some encoders do not set.
                 APP1 if layout.exif.is_none() && scans == 0 => {
                     let exif = segment.body.strip_prefix(b"Exif\0").and_then(|padded| padded.get(1..));
                     layout.exif = exif.filter(|exif| !exif.is_empty());
@@ -224,14 +224,14 @@ impl<'a> Layout<'a> {
         Ok(layout)
     }
 
-    /// The pieces put together, if they are all there.
+    /// Returns the joined pieces of the profile, if all of them are present.
     pub fn icc_profile(&self) -> Option<Vec<u8>> {
         let count = self.icc.first()?.1;
         let piece = |number| self.icc.iter().find(|piece| piece.0 == number).map(|piece| piece.2);
         (1..=count).map(piece).collect::<Option<Vec<_>>>().map(|pieces| pieces.concat())
     }
 
-    /// The file with its height in its header.
+    /// Returns the file with its height in its header.
     pub fn with_height<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         if !self.frame.is_height_late {
             return bytes.into();
@@ -242,8 +242,8 @@ impl<'a> Layout<'a> {
         bytes.into()
     }
 
-    /// An arithmetic coder's data with something else behind it. A decoder takes what is missing for zeroes, and an encoder leaves out
-    /// some that stand at the end, so nothing tells whether data was cut off, except that the pixels depend on what follows it.
+    /// Returns the file with other data after each scan of an arithmetic coder. A decoder takes missing data as zeroes, and an
+    /// encoder omits some zeroes at the end. So the only sign that data was cut off is that the pixels depend on what follows it.
     pub fn with_other_ends(&self, bytes: &[u8]) -> Vec<u8> {
         let (mut changed, mut from) = (Vec::with_capacity(bytes.len() + 96 * self.ends.len()), 0);
         for &end in &self.ends {
@@ -257,14 +257,14 @@ impl<'a> Layout<'a> {
 }
 
 impl Frame {
-    /// Notes what a scan sends of which component.
+    /// Records which coefficients a scan sends of which component.
     fn count_scan(&self, body: &[u8], missing: &mut [Missing]) -> Result<(), Rejected> {
         let Some((&count, rest)) = body.split_first() else { return Err(MALFORMED) };
         let Some((selectors, &[first, last, bits, ..])) = rest.split_at_checked(usize::from(count) * 2)
         else {
             return Err(MALFORMED);
         };
-        // Where they mean nothing, some encoders leave these bytes empty.
+        // Some encoders leave these bytes empty where they have no meaning.
         let (first, last, left) = if self.is_progressive() {
             (usize::from(first), usize::from(last), bits & 15)
         } else {
@@ -272,7 +272,7 @@ impl Frame {
         };
         let mut seen = vec![false; missing.len()];
         for selector in selectors.chunks_exact(2) {
-            // Of components that share an id, each is meant once.
+            // If components share an id, each of them is meant once.
             let of = self.components.iter().zip(&seen).position(|(of, seen)| of.id == selector[0] && !seen);
             let of = of.ok_or(MALFORMED)?;
             seen[of] = true;

@@ -1,15 +1,15 @@
-//! Uploaded pictures: bytes in, bytes out, nothing else.
+//! Processing of uploaded pictures: bytes in, bytes out, nothing else.
 //!
-//! What a stranger sends is never kept. It is looked at ([`inspect`], by the header alone), decoded once ([`decode`]) into a [`Picture`]
-//! that is upright, sRGB and at most as large as asked, and encoded anew; metadata and trailing bytes have no way through, because a
-//! `Picture` is pixels only.
+//! The bytes that a client sends are never stored. They are inspected ([`inspect`], by the header alone), decoded once
+//! ([`decode`]) into a [`Picture`] that is upright, sRGB and no larger than requested, and encoded again. Metadata and trailing
+//! bytes cannot get through, because a `Picture` consists of pixels only.
 //!
-//! Everything here blocks and computes: call it off the async threads, with [`Header::memory`] as the price. Containers are walked by
-//! `jpeg`, `webp` and `gif` before a decoder sees them, since decoders forgive what we must not (a
-//! truncated JPEG is a warning to most) and believe sizes that we must not. Two of the codecs are C: libjpeg-turbo, which browsers decode
-//! with too, and libwebp, which only ever encodes.
+//! All functions block and compute: call them outside the async threads, and reserve [`Header::memory`]. `jpeg`, `webp` and `gif`
+//! walk the containers before a decoder sees them, because decoders tolerate what this crate must not (a truncated JPEG is only a
+//! warning to most) and trust sizes that this crate must not. Two of the codecs are written in C: libjpeg-turbo, which browsers
+//! use for decoding too, and libwebp, which only encodes here.
 //!
-//! The panic containment needs `panic = "unwind"`, the default.
+//! Containing panics needs `panic = "unwind"`, the default.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -47,12 +47,12 @@ pub use initials::default_avatar;
 pub use picture::Picture;
 pub use resize::Resize;
 
-/// How large a picture may claim to be before it is refused unread.
+/// The size up to which a picture is decoded. A picture that claims to be larger is rejected without being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Most pixels of the whole picture.
+    /// Maximum number of pixels of the whole picture.
     pub max_pixels: u64,
-    /// Pixels along the longer side.
+    /// Maximum number of pixels along the longer side.
     pub max_side: u32,
 }
 
@@ -62,7 +62,7 @@ impl Default for Limits {
     }
 }
 
-/// The formats that are understood.
+/// The supported formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
     /// JPEG.
@@ -71,12 +71,12 @@ pub enum Format {
     Png,
     /// WebP.
     WebP,
-    /// Read (the first frame), never written.
+    /// GIF: read (the first frame), never written.
     Gif,
 }
 
 impl Format {
-    /// The format of these bytes by their signature, whatever a name or a header says.
+    /// Returns the format of these bytes by their signature, whatever a file name or a header says.
     #[must_use]
     pub fn sniff(bytes: &[u8]) -> Option<Self> {
         match bytes {
@@ -89,7 +89,7 @@ impl Format {
     }
 
     #[must_use]
-    /// As in a `Content-Type` header.
+    /// Returns the value for a `Content-Type` header.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -99,7 +99,7 @@ impl Format {
         }
     }
 
-    /// What people call it.
+    /// Returns the name that people use.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -110,7 +110,7 @@ impl Format {
         }
     }
 
-    /// Without the dot.
+    /// Returns the file name extension, without the dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
         match self {
@@ -122,29 +122,29 @@ impl Format {
     }
 }
 
-/// Why bytes are not taken. The texts are for clients.
+/// The reason why a picture is rejected. The texts are for clients.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejected {
     #[error("This is no JPEG, PNG, WebP or GIF picture that can be read.")]
-    /// By its content it is none of the formats, or a kind of one that is not read.
+    /// The content is in none of the formats, or in a variety of one that is not supported.
     Unsupported,
     #[error("The picture's {width}×{height} pixels are too many.")]
-    /// By its header it has more pixels than [`Limits`] allow.
+    /// The header claims more pixels than [`Limits`] allow.
     TooLarge {
-        /// Pixels, as claimed.
+        /// Width in pixels, as claimed.
         width: u32,
-        /// Pixels, as claimed.
+        /// Height in pixels, as claimed.
         height: u32,
     },
     #[error("The picture is damaged: {0}.")]
-    /// It is cut off or does not decode; the text says what is wrong.
+    /// The picture is truncated or cannot be decoded. The text says what is wrong.
     Corrupt(&'static str),
     #[error(transparent)]
-    /// Nothing is wrong with it.
+    /// The picture is valid; processing it failed.
     Fault(#[from] Fault),
 }
 
-/// What must never happen, so a fault of ours: a codec or the resampler refuses what it has to take.
+/// A fault of this crate, which must never happen: a codec or the resampler rejects what it must accept.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct Fault(String);
@@ -155,43 +155,43 @@ impl Fault {
     }
 }
 
-/// What a picture says of itself before its pixels are read.
+/// What a picture claims about itself before its pixels are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// By its content.
+    /// The format, by the content.
     pub format: Format,
-    /// As stored, so before an orientation is applied.
+    /// The width as stored, before an orientation is applied.
     pub width: u32,
-    /// As stored, so before an orientation is applied.
+    /// The height as stored, before an orientation is applied.
     pub height: u32,
-    /// Bytes of a pixel as it is decoded.
+    /// Bytes per pixel after decoding.
     channels: u64,
-    /// Whether all pixels have to be there before the first is resampled.
+    /// Whether all pixels must be decoded before the first is resampled.
     is_whole: bool,
-    /// Bytes of the decoder's own buffers, whatever becomes of the pixels.
+    /// Bytes of the decoder's internal buffers, whatever happens to the pixels.
     decoding: u64,
 }
 
-/// What encoding, a small variant and the preview take beside the picture.
+/// Bytes for encoding, a small variant and the preview, besides the picture.
 const WORKING_SPACE: u64 = 8 << 20;
 
 impl Header {
-    /// An upper estimate of the bytes that [`decode`] needs at once, and the work on its result after it. The encoded bytes are the
-    /// caller's and not in it. `tests/memory.rs` holds every format to its price.
+    /// Returns an upper estimate of the bytes that [`decode`] and the later work on its result need at a time. The encoded bytes
+    /// belong to the caller and are not included. `tests/memory.rs` checks every format against its estimate.
     #[must_use]
     pub fn memory(&self, bound: u32) -> u64 {
-        // Turning and converting copy what was decoded, and so does a PNG of pixels that do not compress.
+        // Rotation and conversion copy the decoded pixels, and so does a PNG of pixels that do not compress.
         let copy = self.kept(bound) + self.kept(bound) / 4;
         self.decoded(bound).saturating_add(copy + WORKING_SPACE)
     }
 
-    /// The size of the picture that [`decode`] gives, before its orientation is applied.
+    /// Returns the size of the picture that [`decode`] produces, before its orientation is applied.
     #[must_use]
     pub fn size(&self, bound: u32) -> (u32, u32) {
         Resize::Fit { width: bound, height: bound }.size(self.width, self.height)
     }
 
-    /// What it takes until the pixels are there, no larger than the bound.
+    /// Returns the bytes needed until the pixels are decoded and no larger than the bound.
     fn decoded(&self, bound: u32) -> u64 {
         let whole = Self::pixels(self.width, self.height).saturating_mul(self.channels);
         let plan = Resize::Fit { width: bound, height: bound }.plan(self.width, self.height);
@@ -208,7 +208,7 @@ impl Header {
 
     fn kept(&self, bound: u32) -> u64 {
         let (width, height) = self.size(bound);
-        // What is grey is spread over three channels.
+        // Grey pixels are expanded to three channels.
         Self::pixels(width, height) * self.channels.max(3)
     }
 
@@ -226,25 +226,25 @@ impl Header {
     }
 }
 
-/// The bytes that a variant takes to make from a picture that was encoded here, beside those of the picture itself.
+/// Returns the bytes needed to make a variant of a picture that was encoded by this crate, besides those of the picture itself.
 #[must_use]
 pub fn memory_of_variant(source: (u32, u32), resize: Resize, original: Format, effort: Effort) -> u64 {
     let (width, height) = resize.size(source.0, source.1);
     Header::pixels(width, height) * (4 + effort.bytes_per_pixel(original != Format::Jpeg))
 }
 
-/// The bytes that a picture takes to read that was encoded here: no progressive scans, no interlacing.
+/// Returns the bytes needed to read a picture that was encoded by this crate: without progressive scans, without interlacing.
 #[must_use]
 pub fn memory_of_original((width, height): (u32, u32)) -> u64 {
     Header::pixels(width, height) * 4 + WORKING_SPACE
 }
 
-/// Tells format and size from the header, without allocating a pixel.
+/// Reads the format and the size from the header, without allocating a pixel.
 ///
 /// # Errors
 ///
-/// [`Rejected`] when the bytes are no picture, have no readable header, or claim more pixels than the limits allow. Whether the rest is
-/// whole only [`decode`] can tell.
+/// [`Rejected`] if the bytes are not a picture, have no readable header, or claim more pixels than the limits allow. Only
+/// [`decode`] can tell whether the rest is complete.
 pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, Rejected> {
     let format = Format::sniff(bytes).ok_or(Rejected::Unsupported)?;
     let header = match format {
@@ -256,15 +256,16 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, Rejected> {
     header.within(limits)
 }
 
-/// Decodes a whole picture: upright, sRGB, alpha kept, the first frame of an animation, and no side longer than `bound` pixels.
+/// Decodes a whole picture: upright, sRGB, with its alpha, the first frame of an animation, and no side longer than `bound`
+/// pixels.
 ///
-/// The bound is part of decoding because everything after the downscale (turning, colour conversion) then works on the small picture,
-/// and the large one is never copied.
+/// The bound is part of decoding because all steps after the downscale (rotation, colour conversion) then work on the small
+/// picture, and the large one is never copied.
 ///
 /// # Errors
 ///
-/// As [`inspect`], [`Rejected::Corrupt`] when anything is missing or wrong in the rest, a decoder's panic included, and
-/// [`Rejected::Fault`].
+/// The errors of [`inspect`]; [`Rejected::Corrupt`] if anything is missing or wrong in the rest, including a panic of a decoder;
+/// and [`Rejected::Fault`].
 pub fn decode(bytes: &[u8], limits: &Limits, bound: u32) -> Result<Picture, Rejected> {
     let header = inspect(bytes, limits)?;
     contained(|| {
@@ -278,7 +279,7 @@ pub fn decode(bytes: &[u8], limits: &Limits, bound: u32) -> Result<Picture, Reje
     })
 }
 
-/// A decoder that panics was fed something broken; the process is not to pay for it.
+/// A decoder that panics received broken data. The panic must not end the process.
 fn contained(decode: impl FnOnce() -> Result<Picture, Rejected>) -> Result<Picture, Rejected> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Rejected::Corrupt("it cannot be decoded")))
 }

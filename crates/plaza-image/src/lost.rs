@@ -1,15 +1,16 @@
-//! Rows that an earlier build lost: a failed resampling left the last rows of a picture zero, and reported nothing.
+//! Detection of rows that an earlier build lost: a failed resampling left the last rows of a picture zero, and reported nothing.
 //!
-//! Zeroes are black, or transparent where there is alpha. Lossy formats blur them by a few steps, and over the blocks at their edge.
+//! Zeroes are black, or transparent if there is alpha. Lossy formats blur them by a few steps, and across the blocks at their
+//! edge.
 
 use super::Picture;
 
-/// What is left of zero after a lossy format.
+/// The largest value that a zero may have after a lossy format.
 const NEARLY_ZERO: u8 = 12;
 
 impl Picture {
-    /// The number of lines that show nothing at all along its four sides: top, right, bottom, left. Which side the last rows of an
-    /// upload became depends on its orientation.
+    /// Returns the number of completely empty lines along the four sides: top, right, bottom, left. The side on which the last
+    /// rows of an upload ended up depends on its orientation.
     fn empty_edges(&self) -> [u32; 4] {
         let step = if self.has_alpha() { 4 } else { 3 };
         let (width, height) = (self.width() as usize, self.height() as usize);
@@ -27,7 +28,8 @@ impl Picture {
         [top, right, bottom, left].map(|lines| lines as u32)
     }
 
-    /// The number of lines that look lost: empty along one side alone, since a film has black bars on two, or all.
+    /// Returns the number of lines that look lost: empty along only one side, since a film has black bars on two, or in the whole
+    /// picture.
     #[must_use]
     pub fn lines_lost(&self) -> u32 {
         let edges = self.empty_edges();
@@ -36,7 +38,7 @@ impl Picture {
         if empty == 1 || all { most.unwrap_or(0) } else { 0 }
     }
 
-    /// The number of rows at the bottom of a variant that are empty, where what it should be shows something.
+    /// Returns the number of rows at the bottom of a variant that are empty, but not empty in `should_be`.
     #[must_use]
     pub fn lost_rows(&self, should_be: &Self) -> u32 {
         self.empty_edges()[2].saturating_sub(should_be.empty_edges()[2])

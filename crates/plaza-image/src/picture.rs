@@ -1,17 +1,17 @@
-//! A picture as Plaza keeps it: upright sRGB pixels, with alpha or without, and nothing else.
+//! A picture as Plaza stores it: upright sRGB pixels, with or without alpha, and nothing else.
 
 use super::raster::{Channels, Decoded, Raster};
 use super::resize::Resize;
 use super::{Fault, Format};
 
-/// Upright, sRGB, eight bits a channel, without metadata.
+/// Upright sRGB pixels, eight bits per channel, without metadata.
 #[derive(Clone)]
 pub struct Picture {
     pub(super) raster: Raster,
     is_from_jpeg: bool,
 }
 
-/// The same pixels, wherever they came from.
+/// Pictures are equal if their pixels are, whatever their source.
 impl PartialEq for Picture {
     fn eq(&self, other: &Self) -> bool {
         self.raster == other.raster
@@ -19,7 +19,7 @@ impl PartialEq for Picture {
 }
 
 impl Picture {
-    /// Brings what a decoder gave to its final form, the downscale first.
+    /// Brings the output of a decoder to its final form, beginning with the downscale.
     pub(super) fn develop(decoded: Decoded, format: Format, bound: u32) -> Result<Self, Fault> {
         let is_from_jpeg = format == Format::Jpeg;
         let Decoded { raster, orientation, colours } = decoded;
@@ -33,52 +33,52 @@ impl Picture {
         Ok(Self { raster: raster.upright(orientation).into_colour(), is_from_jpeg })
     }
 
-    /// From three bytes a pixel, row by row.
+    /// Creates a picture from three bytes per pixel, row by row.
     pub(super) fn opaque(width: u32, height: u32, pixels: Vec<u8>) -> Self {
         let raster = Raster { width, height, channels: Channels::Rgb, pixels };
         Self { raster, is_from_jpeg: false }
     }
 
     #[must_use]
-    /// Pixels.
+    /// Returns the width in pixels.
     pub fn width(&self) -> u32 {
         self.raster.width
     }
 
     #[must_use]
-    /// Pixels.
+    /// Returns the height in pixels.
     pub fn height(&self) -> u32 {
         self.raster.height
     }
 
-    /// Whether any pixel lets something through.
+    /// Whether any pixel is not fully opaque.
     #[must_use]
     pub fn has_alpha(&self) -> bool {
         self.raster.channels.has_alpha()
     }
 
-    /// Three bytes a pixel, or four where [`has_alpha`](Self::has_alpha).
+    /// Returns three bytes per pixel, or four if [`has_alpha`](Self::has_alpha) returns `true`.
     #[must_use]
     pub fn pixels(&self) -> &[u8] {
         &self.raster.pixels
     }
 
-    /// Whether a JPEG was decoded to it, and so has frayed its edges already.
+    /// Whether the picture was decoded from a JPEG, which has already frayed its edges.
     pub(super) fn is_from_jpeg(&self) -> bool {
         self.is_from_jpeg
     }
 
-    /// A smaller (or, to fill, larger) version.
+    /// Returns a smaller version, or, to fill a size, a larger one.
     ///
     /// # Errors
     ///
-    /// A [`Fault`] where the resampler does not do what it is asked.
+    /// A [`Fault`] if the resampler fails.
     pub fn variant(&self, resize: Resize) -> Result<Self, Fault> {
         let raster = self.raster.resized(&resize.plan(self.width(), self.height()))?;
         Ok(Self { raster, is_from_jpeg: self.is_from_jpeg })
     }
 
-    /// Three bytes a pixel; what shines through is white.
+    /// Returns three bytes per pixel, with the picture laid on white.
     pub(super) fn on_white(&self) -> Vec<u8> {
         let blend = |colour: u8, alpha: u8| {
             let (colour, alpha) = (u16::from(colour), u16::from(alpha));

@@ -1,7 +1,8 @@
-//! PNG, through the `png` crate itself.
+//! PNG, decoded by the `png` crate itself.
 //!
-//! `image`'s wrapper widens sixteen-bit pictures to eight bytes a pixel, and never looks behind the pixels. Chunks are picked by hand
-//! first: what a still picture needs, as browsers pick it. So the crate sees no damaged text, no animation, and nothing twice.
+//! `image`'s wrapper widens sixteen-bit pictures to eight bytes per pixel, and never reads what follows the pixels. This module
+//! first picks the chunks that a still picture needs, as browsers pick them. So the crate sees no damaged text, no animation, and
+//! no repeated chunk.
 
 use std::borrow::Cow;
 use std::io::Cursor;
@@ -21,16 +22,18 @@ use super::{Format, Header, Rejected, exif};
 const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
 const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
 
-/// For chunks and what they inflate to. An upload has 10 MiB, a colour profile less than one; a bomb in `iCCP` stops here.
+/// The limit for chunks and for what they inflate to. An upload has at most 10 MiB, and a colour profile less than one. A
+/// decompression bomb in `iCCP` stops here.
 const CHUNK_BYTES: usize = 12 << 20;
 
 const SIGNATURE: Range<usize> = 0..8;
 
-/// Chunks that may be left out and are read where they are whole.
+/// Chunks that are optional and are read if they are intact.
 const USEFUL: [&[u8; 4]; 7] = [b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"];
 
 pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
-    // Signature, then IHDR, always first: length, name, width, height, depth, colour, compression, filter, interlace, checksum.
+    // The signature, then IHDR, which always comes first: length, name, width, height, depth, colour, compression, filter,
+    // interlace, checksum.
     let Some(([0, 0, 0, 13, b'I', b'H', b'D', b'R', fields @ ..], _)) =
         bytes.get(8..).and_then(|chunks| chunks.split_first_chunk::<25>())
     else {
@@ -39,19 +42,19 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
     let [w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, _, _, interlaced, ..] = *fields;
     let width = u32::from_be_bytes([w3, w2, w1, w0]);
     let height = u32::from_be_bytes([h3, h2, h1, h0]);
-    // A palette or a grey picture may turn out to have alpha by its tRNS chunk.
+    // The tRNS chunk may give alpha to a palette or a grey picture.
     let channels = match colour {
         0 | 4 => 2,
         _ => 4,
     };
-    // Rows before and behind their filter, at the depth they are stored in.
+    // Rows before and after filtering, at the depth in which they are stored.
     let rows = u64::from(width) * channels * u64::from(depth).div_ceil(8) * 4;
     Ok(Header {
         format: Format::Png,
         width,
         height,
         channels,
-        // Only what is interlaced has no row before it has all.
+        // Only an interlaced picture has no complete row before it has all rows.
         is_whole: interlaced != 0,
         decoding: rows.saturating_add((bytes.len() + CHUNK_BYTES) as u64),
     })
@@ -65,7 +68,7 @@ fn corrupt(error: &DecodingError) -> Rejected {
     }
 }
 
-/// What the decoder is to see of a file, and its EXIF data.
+/// The parts of a file that the decoder is to see, and its EXIF data.
 struct Picked<'a> {
     bytes: Cow<'a, [u8]>,
     exif: Option<&'a [u8]>,
@@ -74,22 +77,22 @@ struct Picked<'a> {
 /// The last chunk of every PNG.
 const END: [u8; 12] = *b"\0\0\0\0IEND\xAE\x42\x60\x82";
 
-/// A chunk's name, body and checksum, and where it ends.
+/// Returns a chunk's name, body and checksum, and the position of its end.
 fn chunk_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let length = bytes.get(at..at + 4)?.try_into().ok()?;
     let end = (u32::from_be_bytes(length) as usize).checked_add(at + 12)?;
     Some((bytes.get(at + 4..end)?, end))
 }
 
-/// Picks the chunks of the still picture. What is critical has to be whole; what is not is left out where it is damaged, repeated, or
-/// in the wrong place.
+/// Picks the chunks of the still picture. A critical chunk must be intact. An ancillary chunk is left out if it is damaged,
+/// repeated or in the wrong place.
 fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejected> {
     let mut kept: Vec<Range<usize>> = vec![SIGNATURE];
     let (mut seen, mut exif): (Vec<&[u8]>, _) = (Vec::new(), None);
     let (mut at, mut has_pixels, mut is_animated, mut has_end) = (SIGNATURE.end, false, false, false);
     loop {
         let Some((chunk, end)) = chunk_at(bytes, at) else {
-            // Of an animation that is cut off, the still picture may be whole.
+            // In an animation that is truncated, the still picture may be complete.
             let is_still_whole = is_animated && has_pixels && bytes.get(at + 4..at + 8) != Some(b"IDAT");
             if is_still_whole {
                 break;
@@ -109,10 +112,11 @@ fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejec
         }
         let is_useful =
             USEFUL.iter().any(|useful| *useful == name) && !without.iter().any(|left| *left == name);
-        // The decoder fails over code points of anything but RGB.
+        // The decoder fails on code points of anything but RGB.
         let is_other = name == b"cICP" && !matches!(body, [_, _, 0, 0 | 1]);
         if is_critical || (is_useful && is_whole && is_first && !has_pixels && !is_other) {
-            // Neighbours become one range, and only names that may stand once are remembered: a file has room for a million chunks.
+            // Adjacent chunks become one range, and only names that may occur once are remembered: a file has room for a million
+            // chunks.
             match kept.last_mut().filter(|last| last.end == at) {
                 Some(last) => last.end = end,
                 None => kept.push(at..end),
@@ -156,7 +160,7 @@ fn reader(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, DecodingError> {
 
 pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded, Rejected> {
     let mut picture = picked(bytes, &[])?;
-    // What cannot be read beside the pixels, a profile above all, is no reason to do without the picture.
+    // Chunks besides the pixels that cannot be read, above all a profile, are no reason to reject the picture.
     for without in [[b"iCCP"].as_slice(), &USEFUL] {
         if reader(&picture.bytes).is_err() {
             picture = picked(bytes, without)?;
@@ -186,7 +190,7 @@ pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded
         reader = lines.reader;
         raster
     };
-    // To the end, which has to be there.
+    // Reads to the end, which must be present.
     reader.finish().map_err(|error| corrupt(&error))?;
     Ok(Decoded {
         raster,
@@ -210,13 +214,14 @@ impl Rows for Lines<'_> {
     }
 }
 
-/// Beyond this, a gamma is nothing: libpng's own limits.
+/// The gamma values that are accepted, with libpng's limits. Others are ignored.
 const GAMMA: std::ops::RangeInclusive<f32> = 0.000_16..=6250.0;
 
-/// A gamma this near to sRGB's curve, without primaries, is meant to be it: libpng's own threshold, 5 %.
+/// A gamma this close to sRGB's curve, without primaries, is taken as sRGB. The threshold is libpng's, 5 %.
 const SRGB_GAMMA: std::ops::RangeInclusive<f32> = 0.431_8..=0.477_3;
 
-/// What counts of the chunks that tell of colours: the first of `cICP`, `iCCP`, `sRGB`, and `gAMA` with `cHRM` (PNG, third edition, 4.3).
+/// Returns what applies of the chunks that describe colours: the first of `cICP`, `iCCP`, `sRGB`, and `gAMA` with `cHRM` (PNG,
+/// third edition, 4.3).
 fn colours(info: &Info<'_>) -> Option<Colours> {
     let cicp = info.coding_independent_code_points.filter(|points| {
         points.is_video_full_range_image
@@ -237,14 +242,14 @@ fn colours(info: &Info<'_>) -> Option<Colours> {
     });
     match points {
         Some(points) if is_triangle(&points) => Some(Colours::Gamma(gamma, Some(points))),
-        // Primaries that span no colours make nonsense of the gamma as well.
+        // If the primaries span no colours, the gamma is meaningless too.
         Some(_) => None,
         None if SRGB_GAMMA.contains(&gamma) => None,
         None => Some(Colours::Gamma(gamma, None)),
     }
 }
 
-/// Whether white, red, green and blue are colours, and the last three are apart.
+/// Whether white, red, green and blue are colours, and the last three are distinct.
 fn is_triangle(points: &[(f32, f32); 4]) -> bool {
     let is_colour = |(x, y): &(f32, f32)| *x >= 0.0 && *y > 0.0 && x + y <= 1.0;
     let [_, red, green, blue] = points;

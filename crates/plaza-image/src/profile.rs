@@ -1,8 +1,8 @@
-//! From the colours that a file tells of to sRGB.
+//! Conversion from the colours that a file declares to sRGB.
 //!
-//! Phones photograph in Display P3, cameras in Adobe RGB, and print shops in inks; without its profile such a picture looks dull. Most
-//! profiles are sRGB by one of a hundred names, and converting those would only cost time and rounding, so what a profile does decides,
-//! not what it is called.
+//! Phones photograph in Display P3, cameras in Adobe RGB, and print shops use inks. Without its profile, a picture of theirs
+//! looks dull. Most profiles are sRGB under one of a hundred names, and converting those would only cost time and rounding. So
+//! the effect of a profile decides, not its name.
 
 use moxcms::{
     Chromaticity, CicpColorPrimaries, CicpProfile, ColorPrimaries, ColorProfile, DataColorSpace, Layout,
@@ -12,22 +12,22 @@ use moxcms::{
 use super::Fault;
 use super::raster::{Channels, Raster};
 
-/// What a profile may move a colour by and still count as sRGB, in steps of 255.
+/// The largest shift of a colour, in steps of 255, with which a profile still counts as sRGB.
 const UNSEEN: u8 = 2;
 
-/// What a file says its numbers stand for.
+/// The colour space that a file declares for its pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Colours {
     /// An ICC profile, unchecked.
     Icc(Vec<u8>),
     /// Code points of ITU-T H.273: primaries and transfer characteristics.
     Cicp(u8, u8),
-    /// A PNG's gamma, and its white, red, green and blue points where it tells them.
+    /// A PNG's gamma, and its white, red, green and blue points if it declares them.
     Gamma(f32, Option<[(f32, f32); 4]>),
 }
 
 impl Colours {
-    /// `None` for what is broken or unknown, which browsers ignore.
+    /// Returns `None` for colours that are broken or unknown, which browsers ignore.
     fn profile(&self, is_grey: bool) -> Option<ColorProfile> {
         match self {
             Self::Icc(bytes) => ColorProfile::new_from_slice(bytes).ok(),
@@ -47,13 +47,13 @@ impl Colours {
     }
 }
 
-/// Whether a profile can be read at all; browsers look for other ways to tell of colours where it cannot.
+/// Whether a profile can be read at all. If it cannot, browsers look for another declaration of the colours.
 pub(super) fn is_readable(profile: &[u8]) -> bool {
     ColorProfile::new_from_slice(profile).is_ok()
 }
 
-/// Whether browsers know these code points; others are as if they were not there. Primaries 10 are no light, transfers 9, 10 and 12
-/// have no curve to speak of.
+/// Whether browsers know these code points. Others are ignored. Primaries 10 are not light, and the transfers 9, 10 and 12 have
+/// no useful curve.
 pub(super) fn is_known_cicp(primaries: u8, transfer: u8) -> bool {
     matches!(primaries, 1 | 4..=9 | 11 | 12 | 22) && matches!(transfer, 1 | 4..=6 | 8 | 11 | 13..=16 | 18)
 }
@@ -65,9 +65,9 @@ fn cicp(primaries: u8, transfer: u8) -> Option<ColorProfile> {
         matrix_coefficients: MatrixCoefficients::Identity,
         full_range: true,
     });
-    // Of unspecified code points it has no curves.
+    // A profile of unspecified code points has no curves.
     profile.red_trc.as_ref()?;
-    // A camera's curve is shown by a screen's (ITU-R BT.1886), which is no inverse of it.
+    // A camera's curve is displayed with a screen's curve (ITU-R BT.1886), which is not its inverse.
     if matches!(transfer, 1 | 6 | 11 | 14 | 15) {
         set_curve(&mut profile, 2.4);
     }
@@ -82,14 +82,14 @@ fn set_curve(profile: &mut ColorProfile, gamma: f32) {
     profile.blue_trc = Some(curve);
 }
 
-/// Grey with the curve of sRGB, so that grey of any profile looks as it would among colours.
+/// Returns grey with the curve of sRGB, so that grey of any profile looks as it would among colours.
 fn grey_srgb() -> ColorProfile {
     let mut grey = ColorProfile::new_gray_with_gamma(1.0);
     grey.gray_trc = ColorProfile::new_srgb().red_trc;
     grey
 }
 
-/// Converts to sRGB. A profile that is broken, or for another kind of picture, is ignored as browsers do.
+/// Converts to sRGB. A profile that is broken, or for another kind of picture, is ignored, as browsers do.
 pub(super) fn to_srgb(raster: Raster, colours: &Colours) -> Result<Raster, Fault> {
     let is_grey = matches!(raster.channels, Channels::Grey | Channels::GreyAlpha);
     let Some(profile) = colours.profile(is_grey) else { return Ok(raster) };
@@ -97,7 +97,7 @@ pub(super) fn to_srgb(raster: Raster, colours: &Colours) -> Result<Raster, Fault
         (Channels::Grey | Channels::GreyAlpha, DataColorSpace::Gray) => {
             converted(raster, &profile, &grey_srgb())
         }
-        // Browsers apply it: a camera in black and white writes the profile of its colours.
+        // Browsers apply it: a camera in black-and-white mode writes its colour profile.
         (Channels::Grey | Channels::GreyAlpha, DataColorSpace::Rgb) => {
             converted(raster.into_colour(), &profile, &ColorProfile::new_srgb())
         }
@@ -114,7 +114,7 @@ fn layout(channels: Channels) -> Layout {
         Channels::Grey => Layout::Gray,
         Channels::GreyAlpha => Layout::GrayAlpha,
         Channels::Rgb => Layout::Rgb,
-        // moxcms has no layout of its own for four inks.
+        // moxcms has no separate layout for four inks.
         Channels::Rgba | Channels::Cmyk => Layout::Rgba,
     }
 }
@@ -154,7 +154,7 @@ fn from_inks(mut raster: Raster, profile: &ColorProfile) -> Result<Raster, Fault
     Ok(Raster { channels: Channels::Rgb, pixels, ..raster })
 }
 
-/// Colours evenly spread over the cube.
+/// Returns colours that are evenly spread over the colour cube.
 fn lattice(alpha: bool) -> Vec<u8> {
     let steps = || (0..=u8::MAX).step_by(51);
     let mut colours = Vec::new();

@@ -1,16 +1,16 @@
-//! Pixels as a decoder gives them: eight bits, one to four channels, not yet upright and not yet sRGB.
+//! Pixels as a decoder returns them: eight bits, one to four channels, not yet upright and not yet sRGB.
 //!
-//! Grey stays grey and opaque pictures lose their alpha channel here, so that buffers are as narrow as they can be.
+//! Grey remains grey, and opaque pictures lose their alpha channel here, so that buffers are as narrow as possible.
 
 use ::image::metadata::Orientation;
 
 use super::profile::Colours;
 
-/// A picture fresh from its decoder, with what is still to be done to it.
+/// A picture as it leaves its decoder, with the steps that remain to be done.
 pub(super) struct Decoded {
     pub raster: Raster,
     pub orientation: Orientation,
-    /// What the numbers of the pixels stand for; `None` for sRGB.
+    /// The colour space of the pixels; `None` for sRGB.
     pub colours: Option<Colours>,
 }
 
@@ -56,14 +56,14 @@ impl Channels {
     }
 }
 
-/// A zeroed buffer. Its pages come from the system already zeroed and are touched by the decoder only.
+/// Returns a zeroed buffer. Its pages come from the system already zeroed, and only the decoder touches them.
 pub(super) fn buffer(width: u32, height: u32, channels: usize) -> Vec<u8> {
     vec![0; width as usize * height as usize * channels]
 }
 
 impl Raster {
-    /// Drops an alpha channel that hides nothing: GIFs and most PNGs have one, and it would cost a quarter of the work and the choice
-    /// of JPEG.
+    /// Drops an alpha channel in which every pixel is opaque. GIFs and most PNGs have one, and it would cost a quarter of the
+    /// work and the choice of JPEG.
     pub fn without_idle_alpha(mut self) -> Self {
         let step = self.channels.count();
         if !self.channels.has_alpha()
@@ -80,7 +80,8 @@ impl Raster {
         self
     }
 
-    /// Grey spread over three channels, and inks as the light that they leave: what a browser shows where no profile says more.
+    /// Expands grey to three channels, and converts inks to the light that they reflect. This is what a browser shows unless a
+    /// profile says more.
     pub fn into_colour(self) -> Self {
         let left = |colour: u8, black: u8| ((u16::from(colour) * u16::from(black) + 127) / 255) as u8;
         let (channels, pixels) = match self.channels {
@@ -114,7 +115,7 @@ impl Raster {
         }
     }
 
-    /// Mirrors in place, since that needs no second buffer, and then swaps rows and columns where a side becomes the other.
+    /// Mirrors in place, since that needs no second buffer, and then transposes rows and columns if the sides are exchanged.
     fn turned<const CHANNELS: usize>(mut self, orientation: Orientation) -> Self {
         use Orientation::{
             FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270,
@@ -136,7 +137,8 @@ impl Raster {
     }
 }
 
-/// Drops the last of `KEPT` + 1 bytes, in place. A constant, because a copy of so few bytes must not become a call.
+/// Drops the last byte of each group of `KEPT` + 1 bytes, in place. `KEPT` is a constant because a copy of so few bytes must not
+/// become a call.
 fn without_last<const KEPT: usize>(pixels: &mut Vec<u8>) {
     let count = pixels.len() / (KEPT + 1);
     for index in 1..count {
@@ -148,7 +150,7 @@ fn without_last<const KEPT: usize>(pixels: &mut Vec<u8>) {
     pixels.truncate(count * KEPT);
 }
 
-/// The last row first.
+/// Reverses the order of the rows.
 fn swap_rows<P>(pixels: &mut [P], width: usize) {
     let height = pixels.len() / width;
     let (upper, lower) = pixels.split_at_mut(height / 2 * width);
@@ -157,8 +159,8 @@ fn swap_rows<P>(pixels: &mut [P], width: usize) {
     }
 }
 
-/// Columns become rows in squares of this side: read column by column, a large picture would miss the cache with every pixel. That
-/// took 18 ms for 2048 × 1536 pixels, this takes 4.
+/// The side of the squares in which columns become rows. Read column by column, a large picture would miss the cache on every
+/// pixel. That took 18 ms for 2048 × 1536 pixels; this takes 4.
 const TILE: usize = 32;
 
 fn transposed<const CHANNELS: usize>(

@@ -1,10 +1,11 @@
 //! The sizes of variants, and the resampling.
 //!
-//! The arithmetic is that of easy-thumbnails' `scale_and_crop` processor (2.10, `easy_thumbnails/processors.py`), so that a site moving
-//! here keeps its sizes: Python rounds halves to even, and the crop box is placed from the halved, truncated sizes.
+//! The arithmetic is that of easy-thumbnails' `scale_and_crop` processor (2.10, `easy_thumbnails/processors.py`), so that a site
+//! that migrates to Plaza keeps its sizes: Python rounds halves to even, and the crop box is placed from the halved, truncated
+//! sizes.
 //!
-//! Lanczos, as there: 12 megapixels to 2048 × 1536 take 20 ms (a third of decoding them), those to 256² 1.8. A shorter filter would be
-//! cheaper, but then a moved site would look softer than it did.
+//! The filter is Lanczos, as in easy-thumbnails: 12 megapixels to 2048 × 1536 take 20 ms (a third of decoding them), those to
+//! 256² 1.8. A shorter filter would be cheaper, but a migrated site would look softer than before.
 
 use std::ops::Range;
 
@@ -13,33 +14,33 @@ use plaza_resample::{Crop, Pixel, Resampler, divide_alpha, multiply_alpha};
 use super::raster::{Channels, Raster, buffer};
 use super::{Fault, Rejected};
 
-/// How a variant relates to the size it is named with. A side of 0 follows from the other one.
+/// How a variant relates to the size in its name. A side of 0 is derived from the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resize {
-    /// Exactly this size, cropped around the centre, upscaled if it must.
+    /// Exactly this size, cropped around the centre, upscaled if necessary.
     Fill {
-        /// Pixels.
+        /// Width in pixels.
         width: u32,
-        /// Pixels.
+        /// Height in pixels.
         height: u32,
     },
-    /// The largest that lies within, never upscaled.
+    /// The largest size that fits within, never upscaled.
     Fit {
-        /// Pixels.
+        /// Width in pixels.
         width: u32,
-        /// Pixels.
+        /// Height in pixels.
         height: u32,
     },
-    /// The smallest that covers it uncropped, never upscaled.
+    /// The smallest size that covers it uncropped, never upscaled.
     Cover {
-        /// Pixels.
+        /// Width in pixels.
         width: u32,
-        /// Pixels.
+        /// Height in pixels.
         height: u32,
     },
 }
 
-/// What to cut out of a source, and the size to bring it to.
+/// What to cut out of a source, and the size to scale it to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Plan {
     pub left: f64,
@@ -50,13 +51,13 @@ pub(super) struct Plan {
     pub height: u32,
 }
 
-/// Python's `round`, and never less than a pixel.
+/// Rounds as Python's `round` does, and to at least one pixel.
 fn round(length: f64) -> u32 {
     (length.round_ties_even() as u32).max(1)
 }
 
 impl Resize {
-    /// The size a picture of `width` × `height` pixels will have.
+    /// Returns the size to which a picture of `width` × `height` pixels is resized.
     #[must_use]
     pub fn size(self, width: u32, height: u32) -> (u32, u32) {
         let plan = self.plan(width, height);
@@ -71,7 +72,7 @@ impl Resize {
             Self::Fit { .. } if width > 0 && height > 0 => x.min(y).min(1.0),
             Self::Fill { .. } if width > 0 || height > 0 => x.max(y),
             Self::Fit { .. } | Self::Cover { .. } if width > 0 || height > 0 => x.max(y).min(1.0),
-            // Neither side asked for: as it is.
+            // Neither side is given, so the picture keeps its size.
             _ => 1.0,
         }
     }
@@ -87,7 +88,7 @@ impl Resize {
             ),
             Self::Fit { .. } | Self::Cover { .. } => scaled,
         };
-        // Where the crop begins in the scaled picture, then the same place in the source: both steps become one resampling.
+        // Where the crop begins in the scaled picture, and then in the source: both steps become one resampling.
         let offset = |scaled: u32, target: u32| {
             f64::from((scaled / 2).saturating_sub(target / 2).min(scaled - target))
         };
@@ -112,15 +113,15 @@ fn pixel(channels: Channels) -> Pixel {
     }
 }
 
-/// The pixels that Lanczos looks at on either side, in steps of the larger of the two grids.
+/// The pixels that Lanczos uses on either side, in steps of the larger of the two grids.
 const REACH: f64 = 3.0;
 
-/// Bytes of a source that are resampled together: small enough to stay in the cache, and to be what a large picture takes of memory
-/// while it is decoded.
+/// Bytes of a source that are resampled together. This is small enough to stay in the cache, and to be the memory that a large
+/// picture takes while it is decoded.
 const BAND_BYTES: f64 = (2 << 20) as f64;
 
-/// A part of a side, cut so that it cannot leave the side: in floating point, the end of a crop may lie a last digit beyond it, and the
-/// resampler refuses that.
+/// Returns a part of a side, cut so that it cannot exceed the side. In floating point, the end of a crop may exceed it in the
+/// last digit, which the resampler rejects.
 fn within(start: f64, length: f64, side: u32) -> (f64, f64) {
     let side = f64::from(side);
     let start = start.clamp(0.0, side);
@@ -128,25 +129,26 @@ fn within(start: f64, length: f64, side: u32) -> (f64, f64) {
 }
 
 impl Plan {
-    /// Whether it leaves a picture of this size as it is.
+    /// Whether the plan leaves a picture of this size unchanged.
     pub fn keeps(&self, width: u32, height: u32) -> bool {
         (self.width, self.height) == (width, height)
             && (self.crop_width, self.crop_height) == (f64::from(width), f64::from(height))
     }
 
-    /// Rows of the source for a row of the target.
+    /// Returns the number of source rows for one row of the target.
     fn step(&self) -> f64 {
         self.crop_height / f64::from(self.height)
     }
 
-    /// The target's rows in bands, each computed from about [`BAND_BYTES`] of a source whose lines have this many bytes.
+    /// Returns the target's rows in bands. Each band is computed from about [`BAND_BYTES`] of a source with `line` bytes per row.
     fn bands(&self, line: usize) -> impl Iterator<Item = Range<u32>> {
         let rows = ((BAND_BYTES / (line as f64 * self.step().max(1.0))) as u32).max(1);
         let height = self.height;
         (0..height).step_by(rows as usize).map(move |start| start..height.min(start.saturating_add(rows)))
     }
 
-    /// The rows of a source of this height that some rows of the target are computed from. One more on either side is for rounding.
+    /// Returns the rows of a source of this height from which the given rows of the target are computed. One more row on either
+    /// side allows for rounding.
     fn sources(&self, rows: &Range<u32>, height: u32) -> Range<u32> {
         let step = self.step();
         let reach = REACH * step.max(1.0) + 1.0;
@@ -157,26 +159,26 @@ impl Plan {
 }
 
 impl Plan {
-    /// Bytes that a band takes beside source and target: the resampler's intermediate picture, and its weights.
+    /// Returns the bytes that a band takes besides source and target: the resampler's intermediate picture, and its weights.
     pub fn band_memory(&self, width: u32, channels: u64) -> u64 {
         let weights = 16 * (2.0 * REACH * self.step().max(1.0) + 2.0) as u64;
         let line = u64::from(width.max(self.width)) * channels;
         line.max(BAND_BYTES as u64) + weights * u64::from(self.width.max(self.height))
     }
 
-    /// Bytes of the rows that are held at once where a source is read row by row, and of a band.
+    /// Returns the bytes of the rows that are held at a time if a source is read row by row, and of a band.
     pub fn window_memory(&self, width: u32, height: u32, channels: u64) -> u64 {
         let line = u64::from(width) * channels;
         let band = self.bands(line as usize).next().unwrap_or(0..1);
         let rows = self.sources(&(0..band.end), height).len() as u64 + self.step() as u64 * 4 + 8;
-        // A buffer that grows may be twice as large as it must.
+        // A buffer that grows may be twice as large as necessary.
         2 * line * rows.min(u64::from(height)) + self.band_memory(width, channels)
     }
 }
 
-/// Where the rows of a picture come from, the uppermost first.
+/// A source of the rows of a picture, from top to bottom.
 pub(super) trait Rows {
-    /// Fills the slice, which has room for whole rows, with the next ones.
+    /// Fills the slice, which has room for whole rows, with the next rows.
     fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejected>;
 }
 
@@ -184,7 +186,7 @@ pub(super) trait Rows {
 struct Window<'a> {
     width: u32,
     channels: Channels,
-    /// Where the rows stand in the source.
+    /// The position of the rows in the source.
     rows: Range<u32>,
     pixels: &'a [u8],
 }
@@ -209,7 +211,7 @@ fn resample(
         .map_err(|error| Fault::new(format!("rows {rows:?} of {plan:?}: {error}")))
 }
 
-/// Changes the alpha of whole rows in place.
+/// Multiplies or divides whole rows by their alpha, in place.
 fn with_alpha(
     (width, channels): (u32, Channels),
     pixels: &mut [u8],
@@ -222,8 +224,8 @@ fn with_alpha(
 }
 
 impl Raster {
-    /// Reads a picture of which only as many rows are held as a band needs, so that its size costs no memory. For plans that crop
-    /// nothing away at the top.
+    /// Reads a picture and holds only as many rows as a band needs, so that its size costs no memory. The plan must not crop
+    /// anything at the top.
     pub fn read(
         source: &mut impl Rows,
         (width, height): (u32, u32),
@@ -256,7 +258,8 @@ impl Raster {
         Ok(target.finished()?)
     }
 
-    /// Resamples and forgets the source, whose alpha is multiplied in place: a copy would be the largest buffer of all.
+    /// Resamples and drops the source. The source is multiplied by its alpha in place, since a copy would be the largest buffer
+    /// of all.
     pub fn into_resized(mut self, plan: &Plan) -> Result<Self, Fault> {
         if plan.keeps(self.width, self.height) {
             return Ok(self);
@@ -291,7 +294,7 @@ impl Raster {
         Self { width: plan.width, height: plan.height, channels, pixels }
     }
 
-    /// The bands of this target, and their pixels.
+    /// Returns the bands of this target, with their pixels.
     fn bands(&mut self, plan: &Plan, line: usize) -> impl Iterator<Item = (Range<u32>, &mut [u8])> {
         let own = self.width as usize * self.channels.count();
         let mut rest = self.pixels.as_mut_slice();

@@ -1,6 +1,7 @@
-//! WebP: chunks read by hand, pixels by `image`'s decoder; libwebp, which is C, never reads.
+//! WebP. The chunks are read by this module, the pixels by `image`'s decoder. libwebp, which is written in C, never reads.
 //!
-//! The decoder allocates what a chunk claims, and a frame before comparing its size with the canvas. Both are checked here first.
+//! The decoder allocates what a chunk claims, and allocates a frame before it compares the frame's size with the canvas. Both are
+//! checked here first.
 
 use std::io::Cursor;
 
@@ -18,7 +19,7 @@ struct Chunk<'a> {
     body: &'a [u8],
 }
 
-/// Splits a chunk off; `None` at the end.
+/// Splits off a chunk; `None` at the end.
 fn chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<Chunk<'a>>, Rejected> {
     if rest.is_empty() {
         return Ok(None);
@@ -28,7 +29,7 @@ fn chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<Chunk<'a>>, Rejected> {
     };
     let size = u32::from_le_bytes([*s0, *s1, *s2, *s3]) as usize;
     let body = after.get(..size).ok_or(TRUNCATED)?;
-    // Bodies are padded to even lengths; some writers forget it behind the last one.
+    // Bodies are padded to even lengths. Some writers omit the padding after the last one.
     *rest = after.get(size + size % 2..).unwrap_or_default();
     Ok(Some(Chunk { name: [*n0, *n1, *n2, *n3], body }))
 }
@@ -40,7 +41,7 @@ fn three_bytes(body: &[u8], at: usize) -> Result<u32, Rejected> {
     }
 }
 
-/// The size a `VP8X` chunk or a bitstream claims; `None` for other chunks.
+/// Returns the size that a `VP8X` chunk or a bitstream claims; `None` for other chunks.
 fn claimed_size(chunk: &Chunk<'_>) -> Result<Option<(u32, u32)>, Rejected> {
     match (&chunk.name, chunk.body) {
         (b"VP8X", body) => Ok(Some((three_bytes(body, 4)? + 1, three_bytes(body, 7)? + 1))),
@@ -58,13 +59,13 @@ fn claimed_size(chunk: &Chunk<'_>) -> Result<Option<(u32, u32)>, Rejected> {
 }
 
 pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
-    // The first chunk may be longer than what has arrived: only its beginning counts here.
+    // The first chunk may be longer than the bytes that have arrived: only its beginning matters here.
     let (Some(name), Some(body)) = (bytes.get(12..).and_then(<[u8]>::first_chunk), bytes.get(20..)) else {
         return Err(TRUNCATED);
     };
     let first = Chunk { name: *name, body };
     let (width, height) = claimed_size(&first)?.ok_or(MALFORMED)?;
-    // An animation or alpha, by the flags.
+    // An animation or alpha, according to the flags.
     let has_layers = &first.name == b"VP8X" && body.first().is_some_and(|flags| flags & 0x12 != 0);
     Ok(Header {
         format: Format::WebP,
@@ -72,13 +73,14 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
         height,
         channels: 4,
         is_whole: true,
-        // An animation's frame is composed on a canvas and copied out of it, and lossy pixels with alpha are decoded apart from it: twice
-        // four channels more. A lossless picture without alpha is decoded with, and copied without.
+        // A frame of an animation is composed on a canvas and copied out of it, and lossy pixels with alpha are decoded
+        // separately from it: that is twice four channels more. A lossless picture without alpha is decoded with alpha, and
+        // copied without.
         decoding: Header::pixels(width, height) * if has_layers { 8 } else { 3 },
     })
 }
 
-/// Checks that every chunk is there and no frame is larger than the canvas; gives the EXIF data.
+/// Checks that every chunk is complete and no frame is larger than the canvas. Returns the EXIF data.
 fn walk(bytes: &[u8], header: Header) -> Result<Option<&[u8]>, Rejected> {
     let size = match bytes.get(4..8) {
         Some(&[s0, s1, s2, s3]) => u32::from_le_bytes([s0, s1, s2, s3]) as usize,

@@ -1,51 +1,51 @@
-//! Resampling for the pixels that Plaza's pictures have.
+//! Resampling for the pixel types of Plaza's pictures.
 //!
-//! `fast_image_resize` is generic: whoever calls it compiles it, for every type of pixel that is asked for, and that takes longer than
-//! all the rest of `plaza-image`. So the calls stand in a crate of their own, which changes seldom, and name four types instead of
+//! `fast_image_resize` is generic: a crate that calls it compiles it for every pixel type that is requested, which takes longer
+//! than the rest of `plaza-image`. So the calls are in a separate crate that seldom changes, and they name four types instead of
 //! all thirteen.
 
 use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{U8, U8x2, U8x3, U8x4};
 use fast_image_resize::{FilterType, MulDiv, PixelTrait, ResizeAlg, ResizeOptions};
 
-/// The bytes of a pixel.
+/// The number of channels of a pixel, one byte each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pixel {
     /// One channel.
     One,
-    /// Two channels, the second of which may be an alpha.
+    /// Two channels, of which the second may be an alpha channel.
     Two,
     /// Three channels.
     Three,
-    /// Four channels, the fourth of which may be an alpha.
+    /// Four channels, of which the fourth may be an alpha channel.
     Four,
 }
 
 /// Whole rows of pixels.
 #[derive(Clone, Copy, Debug)]
 pub struct Rows<'a> {
-    /// Pixels of a row.
+    /// Pixels per row.
     pub width: u32,
-    /// Rows.
+    /// Number of rows.
     pub height: u32,
-    /// Their bytes, without padding.
+    /// The bytes of the rows, without padding.
     pub bytes: &'a [u8],
 }
 
-/// A part of a picture, in pixels; its edges may lie within some.
+/// A part of a picture, in pixels. Its edges may lie inside a pixel.
 #[derive(Clone, Copy, Debug)]
 pub struct Crop {
-    /// From the left edge of the picture.
+    /// Distance from the left edge of the picture.
     pub left: f64,
-    /// From its upper edge.
+    /// Distance from the top edge of the picture.
     pub top: f64,
-    /// Of the part.
+    /// Width of the part.
     pub width: f64,
-    /// Of the part.
+    /// Height of the part.
     pub height: f64,
 }
 
-/// What the library found wrong: a size that does not fit the bytes, or a part that lies outside.
+/// An error of the library: a size that does not fit the bytes, or a part that lies outside the picture.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(String);
@@ -56,13 +56,13 @@ impl Error {
     }
 }
 
-/// Keeps its buffers from one call to the next.
+/// A resampler that keeps its buffers between calls.
 #[derive(Default)]
 pub struct Resampler(fast_image_resize::Resizer);
 
 impl Resampler {
-    /// Fills rows of `width` pixels, `height` of them, with a part of the source, by Lanczos. Channels are treated alike: an alpha is
-    /// multiplied before, and divided after.
+    /// Fills `height` rows of `width` pixels with a part of the source, by Lanczos. All channels are treated alike: the caller
+    /// multiplies by an alpha channel before and divides by it after.
     pub fn resample(
         &mut self,
         pixel: Pixel,
@@ -97,7 +97,7 @@ impl Resampler {
     }
 }
 
-/// Multiplies the colours of pixels by their alpha, which is their last channel. Whole rows of `width` pixels.
+/// Multiplies the colours of pixels by their alpha, which is the last channel. The bytes are whole rows of `width` pixels.
 pub fn multiply_alpha(pixel: Pixel, width: u32, bytes: &mut [u8]) -> Result<(), Error> {
     let by = MulDiv::new();
     match pixel {
@@ -107,7 +107,7 @@ pub fn multiply_alpha(pixel: Pixel, width: u32, bytes: &mut [u8]) -> Result<(), 
     }
 }
 
-/// Divides them by it.
+/// Divides the colours of pixels by their alpha, which is the last channel. The bytes are whole rows of `width` pixels.
 pub fn divide_alpha(pixel: Pixel, width: u32, bytes: &mut [u8]) -> Result<(), Error> {
     let by = MulDiv::new();
     match pixel {

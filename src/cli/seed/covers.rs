@@ -1,4 +1,4 @@
-//! Drawn covers.
+//! The covers of made-up posts, drawn by the program.
 
 use actix_web::rt::System;
 use fake::rand::RngExt;
@@ -18,16 +18,16 @@ use crate::media::variants::Purpose;
 use crate::metrics::Metrics;
 use crate::models::post::Post;
 
-/// Pixels.
+/// Width of a cover in pixels.
 const WIDTH: u16 = 800;
-/// Pixels.
+/// Height of a cover in pixels.
 const HEIGHT: u16 = 450;
-/// Different ones; each is several posts' cover, in files of their own.
+/// Number of different covers. Several posts share each of them, but every post has separate files.
 const KINDS: usize = 12;
-/// Covers that are on their way to the store.
+/// Number of covers that are stored concurrently.
 const AT_ONCE: usize = 4;
 
-/// Give each of these posts a cover, the way that an upload takes.
+/// Give each of these posts a cover, stored in the same way as an upload.
 pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[Written]) -> Result<()> {
     let bar = progress("covers", posts.len() as u64);
     let pictures = (0..KINDS).map(|_| draw(random)).collect::<Result<Vec<_>>>()?;
@@ -61,7 +61,7 @@ pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[
     Ok(())
 }
 
-/// A sky, a sun and a hill, as a JPEG.
+/// Draw a sky, a sun and a hill, as a JPEG.
 fn draw(random: &mut StdRng) -> Result<Vec<u8>> {
     let mut colour = || [(); 3].map(|()| random.random_range(40..220_u8));
     let (top, bottom, sun, hill) = (colour(), colour(), colour(), colour());

@@ -19,44 +19,44 @@ use super::Result;
 use super::database::Database;
 use crate::config::Config;
 
-/// What every made-up user logs in with.
+/// The password of every made-up user.
 const PASSWORD: &str = "plaza-demo-password";
-/// Posts for each user.
+/// Posts per user.
 const POSTS_OF_USER: u32 = 10;
-/// Comments for each post, unless another number of them is asked for.
+/// Comments per post, unless a number of comments is given.
 const COMMENTS_OF_POST: u32 = 5;
-/// One post of so many has a cover, unless another number of them is asked for.
+/// One in this many posts has a cover, unless a number of covers is given.
 const POSTS_OF_COVER: u32 = 10;
-/// Most covers that are made unasked: each is files in the store.
+/// Maximum number of covers, unless a number is given: each cover consists of several files in the store.
 const MOST_COVERS: u32 = 1000;
-/// How long ago the oldest post was written; users are older.
+/// Age of the oldest post; users are older.
 const OLDEST_POST: TimeDelta = TimeDelta::days(365);
-/// Rows that one transaction writes.
+/// Rows per transaction.
 const BATCH: usize = 500;
 
 /// Fill the database with made-up users, posts, labels, comments and covers.
 #[derive(Args)]
 pub struct Seed {
-    /// How many posts; there is a user for every ten of them, and each has three labels
+    /// Number of posts; there is one user for every ten posts, and each post has three labels
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     posts: u32,
-    /// How many comments [default: five for every post]
+    /// Number of comments [default: five for every post]
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=10_000_000))]
     comments: Option<u32>,
-    /// How many covers; the newest posts have them [default: one for every ten posts, 1000 at the most]
+    /// Number of covers, which the newest posts get [default: one for every ten posts, at most 1000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     covers: Option<u32>,
-    /// Which of the possible contents
+    /// Seed of the random content
     #[arg(long = "seed", default_value_t = 1)]
     variety: u64,
 }
 
 impl Seed {
-    /// Prints how to log in as one of the users.
+    /// Create the content, and print how to log in as one of the users.
     pub fn run(&self, config: &Config) -> Result<ExitCode> {
         let database = Database::migrated(config)?;
         let mut conn = database.connect()?;
-        // Millions of events that are none.
+        // Otherwise, the made-up rows would write millions of events that never happened.
         conn.batch_execute("SET plaza.events = 'off'")?;
         let mut random = StdRng::seed_from_u64(self.variety);
         let people =
@@ -70,7 +70,7 @@ impl Seed {
         posts.sort_by_key(|post| std::cmp::Reverse(post.created_at));
         posts.truncate(covers as usize);
         covers::make(config, &database, &mut random, &posts)?;
-        // The planner should know of the new rows before the first request does.
+        // Give the planner statistics on the new rows before the first request comes.
         diesel::sql_query("VACUUM ANALYZE").execute(&mut conn)?;
         drop(conn);
         database.stop()?;
@@ -87,7 +87,7 @@ impl Seed {
 
 fn progress(what: &'static str, length: u64) -> ProgressBar {
     let bar = ProgressBar::new(length).with_message(what);
-    // A template that does not parse leaves the default look.
+    // If the template does not parse, the bar keeps its default look.
     if let Ok(style) =
         ProgressStyle::with_template("{msg:>8} {wide_bar} {human_pos}/{human_len} {per_sec}, {eta} left")
     {

@@ -22,14 +22,14 @@ pub struct Someone {
     pub display_name: String,
 }
 
-/// Make so many, all with the same password.
+/// Create `number` users, all with the same password.
 pub fn make(
     conn: &mut PgConnection,
     random: &mut StdRng,
     number: u32,
     argon2: argon2::Params,
 ) -> Result<Vec<Someone>> {
-    // One hash for all, as Argon2 is made to be slow.
+    // One hash for all users, because Argon2 is slow by design.
     let hash = actix_web::rt::System::new()
         .block_on(async { Passwords::start(1, argon2)?.hash(PASSWORD.to_owned()).await })
         .map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! Made-up posts, what they are sorted by, and what is said about them.
+//! Made-up posts, their labels and their comments.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
@@ -15,10 +15,10 @@ use crate::models::label::{Label, Named};
 use crate::models::names::Slug;
 use crate::schema::{comments, post_labels, posts};
 
-/// Labels of each post.
+/// Labels per post.
 const LABELS_OF_POST: usize = 3;
 
-/// What posts are sorted by. More than a page of them.
+/// The names of the labels: more than fit on one page of a list.
 const LABELS: [&str; 40] = [
     "Architecture",
     "Art",
@@ -69,7 +69,7 @@ pub struct Written {
     pub created_at: DateTime<Utc>,
 }
 
-/// A row of `posts` as it is written.
+/// A row to insert into `posts`.
 #[derive(Insertable)]
 #[diesel(table_name = posts)]
 struct PostRow {
@@ -85,7 +85,7 @@ struct PostRow {
     created_at: DateTime<Utc>,
 }
 
-/// A row of `post_labels` as it is written.
+/// A row to insert into `post_labels`.
 #[derive(Insertable)]
 #[diesel(table_name = post_labels)]
 struct LabelRow {
@@ -95,7 +95,7 @@ struct LabelRow {
     labeled_at: DateTime<Utc>,
 }
 
-/// A row of `comments` as it is written.
+/// A row to insert into `comments`.
 #[derive(Insertable)]
 #[diesel(table_name = comments)]
 struct CommentRow<'a> {
@@ -106,14 +106,14 @@ struct CommentRow<'a> {
     created_at: DateTime<Utc>,
 }
 
-/// The labels' ids. Those that are there are taken.
+/// Create the labels that do not exist yet, and return the ids of all.
 pub fn make_labels(conn: &mut PgConnection) -> Result<Vec<i64>> {
     let named = LABELS.map(|name| Named::Name(name.to_owned()));
     let ids = conn.transaction(|conn| Label::resolve(conn, &named))?;
     Ok(ids.into_iter().flatten().collect())
 }
 
-/// Posts by these people, each with [`LABELS_OF_POST`] labels.
+/// Create posts by these people, each with [`LABELS_OF_POST`] labels.
 pub fn make_posts(
     conn: &mut PgConnection,
     random: &mut StdRng,
@@ -143,7 +143,7 @@ pub fn make_posts(
     Ok(made)
 }
 
-/// Comments by these people on these posts; some posts have many.
+/// Create comments by these people on these posts; some posts get many.
 pub fn make_comments(
     conn: &mut PgConnection,
     random: &mut StdRng,
@@ -169,7 +169,7 @@ fn post(random: &mut StdRng, people: &[Someone]) -> PostRow {
     let title = title.trim_end_matches('.').to_owned();
     let paragraphs: Vec<String> = Paragraphs(2..6).fake_with_rng(random);
     let someone = |random: &mut StdRng| people[random.random_range(0..people.len())].id;
-    // A number makes the slug unique without a statement for each post.
+    // A UUID makes the slug unique without a statement for each post.
     let slug: String = Slug::from_title(&title).as_str().chars().take(200).collect();
     PostRow {
         slug: format!("{slug}-{}", uuid::Uuid::new_v4().simple()),
@@ -188,7 +188,7 @@ fn post(random: &mut StdRng, people: &[Someone]) -> PostRow {
 fn labels_of(random: &mut StdRng, post: &Written, labels: &[i64]) -> Vec<LabelRow> {
     let mut chosen = Vec::with_capacity(LABELS_OF_POST);
     while chosen.len() < LABELS_OF_POST.min(labels.len()) {
-        // The first ones are more common than the last, as among real labels.
+        // The first labels are more common than the last, as among real labels.
         let label = labels[random.random_range(0..labels.len()).min(random.random_range(0..labels.len()))];
         if !chosen.contains(&label) {
             chosen.push(label);

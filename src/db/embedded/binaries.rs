@@ -1,7 +1,7 @@
 //! Where PostgreSQL's programs are. Plaza ships none: the machine's package manager keeps them patched.
 //!
-//! A server only opens data of its own major version, so existing data decides. Without any, the first on `PATH` is what
-//! the operator means, else the newest.
+//! A server opens only data of its own major version, so existing data decides. Without data, the first usable installation on
+//! `PATH` is taken, since that is what the administrator means; if there is none, the newest one.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,10 +12,10 @@ use std::process::Command;
 use super::error::Error;
 use super::options::Options;
 
-/// The major versions that Plaza is built and tested for.
+/// The major versions for which Plaza is built and tested.
 const SUPPORTED: RangeInclusive<u32> = 15..=18;
 
-/// Folders that package managers use without putting them on `PATH`; `*` stands for anything in one name.
+/// Folders that package managers use without adding them to `PATH`; `*` stands for any text within one name.
 const USUAL: [&str; 8] = [
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -27,7 +27,7 @@ const USUAL: [&str; 8] = [
     "/usr/local/opt/postgresql@*/bin",
 ];
 
-/// One installation.
+/// One installation of PostgreSQL.
 #[derive(Clone, Debug)]
 pub(super) struct Binaries {
     folder: PathBuf,
@@ -35,7 +35,7 @@ pub(super) struct Binaries {
 }
 
 impl Binaries {
-    /// The installation for data of the major version `data`, or for new data.
+    /// Find the installation for data of the major version `data`, or for new data.
     pub(super) fn find(options: &Options, data: Option<u32>, cluster: &Path) -> Result<Self, Error> {
         let folders = folders(options);
         let found: Vec<Self> = folders.iter().filter_map(|folder| Self::inspect(folder)).collect();
@@ -61,7 +61,8 @@ impl Binaries {
             .ok_or_else(|| Error::Unsupported { found: majors() })
     }
 
-    /// Both programs must be there: some packages (and many symlinks) bring only one of them.
+    /// Return the installation in this folder. Both programs must exist: some packages (and many symlinks) provide only one of
+    /// them.
     fn inspect(folder: &Path) -> Option<Self> {
         if !folder.join("initdb").is_file() {
             return None;
@@ -74,7 +75,7 @@ impl Binaries {
         Some(Self { folder: folder.to_owned(), major: digits.parse().ok()? })
     }
 
-    /// The folder that holds `postgres`, `initdb` and, in a usual installation, `psql` and `pg_dump`.
+    /// Return the folder that holds `postgres`, `initdb` and, in a usual installation, `psql` and `pg_dump`.
     pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -88,10 +89,10 @@ impl Binaries {
     }
 }
 
-/// Every folder worth a look, in order of preference, each once. A folder that was named is the only one.
+/// Return every folder to search, in order of preference, each once. If the options name a folder, it is the only one.
 fn folders(options: &Options) -> Vec<PathBuf> {
     if let Some(folder) = &options.bin_dir {
-        // The server is started elsewhere, where a relative path would mean something else.
+        // The server is started in another folder, where a relative path would mean something else.
         return vec![std::path::absolute(folder).unwrap_or_else(|_| folder.clone())];
     }
     let mut folders = on_path(options);
@@ -104,7 +105,7 @@ fn folders(options: &Options) -> Vec<PathBuf> {
     folders
 }
 
-/// The folders on `PATH` that hold a `postgres`.
+/// Return the folders on `PATH` that hold a `postgres`.
 fn on_path(options: &Options) -> Vec<PathBuf> {
     let path = options.path.as_deref().unwrap_or(OsStr::new(""));
     let mut folders: Vec<PathBuf> = std::env::split_paths(path).filter_map(|folder| real(&folder)).collect();
@@ -112,13 +113,14 @@ fn on_path(options: &Options) -> Vec<PathBuf> {
     folders
 }
 
-/// Where the `postgres` of a folder really is, and with it its siblings: links to it alone are common.
+/// Return the folder where the `postgres` of this folder, and so its sibling programs, really are: links to `postgres` alone are
+/// common.
 fn real(folder: &Path) -> Option<PathBuf> {
     let postgres = folder.join("postgres").canonicalize().ok()?;
     postgres.parent().map(Path::to_owned)
 }
 
-/// The existing folders of a pattern with at most one `*`.
+/// Return the existing folders that match a pattern with at most one `*`.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         return vec![PathBuf::from(pattern)];

@@ -1,8 +1,9 @@
-//! The cluster: how it is made, and how it is configured.
+//! The cluster: how it is created and configured.
 //!
-//! A cluster is made under another name and renamed when it is whole, role and database included, so whatever is killed on the
-//! way, `postgres/` either is not there or works. What guards the rows and the door stands on the server's command line (see
-//! `supervisor`), where no file outranks it; `plaza.conf` holds the rest, and lines below its `include` in `postgresql.conf` win.
+//! A cluster is created under another name, and renamed when it is complete with its role and database. So whatever is killed on
+//! the way, `postgres/` either does not exist or works. The settings that protect the rows and the access to them stand on the
+//! server's command line (see `supervisor`), where no file overrides them. `plaza.conf` holds the rest, and lines below its
+//! `include` in `postgresql.conf` take precedence.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -18,11 +19,11 @@ use super::identity::{OpenFolder, User, command, give};
 use super::leftovers;
 use super::options::{DATABASE, Options, ROLE};
 
-/// The superuser: only for the server's own operating system user, and only by hand.
+/// The superuser: only for the operating system user of the server, and only for manual use.
 const SUPERUSER: &str = "postgres";
 
-/// Locales to try, best first: ICU sorts alike on every machine, and `C.UTF-8` knows letters beyond ASCII, as full-text search
-/// needs. Builds without ICU and systems without `C.UTF-8` exist.
+/// Locales to try, the best first: ICU sorts the same way on every machine, and `C.UTF-8` knows letters beyond ASCII, which
+/// full-text search needs. There are builds without ICU and systems without `C.UTF-8`.
 const LOCALES: [&[&str]; 4] = [
     &["--locale-provider=icu", "--icu-locale=und", "--locale=C.UTF-8"],
     &["--locale-provider=icu", "--icu-locale=und", "--locale=C"],
@@ -42,12 +43,12 @@ log_checkpoints = off
 ";
 
 impl Folder {
-    /// Remove what a killed `initdb` left, and end what still writes there. Needs the lock.
+    /// Remove what a killed `initdb` left, and kill the processes that still write there. The caller must hold the lock.
     pub(super) fn clear_half_made(&self, user: &User) -> Result<(), Error> {
         while self.making.exists() {
             leftovers::kill(&self.making, user)?;
             match fs::remove_dir_all(&self.making) {
-                // A process that was just starting wrote another file: the next round ends it.
+                // A process that was just starting wrote another file: the next round kills it.
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 result => result.map_err(error::io("remove", &self.making))?,
@@ -56,7 +57,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Make the cluster with its role and database, all of it or nothing. Needs the lock.
+    /// Create the cluster with its role and database, completely or not at all. The caller must hold the lock.
     pub(super) fn make_cluster(
         &self,
         binaries: &Binaries,
@@ -66,7 +67,7 @@ impl Folder {
         DirBuilder::new().mode(0o700).create(&self.making).map_err(error::io("make", &self.making))?;
         let made = self.fill(binaries, options, user);
         if made.is_err() {
-            // The first failure is the one to tell; what cannot be removed now is at the next start.
+            // Report the first failure. What cannot be removed now is removed at the next start.
             drop(fs::remove_dir_all(&self.making));
         }
         made
@@ -123,7 +124,7 @@ impl Folder {
         }
     }
 
-    /// In single-user mode: there is no server yet that could be caught half-way.
+    /// Create the role and the database in single-user mode: there is no server yet that could be found half-finished.
     fn create_database(
         &self,
         binaries: &Binaries,
@@ -131,7 +132,7 @@ impl Folder {
         user: &User,
         folder: &OpenFolder,
     ) -> Result<(), Error> {
-        // The program hears of its own errors and logs what matters, once; the server's log is no place for its users' data.
+        // The program receives its own errors and logs what matters, once. Its users' data does not belong in the server's log.
         let statements = format!(
             "CREATE ROLE {ROLE} LOGIN;\n\
              ALTER ROLE {ROLE} SET log_min_messages = 'log';\n\
@@ -149,7 +150,7 @@ impl Folder {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(spawn_error(&program, user))?;
-        // A child that has ended says why below; the pipe is closed here, which ends the session.
+        // If the child has ended, its output says why, see below. The pipe is closed here, which ends the session.
         let written = child.stdin.take().map(|mut stdin| stdin.write_all(statements.as_bytes()));
         let output = child.wait_with_output().map_err(spawn_error(&program, user))?;
         match written {
@@ -167,7 +168,7 @@ impl Folder {
         }
     }
 
-    /// Write what each start decides anew: settings, and who may come in as whom.
+    /// Write the files that each start writes again: the settings, and which users may connect as which role.
     pub(super) fn configure(&self, user: &User) -> Result<(), Error> {
         let hba = "# Written by Plaza at each start.\nlocal all all peer map=plaza\n";
         let mut ident =
@@ -179,17 +180,17 @@ impl Folder {
     }
 }
 
-/// For `map_err`: says which program could not be run as whom.
+/// Return a function for `map_err` that says which program could not be run as which user.
 pub(super) fn spawn_error(program: &Path, user: &User) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Spawn { program: program.to_owned(), user: user.name.clone(), source }
 }
 
-/// A line of `pg_ident.conf`: this user of the operating system may be this role.
+/// Return a line of `pg_ident.conf`: this user of the operating system may connect as this role.
 fn ident_line(user: &str, role: &str) -> String {
     format!("plaza \"{}\" \"{role}\"", user.replace('"', "\"\""))
 }
 
-/// Replace a file as a whole. The new one is made exclusively and renamed, so that root is not led through a link.
+/// Replace a file as a whole. The new file is created exclusively and then renamed, so that root does not follow a link.
 fn write(path: &Path, contents: &str, user: &User) -> Result<(), Error> {
     let new = path.with_extension("new");
     match fs::remove_file(&new) {

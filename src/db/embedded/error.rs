@@ -1,4 +1,4 @@
-//! What can go wrong, each with what to do about it: these texts are all that an operator sees.
+//! What can go wrong, each with what to do about it. These texts are all that an operator sees.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use std::process::ExitStatus;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No PostgreSQL on the machine.
+    /// There is no PostgreSQL on the machine.
     #[error(
         "no PostgreSQL was found (looked in {looked_in}): install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install \
          postgresql; macOS: brew install postgresql@17), name the folder of its binaries, or set DATABASE_URL"
     )]
     NoBinaries {
-        /// The folders searched, separated by commas.
+        /// The folders that were searched, separated by commas.
         looked_in: String,
     },
-    /// PostgreSQL is there, but in none of the versions that serve.
+    /// PostgreSQL is installed, but in no supported version.
     #[error(
         "PostgreSQL {found} is installed, but Plaza needs 15 to 18: install one of these beside it, name the folder of its \
          binaries, or set DATABASE_URL"
@@ -26,7 +26,7 @@ pub enum Error {
         /// The major versions that were found, separated by commas.
         found: String,
     },
-    /// The data was made by another major version than the ones installed.
+    /// The data was created by a major version other than the installed ones.
     #[error(
         "the data in {} was made by PostgreSQL {data}, but what is installed is PostgreSQL {found}: install PostgreSQL {data} \
          again; to move to the other, dump with {data}, move the folder away, and restore", .path.display()
@@ -34,7 +34,7 @@ pub enum Error {
     VersionMismatch {
         /// The cluster.
         path: PathBuf,
-        /// The major version that made it.
+        /// The major version that created it.
         data: u32,
         /// The major versions that were found, separated by commas.
         found: String,
@@ -47,7 +47,7 @@ pub enum Error {
     InUse {
         /// The data folder.
         path: PathBuf,
-        /// The process that holds it, as far as it said so.
+        /// The id of the process that holds the folder, if it has said so.
         pid: Option<u32>,
     },
     /// Another program holds the data folder, but its server does not become ready.
@@ -58,12 +58,12 @@ pub enum Error {
     NotReady {
         /// The data folder.
         path: PathBuf,
-        /// The process that holds it, as far as it said so.
+        /// The id of the process that holds the folder, if it has said so.
         pid: Option<u32>,
         /// The server's log.
         log: PathBuf,
     },
-    /// The data belongs to a user whom the program can neither be nor become.
+    /// The data belongs to a user that the program neither is nor can become.
     #[error(
         "{} belongs to {owner}, but this program runs as {me}: run it as {owner} or as root, or give it a data folder of its own \
          (PLAZA_DATA_DIR)", .path.display()
@@ -76,7 +76,7 @@ pub enum Error {
         /// The name or number of the program's user.
         me: String,
     },
-    /// The program runs as root and so does the data: PostgreSQL refuses both.
+    /// The program runs as root, and the data belongs to root: PostgreSQL refuses both.
     #[error(
         "{0} belongs to root, and PostgreSQL does not run as root: give it to an ordinary user (chown -R postgres {0})",
         .path.display()
@@ -85,22 +85,22 @@ pub enum Error {
         /// The cluster.
         path: PathBuf,
     },
-    /// A user that the system has no name for, or no ordinary user at all.
+    /// The system has no entry for the user, or there is no ordinary user at all.
     #[error(
         "{user} has no entry in /etc/passwd, and PostgreSQL does not run without one: add it (useradd), run Plaza as another \
          user, or set DATABASE_URL"
     )]
     NoSuchUser {
-        /// Whom PostgreSQL should have run as.
+        /// The user that PostgreSQL should have run as.
         user: String,
     },
-    /// The folder where the cluster belongs holds something else.
+    /// The folder of the cluster holds something else.
     #[error("{} is not empty, yet holds no PostgreSQL data: move it away, or set PLAZA_DATA_DIR to another folder", .path.display())]
     NotACluster {
         /// The folder.
         path: PathBuf,
     },
-    /// The short folder for the socket belongs to somebody else.
+    /// The folder for the socket under `/tmp` belongs to another user.
     #[error(
         "{} is not a private folder of {owner}, so its socket could not be trusted: remove it, or set PLAZA_DATA_DIR to a path \
          short enough (85 bytes) not to need it", .path.display()
@@ -108,7 +108,7 @@ pub enum Error {
     SocketFolder {
         /// The folder.
         path: PathBuf,
-        /// Whom it should belong to.
+        /// The user to whom it should belong.
         owner: String,
     },
     /// A program of PostgreSQL could not be run.
@@ -116,41 +116,41 @@ pub enum Error {
     Spawn {
         /// The program.
         program: PathBuf,
-        /// As whom.
+        /// The user that should have run it.
         user: String,
-        /// Why not.
+        /// The cause of the failure.
         source: io::Error,
     },
-    /// Making the cluster failed; nothing of it is left behind.
+    /// The cluster could not be created; nothing of it is left behind.
     #[error("{program} could not make the database in {} ({status}); mend what it says and start again:\n{output}", .path.display())]
     Make {
         /// `initdb` or `postgres --single`.
         program: &'static str,
         /// The cluster.
         path: PathBuf,
-        /// How it ended.
+        /// How the program ended.
         status: ExitStatus,
-        /// What it wrote.
+        /// What the program wrote to standard error.
         output: String,
     },
     /// The server ended before it was ready.
     #[error("PostgreSQL did not start ({status}); its log {} ends with the reason, mend that and start again:\n{tail}", .log.display())]
     Died {
-        /// How it ended.
+        /// How the server ended.
         status: ExitStatus,
-        /// The whole log.
+        /// The file of the whole log.
         log: PathBuf,
-        /// The last lines of it that this start wrote.
+        /// The last lines of the log that this start wrote.
         tail: String,
     },
     /// The server did not end cleanly. No committed row is lost: the next start recovers it.
     #[error("PostgreSQL did not stop cleanly ({status}); the next start recovers it; its log {} ends:\n{tail}", .log.display())]
     Stopped {
-        /// How it ended.
+        /// How the server ended.
         status: ExitStatus,
-        /// The whole log.
+        /// The file of the whole log.
         log: PathBuf,
-        /// Its last lines.
+        /// The last lines of the log.
         tail: String,
     },
     /// Processes of an earlier server survived even SIGKILL.
@@ -164,22 +164,22 @@ pub enum Error {
         /// Their process ids, separated by commas.
         pids: String,
     },
-    /// The file system said no.
+    /// An operation of the file system failed.
     #[error(
         "cannot {action} {}: {source}; check the owner, the permissions and the free space there, or set PLAZA_DATA_DIR to \
          another folder", .path.display()
     )]
     Io {
-        /// What was tried, as a verb.
+        /// What was attempted, as a verb.
         action: &'static str,
-        /// On what.
+        /// The path on which it was attempted.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause of the failure.
         source: io::Error,
     },
 }
 
-/// For `map_err`: says what was tried on which path.
+/// Return a function for `map_err` that says what was attempted on which path.
 pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { action, path: path.to_owned(), source }
 }

@@ -1,4 +1,4 @@
-//! Plaza's data folder, and what of it belongs to PostgreSQL.
+//! Plaza's data folder, and the paths in it that belong to PostgreSQL.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 
 use super::error::{self, Error};
 
-/// Plaza's data folder, by absolute path, and what of it belongs to PostgreSQL.
+/// The absolute path of Plaza's data folder, and the paths in it that belong to PostgreSQL.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) root: PathBuf,
     pub(super) cluster: PathBuf,
     pub(super) lock: PathBuf,
     pub(super) log: PathBuf,
-    /// Where a cluster is made, under another name until it is whole.
+    /// Where a cluster is created, under another name until it is complete.
     pub(super) making: PathBuf,
 }
 
 impl Folder {
-    /// The folder, made if need be (0700: keys and mails lie beside the cluster).
+    /// Open the folder, and create it if it does not exist (0700: keys and mails lie beside the cluster).
     pub(super) fn make(path: &Path) -> Result<Self, Error> {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error::io("make", path))?;
         Self::existing(path)
@@ -36,13 +36,14 @@ impl Folder {
         })
     }
 
-    /// The user and group whose folder it is.
+    /// Return the user and the group that own the folder.
     pub(super) fn owner(&self) -> Result<(u32, u32), Error> {
         let root = fs::metadata(&self.root).map_err(error::io("read", &self.root))?;
         Ok((root.uid(), root.gid()))
     }
 
-    /// There is no cluster: nothing, or an empty folder. One that cannot be read is somebody's.
+    /// Whether there is no cluster: the folder does not exist or is empty. A folder that cannot be read belongs to another user, so
+    /// it is not blank.
     pub(super) fn is_blank(&self) -> bool {
         match fs::read_dir(&self.cluster) {
             Ok(mut entries) => entries.next().is_none(),
@@ -50,7 +51,7 @@ impl Folder {
         }
     }
 
-    /// The major version that made the cluster; `None` when there is none yet.
+    /// Return the major version that created the cluster; `None` if there is none yet.
     pub(super) fn version(&self) -> Result<Option<u32>, Error> {
         if self.is_blank() {
             return Ok(None);

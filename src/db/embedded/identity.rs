@@ -1,8 +1,9 @@
-//! Who runs the server, and how a child becomes that user.
+//! Which user runs the server, and how a child becomes that user.
 //!
-//! PostgreSQL refuses uid 0, so a program that runs as root runs the server as somebody else: the owner of existing data, else
-//! of the data folder, else `postgres`, else `nobody`. That user may not be able to walk to the data (a checkout under a 0700
-//! home). So the folder is opened here, and the child reaches it as `/proc/self/fd/N`: it never walks the path above it.
+//! PostgreSQL refuses to run as uid 0. So a program that runs as root runs the server as another user: the owner of existing data,
+//! else of the data folder, else `postgres`, else `nobody`. That user may not be able to reach the data by its path (a checkout
+//! under a 0700 home). So the folder is opened here, and the child reaches it as `/proc/self/fd/N`: it never walks the path above
+//! it.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{self, File, OpenOptions};
@@ -26,12 +27,12 @@ pub(super) struct User {
 }
 
 impl User {
-    /// Whom the server of this data folder runs as.
+    /// Return the user that the server of this data folder runs as.
     pub(super) fn for_server(folder: &Folder) -> Result<Self, Error> {
         let owner = match fs::metadata(&folder.cluster) {
             _ if folder.is_blank() => None,
             Ok(cluster) => Some(cluster.uid()),
-            // Not even to be looked at: the folder's owner will be the cluster's.
+            // The cluster cannot even be looked at: assume that the folder's owner owns it too.
             Err(_) => Some(folder.owner()?.0),
         };
         let me = effective_uid();
@@ -53,7 +54,7 @@ impl User {
         }
     }
 
-    /// Everyone who may connect: the server's own user, the program's, and root, who may anything anyhow.
+    /// Return the users that may connect: the server's user, the program's user, and root, who may do anything anyway.
     pub(super) fn clients(server: &Self) -> Vec<String> {
         let mut names = vec![server.name.clone(), name_of(effective_uid()), name_of(0)];
         names.sort();
@@ -61,8 +62,8 @@ impl User {
         names
     }
 
-    /// Look at files with this user's eyes. The kernel shows where a process works to its own user and to whoever may debug
-    /// any, which root in a container may not.
+    /// Run `look` with this user's access to files. The kernel shows the working folder of a process to the user of that process
+    /// and to users that may debug any process, which root in a container may not.
     pub(super) fn look<T>(&self, look: impl FnOnce() -> T) -> T {
         #[cfg(target_os = "linux")]
         let _eyes = (effective_uid() == 0).then(|| Eyes::of(self));
@@ -86,7 +87,7 @@ impl User {
     }
 }
 
-/// The thread's identity towards files is another one, until this ends.
+/// Gives the thread another identity for access to files, until it is dropped.
 #[cfg(target_os = "linux")]
 struct Eyes {
     uid: libc::c_int,
@@ -96,7 +97,7 @@ struct Eyes {
 #[cfg(target_os = "linux")]
 impl Eyes {
     fn of(user: &User) -> Self {
-        // SAFETY: take plain numbers, concern this thread only, and return the identity before.
+        // SAFETY: both calls take plain numbers, affect this thread only, and return the previous identity.
         let (gid, uid) = unsafe { (libc::setfsgid(user.gid), libc::setfsuid(user.uid)) };
         Self { uid, gid }
     }
@@ -105,7 +106,7 @@ impl Eyes {
 #[cfg(target_os = "linux")]
 impl Drop for Eyes {
     fn drop(&mut self) {
-        // SAFETY: take plain numbers and concern this thread only; the numbers are those that it had.
+        // SAFETY: both calls take plain numbers and affect this thread only; the numbers are those that it had before.
         unsafe {
             libc::setfsuid(self.uid.cast_unsigned());
             libc::setfsgid(self.gid.cast_unsigned());
@@ -113,18 +114,18 @@ impl Drop for Eyes {
     }
 }
 
-/// The user whose rights the program has.
+/// Return the user whose rights the program has.
 pub(super) fn effective_uid() -> u32 {
-    // SAFETY: takes nothing and cannot fail.
+    // SAFETY: takes no arguments and cannot fail.
     unsafe { libc::geteuid() }
 }
 
-/// The user's name, or its number where it has none.
+/// Return the user's name, or its number if it has no name.
 pub(super) fn name_of(uid: u32) -> String {
     User::by_uid(uid).map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// Give a file that root made to the one who should have it; an ordinary user's files are its own already.
+/// Give a file that root created to its intended owner. An ordinary user already owns the files that it creates.
 pub(super) fn give(file: &File, path: &Path, uid: u32, gid: u32) -> Result<(), Error> {
     if effective_uid() != 0 {
         return Ok(());
@@ -132,7 +133,7 @@ pub(super) fn give(file: &File, path: &Path, uid: u32, gid: u32) -> Result<(), E
     fchown(file, Some(uid), Some(gid)).map_err(error::io("change the owner of", path))
 }
 
-/// A folder held open, so that a child can work in it without walking to it.
+/// A folder that is held open, so that a child can work in it without walking to it.
 #[derive(Debug)]
 pub(super) struct OpenFolder {
     file: File,
@@ -157,7 +158,7 @@ impl OpenFolder {
         self.file.sync_all().map_err(error::io("sync", &self.path))
     }
 
-    /// What a child started by [`command`] calls the folder.
+    /// Return the path by which a child started by [`command`] reaches the folder.
     pub(super) fn argument(&self) -> PathBuf {
         if cfg!(target_os = "linux") {
             PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
@@ -167,11 +168,12 @@ impl OpenFolder {
     }
 }
 
-/// A program of PostgreSQL's, to be run as `user` with access to `folder`.
+/// Return a command that runs a program of PostgreSQL as `user` with access to `folder`.
 ///
-/// It is in a process group of its own, so that Ctrl-C reaches only Plaza, which stops it after the last request. When the thread
-/// that spawns it ends, it gets `on_death`. Of the environment it inherits `PATH` only: secrets among Plaza's settings are none of
-/// its business, and `PG…` or `LC_…` variables would change what it does. `folder` must live until it is spawned.
+/// The program runs in a separate process group, so that Ctrl-C reaches only Plaza, which stops the program after the last request.
+/// When the thread that spawns it ends, it receives the signal `on_death`. It inherits only `PATH` of the environment: it must not
+/// see the secrets among Plaza's settings, and `PG…` or `LC_…` variables would change its behaviour. `folder` must live until the
+/// program is spawned.
 pub(super) fn command(
     program: &Path,
     path: Option<&OsStr>,
@@ -184,12 +186,12 @@ pub(super) fn command(
         .env_clear()
         .env("PATH", path.unwrap_or(OsStr::new("/usr/bin:/bin")))
         .env("LC_ALL", "C")
-        // PostgreSQL 15 wants to come back to where it was started, which need not be open to `user`.
+        // PostgreSQL 15 returns to the folder in which it was started, which `user` may not be allowed to enter.
         .current_dir("/")
         .stdin(Stdio::null())
         .process_group(0);
     if effective_uid() == 0 {
-        // With a uid, std also drops root's supplementary groups.
+        // If a uid is set, std also drops root's supplementary groups.
         command.uid(user.uid).gid(user.gid);
     }
     let folder = folder.file.as_raw_fd();
@@ -199,7 +201,7 @@ pub(super) fn command(
         if unsafe { libc::fcntl(folder, libc::F_SETFD, 0) } == -1 {
             return Err(io::Error::last_os_error());
         }
-        // SAFETY: sets a disposition only; a shell's background job has SIGINT ignored, which initdb would inherit.
+        // SAFETY: only sets a signal's disposition. A shell's background job ignores SIGINT, which initdb would inherit.
         unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
         follow_to_death(parent, on_death)
     };
@@ -209,7 +211,7 @@ pub(super) fn command(
     command
 }
 
-/// Have the kernel send `signal` when the parent thread ends, however it ends.
+/// Have the kernel send `signal` when the parent thread ends, for whatever reason.
 #[cfg(target_os = "linux")]
 fn follow_to_death(parent: u32, signal: libc::c_int) -> io::Result<()> {
     let signal = libc::c_ulong::from(signal.unsigned_abs());
@@ -217,26 +219,26 @@ fn follow_to_death(parent: u32, signal: libc::c_int) -> io::Result<()> {
     if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } == -1 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: takes nothing and cannot fail.
+    // SAFETY: takes no arguments and cannot fail.
     let now = unsafe { libc::getppid() };
-    // The parent may have died before the signal was asked for.
+    // The parent may have died before the signal was requested.
     if now.unsigned_abs() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
 }
 
-/// Other systems have no such thing: there a killed program leaves the server to the next start.
+/// Do nothing: other systems have no death signal. There, a killed program leaves the server to the next start.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "the signature of the one that does something")]
 fn follow_to_death(_parent: u32, _signal: libc::c_int) -> io::Result<()> {
     Ok(())
 }
 
-/// Ask the user database, with a buffer that grows until the entry fits.
+/// Query the user database, with a buffer that grows until the entry fits.
 fn look_up(
     ask: impl Fn(*mut libc::passwd, *mut libc::c_char, usize, *mut *mut libc::passwd) -> libc::c_int,
 ) -> Option<User> {
     let mut buffer: Vec<libc::c_char> = vec![0; 1024];
     loop {
-        // SAFETY: `passwd` is plain data for which all zeroes is a value.
+        // SAFETY: `passwd` is plain data for which all zeroes is a valid value.
         let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
         let mut found = ptr::null_mut();
         match ask(&raw mut entry, buffer.as_mut_ptr(), buffer.len(), &raw mut found) {

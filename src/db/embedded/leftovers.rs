@@ -1,7 +1,8 @@
 //! Processes of a server whose program is gone.
 //!
-//! They are known by their working folder, which for a process of PostgreSQL is its cluster: process ids in files may be stale or
-//! taken by somebody else since. Whoever calls holds the lock, so that nothing found here belongs to a living program.
+//! They are recognized by their working folder, which for a process of PostgreSQL is its cluster: process ids in files may be
+//! stale, or may belong to other processes by now. The caller holds the lock, so no process that is found here belongs to a living
+//! program.
 
 use std::collections::HashSet;
 use std::fs;
@@ -14,15 +15,15 @@ use std::time::{Duration, Instant};
 use super::error::{self, Error};
 use super::identity::User;
 
-/// What to send, and how long to wait before the next.
+/// A step in stopping processes: the signals to send, and how long to wait before the next step.
 struct Rung {
     postmaster: libc::c_int,
     orphan: libc::c_int,
     patience: Duration,
 }
 
-/// SIGINT has a postmaster shut down fast, and SIGTERM an orphan end its session and say so, where SIGINT would end its query alone;
-/// SIGQUIT ends both without a checkpoint, which loses nothing that was committed.
+/// The steps in order. SIGINT makes a postmaster shut down fast. SIGTERM makes an orphan end its session and report it, where
+/// SIGINT would end only its query. SIGQUIT ends both without a checkpoint, which loses nothing that was committed.
 const LADDER: [Rung; 3] = [
     Rung { postmaster: libc::SIGINT, orphan: libc::SIGTERM, patience: Duration::from_secs(30) },
     Rung { postmaster: libc::SIGQUIT, orphan: libc::SIGQUIT, patience: Duration::from_secs(10) },
@@ -36,17 +37,17 @@ struct Process {
     is_postmaster: bool,
 }
 
-/// Stop what still runs in the cluster, and wait until it is gone.
+/// Stop the processes that still run in the cluster, and wait until they are gone.
 pub(super) fn stop(cluster: &Path, user: &User) -> Result<(), Error> {
     climb(cluster, user, &LADDER)
 }
 
-/// End at once what still runs in a half-made cluster.
+/// Immediately kill the processes that still run in a half-made cluster.
 pub(super) fn kill(cluster: &Path, user: &User) -> Result<(), Error> {
     climb(cluster, user, &LADDER[2..])
 }
 
-/// Whether this process is of the cluster's server; without `/proc` it is taken to be.
+/// Whether this process belongs to the cluster's server. Without `/proc`, it is assumed to.
 pub(super) fn is_process_of(pid: u32, cluster: &Path, user: &User) -> Result<bool, Error> {
     let folder = fs::metadata(cluster).map_err(error::io("read", cluster))?;
     let found = user.look(|| inspect(pid.cast_signed(), &folder))?;
@@ -64,11 +65,11 @@ fn climb(cluster: &Path, user: &User, ladder: &[Rung]) -> Result<(), Error> {
             }
             let pids: HashSet<_> = processes.iter().map(|process| process.pid).collect();
             for Process { pid, parent, is_postmaster } in processes {
-                // A living postmaster stops its children in good order by itself.
+                // A living postmaster stops its children in an orderly way by itself.
                 if !pids.contains(&parent) && told.insert(pid) {
                     let signal = if is_postmaster { rung.postmaster } else { rung.orphan };
                     tracing::warn!(pid, signal, "stopping a process that an earlier PostgreSQL left");
-                    // SAFETY: takes plain numbers. A process that is gone by now is an error of no interest.
+                    // SAFETY: takes plain numbers. If the process is gone by now, the error does not matter.
                     unsafe { libc::kill(pid, signal) };
                 }
             }
@@ -79,7 +80,7 @@ fn climb(cluster: &Path, user: &User, ladder: &[Rung]) -> Result<(), Error> {
     Err(Error::Leftovers { path: cluster.to_owned(), pids: pids.join(", ") })
 }
 
-/// The processes of PostgreSQL that work in the folder. A zombie works nowhere. Without `/proc` there are none to be found.
+/// Return the processes of PostgreSQL that work in the folder. A zombie has no working folder. Without `/proc`, none can be found.
 fn find(cluster: &Path, user: &User) -> Result<Vec<Process>, Error> {
     let folder = fs::metadata(cluster).map_err(error::io("read", cluster))?;
     let proc = Path::new("/proc");
@@ -88,15 +89,15 @@ fn find(cluster: &Path, user: &User) -> Result<Vec<Process>, Error> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error::io("read", proc)(error)),
     };
-    // An overlooked process would go on writing beside the next server, so a failed read is an error.
+    // An overlooked process would keep writing beside the next server, so a failed read is an error.
     let entries = entries.collect::<io::Result<Vec<_>>>().map_err(error::io("read", proc))?;
     let pids = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     user.look(|| pids.filter_map(|pid| inspect(pid, &folder).transpose()).collect())
 }
 
-/// `None` for a process that is gone, works elsewhere, or is not PostgreSQL's.
+/// Return the process, or `None` if it is gone, works elsewhere, or is not PostgreSQL's.
 fn inspect(pid: libc::pid_t, folder: &fs::Metadata) -> Result<Option<Process>, Error> {
-    // The process is gone, or is another user's, whose folder the kernel does not show.
+    // The process is gone, or belongs to another user, and the kernel does not show its folder.
     let Ok(cwd) = fs::metadata(format!("/proc/{pid}/cwd")) else { return Ok(None) };
     if (cwd.dev(), cwd.ino()) != (folder.dev(), folder.ino()) {
         return Ok(None);
@@ -106,15 +107,15 @@ fn inspect(pid: libc::pid_t, folder: &fs::Metadata) -> Result<Option<Process>, E
 }
 
 fn describe(pid: libc::pid_t, stat: &str, command: &[u8]) -> Option<Process> {
-    // "4711 (postgres) S 1 …": a shell that stands in the folder is none of ours.
+    // "4711 (postgres) S 1 …". A shell that works in the folder is not PostgreSQL's.
     let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
     let parent = rest.split_whitespace().nth(1)?.parse().ok()?;
-    // What a postmaster starts calls itself "postgres: checkpointer", "postgres: plaza plaza [local] SELECT".
+    // A process that a postmaster starts calls itself "postgres: checkpointer", "postgres: plaza plaza [local] SELECT".
     let is_postmaster = !command.starts_with(b"postgres: ");
     matches!(name, "postgres" | "postmaster").then_some(Process { pid, parent, is_postmaster })
 }
 
-/// A file of a process in `/proc`; `None` if the process is gone, which the kernel reports as ENOENT or ESRCH.
+/// Read a file of a process in `/proc`; `None` if the process is gone, which the kernel reports as ENOENT or ESRCH.
 fn read(pid: libc::pid_t, name: &str) -> Result<Option<Vec<u8>>, Error> {
     let path = PathBuf::from(format!("/proc/{pid}/{name}"));
     match fs::read(&path) {

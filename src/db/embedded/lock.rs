@@ -1,7 +1,7 @@
-//! One program per data folder: a `flock` for life on a file that names its holder.
+//! One program per data folder: the program holds a `flock` on a file that names it, for as long as it lives.
 //!
-//! The kernel drops the lock with its holder, however that ends, so a lock that is held means a living program. The file itself
-//! stays: to remove it would let two programs lock two files of one name.
+//! The kernel releases the lock when its holder ends, for whatever reason, so a lock that is held means a living program. The file
+//! itself stays: if it were removed, two programs could lock two files of the same name.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -14,20 +14,20 @@ use super::error::{self, Error};
 use super::folder::Folder;
 use super::identity::give;
 
-/// How long what a program has for itself is given to come free: a killed one holds it until the kernel has torn it down, which on a
-/// busy machine has taken more than half a second. The lock is also taken for a moment by [`holder`].
+/// How long to wait until the lock or a port becomes free. A killed program holds it until the kernel has torn the program down,
+/// which has taken more than half a second on a busy machine. [`holder`] also takes the lock for a moment.
 pub const GRACE: Duration = Duration::from_secs(3);
 
-/// The right to touch the cluster. Ends with the value, or with the process.
+/// Permission to use the cluster. It ends with the value, or with the process.
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
 }
 
-/// Who has the lock.
+/// The holder of the lock.
 pub(super) enum Holder {
     Nobody,
-    /// A living program, with its process id once it has written it.
+    /// A living program, with its process id once it has written that.
     Program(Option<u32>),
 }
 
@@ -66,12 +66,12 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Only a courtesy to readers: who holds the lock is the kernel's to say.
+        // This only helps readers of the file: the kernel decides who holds the lock.
         drop(replace(&mut self.file, ""));
     }
 }
 
-/// Who holds the lock of this folder now.
+/// Return the current holder of this folder's lock.
 pub(super) fn holder(folder: &Folder) -> Result<Holder, Error> {
     let path: &Path = &folder.lock;
     let mut file = match File::open(path) {

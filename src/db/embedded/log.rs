@@ -1,4 +1,4 @@
-//! The server's log, a file in the data folder. Its last lines are what explains a server that does not start.
+//! The server's log, a file in the data folder. Its last lines explain why a server does not start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
@@ -9,13 +9,13 @@ use super::error::{self, Error};
 use super::folder::Folder;
 use super::identity::give;
 
-/// Past this size, in bytes, the log becomes `postgres.log.old` at the next start of the server.
+/// Maximum size in bytes. A larger log becomes `postgres.log.old` at the next start of the server.
 const LARGEST: u64 = 16 << 20;
 
-/// How much of its end is quoted, in bytes.
+/// How much of the end of the log is quoted, in bytes.
 const TAIL: u64 = 2048;
 
-/// The log as one start of the server continues it.
+/// The log, to which one start of the server appends.
 pub(super) struct Log {
     pub(super) path: PathBuf,
     file: File,
@@ -41,12 +41,12 @@ impl Log {
         Ok(Self { path, file, start })
     }
 
-    /// The file, for a child to write to.
+    /// Return the file, for a child to write to.
     pub(super) fn writer(&self) -> Result<File, Error> {
         self.file.try_clone().map_err(error::io("open", &self.path))
     }
 
-    /// The last lines that this start wrote; empty if it wrote none.
+    /// Return the last lines that this start wrote; empty if it wrote none.
     pub(super) fn tail(&self) -> String {
         self.read_tail().unwrap_or_default()
     }

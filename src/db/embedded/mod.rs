@@ -1,24 +1,25 @@
-//! A PostgreSQL of the program's own, for those who give it none.
+//! The embedded PostgreSQL server, for administrators who provide no database.
 //!
-//! [`Postgres::start`] finds the binaries on the machine, makes the data at first start, and runs the server for as long as the
-//! program lives: reachable by a Unix socket alone, stopped with the program however that ends, started again when it dies alone,
-//! and as durable as any. It never touches a server that it did not start, and there is one program per data folder.
+//! [`Postgres::start`] finds the binaries on the machine, creates the data at the first start, and runs the server for as long as
+//! the program lives. The server can be reached only through a Unix socket, is stopped with the program however that ends, is
+//! started again if it dies alone, and is as durable as any other. Plaza never touches a server that it did not start, and there is
+//! one program per data folder.
 //!
-//! Nothing in here is a special PostgreSQL: `data/postgres` is an ordinary cluster that an ordinary server can open.
+//! The server is not a special PostgreSQL: `data/postgres` is an ordinary cluster that an ordinary server can open.
 //!
 //! | file | |
 //! | --- | --- |
-//! | `binaries` | where PostgreSQL is, and which of several |
-//! | `identity` | who runs the server; how a child becomes that user and dies with us |
-//! | `folder` | Plaza's data folder, and where things are in it |
-//! | `cluster` | making the cluster, its configuration |
+//! | `binaries` | where PostgreSQL is, and which installation to use |
+//! | `identity` | which user runs the server; how a child becomes that user and ends with the program |
+//! | `folder` | Plaza's data folder, and the paths in it |
+//! | `cluster` | creating the cluster, and its configuration |
 //! | `lock` | one program per folder |
 //! | `leftovers` | processes of a server whose program was killed |
-//! | `socket` | where it listens, `postmaster.pid`, the URL |
-//! | `supervisor` | the thread that starts, watches, restarts and stops |
+//! | `socket` | where the server listens, `postmaster.pid`, the URL |
+//! | `supervisor` | the thread that starts, watches, restarts and stops the server |
 //! | `log` | the server's log and its last lines |
 //!
-//! Linux is what it is made for. Elsewhere it lacks the death signal and `/proc`, so a killed program's server lives on.
+//! The module is made for Linux. Other systems lack the death signal and `/proc`, so the server of a killed program lives on there.
 
 mod binaries;
 mod cluster;
@@ -55,21 +56,21 @@ pub struct Postgres {
     url: String,
     bin_dir: PathBuf,
     supervisor: Supervisor,
-    // Last: it is given back when the server is gone.
+    // The last field, so that it is released when the server is gone.
     _lock: Lock,
 }
 
 impl Postgres {
-    /// Start the server, and make its data first if there is none. Blocks until it takes queries: well under a second as a rule,
-    /// but as long as it takes when it recovers from a crash.
+    /// Start the server, and create its data first if there is none. Blocks until the server accepts queries: usually well under a
+    /// second, but as long as it takes if it recovers from a crash.
     ///
     /// # Errors
     ///
-    /// [`Error::InUse`] when another program runs it already (see [`running`]); otherwise whatever keeps it from starting, with
-    /// what to do about it. Nothing is left running, and nothing half-made.
+    /// [`Error::InUse`] if another program runs it already (see [`running`]); otherwise the reason why it does not start, with what
+    /// to do about it. Nothing is left running, and nothing half-made.
     pub fn start(options: &Options) -> Result<Self, Error> {
         let folder = Folder::make(&options.data_dir)?;
-        // First of all: whose data it is decides who may even look at it.
+        // This comes first: the owner of the data decides who may even look at it.
         let user = User::for_server(&folder)?;
         let lock = Lock::take(&folder)?;
         folder.clear_half_made(&user)?;
@@ -97,25 +98,26 @@ impl Postgres {
         })
     }
 
-    /// Where to connect, for diesel, libpq and `psql`. It holds no secret: the operating system says who is asking. It stays the
-    /// same when the server is started again.
+    /// Return where to connect, for diesel, libpq and `psql`. The URL holds no secret: the operating system identifies the client.
+    /// It stays the same when the server is started again.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The folder of the server's binaries, with the `psql` and `pg_dump` that fit it.
+    /// Return the folder of the server's binaries, with the `psql` and `pg_dump` that match it.
     #[must_use]
     pub fn bin_dir(&self) -> &Path {
         &self.bin_dir
     }
 
-    /// Shut the server down and wait for its end: connections are cut, their transactions rolled back, a checkpoint written. After
-    /// 60 s it ends without the checkpoint. Dropping does the same, and logs what this returns.
+    /// Shut the server down and wait until it has ended: connections are closed, their transactions are rolled back, and a
+    /// checkpoint is written. After 60 s the server ends without the checkpoint. Dropping the value does the same, and logs what
+    /// this returns.
     ///
     /// # Errors
     ///
-    /// When the server did not end cleanly; no committed row is lost even so.
+    /// If the server did not end cleanly; no committed row is lost then either.
     pub fn stop(mut self) -> Result<(), Error> {
         self.supervisor.stop()
     }
@@ -135,12 +137,12 @@ impl fmt::Debug for Postgres {
     }
 }
 
-/// The URL of the server that another program runs on this data folder; `None` when nobody does. If that program is just starting
-/// its server, this waits for it, up to 60 s.
+/// Return the URL of the server that another program runs on this data folder; `None` if there is none. If that program is just
+/// starting its server, this waits for it, up to 60 s.
 ///
 /// # Errors
 ///
-/// [`Error::OtherOwner`] when the caller may not use that server; [`Error::NotReady`] when it does not become ready.
+/// [`Error::OtherOwner`] if the caller may not use that server; [`Error::NotReady`] if it does not become ready.
 pub fn running(options: &Options) -> Result<Option<String>, Error> {
     if !options.data_dir.exists() {
         return Ok(None);
@@ -165,11 +167,11 @@ pub fn running(options: &Options) -> Result<Option<String>, Error> {
     }
 }
 
-/// The folder of the binaries that [`Postgres::start`] would use on this data folder, for `psql` and `pg_dump`.
+/// Return the folder of the binaries that [`Postgres::start`] would use on this data folder, for `psql` and `pg_dump`.
 ///
 /// # Errors
 ///
-/// When there are none, or none that fit the data.
+/// If there are none, or none that match the data.
 pub fn bin_dir(options: &Options) -> Result<PathBuf, Error> {
     let (version, cluster) = if options.data_dir.exists() {
         let folder = Folder::existing(&options.data_dir)?;

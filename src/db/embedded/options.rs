@@ -1,23 +1,23 @@
-//! What to run, and where.
+//! The options of the embedded server: what to run, and where.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// The role that the program connects as. It is no superuser, but owns its database.
+/// The role that the program connects as. It is not a superuser, but owns its database.
 pub(super) const ROLE: &str = "plaza";
 pub(super) const DATABASE: &str = "plaza";
 
-/// The caller's choices.
+/// The options that the caller chooses.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Plaza's data folder; the cluster is its `postgres/`. Made if it does not exist.
+    /// Plaza's data folder; the cluster is its `postgres/`. Created if it does not exist.
     pub data_dir: PathBuf,
-    /// The folder of PostgreSQL's binaries; without it they are looked for on `path` and in the usual places.
+    /// The folder of PostgreSQL's binaries. Without it, they are searched for on `path` and in the usual folders.
     pub bin_dir: Option<PathBuf>,
     /// The value of `PATH`.
     pub path: Option<OsString>,
-    /// How many connections the program may open at once, all commands together.
+    /// Maximum number of connections that the program may have open, all commands together.
     pub max_connections: u32,
-    /// Whether committed rows survive a crash of the machine. No setting turns it off: it is for tests of other things.
+    /// Whether committed rows survive a crash of the machine. No setting turns this off: only tests do that do not test durability.
     pub durable: bool,
 }

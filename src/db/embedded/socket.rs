@@ -1,7 +1,7 @@
 //! Where the server is reached: a Unix socket in a folder that only its user (and root) may enter.
 //!
-//! That folder is the cluster itself, unless the path is too long for a socket's address or would be misread by libpq; then it is
-//! a short one under `/tmp`. `postmaster.pid` says which, so other commands need not guess.
+//! That folder is the cluster itself, unless the path is too long for a socket's address or libpq would misread it. Then it is a
+//! folder with a short path under `/tmp`. `postmaster.pid` says which, so other commands need not guess.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -16,10 +16,10 @@ use super::error::{self, Error};
 use super::identity::{User, effective_uid};
 use super::options::{DATABASE, ROLE};
 
-/// The longest folder, in bytes: an address holds 104 (macOS) or 108 with the socket's name and the final NUL.
+/// Maximum length of the folder's path, in bytes: an address holds 104 (macOS) or 108, with the socket's name and the final NUL.
 const LONGEST: usize = 85;
 
-/// The port is only a part of the socket's name. It is fixed, so that no `PGPORT` matters.
+/// The port, which is only a part of the socket's name. It is fixed, so that `PGPORT` has no effect.
 pub(super) const PORT: &str = "5432";
 
 /// The folder of the socket.
@@ -32,7 +32,7 @@ pub(super) struct Socket {
 impl Socket {
     pub(super) fn of(cluster: &Path, user: &User) -> Self {
         let bytes = cluster.as_os_str().as_bytes();
-        // libpq takes a comma for the end of one host and the start of another.
+        // libpq reads a comma as the end of one host and the start of another.
         let in_cluster = bytes.len() <= LONGEST && !bytes.contains(&b',');
         let folder = if in_cluster {
             cluster.to_owned()
@@ -44,12 +44,12 @@ impl Socket {
         Self { folder, in_cluster }
     }
 
-    /// What the server is told, who stands in its cluster.
+    /// Return the folder as an argument for the server, whose working folder is its cluster.
     pub(super) fn argument(&self) -> &OsStr {
         if self.in_cluster { OsStr::new(".") } else { self.folder.as_os_str() }
     }
 
-    /// Have the folder there, and sure to be the server's own: anybody may make things under `/tmp`.
+    /// Create the folder, and make sure that it belongs to the server's user: any user may create files under `/tmp`.
     pub(super) fn prepare(&self, user: &User) -> Result<(), Error> {
         if self.in_cluster {
             return Ok(());
@@ -72,7 +72,7 @@ impl Socket {
         Err(Error::SocketFolder { path: self.folder.clone(), owner: user.name.clone() })
     }
 
-    /// Remove what a killed server left. Needs the lock, and every process of that server gone.
+    /// Remove what a killed server left. The caller must hold the lock, and every process of that server must be gone.
     pub(super) fn clear(&self, cluster: &Path) -> Result<(), Error> {
         let socket = self.folder.join(format!(".s.PGSQL.{PORT}"));
         let lock = self.folder.join(format!(".s.PGSQL.{PORT}.lock"));
@@ -87,7 +87,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Remove the short folder after the server; a folder that still holds something stays.
+    /// Remove the folder under `/tmp` after the server has ended; a folder that still holds something stays.
     pub(super) fn remove(&self) {
         if !self.in_cluster {
             drop(fs::remove_dir(&self.folder));
@@ -99,7 +99,7 @@ impl Socket {
     }
 }
 
-/// What a running server says of itself in `postmaster.pid`.
+/// What a running server reports about itself in `postmaster.pid`.
 pub(super) struct Status {
     pub(super) pid: u32,
     pub(super) ready: bool,
@@ -107,7 +107,7 @@ pub(super) struct Status {
 }
 
 impl Status {
-    /// `None` while there is no such file, or not all of it yet.
+    /// Read the status; `None` while the file does not exist or is incomplete.
     pub(super) fn read(cluster: &Path) -> Result<Option<Self>, Error> {
         let path = cluster.join("postmaster.pid");
         let text = match fs::read(&path) {
@@ -118,7 +118,7 @@ impl Status {
         Ok(Self::parse(&text))
     }
 
-    /// Line 1 is the process, line 5 the socket's folder, line 8 how far it is.
+    /// Parse the file: line 1 is the process, line 5 the socket's folder, line 8 the state of the server.
     fn parse(text: &[u8]) -> Option<Self> {
         let lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
         Some(Self {
@@ -133,7 +133,7 @@ impl Status {
     }
 }
 
-/// A URL for libpq, with every byte of the folder that might mean something else written as `%XX`.
+/// Return a URL for libpq. Every byte of the folder that might have another meaning is written as `%XX`.
 fn url(folder: &Path) -> String {
     let mut url = format!("postgresql://{ROLE}@/{DATABASE}?host=");
     for &byte in folder.as_os_str().as_bytes() {
@@ -148,7 +148,7 @@ fn url(folder: &Path) -> String {
     url
 }
 
-/// FNV-1a: the name of the short folder is to be the same in every build, which std's hasher does not promise.
+/// FNV-1a: the folder under `/tmp` must have the same name in every build, which std's hasher does not promise.
 struct Fnv(u64);
 
 impl Hasher for Fnv {

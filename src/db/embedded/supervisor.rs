@@ -1,7 +1,7 @@
-//! The thread that starts the server, sees it end, and starts it again for as long as the program lives.
+//! The thread that starts the server, waits until it ends, and starts it again for as long as the program lives.
 //!
-//! It must be one thread for life: the kernel's death signal, which takes the server down with a killed program, follows the
-//! thread that forked it.
+//! It must be one and the same thread throughout: the kernel's death signal, which ends the server with a killed program, depends
+//! on the thread that forked it.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,22 +20,23 @@ use super::leftovers;
 use super::log::Log;
 use super::socket::{PORT, Socket, Status};
 
-/// Pauses before a server that ended by itself is started again: the first comes at once, each next one is twice as long.
+/// The pause before a server that ended by itself is started again. The first restart comes immediately; then each pause is twice
+/// as long as the one before, from this one to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A server that lived this long was sound; its end starts the pauses anew.
+/// A server that lived this long was healthy: when it ends, the pauses start over.
 const SOUND: Duration = Duration::from_mins(1);
-/// How long a fast shutdown may take before the server is told to leave the rest to the next start's recovery.
+/// How long a fast shutdown may take. After that, the server is told to leave the rest to the recovery at its next start.
 const SHUTDOWN: Duration = Duration::from_mins(1);
 
-/// What it takes to start the server.
+/// Everything that is needed to start the server.
 pub(super) struct Server {
     pub(super) folder: Folder,
     pub(super) binaries: Binaries,
     pub(super) user: User,
     pub(super) socket: Socket,
     pub(super) path: Option<OsString>,
-    /// For the program; PostgreSQL keeps three more for a superuser.
+    /// Connections for the program. PostgreSQL reserves three more for a superuser.
     pub(super) max_connections: u32,
     pub(super) durable: bool,
 }
@@ -54,14 +55,14 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// The server, as long as it has not been reaped, so that no signal goes to somebody else.
+    /// The process id of the server until it is reaped, so that no signal reaches another process.
     child: Option<libc::pid_t>,
     stopping: bool,
     ended: bool,
 }
 
 impl Supervisor {
-    /// Start the server and wait until it takes queries, however long it recovers.
+    /// Start the server and wait until it accepts queries, however long its recovery takes.
     pub(super) fn start(server: Server) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         let (ready, first) = mpsc::sync_channel(1);
@@ -71,7 +72,7 @@ impl Supervisor {
         let thread = thread::Builder::new()
             .name("postgres".to_owned())
             .spawn(move || {
-                // Also on a panic: `stop` waits for it.
+                // Set on a panic too, because `stop` waits for it.
                 let _ended = Ended(&for_thread);
                 supervise(&server, &for_thread, ready)
             })
@@ -79,12 +80,12 @@ impl Supervisor {
         let mut supervisor = Self { shared, thread: Some(thread) };
         match first.recv() {
             Ok(()) => Ok(supervisor),
-            // The thread has ended without a word: its result is the reason.
+            // The thread has ended without a message, so its result is the reason.
             Err(mpsc::RecvError) => supervisor.stop().map(|()| supervisor),
         }
     }
 
-    /// Shut the server down and wait for its end. Again: nothing.
+    /// Shut the server down and wait until it has ended. Another call does nothing.
     pub(super) fn stop(&mut self) -> Result<(), Error> {
         let Some(thread) = self.thread.take() else {
             return Ok(());
@@ -119,7 +120,7 @@ impl State {
     }
 }
 
-/// Tells `stop` that the thread is done.
+/// Tells `stop` that the thread has finished.
 struct Ended<'a>(&'a Shared);
 
 impl Drop for Ended<'_> {
@@ -129,7 +130,8 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// The thread: one life of the server after another. `ready` is told of the first that is ready, and dropped if there is none.
+/// The body of the thread: runs the server again and again. `ready` gets a message when the first server is ready, and is dropped
+/// if none becomes ready.
 fn supervise(server: &Server, shared: &Shared, ready: SyncSender<()>) -> Result<(), Error> {
     let mut ready = Some(ready);
     let mut pause = Duration::ZERO;
@@ -158,7 +160,7 @@ fn supervise(server: &Server, shared: &Shared, ready: SyncSender<()>) -> Result<
     }
 }
 
-/// One life of the server, from what the last one left to its end.
+/// Run the server once: clear up what the last one left, start a server, and wait until it ends.
 fn live(server: &Server, shared: &Shared, ready: &mut Option<SyncSender<()>>) -> Result<(), Error> {
     let cluster = &server.folder.cluster;
     leftovers::stop(cluster, &server.user)?;
@@ -166,7 +168,7 @@ fn live(server: &Server, shared: &Shared, ready: &mut Option<SyncSender<()>>) ->
     server.socket.clear(cluster)?;
     let log = Log::open(&server.folder)?;
     let mut child = {
-        // Under the lock: `stop` either comes before, and nothing is started, or finds the child.
+        // Under the lock: either `stop` comes first, and nothing is started, or it finds the child.
         let mut state = shared.lock();
         if state.stopping {
             return Ok(());
@@ -218,7 +220,8 @@ impl Server {
         command.spawn().map_err(spawn_error(&program, &self.user))
     }
 
-    /// `false` when the child ended first. It may take any time: it is alive, so it is recovering.
+    /// Wait until the server is ready; `false` if the child ended first. There is no time limit: as long as the child is alive, it
+    /// is recovering.
     fn wait_until_ready(&self, child: &Child) -> Result<bool, Error> {
         let cluster = &self.folder.cluster;
         let began = Instant::now();
@@ -239,7 +242,7 @@ impl Server {
     }
 }
 
-/// Wait for the child's end, and forget its number in the same stroke as the kernel does.
+/// Wait until the child ends. Its process id is cleared under the lock while the kernel releases it.
 fn reap(child: &mut Child, shared: &Shared) -> io::Result<ExitStatus> {
     has_ended(child, 0)?;
     let mut state = shared.lock();
@@ -247,17 +250,17 @@ fn reap(child: &mut Child, shared: &Shared) -> io::Result<ExitStatus> {
     child.wait()
 }
 
-/// Whether the child has ended, without reaping it; with flags 0, waits for it.
+/// Whether the child has ended, without reaping it. If `flags` is 0, wait until it has.
 fn has_ended(child: &Child, flags: libc::c_int) -> io::Result<bool> {
     loop {
-        // SAFETY: `siginfo_t` is plain data for which all zeroes is a value.
+        // SAFETY: `siginfo_t` is plain data for which all zeroes is a valid value.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         // SAFETY: `info` is valid for writes and outlives the call.
         let result = unsafe {
             libc::waitid(libc::P_PID, child.id(), &raw mut info, libc::WEXITED | libc::WNOWAIT | flags)
         };
         if result == 0 {
-            // SAFETY: `waitid` filled it in, or left the zeroes when there was nothing to tell.
+            // SAFETY: `waitid` filled it in, or left the zeroes if there was nothing to report.
             return Ok(unsafe { info.si_pid() } != 0);
         }
         let error = io::Error::last_os_error();

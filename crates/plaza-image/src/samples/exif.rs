@@ -1,12 +1,12 @@
-//! What cameras tell, in both byte orders, and what only a broken one would.
+//! EXIF data as cameras write it, in both byte orders, and as only a broken one would.
 
-/// A value's type in TIFF.
+/// The type of a value in TIFF.
 pub const SHORT: u16 = 3;
 pub const LONG: u16 = 4;
 
 const ORIENTATION: u16 = 0x0112;
 
-/// A TIFF structure with an orientation and a place on earth.
+/// A TIFF structure with an orientation and a geographical position.
 #[must_use]
 pub fn exif(orientation: u16) -> Vec<u8> {
     let mut tiff = b"MM\0*\0\0\0\x08\0\x02".to_vec();
@@ -14,7 +14,7 @@ pub fn exif(orientation: u16) -> Vec<u8> {
     tiff.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1]);
     tiff.extend(orientation.to_be_bytes());
     tiff.extend([0, 0]);
-    // The GPS directory's offset.
+    // The offset of the GPS directory.
     tiff.extend([0x88, 0x25, 0, 4, 0, 0, 0, 1, 0, 0, 0, 38]);
     tiff.extend([0; 4]);
     // GPSLatitudeRef: N.
@@ -22,14 +22,14 @@ pub fn exif(orientation: u16) -> Vec<u8> {
     tiff
 }
 
-/// A TIFF structure written number by number, in either byte order.
+/// A TIFF structure that is written number by number, in either byte order.
 pub struct Tiff {
     little: bool,
     bytes: Vec<u8>,
 }
 
 impl Tiff {
-    /// The header, with the offset of the first directory: 8 is right behind it.
+    /// The header, with the offset of the first directory. An offset of 8 is directly after the header.
     #[must_use]
     pub fn new(little: bool, offset: u32) -> Self {
         Self { little, bytes: if little { b"II".to_vec() } else { b"MM".to_vec() } }.short(42).long(offset)
@@ -47,14 +47,14 @@ impl Tiff {
         self
     }
 
-    /// An entry of a directory.
+    /// An entry of a directory that holds the orientation.
     #[must_use]
     pub fn orientation(self, kind: u16, value: u16) -> Self {
         let entry = self.short(ORIENTATION).short(kind).long(1);
         if kind == LONG { entry.long(value.into()) } else { entry.short(value).short(0) }
     }
 
-    /// An entry that means nothing.
+    /// An entry without meaning.
     #[must_use]
     pub fn other(self, tag: u16) -> Self {
         self.short(tag).short(LONG).long(1).long(0)
@@ -66,13 +66,13 @@ impl Tiff {
     }
 }
 
-/// What a camera writes: one directory, the orientation among other entries, no further directory.
+/// What a camera writes: one directory, with the orientation among other entries, and no further directory.
 #[must_use]
 pub fn exif_in(little: bool, orientation: u16) -> Vec<u8> {
     Tiff::new(little, 8).short(3).other(0x0100).orientation(SHORT, orientation).other(0x8769).long(0).done()
 }
 
-/// EXIF that breaks a rule, by the rule's name. Where an orientation can be read out of it, it is 6.
+/// EXIF data that breaks a rule, with the name of the rule. Where an orientation can be read from it, it is 6.
 #[must_use]
 pub fn odd_exif(little: bool) -> Vec<(&'static str, Vec<u8>)> {
     let tiff = |offset| Tiff::new(little, offset);

@@ -1,4 +1,4 @@
-//! GIFs, still, moving and lying.
+//! GIFs: still ones, animated ones, and ones with false claims.
 
 use image::codecs::gif::GifEncoder;
 use image::{Frame, RgbaImage};
@@ -14,7 +14,7 @@ pub fn gif(frames: &[RgbaImage]) -> Vec<u8> {
     bytes
 }
 
-/// A GIF with a screen and a frame of any sizes, and no pixels in it.
+/// A GIF with a screen and a frame of any size, and no pixels in it.
 #[must_use]
 pub fn gif_claiming(screen: u16, frame: u16) -> Vec<u8> {
     let ([s0, s1], [f0, f1]) = (screen.to_le_bytes(), frame.to_le_bytes());
@@ -24,20 +24,20 @@ pub fn gif_claiming(screen: u16, frame: u16) -> Vec<u8> {
     bytes
 }
 
-/// What a frame of a [`gif_of`] is: where it lies, its colours by their number, and its control block.
+/// A frame of a [`gif_of`]: its position, its colours by index, and its control block.
 #[derive(Clone, Debug, Default)]
 pub struct GifFrame {
     pub place: (u16, u16),
     pub size: (u16, u16),
     pub indexes: Vec<u8>,
-    /// The number that shows through.
+    /// The transparent index.
     pub transparent: Option<u8>,
-    /// What becomes of the frame after it was shown: 1 stays, 2 background, 3 what was before.
+    /// How the frame is disposed of after it was shown: 1 leaves it, 2 restores the background, 3 restores the previous content.
     pub disposal: u8,
     pub interlaced: bool,
 }
 
-/// A GIF put together from blocks, with a palette of 128 colours: [`gif_colour`].
+/// A GIF assembled from blocks, with a palette of 128 colours: [`gif_colour`].
 #[must_use]
 pub fn gif_of(screen: (u16, u16), background: u8, frames: &[GifFrame]) -> Vec<u8> {
     let words = |words: &[u16]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
@@ -56,14 +56,14 @@ pub fn gif_of(screen: (u16, u16), background: u8, frames: &[GifFrame]) -> Vec<u8
     bytes
 }
 
-/// The colour with this number in a [`gif_of`].
+/// The colour with this index in a [`gif_of`].
 #[must_use]
 pub fn gif_colour(index: u8) -> [u8; 3] {
     [index * 2, 255 - index, index.wrapping_mul(37)]
 }
 
 impl GifFrame {
-    /// Interlaced rows come in four passes.
+    /// Interlaced rows are stored in four passes.
     fn rows_as_stored(&self) -> Vec<u8> {
         let width = usize::from(self.size.0);
         if !self.interlaced {
@@ -78,7 +78,7 @@ impl GifFrame {
     }
 }
 
-/// LZW that never uses its table: codes of eight bits as long as the table is cleared before it wants nine.
+/// LZW that never uses its table: codes have eight bits as long as the table is cleared before it needs nine.
 fn uncompressed(indexes: &[u8]) -> Vec<u8> {
     let mut codes = Vec::new();
     for run in indexes.chunks(100) {
@@ -95,11 +95,11 @@ fn uncompressed(indexes: &[u8]) -> Vec<u8> {
     blocks
 }
 
-/// A GIF with a first frame, and so many more of one pixel.
+/// A GIF with a first frame, and `more` frames of one pixel.
 #[must_use]
 pub fn gif_of_many(first: &RgbaImage, more: usize) -> Vec<u8> {
     let whole = gif(std::slice::from_ref(first));
-    // Place and size; a table of two colours; the codes of one pixel.
+    // Position and size; a table of two colours; the codes of one pixel.
     let frame = [0x2C, 0, 0, 0, 0, 1, 0, 1, 0, 0x80, 0, 0, 0, 255, 255, 255, 2, 2, 0x44, 1, 0];
     [&whole[..whole.len() - 1], &frame.repeat(more), &[0x3B]].concat()
 }
@@ -107,7 +107,7 @@ pub fn gif_of_many(first: &RgbaImage, more: usize) -> Vec<u8> {
 /// A GIF with an extension, such as a comment (0xFE), before its first frame.
 #[must_use]
 pub fn with_extension(gif: &[u8], label: u8, body: &[u8]) -> Vec<u8> {
-    // The screen, and the colours for all frames, if there are any.
+    // The screen, and the global colours, if there are any.
     let start = if gif[10] & 0x80 == 0 { 13 } else { 13 + (3 << ((gif[10] & 7) + 1)) };
     let blocks: Vec<u8> =
         body.chunks(255).flat_map(|block| [&short(block.len()).to_le_bytes()[..1], block].concat()).collect();

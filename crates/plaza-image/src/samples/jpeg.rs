@@ -1,11 +1,11 @@
-//! JPEGs: every way of holding the camera, and everything a camera tells.
+//! JPEGs: for every way of holding the camera, and with everything that a camera records.
 
 use image::RgbImage;
 use jpeg_encoder::{ColorType, SamplingFactor};
 
 use super::{exif, long, made, quadrants, short};
 
-/// A JPEG of `picture`, changed by `set`.
+/// A JPEG of `picture`, encoded with the options of `set`.
 pub fn jpeg_with(picture: &RgbImage, set: impl FnOnce(&mut jpeg_encoder::Encoder<&mut Vec<u8>>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut bytes, 90);
@@ -26,7 +26,7 @@ pub fn progressive_jpeg(picture: &RgbImage) -> Vec<u8> {
     jpeg_with(picture, |encoder| encoder.set_progressive(true))
 }
 
-/// Four inks as Adobe writes them; `ycck` transforms the colours first.
+/// Four inks as Adobe writes them. `ycck` transforms the colours first.
 #[must_use]
 pub fn cmyk_jpeg(width: u16, height: u16, ink: [u8; 4], ycck: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -44,14 +44,14 @@ pub fn grey_jpeg(width: u16, height: u16, grey: u8) -> Vec<u8> {
     bytes
 }
 
-/// A segment put right behind the start of a JPEG.
+/// The JPEG with a segment directly after its start marker.
 #[must_use]
 pub fn with_segment(jpeg: &[u8], marker: u8, body: &[u8]) -> Vec<u8> {
     let length = short(body.len() + 2).to_be_bytes();
     [&jpeg[..2], &[0xFF, marker], &length, body, &jpeg[2..]].concat()
 }
 
-/// A JPEG that a camera held in one of EXIF's eight ways would write.
+/// The JPEG that a camera held in one of EXIF's eight ways would write.
 #[must_use]
 pub fn oriented_jpeg(width: u32, height: u32, orientation: u16) -> Vec<u8> {
     jpeg_with_exif(&jpeg(width, height), &exif(orientation))
@@ -62,7 +62,7 @@ pub fn jpeg_with_exif(jpeg: &[u8], exif: &[u8]) -> Vec<u8> {
     with_segment(jpeg, 0xE1, &[b"Exif\0\0", exif].concat())
 }
 
-/// A JPEG with everything its owner would not want to publish: see [`SECRETS`].
+/// A JPEG with everything that its owner would not want to publish: see [`SECRETS`].
 #[must_use]
 pub fn telltale_jpeg(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = jpeg(width, height);
@@ -75,14 +75,14 @@ pub fn telltale_jpeg(width: u32, height: u32) -> Vec<u8> {
     bytes
 }
 
-/// What [`telltale_jpeg`] and its like contain, and nothing stored may.
+/// What [`telltale_jpeg`] and similar samples contain, and stored pictures must not.
 pub const SECRETS: [&[u8]; 7] = [b"SECRET", b"Exif", b"adobe", b"Photoshop", b"ICC_PROFILE", b"iCCP", b"php"];
 
-/// 52° 31' 12", as EXIF holds it.
+/// 52° 31' 12", as EXIF stores it.
 pub const LATITUDE: &[u8] = &[0, 0, 0, 52, 0, 0, 0, 1, 0, 0, 0, 31, 0, 0, 0, 1, 0, 0, 0, 12, 0, 0, 0, 1];
 
-/// A TIFF structure as a camera writes it: who held it where, what the maker notes, and a small picture of what was there before
-/// somebody cropped it.
+/// A TIFF structure as a camera writes it: the artist, the position, the maker note, and a thumbnail of what was visible before
+/// the picture was cropped.
 #[must_use]
 pub fn telltale_exif(orientation: u16) -> Vec<u8> {
     let pointer = |place: usize| long(place).to_be_bytes();
@@ -111,7 +111,7 @@ pub fn telltale_exif(orientation: u16) -> Vec<u8> {
 /// Tag, type and value.
 type Entry<'a> = (u16, u16, &'a [u8]);
 
-/// A TIFF directory that stands at `at`, and behind it the values that do not fit into four bytes.
+/// A TIFF directory at the offset `at`, followed by the values that do not fit into four bytes.
 fn directory(at: usize, entries: &[Entry], next: usize) -> Vec<u8> {
     let (mut table, mut values) = (short(entries.len()).to_be_bytes().to_vec(), Vec::new());
     let behind = at + 2 + 12 * entries.len() + 4;
@@ -135,7 +135,7 @@ fn directory(at: usize, entries: &[Entry], next: usize) -> Vec<u8> {
     [table, values].concat()
 }
 
-/// A JPEG header with sizes of its own and no pixels.
+/// A JPEG header with a given size and no pixels.
 #[must_use]
 pub fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
     let ([h1, h0], [w1, w0]) = (height.to_be_bytes(), width.to_be_bytes());

@@ -1,6 +1,6 @@
-//! Pictures for tests, made in code: good ones, odd ones and hostile ones.
+//! Pictures for tests, made in code: valid, unusual and hostile ones.
 //!
-//! Depends on nothing of this crate, so integration tests can include it with `#[path]`.
+//! These modules do not depend on the rest of this crate, so integration tests can include them with `#[path]`.
 
 mod exif;
 mod gif;
@@ -24,7 +24,7 @@ pub const GREEN: [u8; 3] = [30, 160, 30];
 pub const BLUE: [u8; 3] = [30, 30, 220];
 pub const YELLOW: [u8; 3] = [230, 220, 40];
 
-/// Red and green above blue and yellow: no turn or mirror of it looks like another.
+/// Red and green above blue and yellow: no rotation or reflection of it looks like another.
 #[must_use]
 pub fn quadrants(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
@@ -37,7 +37,7 @@ pub fn quadrants(width: u32, height: u32) -> RgbImage {
     })
 }
 
-/// Something that does not compress away, so that cutting a file cuts pixels.
+/// A picture that does not compress, so that truncating a file cuts pixels off.
 #[must_use]
 pub fn noise(width: u32, height: u32) -> RgbImage {
     let mut state = 0x2545_F491_u32;
@@ -56,7 +56,7 @@ fn saved(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// The quadrants, the right half half transparent.
+/// The quadrants, with the right half half transparent.
 #[must_use]
 pub fn half_transparent(width: u32, height: u32) -> RgbaImage {
     let opaque = quadrants(width, height);
@@ -66,7 +66,7 @@ pub fn half_transparent(width: u32, height: u32) -> RgbaImage {
     })
 }
 
-/// The same with an alpha channel that hides nothing.
+/// The picture with an alpha channel in which every pixel is opaque.
 #[must_use]
 pub fn opaque(picture: &RgbImage) -> RgbaImage {
     DynamicImage::from(picture.clone()).into_rgba8()
@@ -78,7 +78,7 @@ pub fn truncated(bytes: &[u8], percent: usize) -> Vec<u8> {
     bytes[..bytes.len() * percent / 100].to_vec()
 }
 
-/// A sample that cannot be made fails the test that wants it.
+/// Unwraps a sample. If it cannot be made, the test that needs it fails.
 fn made<T, E: Debug>(result: Result<T, E>) -> T {
     result.expect("a sample")
 }

@@ -1,4 +1,4 @@
-//! PNGs, some put together from chunks: no encoder writes interlaced ones, false claims or bombs.
+//! PNGs, some of them assembled from chunks: no encoder writes interlaced ones, false claims or bombs.
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 
@@ -15,7 +15,7 @@ pub fn lossless_png(picture: &DynamicImage) -> Vec<u8> {
     saved(picture.clone(), ImageFormat::Png)
 }
 
-/// The quadrants, the right half half transparent.
+/// The quadrants, with the right half half transparent.
 #[must_use]
 pub fn png_with_alpha(width: u32, height: u32) -> Vec<u8> {
     saved(half_transparent(width, height), ImageFormat::Png)
@@ -32,7 +32,8 @@ pub fn png_chunk(name: [u8; 4], body: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes(), named.as_slice(), &crc.to_be_bytes()].concat()
 }
 
-/// A PNG from its parts. `chunks` stand between header and pixels; `rows` are as stored, with filter bytes, before compression.
+/// A PNG from its parts. `chunks` are placed between header and pixels. `rows` are as stored, with filter bytes, before
+/// compression.
 #[must_use]
 pub fn png_raw(
     size: (u32, u32),
@@ -55,20 +56,20 @@ pub fn png_raw(
     .concat()
 }
 
-/// A chunk put behind a PNG's header, so before its pixels.
+/// The PNG with a chunk directly after its header, and so before its pixels.
 #[must_use]
 pub fn with_chunk(png: &[u8], name: [u8; 4], body: &[u8]) -> Vec<u8> {
     [&png[..33], &png_chunk(name, body), &png[33..]].concat()
 }
 
-/// A chunk put before a PNG's end, so behind its pixels.
+/// The PNG with a chunk directly before its end, and so after its pixels.
 #[must_use]
 pub fn with_late_chunk(png: &[u8], name: [u8; 4], body: &[u8]) -> Vec<u8> {
     let end = png.len() - 12;
     [&png[..end], &png_chunk(name, body), &png[end..]].concat()
 }
 
-/// The quadrants with a palette of four colours, two bits a pixel.
+/// The quadrants with a palette of four colours, two bits per pixel.
 #[must_use]
 pub fn palette_png(width: u32, height: u32) -> Vec<u8> {
     let palette = png_chunk(*b"PLTE", &[RED, GREEN, BLUE, YELLOW].concat());
@@ -104,7 +105,7 @@ pub fn interlaced_png(width: u32, height: u32) -> Vec<u8> {
     png_raw((width, height), 8, 2, true, &[], &rows)
 }
 
-/// Sixteen bits a channel.
+/// A PNG with sixteen bits per channel.
 #[must_use]
 pub fn deep_png(width: u32, height: u32) -> Vec<u8> {
     saved(DynamicImage::from(half_transparent(width, height)).into_rgba16(), ImageFormat::Png)
@@ -116,7 +117,7 @@ pub fn png_claiming(width: u32, height: u32) -> Vec<u8> {
     png_raw((width, height), 8, 2, false, &[], &[0; 6])
 }
 
-/// A whole PNG of one colour that compresses to next to nothing: one bit a pixel.
+/// A complete PNG of one colour that compresses to almost nothing: one bit per pixel.
 #[must_use]
 pub fn flat_png(side: u32) -> Vec<u8> {
     let header = [&side.to_be_bytes()[..], &side.to_be_bytes(), &[1, 0, 0, 0, 0]].concat();
@@ -161,14 +162,14 @@ pub fn stored_zlib(bytes: &[u8]) -> Vec<u8> {
     stream
 }
 
-/// A zlib stream of about `count` zeros, made without making them: each two bits say "258 times the last byte", as tightly as
-/// deflate can, a thousandth of what it inflates to.
+/// A zlib stream of about `count` zeros, written without producing them: each two bits say "258 times the last byte", as tightly
+/// as deflate can, a thousandth of what the stream inflates to.
 fn zeros_zlib(count: u64) -> Vec<u8> {
     let copies = count.saturating_sub(1).div_ceil(258);
-    // Values with their lowest bit first, codes with their highest. The last block, with codes of its own: 286 for literals and
-    // lengths, 1 for distances, told in 18 lengths of codes.
+    // Values are written with their lowest bit first, codes with their highest. This is the last block, with its own codes: 286
+    // for literals and lengths, 1 for distances, described by 18 lengths of codes.
     let mut head = vec![(0b101, 3), (29, 5), (0, 5), (14, 4)];
-    // Those lengths: 1 for "many zeros" (18), which stands third; 2 for 2 and for 1, which stand sixteenth and last.
+    // Those lengths: 1 for "many zeros" (18), which is third; 2 for 2 and for 1, which are sixteenth and last.
     head.extend((0..18).map(|at| match at {
         2 => (1, 3),
         15 | 17 => (2, 3),
@@ -176,7 +177,7 @@ fn zeros_zlib(count: u64) -> Vec<u8> {
     }));
     let zeros = |count: u8| [(0, 1), (count - 11, 7)];
     let (one, two) = ((0b01, 2), (0b11, 2));
-    // The literal 0 and the end (256) have two bits, 258 times (285) and the distance 1 have one.
+    // The literal 0 and the end (256) have two bits; 258 times (285) and the distance 1 have one.
     head.extend([[two].as_slice(), &zeros(138), &zeros(117), &[two], &zeros(28), &[one, one]].concat());
     // The literal 0; then the copies, which are zeros too; then the end.
     head.push((0b01, 2));
@@ -189,7 +190,7 @@ fn zeros_zlib(count: u64) -> Vec<u8> {
     for at in bits.iter().enumerate().filter_map(|(at, bit)| bit.then_some(at)).chain([end, end + 1]) {
         block[at / 8] |= 1 << (at % 8);
     }
-    // Adler's sum over zeros: a stays 1, b counts.
+    // Adler's sum over zeros: a remains 1, and b counts.
     let sum = long(made(usize::try_from((1 + copies * 258) % 65_521))) << 16 | 1;
     [&[0x78, 0x01], block.as_slice(), &sum.to_be_bytes()].concat()
 }
@@ -200,7 +201,7 @@ pub fn png_with_profile(png: &[u8], profile: &[u8]) -> Vec<u8> {
     with_chunk(png, *b"iCCP", &[b"name\0\0", stored_zlib(profile).as_slice()].concat())
 }
 
-/// A PNG with text that is compressed in name only, so that it can be looked for.
+/// A PNG with text that is compressed in name only, so that tests can search for it.
 #[must_use]
 pub fn png_with_compressed_text(png: &[u8], text: &[u8]) -> Vec<u8> {
     with_chunk(png, *b"zTXt", &[b"Comment\0\0", stored_zlib(text).as_slice()].concat())

@@ -1,4 +1,4 @@
-//! WebP pictures; the extended ones are put together from simple ones.
+//! WebP pictures. The extended ones are assembled from simple ones.
 
 use image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
 
@@ -35,13 +35,13 @@ fn extended_header(flags: u8, width: u32, height: u32) -> Vec<u8> {
     riff_chunk(*b"VP8X", &body)
 }
 
-/// An extended WebP with EXIF: the canvas may claim another size than the picture in it has.
+/// An extended WebP with EXIF. The canvas may claim a size other than that of the picture in it.
 #[must_use]
 pub fn webp_with_exif(canvas: (u32, u32), simple: &[u8], exif: &[u8]) -> Vec<u8> {
     webp_of(&[extended_header(0x08, canvas.0, canvas.1), simple[12..].to_vec(), riff_chunk(*b"EXIF", exif)])
 }
 
-/// An extended WebP with a colour profile, EXIF, XMP and a chunk that nobody knows.
+/// An extended WebP with a colour profile, EXIF, XMP and an unknown chunk.
 #[must_use]
 pub fn telltale_webp(size: (u32, u32), simple: &[u8], profile: &[u8], exif: &[u8], xmp: &[u8]) -> Vec<u8> {
     webp_of(&[
@@ -54,7 +54,7 @@ pub fn telltale_webp(size: (u32, u32), simple: &[u8], profile: &[u8], exif: &[u8
     ])
 }
 
-/// A WebP header of each kind, with a size of its own and no pixels: extended, lossy, lossless.
+/// A WebP header of each kind, with a given size and no pixels: extended, lossy, lossless.
 #[must_use]
 pub fn webps_claiming(width: u16, height: u16) -> [Vec<u8>; 3] {
     let ([w0, w1], [h0, h1]) = (width.to_le_bytes(), height.to_le_bytes());
@@ -81,8 +81,8 @@ pub fn animated_webp(width: u32, height: u32, frames: &[Vec<u8>]) -> Vec<u8> {
     webp_of(&chunks)
 }
 
-/// An animation that may be transparent, of one frame that lies somewhere on a larger canvas (even places only) and is laid
-/// over what was there or put in its place. Its background is a colour, which browsers leave out.
+/// An animation that may be transparent, with one frame at a position on a larger canvas (even positions only). The frame is
+/// either blended with what was there or replaces it. The background is a colour, which browsers ignore.
 #[must_use]
 pub fn animated_webp_at(
     canvas: (u32, u32),
@@ -92,7 +92,7 @@ pub fn animated_webp_at(
     blended: bool,
 ) -> Vec<u8> {
     let three = |number: u32| number.to_le_bytes()[..3].to_vec();
-    // Behind the file's header, and behind the canvas of an extended one.
+    // After the file's header, and after the canvas of an extended file.
     let chunks = if &still[12..16] == b"VP8X" { &still[30..] } else { &still[12..] };
     let frame = [
         three(place.0 / 2),

@@ -1,8 +1,8 @@
-//! The avatar of those who have none.
+//! The avatar of users who have not uploaded one.
 
 use super::super::{Picture, default_avatar};
 
-/// How much of the picture is ink.
+/// The share of the picture that is ink.
 fn ink(picture: &Picture) -> f32 {
     let background = &picture.pixels()[..3];
     let inked = picture.pixels().chunks_exact(3).filter(|pixel| *pixel != background).count();

@@ -20,7 +20,7 @@ fn gamma(times_100_000: u32) -> Vec<u8> {
     png_chunk(*b"gAMA", &times_100_000.to_be_bytes())
 }
 
-/// White, red, green, blue; x and y each.
+/// White, red, green, blue; x and y of each.
 fn points(times_100_000: [u32; 8]) -> Vec<u8> {
     png_chunk(*b"cHRM", &times_100_000.map(u32::to_be_bytes).concat())
 }
@@ -50,7 +50,7 @@ fn assert_shows(name: &str, bytes: &[u8], expected: [u8; 3]) {
 }
 
 const COLOUR: [u8; 3] = [200, 60, 60];
-/// The same colour, told in Display P3.
+/// The sRGB numbers of `COLOUR` if its own numbers are in Display P3.
 const FROM_P3: [u8; 3] = [217, 40, 52];
 
 #[test]
@@ -102,7 +102,7 @@ fn the_gamma_of_a_png_is_applied() {
         assert_shows(&name, &flat_png([grey; 3], &[gamma(times_100_000)]), [shown; 3]);
         assert_shows(&name, &grey_png(grey, &[gamma(times_100_000)]), [shown; 3]);
     }
-    // What nearly is sRGB's is meant to be it, and what is nothing is ignored.
+    // A gamma close to sRGB's is taken as sRGB, and a meaningless one is ignored.
     for times_100_000 in [45_455, 45_454, 44_000, 0, 1, u32::MAX] {
         assert_shows("as it is", &flat_png([10; 3], &[gamma(times_100_000)]), [10; 3]);
     }
@@ -113,7 +113,7 @@ fn the_gamma_of_a_png_is_applied() {
 
 #[test]
 fn grey_ends_on_the_curve_of_srgb() {
-    // Gamma 2.2 itself is darker than sRGB where it is dark.
+    // In dark colours, gamma 2.2 itself is darker than sRGB.
     for (curve, grey, shown) in [(2.2, 10, 3), (2.2, 128, 129), (1.0, 55, 128), (1.8, 55, 71)] {
         let profile = ColorProfile::new_gray_with_gamma(curve);
         assert_shows(&format!("{curve} {grey}"), &grey_png(grey, &[icc(&profile)]), [shown; 3]);
@@ -134,7 +134,7 @@ fn a_grey_jpeg_may_have_the_profile_of_colours() {
     assert_shows("grey", &bytes, [128; 3]);
 }
 
-/// A printer's profile of no printer: a table of sixteen mixtures of inks, whose ink is light and whose black is black.
+/// The profile of a fictitious printer: a table of sixteen mixtures of inks, whose inks are light and whose black is black.
 fn ink_profile() -> Vec<u8> {
     let mut table = b"mft1\0\0\0\0\x04\x03\x02\0".to_vec();
     for row in 0..9 {
@@ -187,7 +187,7 @@ fn inks_are_shown_as_their_profile_says() {
             assert!(near(&pixel, &shown, 6), "{ink:?} ycck {ycck}: {pixel:?}, not {shown:?}");
         }
     }
-    // The profile of something else is ignored.
+    // The profile of another kind of picture is ignored.
     let plain = samples::cmyk_jpeg(32, 32, [0, 255, 0, 0], false);
     let srgb = ColorProfile::new_srgb().encode().expect("a profile");
     let other = samples::with_segment(&plain, 0xE2, &[b"ICC_PROFILE\0\x01\x01".as_slice(), &srgb].concat());

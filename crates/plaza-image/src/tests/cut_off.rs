@@ -1,4 +1,5 @@
-//! Pictures that end too early, though an end marker follows: an upload that broke off, and a program that tidied it up.
+//! Pictures that end too early, although an end marker follows: an upload that was interrupted, and a program that added the
+//! marker.
 
 use super::super::Rejected;
 use super::super::samples::{self, noise};
@@ -7,7 +8,7 @@ use super::{decode, decoded};
 
 const EOI: [u8; 2] = [0xFF, 0xD9];
 
-/// Where a scan's data begins and where it ends, for each scan.
+/// Where the data of each scan begins and ends.
 fn scans(jpeg: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut scans = Vec::new();
     let mut at = 2;
@@ -26,10 +27,10 @@ fn scans(jpeg: &[u8]) -> Vec<std::ops::Range<usize>> {
     scans
 }
 
-/// The file up to there, with an end marker.
+/// The file up to this position, with an end marker.
 fn ended(jpeg: &[u8], at: usize) -> Vec<u8> {
     let kept = &jpeg[..at];
-    // Half a marker is none.
+    // Half a marker is not a marker.
     [kept.strip_suffix(&[0xFF]).unwrap_or(kept), &EOI].concat()
 }
 
@@ -85,7 +86,7 @@ fn a_scan_that_is_left_out_is_missed() {
     let progressive = reference_files().filter(|(name, _)| name.contains("progressive"));
     for (name, bytes) in progressive {
         let scans = scans(bytes);
-        // From behind the scan before it, tables included, to where it ends.
+        // From the end of the previous scan, including tables, to the end of this one.
         for pair in scans.windows(2) {
             let without = [&bytes[..pair[0].end], &bytes[pair[1].end..]].concat();
             let refused = decode(&without);
@@ -100,11 +101,11 @@ fn a_scan_that_is_left_out_is_missed() {
 
 #[test]
 fn arithmetic_codes_that_end_early_are_refused() {
-    // A decoder takes what is missing for zeroes, so nothing but the pixels tells.
+    // A decoder takes missing data as zeroes, so only the pixels show that data is missing.
     for (name, bytes) in reference_files().filter(|(name, _)| name.contains("arithmetic")) {
         decoded(bytes);
         let scan = scans(bytes).swap_remove(0);
-        // With nothing at all, what is shown is what one grey would be encoded to.
+        // With no data at all, the result is what a single grey would be encoded to.
         for percent in [10, 25, 50, 75, 90] {
             let refused = decode(&ended(bytes, scan.start + scan.len() * percent / 100));
             assert!(matches!(refused, Err(Rejected::Corrupt(_))), "{name} at {percent} %: {refused:?}");

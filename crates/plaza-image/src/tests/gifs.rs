@@ -5,7 +5,7 @@ use super::{decoded, rgba, visible};
 
 const SCREEN: (u16, u16) = (24, 18);
 
-/// Every colour's number somewhere.
+/// Indexes in which every colour occurs.
 fn numbered(size: (u16, u16)) -> Vec<u8> {
     (0..usize::from(size.0) * usize::from(size.1)).map(|at| (at % 128) as u8).collect()
 }
@@ -14,7 +14,7 @@ fn frame(place: (u16, u16), size: (u16, u16)) -> GifFrame {
     GifFrame { place, size, indexes: numbered(size), disposal: 1, ..GifFrame::default() }
 }
 
-/// The screen with this frame on nothing.
+/// The screen with only this frame on it.
 fn shown(frame: &GifFrame) -> Vec<u8> {
     let mut pixels = vec![[0; 4]; usize::from(SCREEN.0) * usize::from(SCREEN.1)];
     let width = usize::from(frame.size.0);
@@ -59,7 +59,7 @@ fn the_first_frame_is_what_is_seen_whatever_follows() {
 fn only_what_is_transparent_or_uncovered_gives_alpha() {
     let whole = frame((0, 0), SCREEN);
     assert!(!decoded(&samples::gif_of(SCREEN, 0, std::slice::from_ref(&whole))).has_alpha());
-    // A number that no pixel has.
+    // An index that no pixel has.
     let unused = GifFrame { transparent: Some(127), indexes: vec![1; 24 * 18], ..whole.clone() };
     assert!(!decoded(&samples::gif_of(SCREEN, 0, &[unused])).has_alpha());
     let used = GifFrame { transparent: Some(7), ..whole };

@@ -1,4 +1,4 @@
-//! Graphics stay graphics, and photographs become small.
+//! Graphics remain graphics, and photographs become small.
 
 use ::image::{Rgb, RgbImage};
 
@@ -76,7 +76,7 @@ fn a_photograph_becomes_a_jpeg_and_its_variants_lossy() {
     let variant = resized(&picture, Resize::Fit { width: 320, height: 0 });
     let webp = variant.encode(Format::WebP).expect("a file");
     assert!(decoded(&webp.bytes) != variant);
-    // And what came as a JPEG stays one, flat as it may be.
+    // A picture that was uploaded as a JPEG remains one, however flat it is.
     assert_eq!(original(&decoded(&samples::jpeg(300, 200))).0, Format::Jpeg);
 }
 
@@ -94,7 +94,7 @@ fn every_pixel_has_a_part_in_the_colours_of_a_jpeg() {
         jpeg.pixels().iter().skip(channel).step_by(3).map(|value| f64::from(*value)).sum::<f64>() / 102_400.0
     };
     assert!((mean(0) - 130.0).abs() < 8.0 && (mean(2) - 130.0).abs() < 8.0, "{} and {}", mean(0), mean(2));
-    // And as a drawing it is kept as it is.
+    // As a drawing, it is stored unchanged.
     let drawn = decoded(&samples::png(&checkerboard));
     assert!(decoded(&drawn.encode_original().expect("a file").bytes) == drawn);
 }
@@ -116,6 +116,6 @@ fn transparent_drawings_are_kept_in_a_palette_too() {
     let picture = decoded(&samples::png_with_alpha(300, 200));
     let file = picture.encode_original().expect("a file");
     assert!(decoded(&file.bytes) == picture);
-    // IHDR tells that its colours are a palette's.
+    // IHDR says that its colours are those of a palette.
     assert_eq!((file.format, file.bytes[25]), (Format::Png, 3));
 }

@@ -1,4 +1,4 @@
-//! JPEG: every kind that cameras and programs write, beside what libjpeg reads in it.
+//! JPEG: every kind that cameras and programs write, compared with what libjpeg reads from it.
 
 use super::super::samples::{self, quadrants};
 use super::{Picture, apart, at, decoded, near};
@@ -17,7 +17,7 @@ pub(super) fn reference_files() -> impl Iterator<Item = (&'static str, &'static 
     REFERENCE.into_iter().map(|(name, file, _)| (name, file))
 }
 
-/// Files of libjpeg's encoder and the pixels of its decoder; `samples/reference/make.sh` made them.
+/// Files of libjpeg's encoder, with the pixels of its decoder. `samples/reference/make.sh` made them.
 const REFERENCE: [(&str, &[u8], &[u8]); 22] = reference![
     "444",
     "422",
@@ -54,7 +54,7 @@ fn every_kind_of_jpeg_gives_the_pixels_that_libjpeg_gives() {
     for (name, file, expected) in REFERENCE {
         let picture = decoded(file);
         assert_eq!((picture.width(), picture.height(), picture.has_alpha()), (21, 19, false), "{name}");
-        // Other processors' instructions may round differently.
+        // The instructions of other processors may round differently.
         let (most, average) = apart(picture.pixels(), &pixels(expected));
         assert!(most <= 2 && average < 0.3, "{name}: {most} at most, {average} on average");
     }
@@ -62,7 +62,7 @@ fn every_kind_of_jpeg_gives_the_pixels_that_libjpeg_gives() {
 
 #[test]
 fn the_four_inks_of_a_jpeg_are_multiplied() {
-    // Ink 0 is none, as the encoder takes them: what is left of white behind colour and black.
+    // In the encoder's input, 0 is no ink: the expected value is what remains of white after colour and black.
     for ink in
         [[0, 0, 0, 0], [255, 0, 0, 0], [0, 255, 0, 0], [0, 0, 255, 0], [0, 0, 0, 255], [60, 120, 30, 40]]
     {

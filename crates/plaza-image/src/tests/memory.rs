@@ -1,4 +1,5 @@
-//! What decoding and what follows allocate, against what [`Header::memory`] told beforehand: pictures in work share a budget by it.
+//! The memory that decoding and the later steps allocate, compared with the estimate of [`Header::memory`], by which the pictures
+//! in progress share a budget.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,10 +9,10 @@ use jpeg_encoder::SamplingFactor;
 use super::super::samples::{self, noise, opaque};
 use super::super::{Format, Header, Limits, Picture, Resize, inspect};
 
-/// Large enough for buffers of the picture's size to be what counts.
+/// Large enough that buffers of the picture's size dominate.
 const SIZE: (u32, u32) = (800, 600);
 
-/// The system's allocator, counting what this thread holds.
+/// The system's allocator, which counts the bytes that this thread holds.
 struct Counting;
 
 thread_local! {
@@ -34,7 +35,7 @@ fn size(layout: Layout) -> isize {
     layout.size().cast_signed()
 }
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(size(layout));
@@ -55,14 +56,14 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        // Both may be there for a moment, but the system moves pages instead of copying what is large.
+        // Both may exist for a moment, but the system moves pages instead of copying large blocks.
         count(new_size.cast_signed() - size(layout));
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, new_size) }
     }
 }
 
-/// The most bytes that `work` held at once on this thread. libwebp's own are not among them: it allocates in C.
+/// Returns the peak of the bytes that `work` held on this thread. Those of libwebp are not included: it allocates in C.
 pub(super) fn peak(work: impl FnOnce()) -> u64 {
     let before = HELD.get();
     MOST.set(before);
@@ -70,7 +71,7 @@ pub(super) fn peak(work: impl FnOnce()) -> u64 {
     (MOST.get() - before).cast_unsigned() as u64
 }
 
-/// All that an upload does, with a variant.
+/// Does everything that an upload does, with a variant.
 fn upload(bytes: &[u8]) {
     let picture = super::decoded(bytes);
     picture.encode_original().expect("a file");
@@ -84,14 +85,14 @@ fn header(bytes: &[u8]) -> Header {
     inspect(bytes, &Limits::default()).expect("a header")
 }
 
-/// Quick to write, hard to compress, and not all opaque.
+/// A picture that is quick to write, hard to compress, and not entirely opaque.
 fn loud(width: u32, height: u32) -> image::RgbaImage {
     let mut picture = opaque(&noise(width, height));
     picture.get_pixel_mut(0, 0).0[3] = 0;
     picture
 }
 
-/// Made without a loop over its pixels, which would take seconds in a debug build.
+/// A picture made without a loop over its pixels, which would take seconds in a debug build.
 fn flat(width: u32, height: u32) -> image::RgbImage {
     let pixels = vec![90; width as usize * height as usize * 3];
     image::RgbImage::from_raw(width, height, pixels).expect("as many bytes")
@@ -168,7 +169,7 @@ fn what_a_decoder_allocates_is_no_more_than_was_told() {
         });
         let figures = format!("{name}: {} of {} KiB", peak / 1024, told / 1024);
         assert!(peak <= told + overhead, "{figures}");
-        // Nor is the price a fancy one. Any PNG may hold text and profiles that inflate to as much as is allowed.
+        // Nor is the estimate far too high. Any PNG may hold text and profiles that inflate to as much as is allowed.
         assert!(told <= peak * 4 + (18 << 20), "{figures}");
     }
 }

@@ -1,4 +1,4 @@
-//! One file for what is taken, what is refused, and what is made of it.
+//! One module each for what is accepted, what is rejected, and what is made of it.
 
 mod avatars;
 mod colours;
@@ -40,7 +40,7 @@ fn resized(picture: &Picture, resize: Resize) -> Picture {
     picture.variant(resize).expect("a variant")
 }
 
-/// The pixel at a place given in eighths of the width and height.
+/// Returns the pixel at a position given in eighths of the width and height.
 fn at(picture: &Picture, x: u32, y: u32) -> Vec<u8> {
     let step = if picture.has_alpha() { 4 } else { 3 };
     let (x, y) = (picture.width() * x / 8, picture.height() * y / 8);
@@ -48,7 +48,7 @@ fn at(picture: &Picture, x: u32, y: u32) -> Vec<u8> {
     picture.pixels()[start..start + step].to_vec()
 }
 
-/// The colours at upper left, upper right, lower left, lower right.
+/// Returns the colours at the upper left, upper right, lower left and lower right.
 fn corners(picture: &Picture) -> String {
     [(1, 1), (6, 1), (1, 6), (6, 6)].map(|(x, y)| name(&at(picture, x, y))).iter().collect()
 }
@@ -64,21 +64,21 @@ fn near(pixel: &[u8], colour: &[u8], tolerance: u8) -> bool {
     colour.iter().zip(pixel).all(|(a, b)| a.abs_diff(*b) <= tolerance)
 }
 
-/// Four bytes a pixel, whether the picture has alpha or not.
+/// Returns four bytes per pixel, whether the picture has alpha or not.
 fn rgba(picture: &Picture) -> Vec<u8> {
     let step = if picture.has_alpha() { 4 } else { 3 };
     let opaque = |pixel: &[u8]| [pixel[0], pixel[1], pixel[2], pixel.get(3).copied().unwrap_or(u8::MAX)];
     picture.pixels().chunks_exact(step).flat_map(opaque).collect()
 }
 
-/// How far two pictures' bytes are apart: at most, and on average.
+/// Returns the difference between two pictures' bytes: the maximum and the average.
 fn apart(a: &[u8], b: &[u8]) -> (u8, f64) {
     assert_eq!(a.len(), b.len());
     let apart = || a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
     (apart().max().unwrap_or(0), apart().map(f64::from).sum::<f64>() / a.len() as f64)
 }
 
-/// What is transparent has no colour that counts.
+/// Clears the colour of transparent pixels, which does not count.
 fn visible(mut pixels: Vec<u8>) -> Vec<u8> {
     for pixel in pixels.chunks_exact_mut(4).filter(|pixel| pixel[3] == 0) {
         pixel.fill(0);

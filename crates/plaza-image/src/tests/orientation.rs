@@ -1,12 +1,12 @@
-//! EXIF: every way of holding a camera, in every container, and what no camera should write.
+//! EXIF: every way of holding a camera, in every container, and data that no camera should write.
 
 use super::super::samples::{self, Tiff, quadrants};
 use super::{corners, decoded};
 
-/// What is stored as red, green / blue, yellow, seen upright under the orientations 1 to 8.
+/// A picture stored as red, green / blue, yellow, seen upright under the orientations 1 to 8.
 const UPRIGHT: [&str; 8] = ["RGBY", "GRYB", "YBGR", "BYRG", "RBGY", "BRYG", "YGBR", "GYRB"];
 
-/// The quadrants, 64 × 48, with this EXIF in every place where one may stand.
+/// The quadrants, 64 × 48, with this EXIF data in every place where it may occur.
 fn everywhere(exif: &[u8]) -> [(&'static str, Vec<u8>); 6] {
     let plain = quadrants(64, 48);
     let (png, webp) = (samples::png(&plain), samples::lossy_webp(&plain));
@@ -41,7 +41,7 @@ fn each_exif_orientation_is_undone() {
 
 #[test]
 fn turning_loses_no_pixel() {
-    // Every pixel another, and no side a multiple of the other.
+    // Every pixel is different, and no side is a multiple of the other.
     let stored = image::RgbImage::from_fn(7, 5, |x, y| image::Rgb([x as u8, y as u8, 7]));
     let stored = image::DynamicImage::from(stored);
     for (orientation, upright) in [
@@ -64,7 +64,7 @@ fn alpha_and_grey_are_turned_as_well() {
     let exif = samples::exif(6);
     let half = decoded(&samples::with_chunk(&samples::png_with_alpha(64, 48), *b"eXIf", &exif));
     assert_eq!((half.width(), half.height(), corners(&half).as_str()), (48, 64, "BRYG"));
-    // The right half, half transparent, is the lower one now.
+    // The right half, which is half transparent, is now the lower one.
     assert_eq!([super::at(&half, 1, 1)[3], super::at(&half, 1, 6)[3]], [255, 128]);
     let grey = decoded(&samples::jpeg_with_exif(&samples::grey_jpeg(64, 48, 90), &exif));
     assert_eq!((grey.width(), grey.height()), (48, 64));
@@ -108,7 +108,7 @@ fn of_two_orientations_the_first_counts_everywhere() {
             assert_eq!(corners(&decoded(&bytes)), "BRYG", "{name}");
         }
     }
-    // And of two segments, behind one that is no EXIF.
+    // Of two segments, after one that is not EXIF.
     let mut bytes = samples::oriented_jpeg(64, 48, 3);
     bytes = samples::jpeg_with_exif(&bytes, &samples::exif(6));
     bytes = samples::with_segment(&bytes, 0xE1, b"http://ns.adobe.com/xap/1.0/\0<x/>");

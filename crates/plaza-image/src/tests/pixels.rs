@@ -1,8 +1,9 @@
-//! What comes out is what went in: pixels, over sizes, modes and kinds, beside references that share no code with the resampler.
+//! The pixels that come out are those that went in, for many sizes, modes and kinds, compared with references that share no code
+//! with the resampler.
 //!
-//! Large pictures consist of tiles of one colour each, so what every place has to show is known without computing it, and a row that is
-//! lost, or a line between two bands, is a place of another colour. Small ones are noise, beside a slow Lanczos in floating point.
-//! `pixels_table.rs` has what Pillow makes of some, through easy-thumbnails.
+//! Large pictures consist of tiles of one colour each, so the expected colour of every position is known without computing it,
+//! and a row that is lost, or a line between two bands, is a position of another colour. Small ones are noise, compared with a
+//! slow Lanczos in floating point. `pixels_table.rs` has what Pillow makes of some pictures, through easy-thumbnails.
 
 use ::image::metadata::Orientation;
 use proptest::prelude::*;
@@ -13,10 +14,11 @@ use super::super::{Format, Picture, Rejected};
 use super::pixels_table::MEANS;
 use super::{decoded, resized};
 
-/// Tiles on each side.
+/// Number of tiles on each side.
 const TILES: usize = 7;
 
-/// The colour of a tile, which `pixels_table.py` computes likewise. Never near black, which is what lost rows are.
+/// Returns the colour of a tile, which `pixels_table.py` computes in the same way. It is never near black, the colour of lost
+/// rows.
 fn tile(column: usize, row: usize, channel: usize) -> u8 {
     (40 + (column * 7 + row * 13 + channel * 5) * 29 % 216) as u8
 }
@@ -40,8 +42,8 @@ fn tiles(width: u32, height: u32, channels: Channels) -> Raster {
     Raster { width, height, channels, pixels }
 }
 
-/// The pixels of a target side that show nothing but one tile, however far a filter reaches: the tile, and where it begins and ends. At
-/// its edges the source itself may be blurred, over this many pixels of the coarser grid.
+/// Returns the pixels of a target side that show only one tile, however far a filter reaches: the tile, and where it begins and
+/// ends. At its edges the source itself may be blurred, over `blurred` pixels of the coarser grid.
 fn insides(
     start: f64,
     length: f64,
@@ -51,11 +53,11 @@ fn insides(
 ) -> Vec<(usize, std::ops::Range<u32>)> {
     let step = length / f64::from(target);
     let reach = (3.0 + blurred) * step.max(1.0) + 1.0;
-    // Tile `index` begins at the first pixel whose place among the tiles is that.
+    // Tile `index` begins at the first pixel whose position among the tiles is `index`.
     let edge = |index: usize| (f64::from(source) * index as f64 / TILES as f64).ceil();
     (0..TILES)
         .filter_map(|index| {
-            // Nothing lies beyond the sides of the picture, so a tile there reaches to the side.
+            // Nothing lies beyond the sides of the picture, so a tile at a side extends to it.
             let from = if index == 0 { f64::NEG_INFINITY } else { edge(index) + reach };
             let to = if index + 1 == TILES { f64::INFINITY } else { edge(index + 1) - reach };
             let inside = |at: &u32| {
@@ -69,22 +71,23 @@ fn insides(
         .collect()
 }
 
-/// Of a row, this many pixels apart are looked at. Faults are rows and columns, and without optimisation looking at all takes minutes.
+/// The distance between the pixels of a row that are checked. Faults are rows and columns, and without optimisation checking all
+/// pixels takes minutes.
 const STRIDE: usize = if cfg!(debug_assertions) { 31 } else { 1 };
 
-/// How far a colour may be off, and how far from a tile's edge.
+/// The tolerance for a colour, and the distance from a tile's edge within which it is not checked.
 #[derive(Clone, Copy)]
 struct Tolerance {
     steps: u8,
     blurred: f64,
 }
 
-/// Resampled once, twice, and then written and read: lossy formats blur edges over their blocks of 16 pixels.
+/// Resampled once; resampled twice; then also written and read: lossy formats blur edges over their blocks of 16 pixels.
 const ONCE: Tolerance = Tolerance { steps: 2, blurred: 0.0 };
 const TWICE: Tolerance = Tolerance { steps: 2, blurred: 4.0 };
 const WRITTEN: Tolerance = Tolerance { steps: 6, blurred: 20.0 };
 
-/// Asserts that every row shows the tiles' colours, wherever it shows nothing but one.
+/// Asserts that every row shows the colours of the tiles wherever it shows only one tile.
 fn assert_tiles(shown: &Raster, plan: &Plan, source: (u32, u32), tolerance: Tolerance, what: &str) -> usize {
     assert_eq!((shown.width, shown.height), (plan.width, plan.height), "{what}");
     let count = shown.channels.count();
@@ -96,13 +99,13 @@ fn assert_tiles(shown: &Raster, plan: &Plan, source: (u32, u32), tolerance: Tole
             for (column, xs) in &columns {
                 let pixels = &line[xs.start as usize * count..xs.end as usize * count];
                 let expected: Vec<u8> = (0..count).map(|channel| tile(*column, *row, channel)).collect();
-                // A colour that is hardly seen is known less exactly: it is kept multiplied by its alpha.
+                // A colour that is hardly visible is known less exactly, because it is stored multiplied by its alpha.
                 let alpha = if shown.channels.has_alpha() { expected[count - 1] } else { u8::MAX };
                 let steps = (u16::from(tolerance.steps) * 255).div_ceil(alpha.into());
                 let near = |pixel: &[u8]| {
                     pixel.iter().zip(&expected).all(|(a, b)| u16::from(a.abs_diff(*b)) <= steps)
                 };
-                // The last one, too: a lost column is at the right.
+                // The last pixel is checked too: a lost column is on the right.
                 let looked_at = (0..xs.len()).step_by(STRIDE).chain(xs.len().checked_sub(1));
                 let off = looked_at.into_iter().find(|x| !near(&pixels[x * count..(x + 1) * count]));
                 if let Some(off) = off {
@@ -116,7 +119,7 @@ fn assert_tiles(shown: &Raster, plan: &Plan, source: (u32, u32), tolerance: Tole
     rows.len() * columns.len()
 }
 
-/// Rows of a picture that is there already.
+/// Rows of a picture that already exists.
 struct Given<'a>(&'a [u8]);
 
 impl Rows for Given<'_> {
@@ -128,7 +131,7 @@ impl Rows for Given<'_> {
     }
 }
 
-/// Cameras, phones and screens, by what they are called.
+/// Cameras, phones and screens, by name.
 const SIZES: [(&str, u32, u32); 44] = [
     ("24 MP, 3:2", 6000, 4000),
     ("24 MP, 3:2, second kind", 6048, 4032),
@@ -176,7 +179,7 @@ const SIZES: [(&str, u32, u32); 44] = [
     ("tablet screen", 2064, 2752),
 ];
 
-/// The variants of both uses.
+/// The variants of avatars and covers.
 const VARIANTS: [Resize; 9] = [
     Resize::Fit { width: 320, height: 0 },
     Resize::Fit { width: 640, height: 0 },
@@ -199,7 +202,7 @@ fn the_sizes_of_cameras_phones_and_screens_lose_nothing() {
         let stored = read.expect("rows");
         let what = format!("{name}, {width}×{height}");
         assert!(assert_tiles(&stored, &plan, (width, height), ONCE, &what) >= 25, "{what}");
-        // Variants are made of what is stored.
+        // Variants are made from the stored picture.
         for resize in VARIANTS {
             let plan = resize.plan(stored.width, stored.height);
             let variant = stored.resized(&plan).expect("a variant");
@@ -244,7 +247,7 @@ fn developed(raster: Raster, format: Format) -> Picture {
 fn tiles_are_where_pillow_puts_them() {
     for (source, resize, size, means) in MEANS {
         let picture = developed(tiles(source.0, source.1, Channels::Rgb), Format::Jpeg);
-        // Without the bound of what is stored, which easy-thumbnails does not know.
+        // Without the bound of stored pictures, which easy-thumbnails does not know.
         assert_eq!((picture.width(), picture.height()), source);
         let variant = resized(&picture, resize);
         assert_eq!((variant.width(), variant.height()), size, "{resize:?} of {source:?}");
@@ -259,7 +262,7 @@ fn tiles_are_where_pillow_puts_them() {
     }
 }
 
-/// The mean colours of four by four blocks.
+/// Returns the mean colours of four by four blocks.
 fn block_means(picture: &Picture) -> Vec<[f64; 3]> {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let block =
@@ -285,7 +288,7 @@ fn lanczos(at: f64) -> f64 {
     if at.abs() < 3.0 { sinc(at) * sinc(at / 3.0) } else { 0.0 }
 }
 
-/// The source pixels that a target pixel is made of, and how much of each.
+/// Returns the source pixels from which a target pixel is made, and the share of each.
 fn weights(start: f64, step: f64, at: u32, source: u32) -> Vec<(usize, f64)> {
     let (scale, centre) = (step.max(1.0), start + (f64::from(at) + 0.5) * step);
     let weight = |pixel: u32| lanczos((f64::from(pixel) + 0.5 - centre) / scale);
@@ -297,7 +300,7 @@ fn weights(start: f64, step: f64, at: u32, source: u32) -> Vec<(usize, f64)> {
     weights.into_iter().map(|(pixel, weight)| (pixel, weight / sum)).collect()
 }
 
-/// What a plan makes of a picture, alpha multiplied where there is one.
+/// Returns what a plan makes of a picture, with alpha multiplied if there is one.
 fn reference(source: &Raster, plan: &Plan) -> Vec<f64> {
     let count = source.channels.count();
     let width = source.width as usize;
@@ -327,7 +330,7 @@ fn reference(source: &Raster, plan: &Plan) -> Vec<f64> {
     shown
 }
 
-/// Asserts that a picture is near to its reference: on average, and nowhere far off.
+/// Asserts that a picture is close to its reference: on average, and nowhere far off.
 fn assert_near(shown: &Raster, source: &Raster, plan: &Plan, what: &str) {
     let expected = reference(source, plan);
     let count = shown.channels.count();
@@ -341,11 +344,11 @@ fn assert_near(shown: &Raster, source: &Raster, plan: &Plan, what: &str) {
     let apart: Vec<f64> = shown.zip(&expected).map(|(shown, expected)| (shown - expected).abs()).collect();
     let most = apart.iter().copied().fold(0.0, f64::max);
     let mean = apart.iter().sum::<f64>() / apart.len() as f64;
-    // A row that is lost is 64 off and more.
+    // A row that is lost is off by 64 or more.
     assert!(mean <= 1.0 && most <= 12.0, "{what}: {mean} on average, {most} at most");
 }
 
-/// Neither black nor white, where the bytes between the two passes would cut what swings beyond.
+/// Returns noise that is neither black nor white, where the bytes between the two passes would clip an overshoot.
 fn noise(width: u32, height: u32, channels: Channels, seed: u64) -> Raster {
     let mut state = seed | 1;
     let length = width as usize * height as usize * channels.count();
@@ -357,14 +360,14 @@ fn noise(width: u32, height: u32, channels: Channels, seed: u64) -> Raster {
     });
     let mut pixels: Vec<u8> = pixels.take(length).collect();
     if channels.has_alpha() {
-        // Colours are resampled as multiplied by it, so it is nowhere so low that those would be cut.
+        // Colours are resampled multiplied by alpha, so alpha is nowhere so low that they would be clipped.
         let alphas = pixels.iter_mut().skip(channels.count() - 1).step_by(channels.count());
         alphas.for_each(|alpha| *alpha = 160 + *alpha / 4);
     }
     Raster { width, height, channels, pixels }
 }
 
-/// A side of 1 to 8,000 pixels, as many of two digits as of three.
+/// A side of 1 to 8,000 pixels, with as many of two digits as of three.
 fn side() -> impl Strategy<Value = u32> {
     (0.0..13_f64).prop_map(|exponent| (exponent.exp2() as u32).min(8000))
 }
@@ -392,7 +395,7 @@ fn pixels_of(size: (u32, u32)) -> u64 {
 }
 
 proptest! {
-    // A quarter of what PROPTEST_CASES says, so 64.
+    // A quarter of PROPTEST_CASES, so 64 by default.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
@@ -402,7 +405,7 @@ proptest! {
         resize in resize(),
         seed in any::<u64>(),
     ) {
-        // Not refused, or a third of the cases would be: made smaller, with its shape.
+        // A picture that is too large is made smaller with its shape kept: rejecting it would lose a third of the cases.
         let scale = (LARGEST as f64 / pixels_of((width, height)) as f64).sqrt().min(1.0);
         let smaller = |side: u32| ((f64::from(side) * scale) as u32).max(1);
         let (width, height) = (smaller(width), smaller(height));

@@ -1,4 +1,4 @@
-//! PNGs of every colour type and depth, plain and interlaced, with what their definition says they show.
+//! PNGs of every colour type and depth, plain and interlaced, with the pixels that their definition gives them.
 
 use super::super::samples::{png_chunk, png_raw};
 
@@ -10,7 +10,7 @@ pub struct PngKind {
     pub transparent: bool,
 }
 
-/// Every kind that the format knows.
+/// Returns every kind that the format defines.
 #[must_use]
 pub fn png_kinds() -> Vec<PngKind> {
     let depths: [(u8, &[u8], bool); 5] = [
@@ -42,7 +42,8 @@ impl PngKind {
         }
     }
 
-    /// The stored numbers of a pixel. Neighbours differ, every depth uses all of its range, and deep ones differ in their low bytes too.
+    /// Returns the stored samples of a pixel. Neighbours differ, every depth uses its whole range, and deep samples differ in
+    /// their low bytes too.
     fn samples(self, x: u32, y: u32) -> Vec<u16> {
         let mask = u16::MAX >> (16 - self.depth);
         (0..self.channels())
@@ -53,7 +54,7 @@ impl PngKind {
             .collect()
     }
 
-    /// The pixel that a tRNS chunk of a grey or coloured picture makes transparent: the first one.
+    /// Returns the pixel that a tRNS chunk of a grey or coloured picture makes transparent: the first one.
     fn hidden(self) -> Vec<u16> {
         self.samples(0, 0)
     }
@@ -62,14 +63,14 @@ impl PngKind {
         (0..1_u32 << self.depth)
             .map(|index| {
                 let [a, b, c, d] = index.wrapping_mul(2_246_822_519).wrapping_add(77).to_le_bytes();
-                // tRNS is shorter than the palette: what it does not reach is opaque.
+                // tRNS is shorter than the palette. Colours beyond its end are opaque.
                 let covered = self.transparent && index < (1 << self.depth) / 2;
                 [a, b, c, if covered { d } else { u8::MAX }]
             })
             .collect()
     }
 
-    /// Red, green, blue and alpha of a pixel: shallow samples widened, deep ones cut to their high byte.
+    /// Returns the red, green, blue and alpha of a pixel: shallow samples widened, deep ones cut to their high byte.
     fn shows(self, x: u32, y: u32) -> [u8; 4] {
         let samples = self.samples(x, y);
         let byte = |sample: u16| match self.depth {
@@ -102,7 +103,7 @@ impl PngKind {
         chunks
     }
 
-    /// One row of pixels with its filter byte, packed from the highest bit on.
+    /// Returns one row of pixels with its filter byte, packed from the highest bit on.
     fn row(self, pixels: impl Iterator<Item = (u32, u32)>) -> Vec<u8> {
         let (mut row, mut bits, mut held) = (vec![0], 0_u64, 0);
         for sample in pixels.flat_map(|(x, y)| self.samples(x, y)) {
@@ -119,7 +120,7 @@ impl PngKind {
         row
     }
 
-    /// The file, and four bytes for each pixel it shows.
+    /// Returns the file, and four bytes for each pixel that it shows.
     #[must_use]
     pub fn png(self, width: u32, height: u32, interlaced: bool) -> (Vec<u8>, Vec<u8>) {
         let adam7 = [

@@ -1,4 +1,4 @@
-//! PNG: every kind of pixel, to the bit.
+//! PNG: every kind of pixel, exact to the bit.
 
 use super::super::samples;
 use super::png_kinds::{PngKind, png_kinds};
@@ -7,7 +7,7 @@ use super::{decoded, rgba};
 #[test]
 fn every_kind_of_png_gives_exactly_its_pixels() {
     for kind in png_kinds() {
-        // Odd sides, and so small that passes of an interlaced one are empty.
+        // Odd sides, and sides so small that passes of an interlaced picture are empty.
         for (width, height) in [(37, 21), (8, 8), (3, 5), (1, 1)] {
             for interlaced in [false, true] {
                 let (file, pixels) = kind.png(width, height, interlaced);
@@ -21,7 +21,7 @@ fn every_kind_of_png_gives_exactly_its_pixels() {
 
 #[test]
 fn a_deep_transparent_colour_is_compared_whole() {
-    // 0x1234 is transparent; 0x12FF shows the same and is not.
+    // 0x1234 is transparent. 0x12FF shows the same colour and is not.
     let rows = [0, 0x12, 0x34, 0x12, 0xFF];
     let transparent = samples::png_chunk(*b"tRNS", &[0x12, 0x34]);
     let picture = decoded(&samples::png_raw((2, 1), 16, 0, false, &transparent, &rows));
@@ -31,7 +31,7 @@ fn a_deep_transparent_colour_is_compared_whole() {
 #[test]
 fn transparency_that_hides_nothing_is_dropped() {
     let kind = PngKind { colour: 3, depth: 8, transparent: true };
-    // The first colour of the palette alone is covered half by tRNS: the picture keeps its alpha.
+    // Only the first half of the palette is covered by tRNS, so the picture keeps its alpha.
     assert!(decoded(&kind.png(37, 21, false).0).has_alpha());
     let opaque = samples::png_chunk(*b"tRNS", &[255, 255]);
     let palette = samples::png_chunk(*b"PLTE", &[10, 20, 30, 40, 50, 60]);

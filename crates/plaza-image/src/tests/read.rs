@@ -1,4 +1,4 @@
-//! What is taken, and that it comes out right.
+//! Pictures that are accepted, and that they are decoded correctly.
 
 use moxcms::ColorProfile;
 
@@ -60,7 +60,7 @@ fn every_format_and_variety_gives_its_pixels() {
 
 #[test]
 fn a_tightly_packed_png_of_one_colour_is_read() {
-    // What makes bombs of pictures is sound, so that they are refused for what they are.
+    // The code that makes bombs is correct, so bombs are rejected for being bombs.
     let bytes = samples::flat_png(4000);
     assert!(bytes.len() < 4000);
     let picture = decoded(&bytes);
@@ -120,7 +120,7 @@ fn a_wide_gamut_picture_is_converted_to_srgb() {
             encoder.add_icc_profile(&profile).expect("a profile fits");
         });
     let pixel = at(&decoded(&bytes), 4, 4);
-    // P3's red reaches farther: the same colour needs more of sRGB's.
+    // P3's red is more saturated, so the same colour needs more of sRGB's.
     assert!(near(&pixel, &[217, 40, 52], 8), "{pixel:?}");
 }
 

@@ -1,4 +1,4 @@
-//! What is refused, and at what cost.
+//! Pictures that are rejected, and the cost of rejecting them.
 
 use super::super::samples::{self, noise, opaque, quadrants};
 use super::super::{Limits, Rejected, inspect};
@@ -73,7 +73,7 @@ fn a_gif_is_corrupt_until_its_first_frame_has_ended() {
 fn codes_that_mean_nothing_make_a_jpeg_corrupt() {
     for mut bytes in [samples::jpeg_with(&noise(120, 90), |_| ()), samples::progressive_jpeg(&noise(120, 90))]
     {
-        // Ones alone are no Huffman code.
+        // Ones alone are not a Huffman code.
         let middle = bytes.len() / 2;
         bytes[middle..middle + 64].copy_from_slice(&[0xFF, 0x00].repeat(32));
         assert!(is_corrupt(&bytes));
@@ -92,7 +92,7 @@ fn a_broken_checksum_is_corrupt() {
         bytes[at] ^= 1;
         assert!(is_corrupt(&bytes), "{name}");
     }
-    // Beside the pixels, damage costs only what is damaged.
+    // Damage outside the pixels costs only the damaged part.
     for (name, bytes, at) in [("text", &with_text, 33 + 8), ("late eXIf", &with_late, with_late.len() - 14)] {
         let mut bytes = bytes.clone();
         bytes[at] ^= 1;
@@ -168,7 +168,7 @@ fn a_chunk_that_inflates_to_a_gigabyte_is_not_inflated() {
     for name in [*b"iCCP", *b"zTXt", *b"iTXt"] {
         let bytes = samples::png_bomb(name, 1 << 30);
         assert!(bytes.len() < 10 << 20);
-        // Dropped or refused, both will do.
+        // The chunk may be dropped or the file rejected.
         let mut decoded = None;
         let peak = peak(|| decoded = Some(decode(&bytes)));
         assert!(matches!(decoded, Some(Ok(_) | Err(Rejected::Corrupt(_)))), "{decoded:?}");
@@ -208,7 +208,7 @@ fn damage_anywhere_never_panics_and_never_hangs() {
                 let at = (state >> 8) as usize % bytes.len();
                 bytes[at] = (state >> 3) as u8;
             }
-            // A size may have grown by the damage; small limits keep the test quick.
+            // The damage may have increased a size. Small limits keep the test quick.
             let limits = Limits { max_pixels: 1_000_000, max_side: 4096 };
             if let Ok(picture) = super::super::decode(&bytes, &limits, 64) {
                 assert!(picture.width().max(picture.height()) <= 64);

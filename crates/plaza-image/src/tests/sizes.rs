@@ -1,11 +1,12 @@
-//! Variants: sizes as easy-thumbnails computes them, and what is in them.
+//! Variants: sizes as easy-thumbnails computes them, and the content of the variants.
 
 use super::super::samples::{self, GREEN, RED, quadrants};
 use super::super::{Limits, Resize, inspect};
 use super::sizes_table::{Row, SIZES};
 use super::{corners, decoded, near, resized};
 
-/// Where easy-thumbnails fails: it rounds a side to no pixels and Pillow refuses that. A picture of ours has at least one.
+/// Sizes for which easy-thumbnails fails: it rounds a side to no pixels, which Pillow rejects. A picture of Plaza has at least
+/// one.
 const FAILING: [Row; 5] = [
     ((3, 1000), Resize::Fit { width: 50, height: 50 }, (1, 50)),
     ((1000, 3), Resize::Fit { width: 50, height: 50 }, (50, 1)),
@@ -49,14 +50,14 @@ fn sizes_keep_the_contract_whatever_the_source() {
             assert!(width <= source.0 && height <= source.1, "{resize:?} of {source:?}");
         }
     }
-    // Neither side asked for: as it is.
+    // Neither side is given, so the picture keeps its size.
     assert_eq!(Resize::Fit { width: 0, height: 0 }.size(300, 200), (300, 200));
 }
 
 #[test]
 fn fill_crops_around_the_centre() {
     let plan = Resize::Fill { width: 50, height: 50 }.plan(200, 100);
-    // Scaled to 100 × 50; the box begins at 50 - 25, so at 50 in the source.
+    // Scaled to 100 × 50. The box begins at 50 - 25, so at 50 in the source.
     assert_eq!((plan.left, plan.top, plan.crop_width, plan.crop_height), (50.0, 0.0, 100.0, 100.0));
     let plan = Resize::Fill { width: 10, height: 10 }.plan(10, 15);
     // 15 / 2 = 7, 10 / 2 = 5.
@@ -98,7 +99,7 @@ fn a_variant_shows_the_picture() {
 
 #[test]
 fn a_sliver_that_is_filled_shows_its_middle() {
-    // 3 × 1000, its middle a third green; 1000 × 3 likewise. A square shows the middle alone, upscaled.
+    // 3 × 1000, its middle third green, and 1000 × 3 likewise. A square shows only the middle, upscaled.
     let stripe = |at: u32| image::Rgb(if (333..667).contains(&at) { GREEN } else { RED });
     for picture in [
         image::RgbImage::from_fn(3, 1000, |_, y| stripe(y)),
@@ -115,7 +116,7 @@ fn a_sliver_that_is_filled_shows_its_middle() {
 
 #[test]
 fn resampling_in_bands_shows_no_seams() {
-    // Wide enough for several bands; a ramp down the picture must stay one.
+    // Wide enough for several bands. A ramp down the picture must remain one.
     let ramp =
         image::RgbImage::from_fn(6000, 500, |_, y| image::Rgb([u8::try_from(y / 2).unwrap_or(255); 3]));
     let ramp = decoded(&samples::jpeg_with(&ramp, |_| ()));

@@ -1,11 +1,11 @@
-//! What is not as it should be, and shown all the same: by browsers, and so here.
+//! Files that break a rule and are shown all the same, by browsers and therefore here.
 
 use super::super::Rejected;
 use super::super::samples::{self, GifFrame, gif_colour, opaque, png_chunk, quadrants, with_segment};
 use super::jpegs::reference_files;
 use super::{decode, decoded, rgba};
 
-/// Each of these has to look like the picture it was made of.
+/// Asserts that each of these files looks like the picture from which it was made.
 #[track_caller]
 fn assert_shown_alike(whole: &[u8], changed: Vec<(&str, Vec<u8>)>) {
     let expected = decoded(whole);
@@ -17,7 +17,7 @@ fn assert_shown_alike(whole: &[u8], changed: Vec<(&str, Vec<u8>)>) {
     }
 }
 
-/// Where the first segment with this marker begins.
+/// Returns where the first segment with this marker begins.
 fn at(jpeg: &[u8], marker: u8) -> usize {
     jpeg.windows(2).position(|pair| pair == [0xFF, marker]).expect("such a segment")
 }
@@ -40,7 +40,7 @@ fn stray_bytes_between_the_segments_of_a_jpeg_are_passed_over() {
     places.push(("the end", plain.len() - 2));
     let strayed: Vec<_> =
         places.iter().map(|(name, place)| (*name, inserted(&plain, *place, &stray))).collect();
-    // By its first three bytes a JPEG is known.
+    // A JPEG is recognised by its first three bytes.
     places.push(("the first segment", 2));
     let filled = places.iter().map(|(name, place)| (*name, inserted(&plain, *place, &[0xFF; 5])));
     assert_shown_alike(&plain, strayed.into_iter().chain(filled).collect());
@@ -58,7 +58,7 @@ fn a_jpeg_may_tell_its_height_behind_its_pixels() {
         let frame = if plain.windows(2).any(|pair| pair == [0xFF, 0xC2]) { 0xC2 } else { 0xC0 };
         let height = at(&plain, frame) + 5;
         let late = changed(&plain, |bytes| bytes[height..height + 2].fill(0));
-        // Behind the first scan, which is where the next segment begins.
+        // After the first scan, which is where the next segment begins.
         let data = at(&late, 0xDA) + 2;
         let end = data
             + late[data..]
@@ -171,7 +171,7 @@ fn a_chunk_of_a_png_that_is_damaged_is_left_out() {
             ("a frame's data that is cut off", late(&broken(*b"fdAT", &[0, 0, 0, 7, 1, 2, 3]))),
         ],
     );
-    // An animation that is cut off behind its first picture.
+    // An animation that is cut off after its first picture.
     let animated = early(&png_chunk(*b"acTL", &[0, 0, 0, 2, 0, 0, 0, 0]));
     let behind = animated.len() - 12;
     let frame =

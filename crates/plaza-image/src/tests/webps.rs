@@ -1,9 +1,9 @@
-//! WebP, beside what libwebp reads in it.
+//! WebP, compared with what libwebp reads from it.
 
 use super::super::samples::{self, noise, quadrants};
 use super::{apart, decoded, rgba, visible};
 
-/// Ramps and an edge, alpha included: smooth enough for lossy coding, and no two corners alike.
+/// Ramps and an edge, including alpha: smooth enough for lossy coding, and with no two corners alike.
 fn ramps(width: u32, height: u32) -> image::RgbaImage {
     image::RgbaImage::from_fn(width, height, |x, y| {
         let alpha = if x > y { 255 } else { (x * 3 + 20) as u8 };

@@ -1,4 +1,4 @@
-//! What is stored.
+//! The files that are stored.
 
 use super::super::Format;
 use super::super::samples::{self, SECRETS, noise, quadrants};
