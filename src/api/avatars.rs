@@ -1,4 +1,4 @@
-//! Avatars: the picture of a profile.
+//! Avatars: the pictures of profiles.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, Header};
@@ -34,15 +34,19 @@ pub struct AvatarForm {
 
 /// Upload an avatar.
 ///
-/// One's own, or as staff anyone's; the one before is removed. A JPEG, PNG, WebP or GIF (its first frame) by its
-/// content, of at most 10 MiB, 40 megapixels and 16,384 pixels a side. It is kept upright, in sRGB, without
-/// metadata, at most 2048 pixels a side.
+/// For the owner of the profile and staff; 403 for others. The previous avatar is removed. The file must be a JPEG, PNG, WebP or
+/// GIF by its content, of at most 10 MiB, 40 megapixels and 16,384 pixels a side. Of a GIF, the first frame is used. The picture
+/// is stored upright, in sRGB, without metadata, and with at most 2048 pixels a side.
+///
+/// 415 `unsupported_picture` for any other file, 413 `payload_too_large` for a larger one, 422 `image_too_large` for too many
+/// pixels, and 422 `image_corrupt` for a damaged picture.
 #[utoipa::path(
     operation_id = "uploadAvatar", tag = "profiles", security(("bearer" = [])),
     request_body(content = AvatarForm, content_type = "multipart/form-data"),
     params(
-        ("username" = String, Path, description = "Username in any case, or `me`"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the profile's version")
+        ("username" = String, Path, description = "The username, in any case, or `me`."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the profile still has this ETag; otherwise 412.")
     ),
     responses((status = 200, description = "The profile", body = Profile), Refusals)
 )]
@@ -66,7 +70,7 @@ pub async fn upload_avatar(
     })
     .await?;
     let file = upload.file("avatar")?;
-    // The client may go away meanwhile; what was begun then still ends, one way or the other.
+    // If the client disconnects in the meantime, the work still ends, with success or failure.
     let full = to_its_end(async move {
         media
             .keep(file, "/avatar", Purpose::Avatar, move |conn, stored| {
@@ -85,14 +89,16 @@ pub async fn upload_avatar(
 
 /// Remove an avatar.
 ///
-/// The one that is drawn from the name is shown again. Removing none is no error.
+/// For the owner of the profile and staff; 403 for others. The avatar that is drawn from the username is shown again. It is not
+/// an error if there is no avatar to remove.
 #[utoipa::path(
     operation_id = "deleteAvatar", tag = "profiles", security(("bearer" = [])),
     params(
-        ("username" = String, Path, description = "Username in any case, or `me`"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the profile's version")
+        ("username" = String, Path, description = "The username, in any case, or `me`."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the profile still has this ETag; otherwise 412.")
     ),
-    responses((status = 204, description = "There is no uploaded avatar any more"), Refusals)
+    responses((status = 204, description = "The profile has no uploaded avatar"), Refusals)
 )]
 #[delete("/profiles/{username}/avatar")]
 pub async fn delete_avatar(
@@ -114,14 +120,14 @@ pub async fn delete_avatar(
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
-/// Which file of the avatar.
+/// The choice of a file of the avatar.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct AvatarQuery {
-    /// Least width in pixels; where no file is as wide, the widest.
+    /// Minimum width in pixels. If no file is that wide, the widest is chosen.
     #[param(minimum = 1, maximum = 16_384, default = 128)]
     size: Option<i64>,
-    /// What to answer where nothing was uploaded: `404`, instead of the picture that is drawn from the name.
+    /// `404` returns 404 if no avatar was uploaded, instead of the picture that is drawn from the username.
     #[param(pattern = "^404$")]
     d: Option<String>,
 }
@@ -146,18 +152,18 @@ impl AvatarQuery {
     }
 }
 
-/// Go to a file of the avatar.
+/// Redirect to a file of the avatar.
 ///
-/// For `<img src>`, without JSON: to the smallest file that is not below `size`, else the largest; WebP if the
-/// `Accept` header names `image/webp`, else JPEG or PNG.
+/// Open to all clients. Meant for `<img src>`, without JSON. Redirects to the smallest file that is at least `size` pixels wide,
+/// or else to the largest. The file is WebP if the `Accept` header names `image/webp`, otherwise JPEG or PNG.
 #[utoipa::path(
     operation_id = "getAvatar", tag = "profiles", params(
-        ("username" = String, Path, description = "Username in any case, or `me`"),
+        ("username" = String, Path, description = "The username, in any case, or `me`."),
         AvatarQuery
     ),
     security((), ("bearer" = [])),
     responses(
-        (status = 302, description = "The smallest file that is not below `size`, else the largest",
+        (status = 302, description = "Redirect to the smallest file that is at least `size` wide, or else to the largest",
             headers(("Location" = String, description = "URL of the file"))),
         Refusals
     )
@@ -187,7 +193,8 @@ pub async fn get_avatar(
         .finish())
 }
 
-/// Whether `Accept` names WebP itself, and not to refuse it: wildcards are in every client's, whatever it can show.
+/// Whether `Accept` names WebP itself and does not reject it. Wildcards do not count: every client sends them, whatever it can
+/// show.
 fn takes_webp(request: &HttpRequest) -> bool {
     let Ok(accept) = header::Accept::parse(request) else { return false };
     accept

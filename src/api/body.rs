@@ -1,4 +1,4 @@
-//! Request bodies: read within limits of size and pace, parsed with the fault's place.
+//! Request bodies: read within limits of size and rate, and parsed so that a fault is reported with its place.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,26 +16,26 @@ use tokio::time::Instant;
 
 use crate::error::{Code, Error, Result, Violation};
 
-/// Bounds of what a client may send. Sizes in bytes.
+/// Limits of what a client may send. Sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {
-    /// Most bytes of a JSON body.
+    /// Maximum size of a JSON body.
     pub json: usize,
-    /// Most bytes of an uploaded file.
+    /// Maximum size of an uploaded file.
     pub file: usize,
-    /// How long a body is given before its rate counts.
+    /// How long a body may take before its rate counts.
     pub grace: Duration,
-    /// Least rate thereafter, in bytes a second on average.
+    /// Minimum rate after that, in bytes per second on average.
     pub least_rate: u32,
 }
 
 impl BodyLimits {
-    /// 1 MiB of JSON, 10 MiB of file, at least 1 KiB a second after `grace`.
+    /// Set the limits: 1 MiB for JSON, 10 MiB for a file, and at least 1 KiB per second after `grace`.
     pub fn new(grace: Duration) -> Self {
         Self { json: 1 << 20, file: 10 << 20, grace, least_rate: 1024 }
     }
 
-    /// Those of the application.
+    /// Return the limits of the application.
     pub fn of(request: &HttpRequest) -> Self {
         request
             .app_data::<Data<Self>>()
@@ -43,24 +43,25 @@ impl BodyLimits {
     }
 }
 
-/// A JSON body. That it is JSON is sure; whether it has the right shape is told by [`Body::get`], since 422 comes after
-/// 404, 403 and 412.
+/// A JSON body. It is known to be JSON. Only [`Body::get`] reports whether it has the right shape, since 422 comes after 404, 403
+/// and 412.
 pub struct Body<T> {
     shaped: Result<T>,
     bytes: Bytes,
 }
 
 impl<T> Body<T> {
-    /// The same bytes for bodies of the same value, whatever the order of members and the white space between them.
+    /// Return a canonical form: bodies with the same value have the same bytes, regardless of the order of fields and of white
+    /// space between them.
     pub fn canonical(&self) -> Vec<u8> {
-        // serde_json keeps the members of an object in the order of their names. A body that it cannot
-        // hold, because a number is out of range, is compared byte by byte.
+        // serde_json keeps the fields of an object sorted by their names. A body that it cannot represent, because a number is
+        // out of range, is compared byte by byte.
         let value: Option<serde_json::Value> = serde_json::from_slice(&self.bytes).ok();
         value.and_then(|value| serde_json::to_vec(&value).ok()).unwrap_or_else(|| self.bytes.to_vec())
     }
 
-    /// The object, or 422 with the first wrong type or unknown member. Which of its members are missing or break a rule is
-    /// for its `validate` to say, all at once.
+    /// Return the object, or 422 with the first wrong type or unknown field. Its `validate` then reports every field that is
+    /// missing or breaks a rule, all in one response.
     pub fn get(self) -> Result<T> {
         self.shaped
     }
@@ -91,11 +92,11 @@ impl<T: DeserializeOwned + 'static> FromRequest for Body<T> {
     }
 }
 
-/// The same where a body may be left out.
+/// A JSON body that may be left out.
 pub struct OptionalBody<T>(Option<Body<T>>);
 
 impl<T> OptionalBody<T> {
-    /// As [`Body::get`]; `None` where there was no body.
+    /// Return the object as [`Body::get`] does; `None` if there was no body.
     pub fn get(self) -> Result<Option<T>> {
         self.0.map(Body::get).transpose()
     }
@@ -106,7 +107,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for OptionalBody<T> {
     type Future = Pin<Box<dyn Future<Output = Result<Self>>>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        // Not by the content type, which many clients send with nothing.
+        // Not decided by the content type, which many clients send without a body.
         let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
             || request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
         let body = has_body.then(|| Body::<T>::from_request(request, payload));
@@ -149,14 +150,14 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes> {
     Ok(bytes.freeze())
 }
 
-/// 400 for what is no JSON, 422 with the first fault's pointer for JSON of another shape.
+/// Parse a body. 400 if it is not JSON; 422 with a pointer to the first fault if it is JSON of another shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    // Once as any JSON, since serde would report a wrong type before it reads on to a syntax error.
+    // Parse it as any JSON first, since serde would report a wrong type before it reaches a syntax error.
     serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
         .map_err(|error| Error::refused(Code::MalformedBody, format!("The body is no JSON: {error}.")))?;
     std::str::from_utf8(bytes)
         .map_err(|_| Error::refused(Code::MalformedBody, "The body is not well-formed UTF-8."))?;
-    // serde would take an array for a struct, member by member.
+    // serde would accept an array for a struct, field by field.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Error::invalid(Violation::body("", "invalid_type", "The body is no JSON object.")));
     }
@@ -174,7 +175,7 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         } else if message.starts_with("duplicate field") {
             return Error::refused(Code::MalformedBody, format!("The body has a member twice: {message}."));
         } else if message.starts_with("lone ") || message.starts_with("unexpected end of hex escape") {
-            // A lone surrogate: JSON by the letter, but no text.
+            // A lone surrogate: valid JSON by the grammar, but not text.
             return Error::refused(
                 Code::MalformedBody,
                 format!("The body holds what is no text: {message}."),
@@ -192,7 +193,7 @@ fn sentence(message: &str) -> String {
     format!("{first}{}.", letters.as_str())
 }
 
-/// RFC 6901.
+/// Return a path as a JSON pointer (RFC 6901).
 fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
@@ -212,24 +213,24 @@ fn pointer(path: &serde_path_to_error::Path) -> String {
     pointer
 }
 
-/// A body that must keep a least rate.
+/// A body that must keep a minimum rate.
 pub struct Paced<'a> {
     payload: &'a mut Payload,
     limits: BodyLimits,
     most: usize,
     received: usize,
-    /// How long the client may be silent. What it sends earns more, but never more than the grace: a body cannot be quick
-    /// first to dawdle for hours then.
+    /// How long the client may be silent. Each chunk adds to this time, but never beyond the grace period, so that a body that is
+    /// fast at first cannot then be slow for hours.
     credit: Duration,
 }
 
 impl<'a> Paced<'a> {
-    /// `most` bytes may come.
+    /// Read a body of at most `most` bytes.
     pub fn new(payload: &'a mut Payload, limits: BodyLimits, most: usize) -> Self {
         Self { payload, limits, most, received: 0, credit: limits.grace }
     }
 
-    /// What came next; `None` at the end. 408 when the body is too slow, 413 when it is too large, 400 when it broke off.
+    /// Return the next chunk; `None` at the end. 408 if the body is too slow, 413 if it is too large, 400 if it breaks off.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         let asked = Instant::now();
         match tokio::time::timeout(self.credit, self.payload.next()).await {
@@ -246,7 +247,7 @@ impl<'a> Paced<'a> {
         }
     }
 
-    /// The same as a stream, for the multipart parser. A refusal travels inside of the I/O error.
+    /// Return the chunks as a stream, for the multipart parser. An error response is passed through inside the I/O error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, PayloadError>> + 'a {
         futures_util::stream::unfold(self, |mut paced| async move {
             let item =
@@ -266,13 +267,13 @@ fn broken_off(error: &PayloadError) -> Error {
     Error::refused(Code::MalformedBody, format!("The body broke off: {error}."))
 }
 
-/// How much of a refused body is read at the most.
+/// Maximum number of bytes that are read of a rejected body.
 const DRAINED_BYTES: usize = 16 << 20;
-/// How long a refused body is read at the most.
+/// How long a rejected body is read at most.
 const DRAINED_FOR: Duration = Duration::from_secs(5);
 
-/// Read what is left of a refused body and throw it away, so that a browser sees the answer instead of a reset: at most
-/// 16 MiB and 5 s of it. One that was too slow already is not waited for.
+/// Read and discard the rest of a rejected body, so that a browser sees the response instead of a reset connection: at most 16
+/// MiB and 5 s of it. If the body was too slow, the rest is not waited for.
 pub async fn drain(payload: &mut Payload, refusal: &Error) {
     if refusal.code() == Code::RequestTimeout {
         return;

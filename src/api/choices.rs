@@ -1,4 +1,4 @@
-//! Enumerations, for the forms of a client.
+//! The enumerations, for forms in clients.
 
 use actix_web::get;
 use serde::Serialize;
@@ -13,38 +13,38 @@ use crate::models::choices::{CATEGORIES, Choice, RATINGS};
 /// Every enumeration of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Choices {
-    /// Of a post's `category`.
+    /// Values of a post's `category`.
     pub categories: Vec<TextChoice>,
-    /// Of a post's `rating`.
+    /// Values of a post's `rating`.
     pub ratings: Vec<NumberChoice>,
     /// Content types of pictures that can be uploaded.
     pub picture_types: Vec<TextChoice>,
 }
 
-/// One value that is text.
+/// A value of an enumeration, as text.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TextChoice {
-    /// For programs.
+    /// Name of the value, for programs.
     #[schema(examples("TECHNOLOGY"))]
     pub name: String,
-    /// What is sent.
+    /// Value to send in requests.
     #[schema(examples("TEC"))]
     pub value: String,
-    /// For people.
+    /// Human-readable label of the value.
     #[schema(examples("Technology"))]
     pub label: String,
 }
 
-/// One value that is a number.
+/// A value of an enumeration, as a number.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct NumberChoice {
-    /// For programs.
+    /// Name of the value, for programs.
     #[schema(examples("EXCELLENT"))]
     pub name: String,
-    /// What is sent.
+    /// Value to send in requests.
     #[schema(examples(5))]
     pub value: i16,
-    /// For people.
+    /// Human-readable label of the value.
     #[schema(examples("Excellent"))]
     pub label: String,
 }
@@ -61,10 +61,10 @@ impl From<&Choice<i16>> for NumberChoice {
     }
 }
 
-/// List every enumeration.
+/// List all enumerations.
 ///
-/// Each value with its name for programs and its label for people, and the picture types that can be uploaded: for
-/// the forms of a client.
+/// Open to all clients. For forms in clients: returns each value with its name for programs and its human-readable label, and the
+/// types of pictures that can be uploaded.
 #[utoipa::path(
     operation_id = "listChoices", tag = "posts", security((), ("bearer" = [])),
     responses((status = 200, description = "Every enumeration", body = Choices), Refusals)

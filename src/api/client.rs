@@ -1,4 +1,4 @@
-//! Where a request comes from.
+//! The client that sends a request.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -12,26 +12,26 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Result};
 
-/// Reverse proxies that are believed.
+/// The reverse proxies that are trusted.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(pub Vec<IpNet>);
 
-/// The client's address and what it calls itself.
+/// The address and the `User-Agent` of a client.
 #[derive(Clone, Debug)]
 pub struct Client {
-    /// The address, behind trusted proxies the one that they name.
+    /// The address; behind trusted proxies, the one that they name.
     pub ip: String,
     /// `User-Agent`, at most 512 characters.
     pub user_agent: String,
 }
 
-/// The network that a client is taken to move in freely: the /24 of an IPv4 address, the /64 of an IPv6 one. As text such
-/// as `203.0.113.0/24` or `2001:db8::/64`.
+/// The network within which a client is assumed to change its address freely: the /24 of an IPv4 address, the /64 of an IPv6
+/// address. As text, it is for example `203.0.113.0/24` or `2001:db8::/64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Prefix(IpNet);
 
 impl Prefix {
-    /// The prefix of an address; IPv4 in IPv6's notation counts as IPv4.
+    /// Return the prefix of an address. IPv4 in IPv6 notation counts as IPv4.
     pub fn of(address: IpAddr) -> Self {
         let address = address.to_canonical();
         let length = if address.is_ipv4() { 24 } else { 64 };
@@ -46,7 +46,7 @@ impl fmt::Display for Prefix {
 }
 
 impl Client {
-    /// The network of its address. Clients without one share the prefix of no address, `0.0.0.0/24`.
+    /// Return the network of the client's address. Clients without an address share the prefix `0.0.0.0/24`.
     pub fn prefix(&self) -> Prefix {
         Prefix::of(self.ip.parse().unwrap_or(Ipv4Addr::UNSPECIFIED.into()))
     }
@@ -68,7 +68,7 @@ impl FromRequest for Client {
     }
 }
 
-/// With or without a port; `None` for a hop that is no address.
+/// Return the hops of `X-Forwarded-For`, with or without a port. `None` stands for a hop that is not an address.
 fn forwarded(request: &HttpRequest) -> Vec<Option<IpAddr>> {
     request
         .headers()
@@ -80,8 +80,8 @@ fn forwarded(request: &HttpRequest) -> Vec<Option<IpAddr>> {
         .collect()
 }
 
-/// Each proxy appends the address that it heard from, so the list is read from its end for as long as proxies of ours
-/// wrote it. What stands before is the client's own claim.
+/// Return the address of the client. Each proxy appends the address from which it received the request. So the list is read from
+/// its end, as long as trusted proxies wrote it. The entries before that are the client's own claim.
 fn address(peer: IpAddr, forwarded: Vec<Option<IpAddr>>, trusted: &[IpNet]) -> IpAddr {
     let mut address = peer.to_canonical();
     for hop in forwarded.into_iter().rev() {
@@ -122,9 +122,9 @@ mod tests {
         for outside in ["11.0.0.1", "9.255.255.255", "fe80::1", "::1"] {
             assert_eq!(seen(outside, &["1.1.1.1"], &trusted), outside);
         }
-        // Whoever is trusted whole is trusted to the first hop, which nobody else wrote.
+        // If every hop is trusted, the first one counts, since only trusted proxies wrote the list.
         assert_eq!(seen("10.0.0.1", &["10.0.0.3", "10.0.0.2"], &trusted), "10.0.0.3");
-        // A whole network of IPv6 is none of IPv4.
+        // A network of IPv6 does not contain IPv4 addresses.
         assert_eq!(seen("10.0.0.1", &["1.1.1.1"], &["::/0"]), "10.0.0.1");
     }
 

@@ -1,4 +1,4 @@
-//! Comments: what users say about posts, or said before they were detached.
+//! Comments: what users say about posts. A comment can be detached from its post.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -28,45 +28,45 @@ use crate::models::names::SLUG_MAX;
 use crate::models::post::Post;
 use crate::models::resources::COMMENTS;
 
-/// Most characters of an alias, which are those of a display name.
+/// Maximum number of characters of an alias, which is that of a display name.
 const ALIAS_MAX: usize = 128;
-/// Most characters of a comment.
+/// Maximum number of characters of a comment.
 const CONTENT_MAX: usize = 10_000;
 
 /// A comment.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Comment {
-    /// Never used twice.
+    /// Unique id, which is never reused.
     pub id: i64,
     /// Canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// What it is about; `null` once it is detached, or as long as one may not see the post.
+    /// Post that the comment is about; `null` if the comment is detached, or while the caller cannot see the post.
     #[schema(required)]
     pub post: Option<PostRef>,
-    /// Who wrote it.
+    /// Author of the comment.
     pub user: UserRef,
-    /// What the author was called at the time, or wanted to be.
+    /// Name under which the author appears: the one that the author chose, or else the author's display name at the time.
     #[schema(examples("Ana García"))]
     pub alias: String,
-    /// All of it.
+    /// Text of the comment.
     #[schema(examples("You are absolutely right!"))]
     pub content: String,
-    /// When it was written.
+    /// When the comment was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it last changed.
+    /// When the comment last changed.
     #[schema(format = DateTime)]
     pub updated_at: String,
 }
 
-/// A post where another resource mentions one.
+/// A post that another resource refers to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostRef {
-    /// Names it in URLs.
+    /// Name of the post in URLs.
     #[schema(examples("hello-world"))]
     pub slug: String,
-    /// What it is called.
+    /// Title of the post.
     #[schema(examples("Hello, world"))]
     pub title: String,
     /// Canonical URL.
@@ -74,7 +74,7 @@ pub struct PostRef {
     pub url: String,
 }
 
-/// A page of them.
+/// A page of comments.
 pub type CommentPage = Page<Comment>;
 
 impl Paged for Comment {
@@ -83,7 +83,7 @@ impl Paged for Comment {
 }
 
 impl Comment {
-    /// As the viewer may see it: of a post that is another's draft by now, nothing is told.
+    /// Represent a comment as the viewer may see it. A post that is now another user's draft is left out.
     pub fn of(full: &FullComment, viewer: Viewer, urls: &Urls) -> Self {
         let row = &full.comment;
         let post = full.post.as_ref().filter(|post| post.is_visible_to(viewer));
@@ -104,57 +104,57 @@ impl Comment {
     }
 }
 
-/// What to say.
+/// A new comment.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateComment {
-    /// Slug of a post that one may see; `null`, or left out, for a comment that only oneself and staff see.
+    /// Slug of a post that you can see. If `null` or left out, only you and staff see the comment.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, examples("hello-world"))]
     post: Member<String>,
-    /// What to be called here; one's display name of now where it is left out, `null` or empty.
+    /// Name under which you appear here; your current display name if left out, `null` or empty.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128)]
     alias: Member<String>,
-    /// All of it.
+    /// Text of the comment.
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1, max_length = 10_000, examples("You are absolutely right!"))]
     content: Member<String>,
 }
 
-/// What to say about the post of the path.
+/// A new comment on the post in the path.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreatePostComment {
-    /// What to be called here; one's display name of now where it is left out, `null` or empty.
+    /// Name under which you appear here; your current display name if left out, `null` or empty.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128)]
     alias: Member<String>,
-    /// All of it.
+    /// Text of the comment.
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1, max_length = 10_000, examples("You are absolutely right!"))]
     content: Member<String>,
 }
 
-/// What to change. What is left out stays.
+/// Changes to a comment. Fields that are left out keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateComment {
-    /// `null` detaches it; the slug of a post that one may see attaches it there.
+    /// `null` detaches the comment; the slug of a post that you can see attaches it to that post.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, examples(json!(null)))]
     post: Member<String>,
-    /// `null` makes it the author's display name of now.
+    /// Name under which the author appears; `null` sets the author's current display name.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128)]
     alias: Member<String>,
-    /// All of it.
+    /// Text of the comment.
     #[serde(default)]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 10_000)]
     content: Member<String>,
 }
 
-/// Where a comment shall be: `None` keeps, `Some(None)` is nowhere.
+/// The requested post of a comment: `None` keeps it, `Some(None)` detaches the comment.
 type PostChange = Option<Option<String>>;
 
 impl CreateComment {
@@ -174,7 +174,7 @@ impl CreatePostComment {
 }
 
 impl UpdateComment {
-    /// Whether it does no more than detach, which a post's writer may do with anybody's comment.
+    /// Whether the change only detaches the comment, which the writer of a post may do with any comment on it.
     fn only_detaches(&self) -> bool {
         let is_detaching = match &self.post {
             Member::Null => true,
@@ -193,8 +193,8 @@ impl UpdateComment {
     }
 }
 
-/// The post that a comment is to be about, which stays until the transaction ends; one more fault of the body where there is
-/// none.
+/// Return the post that a comment is to be about, and keep it from being deleted until the transaction ends. Note a fault of the
+/// body if there is no such post.
 fn hold(
     conn: &mut PgConnection,
     check: &mut Check,
@@ -210,7 +210,7 @@ fn hold(
     Ok(found.map(|post| post.id))
 }
 
-/// Write it, and answer with it, which shows its author and its post.
+/// Insert the comment and answer with it. The answer shows data of its author and of its post.
 pub(super) fn write(
     conn: &mut PgConnection,
     user: &CurrentUser,
@@ -231,7 +231,8 @@ fn respond(full: &FullComment, viewer: Viewer, urls: &Urls) -> Result<Versioned>
 
 /// List comments.
 ///
-/// The oldest first: those on posts that one may see, and one's own; staff see all.
+/// Open to all clients. Returns the comments on posts that the caller can see, and the caller's own comments; staff see all
+/// comments. Oldest first by default.
 #[utoipa::path(
     operation_id = "listComments", tag = "comments", params(List<Comment>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of comments", body = CommentPage), Refusals)
@@ -248,17 +249,19 @@ pub async fn list_comments(
     list.answer(slice, |full| Comment::of(full, viewer, &urls))
 }
 
-/// Write a comment.
+/// Create a comment.
 ///
-/// On a post that one may see, or on none.
+/// For users who are logged in. The comment is on a post that the caller can see, or on none. 422 with `unknown_post` for any
+/// other post.
 #[utoipa::path(
     operation_id = "createComment", tag = "comments", security(("bearer" = [])), request_body = CreateComment,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Sent again with the same key, it is done once")),
+        description = "Makes the request safe to retry: repeats with the same key run once.")),
     responses(
         (status = 201, description = "The comment", body = Comment, headers(
-            ("Location" = String, description = "The comment's canonical URL"), ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Location" = String, description = "The comment's canonical URL"),
+            ("ETag" = String, description = "The comment's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -285,11 +288,11 @@ pub async fn create_comment(
 
 /// Read a comment.
 ///
-/// One on a post that one may not see is 404, and so is a detached one, but to its author and staff. To its author, `post` is `null`
-/// then.
+/// Open to all clients. A detached comment, or one on a post that the caller cannot see, is 404 for all callers except its author
+/// and staff. For its author, `post` is `null` then.
 #[utoipa::path(
     operation_id = "getComment", tag = "comments", security((), ("bearer" = [])),
-    params(("id" = i64, Path, description = "The comment's id")),
+    params(("id" = i64, Path, description = "Id of the comment.")),
     responses((status = 200, description = "The comment", body = Comment), Refusals)
 )]
 #[get("/comments/{id}")]
@@ -301,12 +304,13 @@ pub async fn get_comment(caller: MaybeUser, id: Id, db: Data<Db>, urls: Data<Url
 
 /// Change a comment.
 ///
-/// Its author, staff. The writer of its post may detach it: `{"post": null}` and nothing else.
+/// For its author and staff. The writer of its post may detach it, with `{"post": null}` and no other field. 403 for others.
 #[utoipa::path(
     operation_id = "updateComment", tag = "comments", security(("bearer" = [])), request_body = UpdateComment,
     params(
-        ("id" = i64, Path, description = "The comment's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("id" = i64, Path, description = "Id of the comment."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
     ),
     responses((status = 200, description = "The comment", body = Comment), Refusals)
 )]
@@ -329,7 +333,7 @@ pub async fn update_comment(
             may_change(&known, only_detaches, viewer)?;
             if_match.check(known.comment.version)?;
             let (mut changes, alias, post) = shaped?.validate(&mut check);
-            // The post before the comment, as the deletion of a user locks them.
+            // Lock the post before the comment, in the same order as the deletion of a user.
             let post_id = hold(conn, &mut check, post.clone().flatten().as_deref(), viewer)?;
             let before = comment::Comment::lock(conn, id.0, viewer)?;
             may_change(&before, only_detaches, viewer)?;
@@ -351,12 +355,12 @@ fn may_change(full: &FullComment, only_detaches: bool, viewer: Viewer) -> Result
 
 /// Delete a comment.
 ///
-/// Its author, staff, the writer of its post.
+/// For its author, staff, and the writer of its post; 403 for others.
 #[utoipa::path(
     operation_id = "deleteComment", tag = "comments", security(("bearer" = [])),
     params(
-        ("id" = i64, Path, description = "The comment's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("id" = i64, Path, description = "Id of the comment."),
+        ("If-Match" = Option<String>, Header, description = "Delete the comment only if it still has this ETag; otherwise 412.")
     ),
     responses((status = 204, description = "The comment is deleted"), Refusals)
 )]

@@ -1,7 +1,7 @@
-//! Conditional requests (RFC 9110, section 13): tags of resources and lists, `If-None-Match`, `If-Match`.
+//! Conditional requests (RFC 9110, section 13): entity tags of resources and lists, `If-None-Match`, `If-Match`.
 //!
-//! A resource's tag is `"<version>-<digest>"`: the version of its row and a digest of the representation. Readers compare
-//! the whole, writers the version alone, so that a new comment does not refuse an editor's save.
+//! The tag of a resource is `"<version>-<digest>"`: the version of its row and a digest of the representation. Reads compare the
+//! whole tag. Writes compare only the version, so that a new comment does not make an editor's save fail.
 
 use std::future::{Ready, ready};
 
@@ -20,7 +20,7 @@ use crate::models::idempotency_key::KeptAnswer;
 /// Marks a response that repeats an earlier one.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// A representation of one row, serialised once, with its tag.
+/// The representation of one row, serialised once, with its entity tag.
 pub struct Versioned {
     status: StatusCode,
     version: i64,
@@ -30,25 +30,25 @@ pub struct Versioned {
 }
 
 impl Versioned {
-    /// 200 with the representation of a row of this version.
+    /// Answer 200 with the representation of a row of this version.
     pub fn new(version: i64, body: &impl Serialize) -> Result<Self> {
         let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
         Ok(Self { status: StatusCode::OK, version, bytes, location: None, is_replayed: false })
     }
 
-    /// 201 with `Location`.
+    /// Answer 201 with `Location`.
     #[must_use]
     pub fn created(self, location: String) -> Self {
         Self { status: StatusCode::CREATED, location: Some(location), ..self }
     }
 
-    /// 202.
+    /// Answer 202.
     #[must_use]
     pub fn accepted(self) -> Self {
         Self { status: StatusCode::ACCEPTED, ..self }
     }
 
-    /// As it is kept for whoever asks again.
+    /// Return the answer in the form in which it is kept for a repeat of the request.
     pub fn keep(&self, digest: Vec<u8>) -> Result<KeptAnswer> {
         Ok(KeptAnswer {
             digest,
@@ -59,7 +59,7 @@ impl Versioned {
         })
     }
 
-    /// Once more.
+    /// Answer with a kept answer again.
     pub fn replay(kept: KeptAnswer) -> Result<Self> {
         let status = u16::try_from(kept.status).map_err(Error::internal)?;
         Ok(Self {
@@ -92,22 +92,22 @@ impl Responder for Versioned {
     }
 }
 
-/// A list, with a weak tag of its bytes and links to its neighbours.
+/// A list, with a weak entity tag of its bytes and links to the neighbouring pages.
 pub struct Listed {
     bytes: Bytes,
     links: Vec<String>,
 }
 
 impl Listed {
-    /// 200 with the list. `links` are the values of the `Link` header.
+    /// Answer 200 with the list. `links` are the values of the `Link` header.
     pub fn new(body: &impl Serialize, links: Vec<String>) -> Result<Self> {
-        // A page of posts with their covers is larger, and most others are smaller: so it grows once or twice.
+        // A page of posts with their covers is larger, so the buffer grows once or twice for it. Most other pages are smaller.
         let mut bytes = Vec::with_capacity(16 << 10);
         serde_json::to_writer(&mut bytes, body).map_err(Error::internal)?;
         Ok(Self { bytes: bytes.into(), links })
     }
 
-    /// 200 with JSON that was made before.
+    /// Answer 200 with JSON that has already been encoded.
     pub fn of_bytes(bytes: Bytes) -> Self {
         Self { bytes, links: Vec::new() }
     }
@@ -136,7 +136,7 @@ fn not_modified(request: &HttpRequest, tag: &str) -> Option<HttpResponse> {
     matches.then(|| HttpResponse::NotModified().insert_header((header::ETAG, tag)).finish())
 }
 
-/// Whether a header such as `If-None-Match` names this tag, weakly compared.
+/// Whether a header such as `If-None-Match` names this tag, by weak comparison.
 pub fn matches_any(headers: &HeaderMap, name: &HeaderName, tag: &str) -> bool {
     let opaque = opaque(tag);
     headers
@@ -146,7 +146,7 @@ pub fn matches_any(headers: &HeaderMap, name: &HeaderName, tag: &str) -> bool {
         .any(|candidate| candidate == "*" || is_suffixed(self::opaque(candidate), opaque))
 }
 
-/// Proxies that compress append to the tag: Apache `-gzip`, others `;br`.
+/// Whether this is the tag, possibly with a suffix: proxies that compress append to it, Apache `-gzip`, others `;br`.
 fn is_suffixed(candidate: &str, tag: &str) -> bool {
     candidate.strip_prefix(tag).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', ';', '+']))
 }
@@ -159,12 +159,12 @@ fn opaque(tag: &str) -> &str {
     tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"')
 }
 
-/// The `If-Match` of a request.
+/// The `If-Match` header of a request.
 #[derive(Clone, Debug)]
 pub struct IfMatch(Option<Vec<String>>);
 
 impl IfMatch {
-    /// 412 unless the row's present version is among those that the header names. Call it under the row's lock.
+    /// 412 unless the row's current version is among those that the header names. Call this while the row is locked.
     pub fn check(&self, version: i64) -> Result<()> {
         let Some(tags) = &self.0 else { return Ok(()) };
         let present = version.to_string();
@@ -203,7 +203,7 @@ impl FromRequest for IfMatch {
     }
 }
 
-/// A header value that is known to be ASCII without control characters, such as a URL of ours.
+/// Return a header value for a text that is known to be ASCII without control characters, such as a URL of this service.
 pub fn header_value(text: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(text).map_err(Error::internal)
 }

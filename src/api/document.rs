@@ -1,4 +1,4 @@
-//! The OpenAPI document: assembled from the handlers, lowered to 3.0.3 for older generators, and read back by the gate.
+//! The OpenAPI document: assembled from the handlers, converted to 3.0.3 for older generators, and read by the gate.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,29 +15,29 @@ use crate::error::{Problem, Violation};
 #[openapi(
     info(
         title = "Plaza",
-        description = "Users, profiles, avatars, posts, labels and comments. Every refusal is an RFC 9457 problem whose `code` is stable; \
-                       /docs/errors lists them all.",
+        description = "Users, profiles, avatars, posts, labels and comments. Every error response is an RFC 9457 problem \
+                       with a stable `code`; /docs/errors lists all codes.",
         license(name = "MIT", identifier = "MIT"),
         contact(name = "The Plaza authors")
     ),
     servers((url = "/", description = "The node that served this document")),
     tags(
-        (name = "users", description = "Who may log in"),
+        (name = "users", description = "Accounts of users"),
         (name = "auth", description = "Sessions and tokens"),
-        (name = "profiles", description = "What users show of themselves, avatars included"),
-        (name = "posts", description = "What users write"),
-        (name = "labels", description = "What posts are sorted by"),
-        (name = "comments", description = "What users say about posts"),
-        (name = "events", description = "What has changed, for programs that want to know"),
-        (name = "webhooks", description = "Programs that are told of it"),
-        (name = "media", description = "The files themselves"),
-        (name = "service", description = "For clients' start-up and operators")
+        (name = "profiles", description = "What users show about themselves, including avatars"),
+        (name = "posts", description = "Posts that users write, and their covers"),
+        (name = "labels", description = "Labels, by which posts are sorted"),
+        (name = "comments", description = "Comments of users on posts"),
+        (name = "events", description = "Records of changes, for programs that follow them"),
+        (name = "webhooks", description = "Programs that are notified of events"),
+        (name = "media", description = "Files of pictures"),
+        (name = "service", description = "Health checks and public keys, for operators and other services")
     ),
     components(schemas(Problem, Violation))
 )]
 struct Base;
 
-/// The document of everything that is routed, OpenAPI 3.1.
+/// Return the OpenAPI 3.1 document of every route.
 pub fn document() -> utoipa::openapi::OpenApi {
     let (_, mut document) = actix_web::App::new()
         .into_utoipa_app()
@@ -57,16 +57,16 @@ pub fn document() -> utoipa::openapi::OpenApi {
     document
 }
 
-/// The document as JSON text, as it is served, committed and compared: pretty, with a line end.
+/// Return the document as pretty-printed JSON that ends with a newline. This text is served, committed and compared.
 pub fn json_3_1() -> String {
     pretty(&as_value())
 }
 
-/// The same lowered to OpenAPI 3.0.3.
+/// Return the document as JSON, converted to OpenAPI 3.0.3.
 pub fn json_3_0() -> String {
     let mut value = as_value();
     value["openapi"] = json!("3.0.3");
-    // 3.0 knows no SPDX identifiers.
+    // OpenAPI 3.0 does not support SPDX identifiers.
     value["info"]["license"] = json!({ "name": "MIT", "url": "https://opensource.org/license/mit" });
     lower(&mut value);
     pretty(&value)
@@ -86,7 +86,7 @@ fn as_value() -> Value {
     value
 }
 
-/// A parameter that may be left out is never `null` either: a URL and a header have no way to say it.
+/// Remove `null` from the types of a parameter. An optional parameter is left out: a URL or a header cannot express `null`.
 fn leave_out_null(schema: &mut Value) {
     if let Some(kind) =
         schema["type"].as_array().and_then(|kinds| kinds.iter().find(|kind| *kind != "null")).cloned()
@@ -95,7 +95,7 @@ fn leave_out_null(schema: &mut Value) {
     }
 }
 
-/// A body that may be left out is not one that may be `null`, which is what utoipa makes of `Option`.
+/// Make an optional body optional instead of nullable, which is how utoipa renders `Option`.
 fn leave_out_optional_body(body: &mut Value) {
     let schema = &mut body["content"]["application/json"]["schema"];
     let variants = schema["oneOf"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -114,8 +114,8 @@ fn pretty(value: &Value) -> String {
     text
 }
 
-/// JSON Schema 2020-12 to the dialect of OpenAPI 3.0: `null` among the types becomes `nullable`, `examples` of a schema
-/// become one `example`.
+/// Convert JSON Schema 2020-12 to the dialect of OpenAPI 3.0: `null` among the types becomes `nullable`, and the `examples` of a
+/// schema become one `example`.
 fn lower(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(lower),
@@ -146,7 +146,7 @@ fn lower_schema(object: &mut Map<String, Value>) {
             object.insert("type".into(), json!("object"));
         }
     }
-    // Next to a reference 3.0 allows nothing.
+    // OpenAPI 3.0 allows no other keys next to a reference.
     if object.contains_key("$ref") && object.len() > 1 {
         let reference = object.remove("$ref").unwrap_or_default();
         object.insert("allOf".into(), json!([{ "$ref": reference }]));
@@ -161,7 +161,7 @@ fn lower_schema(object: &mut Map<String, Value>) {
     }
 }
 
-/// Every refusal and fault, written once: `4XX` and `5XX` with a [`Problem`].
+/// The error responses that every operation shares: `4XX` and `5XX` with a [`Problem`].
 pub struct Refusals;
 
 impl IntoResponses for Refusals {
@@ -177,23 +177,24 @@ impl IntoResponses for Refusals {
                 .into()
         };
         BTreeMap::from([
-            ("4XX".to_owned(), problem("Refused; `code` says why")),
-            ("5XX".to_owned(), problem("Failed on our side, or too busy; 503 comes with `Retry-After`")),
+            ("4XX".to_owned(), problem("The request is rejected; `code` says why")),
+            ("5XX".to_owned(), problem("The service failed or is too busy; 503 has `Retry-After`")),
         ])
     }
 }
 
-/// The parameter of every operation that takes conditions.
+/// The query parameter that every operation with conditions has, and no other operation.
 const FILTER: &str = "filter";
 
-/// What the gate needs to know of an operation.
+/// What the gate needs to know about an operation.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// Whether nobody may call it without a token.
+    /// Whether a call requires a token.
     pub needs_token: bool,
-    /// Names of its query parameters.
+    /// The names of the query parameters.
     pub parameters: Vec<String>,
-    /// Whether it takes conditions, of which the document names the commonest only: then it judges the names itself.
+    /// Whether the operation accepts conditions. The document names only the most common ones, so the operation checks the names
+    /// itself.
     pub takes_conditions: bool,
 }
 
@@ -202,7 +203,7 @@ pub struct Operation {
 pub struct Operations(HashMap<String, HashMap<Method, Operation>>);
 
 impl Operations {
-    /// Those of the document.
+    /// Read the operations from the document.
     pub fn new() -> Self {
         let document = as_value();
         let mut paths = HashMap::new();
@@ -218,13 +219,14 @@ impl Operations {
         Self(paths)
     }
 
-    /// The operation of a route of actix, such as `/media/{key:.*}`.
+    /// Return the operation of an actix route such as `/media/{key:.*}`.
     pub fn find(&self, pattern: &str, method: &Method) -> Option<&Operation> {
         // Most patterns are templates already.
         self.0.get(pattern).or_else(|| self.0.get(&template(pattern)))?.get(method)
     }
 
-    /// What a path answers to, for `Allow`; empty where there is no such path. HEAD goes with GET.
+    /// Return the methods that a path accepts, for `Allow`. There are none if there is no such path. A path that accepts GET also
+    /// accepts HEAD.
     pub fn methods(&self, pattern: &str) -> Vec<Method> {
         let mut methods: Vec<Method> = self
             .0
@@ -266,7 +268,7 @@ fn method_of(name: &str) -> Option<Method> {
     }
 }
 
-/// The path of the document for a route's pattern: a segment's regular expression is left out.
+/// Return the path in the document for a route's pattern: without the regular expressions of its segments.
 pub fn template(pattern: &str) -> String {
     let mut template = String::with_capacity(pattern.len());
     let mut rest = pattern;

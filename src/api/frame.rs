@@ -1,4 +1,4 @@
-//! The outermost layer: what holds for every request, whatever becomes of it.
+//! The outermost layer: what applies to every request, whatever its outcome.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -22,8 +22,8 @@ use crate::request_id;
 
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 
-/// Request id, log line, count, HEAD as GET, the headers that every answer carries, and a problem for every refusal that came
-/// without one.
+/// Handle what every request has: the request id, the log line, the count, HEAD as GET, the headers of every response, and a
+/// problem for every error response that came without one.
 pub async fn frame<B: MessageBody + 'static>(
     mut request: ServiceRequest,
     next: Next<B>,
@@ -35,7 +35,7 @@ pub async fn frame<B: MessageBody + 'static>(
     request.extensions_mut().insert(route.clone());
     let class = Class::of(&route.path);
     let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
-    // Now, since who answers may have been handed another request than this one.
+    // Taken now, since the response may come with another request than this one.
     let metrics = request.app_data::<Data<Metrics>>().cloned();
     simplify(&mut request);
     let span = tracing::info_span!("request", id = %id);
@@ -50,7 +50,7 @@ pub async fn frame<B: MessageBody + 'static>(
     }
     let status = response.status();
     let headers = response.headers_mut();
-    // `request_id::of` gives only characters that a header may hold.
+    // `request_id::of` returns only characters that a header may contain.
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -68,26 +68,26 @@ pub async fn frame<B: MessageBody + 'static>(
     Ok(response)
 }
 
-/// Take from a request what the layers within need not know of.
+/// Remove from a request what the inner layers need not know about.
 fn simplify(request: &mut ServiceRequest) {
     if *request.method() == Method::HEAD {
-        // The HTTP/1 encoder remembers that it was HEAD and sends the headers alone.
+        // The HTTP/1 encoder remembers that the method was HEAD, and sends only the headers.
         request.head_mut().method = Method::GET;
         // Ranges are defined for GET only (RFC 9110, section 14.2).
         request.headers_mut().remove(header::RANGE);
     }
     if refuses_identity(request.headers()) {
-        // RFC 9110, section 12.5.3: rather an answer as it is than none.
+        // RFC 9110, section 12.5.3: an uncompressed response is better than none.
         request.headers_mut().remove(header::ACCEPT_ENCODING);
     }
 }
 
-/// Where a request goes, found once for all layers: matching is the dearest thing that a layer does.
+/// The route of a request, found once for all layers: matching is the most expensive step of a layer.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The path as actix routes it: `%61` is `a` by then, so no spelling of a path walks around a layer.
+    /// The path as actix routes it: `%61` is already `a`, so no spelling of a path bypasses a layer.
     pub path: String,
-    /// The template of the path that matched, such as `/media/{key}`; `None` where none did.
+    /// The template of the path that matched, such as `/media/{key}`; `None` if none matched.
     pub pattern: Option<String>,
 }
 
@@ -102,7 +102,8 @@ impl Route {
     }
 }
 
-/// Libraries refuse in their own words: CORS a preflight, Swagger UI a file that it has not.
+/// Replace error responses that libraries write in their own format: CORS for a preflight, Swagger UI for a file that it does not
+/// have.
 fn as_problem<B: MessageBody + 'static>(
     response: ServiceResponse<B>,
     method: &Method,
@@ -122,7 +123,7 @@ fn as_problem<B: MessageBody + 'static>(
     ServiceResponse::new(request, problem).map_into_right_body()
 }
 
-/// Nobody gets the body of an answer to HEAD. One of unknown length is not even made, since it may be without an end.
+/// Drop the body of a response to HEAD if its length is unknown. No client receives it, and it may have no end.
 fn bodiless<B: MessageBody + 'static>(
     response: ServiceResponse<EitherBody<B>>,
 ) -> ServiceResponse<EitherBody<B>> {
@@ -133,13 +134,13 @@ fn bodiless<B: MessageBody + 'static>(
     response.map_body(|_, _| EitherBody::right(nothing.boxed()))
 }
 
-/// A panic in a handler is answered as any other fault of ours, instead of with a closed connection.
+/// Answer a panic in a handler like any other fault of the service, instead of closing the connection.
 pub async fn contain_panics<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    // The request moves into the handler, and actix forbids a second handle on it; the layers outside of this one want a
-    // request to go with the answer, of which CORS reads the origin.
+    // The request moves into the handler, and actix forbids a second handle on it. The outer layers need a request to go with the
+    // response; CORS reads the origin from it.
     let (method, origin) = (request.method().clone(), request.headers().get(header::ORIGIN).cloned());
     // The panic hook has logged the panic itself.
     if let Ok(result) = AssertUnwindSafe(next.call(request)).catch_unwind().await {
@@ -163,16 +164,17 @@ fn refuses_identity(headers: &HeaderMap) -> bool {
     values.flat_map(|value| value.split(',')).any(refuses)
 }
 
-/// Which rules of caching a path is under.
+/// The rules of caching that apply to a path.
 #[derive(Clone, Copy)]
 enum Class {
-    /// Tokens: kept nowhere.
+    /// Tokens: never cached.
     Auth,
-    /// Resources: kept, but asked for again.
+    /// Resources: cached, but revalidated.
     Api,
-    /// Files, which say themselves how long they are kept; what went wrong with one may be right in a moment.
+    /// Files, whose responses say themselves how long they may be cached. Error responses are not cached, since the next request
+    /// may succeed.
     Media,
-    /// Pages set what they need themselves.
+    /// Pages, which set what they need themselves.
     Other,
 }
 
@@ -202,11 +204,11 @@ impl Class {
             Self::Api => "no-cache",
             Self::Other => return,
         };
-        // A handler may know better, as that of the avatar's redirect.
+        // A handler may have set it, as that of the avatar's redirect does.
         if !headers.contains_key(header::CACHE_CONTROL) {
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
         }
-        // CORS may have joined names of its own to it.
+        // CORS may have added its own names.
         let values = headers.get_all(header::VARY).filter_map(|value| value.to_str().ok());
         let by_accept =
             values.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("accept"));
@@ -219,7 +221,8 @@ impl Class {
     }
 }
 
-/// The tag was made of the uncompressed bytes, so of what is sent it is a weak one (RFC 9110, section 8.8.1).
+/// Weaken the tag of a compressed response. The tag was made from the uncompressed bytes, so for what is sent it is a weak one
+/// (RFC 9110, section 8.8.1).
 fn weaken_etag_of_compressed(headers: &mut HeaderMap) {
     if !headers.contains_key(header::CONTENT_ENCODING) {
         return;

@@ -1,7 +1,7 @@
-//! The door of the API: who is asking, and whether the query string says only what the operation knows.
+//! The gate of the API. It identifies the caller, and checks that the query string has only parameters that the operation knows.
 //!
-//! Both are decided from the document, before any handler runs: a handler cannot forget to be strict, and the order of
-//! refusals (401 before 400) does not depend on the order in which actix polls a handler's extractors.
+//! Both are decided from the OpenAPI document, before any handler runs. So a handler cannot forget to be strict, and the order of
+//! errors (401 before 400) does not depend on the order in which actix polls a handler's extractors.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::db::actor;
 use crate::error::{Code, Error, Result, Violation};
 use crate::lookups::name::nearest;
 
-/// Let a request pass, or answer it.
+/// Let a request pass, or answer it with an error response.
 pub async fn gate<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -72,7 +72,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
     Ok(caller)
 }
 
-/// A part of the application.
+/// Return a part of the application.
 pub fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>> {
     request
         .app_data::<Data<T>>()
@@ -80,7 +80,8 @@ pub fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>> {
         .ok_or_else(|| Error::internal("a part of the application is missing"))
 }
 
-/// The token of `Authorization: Bearer …`, if there is one. Anything else in that header is 401, and so are two of it.
+/// Return the token of `Authorization: Bearer …`, if there is one. Any other content of that header is 401, and so are two of
+/// these headers.
 pub fn bearer(request: &HttpRequest) -> Result<Option<&str>> {
     let invalid = || {
         Error::refused(Code::AccessTokenInvalid, "Send one header `Authorization: Bearer <access token>`.")
@@ -97,7 +98,8 @@ pub fn bearer(request: &HttpRequest) -> Result<Option<&str>> {
     Ok(Some(token))
 }
 
-/// Every fault of the query string at once: unknown names, names given twice, bytes that are no text.
+/// Check the query string, and report every fault in one response: unknown names, names that are given twice, bytes that are not
+/// text.
 fn check_query(query: &str, operation: &Operation) -> Result<()> {
     let mut seen: Vec<String> = Vec::new();
     let mut violations = Vec::new();
@@ -131,7 +133,7 @@ fn check_query(query: &str, operation: &Operation) -> Result<()> {
     if violations.is_empty() { Ok(()) } else { Err(Error::violations(Code::InvalidQuery, violations)) }
 }
 
-/// `application/x-www-form-urlencoded`, but strict: no broken escapes, no bytes that are no UTF-8.
+/// Decode `application/x-www-form-urlencoded` strictly: `None` for broken escapes and for bytes that are not UTF-8.
 fn decode(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     for (at, _) in text.match_indices('%') {
@@ -154,8 +156,8 @@ fn unknown(name: &str, known: &[String]) -> Violation {
     Violation::parameter(name, "unknown_parameter", detail).with(json!({ "nearest": nearest }))
 }
 
-/// What answers when no route does: 405 with `Allow` where the path exists, else 404. An attribute route of actix answers
-/// a wrong method with the default service, which is this one.
+/// Answer a request that matches no route: 405 with `Allow` if the path exists, otherwise 404. An attribute route of actix
+/// answers a wrong method with the default service, which is this one.
 pub async fn no_route(request: HttpRequest) -> Result<HttpResponse> {
     let operations = data::<Operations>(&request)?;
     let route = request.extensions().get::<Route>().cloned();

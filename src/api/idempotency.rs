@@ -1,7 +1,7 @@
-//! `Idempotency-Key`: a POST that is sent again, because its answer was lost, is done once and answered alike.
+//! `Idempotency-Key`: a POST that is sent again, because its response was lost, runs once and returns the same answer.
 //!
-//! The answer is kept by the transaction that it answers for, so a crash leaves neither or both. While the first request runs,
-//! a lock of the transaction tells the second one so, on whichever node it arrives.
+//! The answer is stored by the transaction of the request, so a crash leaves neither or both. While the first request runs, its
+//! transaction holds a lock, by which a second request recognises this, on any node.
 
 use std::future::{Ready, ready};
 
@@ -22,20 +22,20 @@ use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::idempotency_key::Name;
 
-/// What the client sends.
+/// The name of the header.
 const KEY: &str = "idempotency-key";
 
-/// Most characters of a key.
+/// Maximum number of characters of a key.
 const MAX: usize = 128;
 
-/// What all requests share.
+/// The settings that all requests share.
 pub struct Idempotency {
     key: hmac::Key,
     lifetime: TimeDelta,
 }
 
 impl Idempotency {
-    /// Bodies are compared by a digest under a key of its own, so that the table tells nothing of them.
+    /// Derive the key. Bodies are compared by a digest with a separate key, so that the table reveals nothing about them.
     pub fn new(secret: &Secret, settings: &Accounts) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("idempotency")),
@@ -51,28 +51,28 @@ pub struct Once {
 }
 
 impl Once {
-    /// The request with what its body says. `body` is asked only where there is a key.
+    /// Combine the key with the content of the body. `body` is called only if there is a key.
     pub fn of(self, body: impl FnOnce() -> Vec<u8>) -> Request {
         let digest = |body: Vec<u8>| hmac::sign(&self.shared.key, &body).as_ref().to_vec();
         Request { named: self.name.map(|name| (name, digest(body()))), lifetime: self.shared.lifetime }
     }
 }
 
-/// Whose data an answer shows: when one of them is deleted, it is no longer kept.
+/// The users whose data an answer shows. When one of them is deleted, the answer is no longer kept.
 pub struct Shown {
     owner: i64,
     others: Vec<i64>,
 }
 
 impl From<i64> for Shown {
-    /// The data of one user.
+    /// An answer that shows the data of one user.
     fn from(owner: i64) -> Self {
         Self { owner, others: Vec::new() }
     }
 }
 
 impl Shown {
-    /// And of others.
+    /// Add other users whose data the answer shows.
     #[must_use]
     pub fn and(mut self, others: impl IntoIterator<Item = i64>) -> Self {
         self.others.extend(others.into_iter().filter(|other| *other != self.owner));
@@ -88,9 +88,9 @@ pub struct Request {
 }
 
 impl Request {
-    /// Do `work`, which gives the answer and the ids of the users whose data it shows, unless it was done before: then the answer
-    /// of then. The last thing in a transaction. 409 `idempotency_key_in_use` while it is being done, 422
-    /// `idempotency_key_reused` where the key came with another body.
+    /// Do `work`, which returns the answer and the ids of the users whose data it shows. If the request was done before, return
+    /// the earlier answer instead. This must be the last step of a transaction. 409 `idempotency_key_in_use` while the first
+    /// request runs, 422 `idempotency_key_reused` if the key was sent with another body.
     pub fn once<S: Into<Shown>>(
         &self,
         conn: &mut PgConnection,
@@ -110,7 +110,7 @@ impl Request {
         Ok(answer)
     }
 
-    /// The answer of then, before work is done that a transaction should not wait for.
+    /// Return the earlier answer, if there is one. Call this before work for which a transaction should not wait.
     pub async fn answer(&self, db: &Db) -> Result<Option<Versioned>> {
         if self.named.is_none() {
             return Ok(None);
@@ -161,7 +161,7 @@ fn read(request: &HttpRequest) -> Result<Once> {
     let caller =
         request.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref().map(|user| user.id));
     let name = Name {
-        // 0 is nobody.
+        // 0 stands for a caller without a token.
         caller: caller.unwrap_or_default(),
         route: format!("{} {}", request.method(), request.path()),
         key: key.to_owned(),

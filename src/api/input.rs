@@ -1,4 +1,4 @@
-//! What the members of a body are made of: three-state members, and a check that collects every fault.
+//! The parts of request bodies: fields with three states, and a check that collects every fault.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,16 +12,16 @@ use serde_json::json;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::names::Slug;
 
-/// A member of a body: absent, `null` or given. With `#[serde(default)]`, since serde calls a deserialiser only for what
-/// is there.
+/// A field of a body: absent, `null` or given. It needs `#[serde(default)]`, since serde calls a deserialiser only for fields
+/// that are present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Member<T> {
-    /// Not in the body.
+    /// The field is not in the body.
     #[default]
     Absent,
-    /// `null`.
+    /// The field is `null`.
     Null,
-    /// A value.
+    /// The field has a value.
     Given(T),
 }
 
@@ -31,7 +31,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Member<T> {
     }
 }
 
-/// A JSON object inside of a body. What derives `Deserialize` would take an array too, member by member.
+/// A JSON object inside a body. A type that derives `Deserialize` would also accept an array, field by field.
 #[derive(Clone, Debug)]
 pub struct Object<T>(pub T);
 
@@ -55,7 +55,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// Collects the faults of a body, so that a client sees all of them at once.
+/// Collects the faults of a body, so that one response reports all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Check {
     violations: Vec<Violation>,
@@ -67,17 +67,17 @@ impl Check {
         self.violations.push(violation);
     }
 
-    /// Note several.
+    /// Note several faults.
     pub fn faults(&mut self, violations: impl IntoIterator<Item = Violation>) {
         self.violations.extend(violations);
     }
 
-    /// How many faults there are so far.
+    /// Return the number of faults so far.
     pub fn count(&self) -> usize {
         self.violations.len()
     }
 
-    /// A member that must be there and not `null`.
+    /// Return the value of a field that must be present and not `null`.
     pub fn required<T>(&mut self, name: &str, member: Member<T>) -> Option<T> {
         match member {
             Member::Given(value) => Some(value),
@@ -92,7 +92,7 @@ impl Check {
         }
     }
 
-    /// A member that may be absent, but not `null`.
+    /// Return the value of a field that may be absent, but not `null`.
     pub fn optional<T>(&mut self, name: &str, member: Member<T>) -> Option<T> {
         match member {
             Member::Absent => None,
@@ -100,7 +100,7 @@ impl Check {
         }
     }
 
-    /// Text of `min` to `max` Unicode scalars, trimmed, without U+0000.
+    /// Return the trimmed text, which must have `min` to `max` Unicode scalars and no U+0000.
     pub fn text(&mut self, name: &str, text: &str, min: usize, max: usize) -> String {
         let text = text.trim();
         self.characters(name, text);
@@ -120,7 +120,7 @@ impl Check {
         text.to_owned()
     }
 
-    /// No U+0000, which PostgreSQL cannot keep.
+    /// Note a fault if the text contains U+0000, which PostgreSQL cannot store.
     pub fn characters(&mut self, name: &str, text: &str) {
         if text.contains('\0') {
             self.fault(Violation::body(
@@ -131,7 +131,8 @@ impl Check {
         }
     }
 
-    /// A text that may be cleared, by `null` or by nothing but white space: `None` keeps, `Some(None)` clears.
+    /// Return a text that can be cleared, by `null` or by nothing but white space. `None` keeps the value, `Some(None)` clears
+    /// it.
     pub fn clearable(&mut self, name: &str, member: Member<String>, max: usize) -> Option<Option<String>> {
         match member {
             Member::Absent => None,
@@ -140,7 +141,7 @@ impl Check {
         }
     }
 
-    /// A slug that may be left to the program: `None` keeps, `Some(None)` has it made.
+    /// Return a slug that can be left to the program. `None` keeps the slug, `Some(None)` derives it.
     pub fn slug(&mut self, name: &str, member: Member<String>, max: usize) -> Option<Option<Slug>> {
         let text = match self.clearable(name, member, max)? {
             Some(text) if text.chars().count() <= max => text,
@@ -155,7 +156,7 @@ impl Check {
         slug.map(Some)
     }
 
-    /// A whole number within bounds.
+    /// Return a whole number, which must be within the bounds.
     pub fn number(&mut self, name: &str, number: i64, min: i16, max: i16) -> i16 {
         match i16::try_from(number) {
             Ok(number) if (min..=max).contains(&number) => number,
@@ -168,7 +169,7 @@ impl Check {
         }
     }
 
-    /// The value, if nothing was wrong: 422 with every fault otherwise.
+    /// Return the value if there are no faults; otherwise 422 with every fault.
     pub fn finish<T>(self, value: impl FnOnce() -> Option<T>) -> Result<T> {
         if !self.violations.is_empty() {
             return Err(Error::violations(Code::ValidationFailed, self.violations));

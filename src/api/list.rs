@@ -1,4 +1,4 @@
-//! Lists: what a query string asks of one, and the answer.
+//! Lists: what a query string requests from a list, and the answer.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ use crate::lookups::request::{Purpose, Request};
 use crate::lookups::selection::Selection;
 use crate::lookups::table::{Reader, Relation, Resource};
 
-/// A page of a list of `T`, as a request asks for it.
+/// A page of a list of `T`, as a request selects it.
 pub struct List<T> {
     selection: Selection,
     path: String,
@@ -54,7 +54,8 @@ impl<T: Paged> List<T> {
         Ok(list)
     }
 
-    /// What a cursor must have been made for. `me` is somebody else for everybody.
+    /// Return what a cursor must have been made for. If the query says `me`, this includes the caller, since `me` is a different
+    /// user for each caller.
     fn identity(&self) -> String {
         let says_me = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(|word| word == "me");
         let user = self.selection.reader.user.as_ref();
@@ -74,7 +75,7 @@ impl<T: Paged> List<T> {
         Ok(Some((cursor.place, cursor.backward)))
     }
 
-    /// Only the rows that belong to the one with this key, by a relation of theirs.
+    /// Restrict the list to the rows that a relation connects to the row with this key.
     #[must_use]
     pub fn within(mut self, relation: &'static Relation, key: &str) -> Self {
         self.selection = self.selection.within(relation, key);
@@ -94,7 +95,7 @@ impl<T: Paged> List<T> {
         let time = db.statement_timeout();
         let turn = turn(db, &selection).await?;
         db.transaction(move |conn| {
-            // Kept as long as the work goes on, even if the client has gone.
+            // The turn is held until the work ends, even if the client has disconnected.
             let _turn = turn;
             selection.deadline = Some(Instant::now() + time);
             judge(conn, &selection)?;
@@ -103,7 +104,7 @@ impl<T: Paged> List<T> {
         .await
     }
 
-    /// The answer.
+    /// Return the answer.
     pub fn answer<R>(&self, slice: Slice<R>, show: impl FnMut(&R) -> T) -> Result<Listed> {
         let cursor = |place: Option<Place>, backward| {
             let seal = |place| self.cursors.seal(&self.identity(), &Cursor { place, backward });
@@ -142,7 +143,7 @@ impl<T: Paged> FromRequest for List<T> {
     }
 }
 
-/// The rows of `T` that a request chooses for a change of all of them.
+/// The rows of `T` that a request selects in order to change all of them.
 pub struct Chosen<T> {
     selection: Selection,
     shown: PhantomData<T>,
@@ -159,8 +160,8 @@ impl<T: Paged> FromRequest for Chosen<T> {
 }
 
 impl<T> Chosen<T> {
-    /// Change them, in a transaction that may take long, unless a regular expression is to be matched: that could be made to take
-    /// all of the time.
+    /// Change the rows, in a transaction that may take long. If the query has a regular expression, the transaction may not,
+    /// since an expression can be made to take all of the time.
     pub async fn apply<R: Send + 'static>(
         self,
         db: &Db,
@@ -181,13 +182,13 @@ impl<T> Chosen<T> {
     }
 }
 
-/// What a query string says of the rows of a resource, and the parameters that say it.
+/// Return the rows of a resource that a query string selects, and the parameters of the query string.
 fn select(
     request: &HttpRequest,
     resource: &'static Resource,
     purpose: Purpose,
 ) -> Result<(Selection, Vec<(String, String)>)> {
-    // The gate has seen to it that this is text.
+    // The gate has checked that this is text.
     let parameters: Vec<(String, String)> =
         url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
     let caller = request.extensions().get::<Caller>().and_then(|caller| caller.0.clone());
@@ -212,13 +213,13 @@ fn refuse(refusal: Refusal) -> Error {
     }
 }
 
-/// Regular expressions can be made to take all of a statement's time, so only a few are looked for at once: whoever asks for nothing
-/// of the kind finds the other connections free. 503 `busy` where no turn comes.
+/// Wait for a turn if the query has a regular expression. Regular expressions can be made to take all of a statement's time, so
+/// only a few run concurrently, and other requests find the other connections free. 503 `busy` if no turn becomes free.
 async fn turn(db: &Db, selection: &Selection) -> Result<Option<OwnedSemaphorePermit>> {
     if selection.request.patterns.is_empty() { Ok(None) } else { db.turn().await.map(Some) }
 }
 
-/// 400 where the database does not take a regular expression or a time zone. It is asked beforehand, so that the answer does not
+/// 400 if the database does not accept a regular expression or a time zone. This is checked first, so that the answer does not
 /// depend on the rows, and names the parameter.
 fn judge(conn: &mut PgConnection, selection: &Selection) -> Result<()> {
     if !selection.knows_zone(conn)? {

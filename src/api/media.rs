@@ -1,4 +1,4 @@
-//! The files themselves: immutable, in ranges, without the database.
+//! The files of pictures: immutable, also served in ranges, and served without the database.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::web::Data;
@@ -22,17 +22,18 @@ use crate::models::names::Username;
 
 /// Read a file.
 ///
-/// Immutable under its URL: kept by browsers and CDNs for a year. A variant is made when it is first asked for. One range at a
-/// time; several are answered with the whole file.
+/// Open to all clients. The file under a URL never changes; browsers and CDNs may cache it for a year. A variant is made at the
+/// first request for it; 404 `source_missing` if its original is no longer in the store. A request can ask for one range; a
+/// request for several ranges gets the whole file.
 #[utoipa::path(
     get, path = "/media/{key}", operation_id = "getMedia", tag = "media", security(()),
     params(
-        ("key" = String, Path, description = "As in the URL of a picture; may hold slashes"),
-        ("Range" = Option<String>, Header, description = "One range of bytes")
+        ("key" = String, Path, description = "Key, as in the URL of a picture; may contain slashes."),
+        ("Range" = Option<String>, Header, description = "One range of bytes.")
     ),
     responses(
         (status = 200, description = "The file", content_type = "image/*", body = MediaFile),
-        (status = 206, description = "The part that was asked for", content_type = "image/*", body = MediaFile),
+        (status = 206, description = "The requested part", content_type = "image/*", body = MediaFile),
         Refusals
     )
 )]
@@ -61,12 +62,12 @@ pub async fn get_media(
     }
 }
 
-/// Whether the files of the store are served here, or by somebody else.
+/// Whether this program serves the files of the store, or another server does.
 pub struct ServesMedia(pub bool);
 
-/// A file of the store; `None` if it is not there.
+/// Return a file of the store; `None` if it does not exist.
 async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> Result<Option<HttpResponse>> {
-    // Whoever has it is told so only as long as it is there.
+    // A client that has the file gets 304 only as long as the file exists.
     if matches_any(request.headers(), &header::IF_NONE_MATCH, tag) {
         let found = media.store().exists(key).await.map_err(|error| unavailable(&error))?;
         return Ok(found.then(|| not_modified(tag, IMMUTABLE)));
@@ -74,9 +75,9 @@ async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> R
     let range = range(request, tag);
     let options = GetOptions { range: range.clone(), ..GetOptions::default() };
     let found = match (media.store().get(key, options).await, &range) {
-        // `within` asks the store again and reports what fails then.
+        // `within` asks the store again, and reports what fails then.
         (Err(_), Some(range)) => within(media, key, range).await?,
-        // `bytes=-0`: the last none of them.
+        // `bytes=-0` asks for the last zero bytes.
         (Ok(Some(result)), Some(range)) if result.range.is_empty() => within(media, key, range).await?,
         (found, _) => found.map_err(|error| unavailable(&error))?,
     };
@@ -92,13 +93,14 @@ async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> R
 #[expect(dead_code, reason = "only the document knows it; files are streamed")]
 pub struct MediaFile(String);
 
-/// A key is never used twice, so it tells the bytes.
+/// Return the entity tag for bytes. For a file of the store, they are those of its key: a key is never reused, so it identifies
+/// the content.
 fn tag_of(bytes: &[u8]) -> String {
     format!("\"{:032x}\"", xxh3_128(bytes))
 }
 
-/// The one range that is asked for, unless `If-Range` names another file. Several ranges are answered with the whole, as
-/// RFC 9110, section 14.2 allows.
+/// Return the requested range, unless `If-Range` names another file. A request for several ranges gets the whole file, as RFC
+/// 9110, section 14.2 allows.
 fn range(request: &HttpRequest, tag: &str) -> Option<GetRange> {
     let value = request.headers().get(header::RANGE)?.to_str().ok()?;
     if let Some(condition) = request.headers().get(header::IF_RANGE)
@@ -107,7 +109,7 @@ fn range(request: &HttpRequest, tag: &str) -> Option<GetRange> {
         return None;
     }
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
-    // The parser would take a sign.
+    // The number parser would accept a sign.
     if !value.bytes().skip(6).all(|byte| byte.is_ascii_digit() || b"- ".contains(&byte)) {
         return None;
     }
@@ -119,8 +121,9 @@ fn range(request: &HttpRequest, tag: &str) -> Option<GetRange> {
     }
 }
 
-/// The part of a file that the store did not give. Stores have many words for a range beyond the file, and some fail over the last
-/// 100 bytes of 50; so the file's size decides whether it is 416 or asked for once more, in plain numbers.
+/// Return the part of a file that the store did not return. Stores report a range beyond the file in many different ways, and
+/// some fail for the last 100 bytes of 50. So the size of the file decides: either the answer is 416, or the part is requested
+/// again, by the numbers of its bytes.
 async fn within(media: &Media, key: &str, range: &GetRange) -> Result<Option<GetResult>> {
     let get = async |options| media.store().get(key, options).await.map_err(|error| unavailable(&error));
     let Some(head) = get(GetOptions { head: true, ..GetOptions::default() }).await? else { return Ok(None) };
@@ -137,7 +140,7 @@ async fn within(media: &Media, key: &str, range: &GetRange) -> Result<Option<Get
     }
 }
 
-/// Files up to this size are read at once, since reading one in pieces costs more than it has bytes.
+/// Files up to this size are read as a whole, since reading a small file in chunks costs more than its bytes do.
 const AT_ONCE: u64 = 256 << 10;
 
 async fn answer(result: GetResult, is_part: bool, tag: &str, format: Format) -> Result<HttpResponse> {
@@ -167,7 +170,7 @@ fn set_headers(response: &mut HttpResponseBuilder, tag: &str, format: Format, ca
         .insert_header((header::ETAG, tag))
         .insert_header((header::CACHE_CONTROL, caching))
         .insert_header((header::CONTENT_DISPOSITION, "inline"))
-        // An image that somebody opens by itself runs nothing, whatever a browser makes of it.
+        // An image that a user opens by itself cannot run anything, however a browser interprets it.
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
 }
 
@@ -178,7 +181,7 @@ fn not_modified(tag: &str, caching: &'static str) -> HttpResponse {
         .finish()
 }
 
-/// A default picture may look different with another version of the program.
+/// The caching of default pictures, which may look different in another version of the program.
 const FOR_A_DAY: &str = "public, max-age=86400";
 
 fn default_picture(request: &HttpRequest, bytes: Bytes, format: Format) -> HttpResponse {
@@ -217,14 +220,15 @@ impl<'a> DefaultCover<'a> {
     }
 }
 
-/// Read a file of the avatar that is drawn from a username.
+/// Read a file of a default avatar.
 ///
-/// Initials on a colour, or a pattern where the font lacks the letters: the same for the same name. Kept by browsers for a day.
+/// Open to all clients. The avatar is drawn from the username: initials on a colour, or a pattern if the font lacks the letters.
+/// The same name always has the same avatar. Browsers may cache it for a day.
 #[utoipa::path(
     get, path = "/media/default-avatars/{username}/{file}", operation_id = "getDefaultAvatar", tag = "media", security(()),
     params(
-        ("username" = String, Path, description = "Username"),
-        ("file" = String, Path, description = "As in the URL of a variant")
+        ("username" = String, Path, description = "The username."),
+        ("file" = String, Path, description = "File name, as in the URL of a variant.")
     ),
     responses((status = 200, description = "The file", content_type = "image/*", body = MediaFile), Refusals)
 )]

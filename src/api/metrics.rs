@@ -1,4 +1,5 @@
-//! `/metrics`: what this node counts, and what is read when an operator asks. `docs/operations.md` says what each of them means.
+//! `/metrics`: the counters of this node, and values that are read when an operator requests them. `docs/operations.md` explains
+//! each metric.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -23,13 +24,13 @@ use crate::metrics::{By, Metrics};
 use crate::models::event::{Event, EventCount};
 use crate::models::job::{Job, JobCount, JobKind};
 
-/// The media type of the answer.
+/// The media type of the response.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// How long the metrics wait for the database.
 const JOBS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// What this node counts, on the operators' listener alone; the jobs as long as the database tells them.
+/// Return the metrics, on the operators' listener only. The metrics of jobs and events are included if the database returns them.
 #[get("/metrics")]
 pub async fn get_metrics(
     db: Data<Db>,
@@ -38,11 +39,11 @@ pub async fn get_metrics(
     streams: Data<Streams>,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse> {
-    // Before this request itself takes a connection.
+    // Read before this request itself takes a connection.
     let connections = db.connections();
     let counts =
         db.run(|conn| Ok((Job::counts(conn, &JobKind::ALL.map(JobKind::as_str))?, Event::count(conn)?)));
-    // While the database is away, the node's own counters are worth the more.
+    // While the database is unavailable, the node's own counters matter most.
     let (jobs, events) = match timeout(JOBS_PATIENCE, counts).await {
         Ok(Ok((jobs, events))) => (jobs, Some(events)),
         Ok(Err(error)) => {
@@ -63,19 +64,19 @@ pub async fn get_metrics(
     Ok(HttpResponse::Ok().content_type(OPENMETRICS).body(text))
 }
 
-/// What is read when somebody asks, since it is there anyway.
+/// The values that are read at each request, since they are available anyway.
 struct Readings {
-    /// The database's, so every node tells the same of them.
+    /// The jobs in the database, so every node reports the same values.
     jobs: Vec<JobCount>,
-    /// The database's, too; nothing while it is away.
+    /// The events in the database, too; `None` while it is unavailable.
     events: Option<EventCount>,
-    /// Streams of events.
+    /// The number of event streams.
     streams: usize,
-    /// The pool.
+    /// The connections of the pool.
     connections: Connections,
-    /// What pictures in work take.
+    /// The memory that pictures in work take.
     memory: Memory,
-    /// Uploads that are coming in.
+    /// The uploads in progress.
     uploads: UnderWay,
 }
 
@@ -85,7 +86,7 @@ struct JobLabels {
     state: &'static str,
 }
 
-/// Everything in the text format.
+/// Encode all metrics in the text format.
 fn text(metrics: &Metrics, readings: &Readings) -> std::result::Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("plaza");
     metrics.register(&mut registry);
@@ -136,11 +137,11 @@ impl Readings {
         let jobs = Family::<JobLabels, Gauge>::default();
         for count in &self.jobs {
             let states = [
-                // To be done, or to be tried again.
+                // To be done, or to be retried.
                 ("pending", count.pending),
-                // Those of them that failed before.
+                // The pending jobs that have failed before.
                 ("retrying", count.retrying),
-                // Given up.
+                // The jobs that were given up.
                 ("failed", count.failed),
             ];
             for (state, number) in states {

@@ -1,7 +1,7 @@
-//! HTTP: one file per resource, plural, and what they share.
+//! The HTTP API: one file per resource, named in the plural, and the code that the resources share.
 //!
-//! Handlers write no SQL and own the transactions: what stands or falls together is said here. Their refusals come in the
-//! order 401, 400/413/415, 404, 403, 412, 422, 409.
+//! Handlers write no SQL. They own the transactions, and so decide which changes succeed or fail together. They check a request
+//! in a fixed order, so of several errors the client gets the first of 401, 400/413/415, 404, 403, 412, 422, 409.
 
 pub mod body;
 pub mod client;
@@ -51,7 +51,7 @@ use crate::db::actor;
 use crate::error::{Error, Result};
 use crate::models::post_deletion::DeletionCounts;
 
-/// Every documented route. The stroke that registers one documents it.
+/// Register every documented route. Registering a route also adds it to the OpenAPI document.
 pub fn routes(config: &mut ServiceConfig) {
     config
         .service(
@@ -132,30 +132,30 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(service::get_readiness);
 }
 
-/// Finish what was begun, even if the client goes away: actix drops a handler whose connection is reset, and what it had announced
-/// would stand in the store until its time is up.
+/// Run work to completion, even if the client disconnects. actix drops a handler whose connection is reset, and the files that it
+/// had announced would stay in the store until their lease ends.
 pub async fn to_its_end<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
     actix_web::rt::spawn(actor::carried(work).in_current_span()).await.map_err(Error::internal)?
 }
 
-/// What a deletion took along.
+/// The number of rows that a deletion removed, in total and by type.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Deleted {
-    /// All rows together.
+    /// Total number of deleted rows.
     #[schema(minimum = 0, examples(4))]
     pub deleted: i64,
-    /// Rows by the resource that they were.
+    /// Number of deleted rows by type of resource. Types without deleted rows are left out.
     #[schema(example = json!({ "posts": 1 }))]
     pub by_type: BTreeMap<String, i64>,
 }
 
 impl Deleted {
-    /// Of counts by resource; those of none are left out.
+    /// Create the answer from counts by resource. Resources with a count of 0 are left out.
     pub fn new(counts: impl IntoIterator<Item = (&'static str, i64)>) -> Self {
         Self { deleted: 0, by_type: BTreeMap::new() }.and(counts)
     }
 
-    /// Of posts, with what hung on them.
+    /// Create the answer for deleted posts and the rows that were deleted with them.
     pub fn of(rows: DeletionCounts) -> Self {
         Self::new([
             ("posts", count(rows.posts)),
@@ -164,7 +164,7 @@ impl Deleted {
         ])
     }
 
-    /// With more of other resources.
+    /// Add the counts of other resources.
     #[must_use]
     pub fn and(mut self, counts: impl IntoIterator<Item = (&'static str, i64)>) -> Self {
         let counts = counts.into_iter().filter(|(_, count)| *count > 0);
@@ -173,12 +173,12 @@ impl Deleted {
     }
 }
 
-/// How many rows, as JSON has it.
+/// Return a number of rows as the integer that JSON responses contain.
 pub fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// RFC 3339 in UTC with six decimals.
+/// Return a time in the format of RFC 3339, in UTC with six decimals.
 pub fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

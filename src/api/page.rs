@@ -9,33 +9,33 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::lookups::table::Resource;
 
-/// A resource that comes in pages.
+/// A resource whose lists are divided into pages.
 pub trait Paged: Serialize + ToSchema {
-    /// What the document calls a page of it.
+    /// The name of a page of the resource in the OpenAPI document.
     const PAGE: &'static str;
-    /// What can be asked of a list of it.
+    /// The fields and relations by which a list of the resource can be queried.
     const RESOURCE: &'static Resource;
 }
 
 /// One page of a list.
 #[derive(Debug, Serialize)]
 pub struct Page<T> {
-    /// In the list's order.
+    /// The results, in the order of the list.
     pub results: Vec<T>,
-    /// URL of the page that follows.
+    /// URL of the next page.
     pub next: Option<String>,
-    /// URL of the page before.
+    /// URL of the previous page.
     pub previous: Option<String>,
-    /// The same page's cursor.
+    /// Cursor of the next page.
     pub next_cursor: Option<String>,
-    /// The same page's cursor.
+    /// Cursor of the previous page.
     pub previous_cursor: Option<String>,
-    /// How many there are in all, where somebody asked.
+    /// Total number of results, if the request asks for it.
     pub count: Option<i64>,
 }
 
 impl<T> Page<T> {
-    /// The values of the `Link` header (RFC 8288).
+    /// Return the values of the `Link` header (RFC 8288).
     pub fn links(&self) -> Vec<String> {
         let link =
             |url: &Option<String>, relation| url.as_ref().map(|url| format!("<{url}>; rel=\"{relation}\""));
@@ -43,7 +43,7 @@ impl<T> Page<T> {
     }
 }
 
-/// Written by hand, since the derive would inline the items of a generic type, and generators would name them after nothing.
+/// Written by hand, since the derive would inline the items of a generic type, and generators would not have a name for them.
 impl<T: Paged> PartialSchema for Page<T> {
     fn schema() -> RefOr<Schema> {
         let nullable = |kind, description: &str, format: Option<&str>| {
@@ -58,15 +58,15 @@ impl<T: Paged> PartialSchema for Page<T> {
         Object::builder()
             .description(Some("A page of a list."))
             .property("results", results)
-            .property("next", nullable(Type::String, "URL of the page that follows.", Some("uri")))
-            .property("previous", nullable(Type::String, "URL of the page before.", Some("uri")))
-            .property("next_cursor", nullable(Type::String, "Cursor of the page that follows.", None))
-            .property("previous_cursor", nullable(Type::String, "Cursor of the page before.", None))
+            .property("next", nullable(Type::String, "URL of the next page.", Some("uri")))
+            .property("previous", nullable(Type::String, "URL of the previous page.", Some("uri")))
+            .property("next_cursor", nullable(Type::String, "Cursor of the next page.", None))
+            .property("previous_cursor", nullable(Type::String, "Cursor of the previous page.", None))
             .property(
                 "count",
                 nullable(
                     Type::Integer,
-                    "How many there are in all; `null` where nobody asked.",
+                    "Total number of results; `null` unless the request has `count`.",
                     Some("int64"),
                 ),
             )

@@ -1,4 +1,5 @@
-//! The query parameters of lists in the OpenAPI document, from the same tables as everything else that is said of them.
+//! The query parameters of lists in the OpenAPI document. They are generated from the same tables as everything else that is
+//! documented about lists.
 
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -23,13 +24,13 @@ impl<T: Paged> IntoParams for List<T> {
 
 impl<T: Paged> IntoParams for Chosen<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let about = "Whether all are meant, where no condition says which.";
+        let about = "Must be `true` without a condition; selects all rows that you may change or delete.";
         let all = parameter("all", about, Object::builder().schema_type(Type::Boolean));
         [all].into_iter().chain(of_rows(T::RESOURCE)).collect()
     }
 }
 
-/// Those that say which page of a list.
+/// Return the parameters that select a page of a list.
 fn of_pages(resource: &Resource) -> Vec<Parameter> {
     let whole = |max: i64, default: i64| {
         let object =
@@ -39,44 +40,52 @@ fn of_pages(resource: &Resource) -> Vec<Parameter> {
     let text = |max| Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(max));
     let counts = text(16).enum_values(Some(["exact", "estimated"]));
     let ordering = format!(
-        "Fields with commas between them, each with `-` before it to go down; `{}` where none is given. `id` ends it.",
+        "Comma-separated fields to sort by, descending with `-` before the field; `{}` by default. `id` comes last.",
         resource.ordering
     );
     vec![
-        parameter("limit", "Most results of the page. 0 gives none.", whole(MAX_LIMIT, DEFAULT_LIMIT)),
+        parameter(
+            "limit",
+            "Maximum number of results on the page. 0 returns none.",
+            whole(MAX_LIMIT, DEFAULT_LIMIT),
+        ),
         parameter(
             "cursor",
-            "Where the page begins: the `next_cursor` or `previous_cursor` of another page of the same list.",
+            "Start of the page: the `next_cursor` or `previous_cursor` of another page of the same list.",
             text(16_384),
         ),
         parameter(
             "offset",
-            "Results to leave out before the page, instead of `cursor`.",
+            "Number of results to skip before the page, as an alternative to `cursor`.",
             whole(MAX_OFFSET, 0),
         ),
-        parameter("count", "Fill `count`: to the row, or as the database expects.", counts),
+        parameter(
+            "count",
+            "How to fill `count`: `exact` counts every row, `estimated` may return an estimate of the database.",
+            counts,
+        ),
         parameter("ordering", &ordering, text(1000)),
     ]
 }
 
-/// Those that say which rows.
+/// Return the parameters that select rows.
 fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
     let text = |max| Object::builder().schema_type(Type::String).min_length(Some(1)).max_length(Some(max));
     let first = resource.fields.first().map(|field| (field.name, two_of(field)));
     let (name, values) = first.unwrap_or_default();
     let filter = format!(
-        "Any conditions as one expression, such as `{name}__in:[{values}] and not ({name}__isnull:true)`."
+        "Conditions as one expression, such as `{name}__in:[{values}] and not ({name}__isnull:true)`."
     );
     let mut parameters = vec![
         parameter("filter", &filter, text(FILTER_MAX)),
         parameter(
             "tz",
-            "Time zone, by its IANA name, of times without one and of parts of times. UTC by default.",
+            "IANA name of the time zone for times without an offset and for parts of times. Default: UTC.",
             text(64),
         ),
     ];
     if resource.document.is_some() {
-        let about = "Words to look for, as in a web search: `\"a phrase\"`, `or`, `-not`; `beginn*` finds what begins so.";
+        let about = "Words to search for, as in a web search: `\"a phrase\"`, `or`, `-not`; `beginn*` matches any ending.";
         parameters.push(parameter("search", about, text(SEARCH_MAX)));
     }
     for field in resource.fields {
@@ -100,7 +109,8 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
     let staff = if field.is_private { " Staff only." } else { "" };
     let about = format!("{}{staff}", said(lookup));
     let schema = match lookup {
-        // Not an array: generators send its items one by one, whatever the document says, and each would be a condition.
+        // Not an array: generated clients send the items of an array one by one, whatever the document says, and each item would
+        // be a separate condition.
         Lookup::In | Lookup::All | Lookup::Range => {
             let list = Object::builder().schema_type(Type::String).max_length(Some(LIST_MAX));
             let list = list.examples([two_of(field)]);
@@ -112,31 +122,31 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
     parameter(name, &about, schema)
 }
 
-/// What a lookup finds.
+/// Describe the values that a lookup finds.
 fn said(lookup: Lookup) -> &'static str {
     match lookup {
         Lookup::Exact => "Equal to this.",
-        Lookup::IExact => "Equal to this, whatever the case.",
-        Lookup::Contains => "Containing this.",
-        Lookup::IContains => "Containing this, whatever the case.",
-        Lookup::StartsWith => "Beginning with this.",
-        Lookup::IStartsWith => "Beginning with this, whatever the case.",
-        Lookup::EndsWith => "Ending with this.",
-        Lookup::IEndsWith => "Ending with this, whatever the case.",
-        Lookup::Regex => "Matching this regular expression of PostgreSQL.",
-        Lookup::IRegex => "Matching this regular expression of PostgreSQL, whatever the case.",
-        Lookup::In => "One of these, with commas between them.",
-        Lookup::All => "Every one of these, with commas between them.",
-        Lookup::Range => "From the first to the second, both included, with a comma between them.",
-        Lookup::IsNull => "Whether there is none.",
-        Lookup::Gt => "After this.",
-        Lookup::Gte => "This, or after it.",
-        Lookup::Lt => "Before this.",
-        Lookup::Lte => "This, or before it.",
+        Lookup::IExact => "Equal to this, ignoring case.",
+        Lookup::Contains => "Contains this text.",
+        Lookup::IContains => "Contains this text, ignoring case.",
+        Lookup::StartsWith => "Starts with this text.",
+        Lookup::IStartsWith => "Starts with this text, ignoring case.",
+        Lookup::EndsWith => "Ends with this text.",
+        Lookup::IEndsWith => "Ends with this text, ignoring case.",
+        Lookup::Regex => "Matches this PostgreSQL regular expression.",
+        Lookup::IRegex => "Matches this PostgreSQL regular expression, ignoring case.",
+        Lookup::In => "Equal to one of these comma-separated values.",
+        Lookup::All => "Has all of these comma-separated values.",
+        Lookup::Range => "Between these two comma-separated values, both included.",
+        Lookup::IsNull => "Whether there is no value.",
+        Lookup::Gt => "Greater than this value.",
+        Lookup::Gte => "Greater than or equal to this value.",
+        Lookup::Lt => "Less than this value.",
+        Lookup::Lte => "Less than or equal to this value.",
     }
 }
 
-/// Two values of a field, as a list has them.
+/// Return two example values of a field, separated by a comma.
 fn two_of(field: &Field) -> String {
     match field.kind {
         Kind::Text | Kind::Ascii => "one,another".into(),
@@ -148,7 +158,7 @@ fn two_of(field: &Field) -> String {
     }
 }
 
-/// One value of a field.
+/// Return the schema of one value of a field.
 fn value(field: &Field, lookup: Lookup) -> ObjectBuilder {
     let object = Object::builder();
     let of_format = |kind, format: &str| {

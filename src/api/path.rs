@@ -1,4 +1,4 @@
-//! Names in paths. What cannot be a name is not found, rather than wrong.
+//! Names in paths. A text that cannot be a name is 404, and not another error.
 
 use std::future::{Ready, ready};
 
@@ -25,7 +25,7 @@ pub struct NamedLabel(pub String);
 #[derive(Clone, Copy, Debug)]
 pub struct Id(pub i64);
 
-/// Decoded segment of the path. 404 for what is no text, or could not be kept in the database.
+/// Return a decoded segment of the path. 404 if it is not text, or cannot be stored in the database.
 pub fn segment(request: &HttpRequest, name: &str) -> Result<String> {
     let raw = request.match_info().get(name).unwrap_or_default();
     match percent_encoding::percent_decode_str(raw).decode_utf8() {
@@ -72,7 +72,7 @@ impl FromRequest for NamedLabel {
     }
 }
 
-/// A delivery's id.
+/// The `{delivery}` of a path: a delivery's id.
 pub struct DeliveryId(pub i64);
 
 impl FromRequest for Id {
@@ -93,7 +93,7 @@ impl FromRequest for DeliveryId {
     }
 }
 
-/// One id has one path: not `+7`, not `007`.
+/// Parse an id. Each id has exactly one path: `+7` and `007` are 404.
 fn number(request: &HttpRequest, name: &str) -> Result<i64> {
     let text = segment(request, name)?;
     text.parse().ok().filter(|id: &i64| id.to_string() == text).ok_or_else(Error::not_found)

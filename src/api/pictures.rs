@@ -1,4 +1,4 @@
-//! How pictures and people look in every resource that mentions them.
+//! The representations of pictures and users in every resource that refers to them.
 
 use plaza_image::Format;
 use serde::Serialize;
@@ -10,72 +10,72 @@ use crate::media::variants::{self, Use, Variant};
 use crate::models::picture;
 use crate::models::profile::Person;
 
-/// A picture in all its sizes, enough to build a `srcset` from.
+/// A picture in all its sizes, with all that a `srcset` needs.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Picture {
-    /// The largest file.
+    /// URL of the largest file.
     #[schema(format = "uri")]
     pub url: String,
-    /// Pixels.
+    /// Width of the largest file in pixels.
     #[schema(minimum = 1)]
     pub width: u32,
-    /// Pixels.
+    /// Height of the largest file in pixels.
     #[schema(minimum = 1)]
     pub height: u32,
-    /// Of the largest file.
+    /// Content type of the largest file.
     #[schema(examples("image/jpeg"))]
     pub content_type: &'static str,
-    /// Size of the largest file; `null` for a default avatar, which is drawn when it is asked for.
+    /// Size of the largest file in bytes; `null` for a default avatar, which is drawn when it is requested.
     #[schema(required, minimum = 1)]
     pub bytes: Option<i64>,
-    /// Whether nobody has uploaded one.
+    /// Whether this is a default picture, since none was uploaded.
     pub is_default: bool,
     /// A blurred preview (blurha.sh); `null` for a default avatar.
     #[schema(required, examples("LEHV6nWB2yk8pyo0adR*.7kCMdnj"))]
     pub blurhash: Option<String>,
-    /// The named sizes, WebP first.
+    /// Files of the named sizes, WebP first.
     pub variants: Vec<PictureVariant>,
 }
 
 /// One size of a picture in one format.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PictureVariant {
-    /// The size's name.
+    /// Name of the size.
     #[schema(examples("256"))]
     pub name: String,
-    /// The file.
+    /// URL of the file.
     #[schema(format = "uri")]
     pub url: String,
-    /// Pixels.
+    /// Width in pixels.
     #[schema(minimum = 1)]
     pub width: u32,
-    /// Pixels.
+    /// Height in pixels.
     #[schema(minimum = 1)]
     pub height: u32,
-    /// Its format.
+    /// Content type of the file.
     #[schema(examples("image/webp"))]
     pub content_type: &'static str,
 }
 
-/// A user where another resource mentions one.
+/// A user that another resource refers to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserRef {
-    /// Unique whatever the case; never changes.
+    /// Unique regardless of case; never changes.
     #[schema(examples("ana"))]
     pub username: String,
-    /// What the user is called.
+    /// Name to show for the user.
     #[schema(examples("Ana García"))]
     pub display_name: String,
     /// The user's canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// A square picture.
+    /// URL of a square avatar.
     #[schema(format = "uri")]
     pub avatar_url: String,
 }
 
 impl Picture {
-    /// A user's avatar: the uploaded one, or else the one that is drawn from the name.
+    /// Return a user's avatar: the uploaded one, or else the one that is drawn from the username.
     pub fn avatar(urls: &Urls, username: &str, uploaded: Option<&picture::Picture>) -> Self {
         match uploaded {
             Some(row) => Self::uploaded(urls, row, &urls.uses().avatar),
@@ -83,7 +83,7 @@ impl Picture {
         }
     }
 
-    /// A post's cover: the uploaded one, or else the one that is shipped with the program.
+    /// Return a post's cover: the uploaded one, or else the one that is shipped with the program.
     pub fn cover(urls: &Urls, uploaded: Option<&picture::Picture>) -> Self {
         match uploaded {
             Some(row) => Self::uploaded(urls, row, &urls.uses().cover),
@@ -177,7 +177,7 @@ fn list(
 }
 
 impl UserRef {
-    /// Somebody whom a row mentions.
+    /// Represent a user whom a row refers to.
     pub fn of(person: &Person, urls: &Urls) -> Self {
         let square = &urls.uses().square;
         let avatar_url = match &person.avatar_key {

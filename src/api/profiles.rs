@@ -1,4 +1,4 @@
-//! Profiles: what users show of themselves.
+//! Profiles: what users show about themselves.
 
 use actix_web::web::Data;
 use actix_web::{get, patch};
@@ -23,38 +23,38 @@ use crate::models::Viewer;
 use crate::models::profile::{self, FullProfile, ProfileChanges};
 use crate::models::resources::PROFILES;
 
-/// What a user shows.
+/// The profile of a user.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Profile {
-    /// Whose.
+    /// Username of the owner.
     #[schema(examples("ana"))]
     pub username: String,
-    /// What the user is called; the username until something else is chosen.
+    /// Name to show for the user; the username until another name is set.
     #[schema(examples("Ana García"))]
     pub display_name: String,
     /// About the user.
     #[schema(required)]
     pub bio: Option<String>,
-    /// What the user does.
+    /// Occupation of the user.
     #[schema(required)]
     pub occupation: Option<String>,
-    /// `null` to others than oneself and staff.
+    /// Telephone number; `null` for callers other than the owner and staff.
     #[schema(required)]
     pub phone: Option<String>,
-    /// The uploaded picture, or one that is drawn from the name.
+    /// The uploaded picture, or else one that is drawn from the username.
     pub avatar: Picture,
     /// Canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// When it was made.
+    /// When the profile was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it last changed.
+    /// When the profile last changed.
     #[schema(format = DateTime)]
     pub updated_at: String,
 }
 
-/// A page of them.
+/// A page of profiles.
 pub type ProfilePage = Page<Profile>;
 
 impl Paged for Profile {
@@ -63,7 +63,7 @@ impl Paged for Profile {
 }
 
 impl Profile {
-    /// As `viewer` may see it.
+    /// Represent a profile as `viewer` may see it.
     pub fn of(full: &FullProfile, viewer: Viewer, urls: &Urls) -> Self {
         let row = &full.profile;
         let private = viewer.is_staff() || viewer.id() == Some(row.user_id);
@@ -81,14 +81,15 @@ impl Profile {
     }
 }
 
-/// 403 unless it is one's own, or one is staff.
+/// 403 unless the user owns the profile or is staff.
 pub fn may_change(user: &CurrentUser, profile: &FullProfile) -> Result<()> {
     if user.is_staff || user.id == profile.profile.user_id { Ok(()) } else { Err(Error::forbidden()) }
 }
 
 /// List profiles.
 ///
-/// By username. Those of inactive users are shown to staff only.
+/// Open to all clients. Sorted by username by default. Only staff see the profiles of inactive users. `phone` is `null` for
+/// callers other than the owner and staff.
 #[utoipa::path(
     operation_id = "listProfiles", tag = "profiles", params(List<Profile>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of profiles", body = ProfilePage), Refusals)
@@ -107,10 +108,11 @@ pub async fn list_profiles(
 
 /// Read a profile.
 ///
-/// By any case of the username. `phone` is `null` to others than its owner and staff.
+/// Open to all clients. The username is accepted in any case; `me` requires a token. `phone` is `null` for callers other than the
+/// owner and staff.
 #[utoipa::path(
     operation_id = "getProfile", tag = "profiles", security((), ("bearer" = [])),
-    params(("username" = String, Path, description = "Username in any case, or `me`")),
+    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
     responses((status = 200, description = "The profile", body = Profile), Refusals)
 )]
 #[get("/profiles/{username}")]
@@ -125,23 +127,23 @@ pub async fn get_profile(
     Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
 }
 
-/// What to change. What is left out stays; `null` and `""` clear.
+/// Changes to a profile. Fields that are left out keep their values; `null` and `""` clear a field.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateProfile {
-    /// Cleared, it is the username again.
+    /// Name to show for the user; if cleared, the username again.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128)]
     display_name: Member<String>,
-    /// About oneself.
+    /// About the user.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 2000)]
     bio: Member<String>,
-    /// What one does.
+    /// Occupation of the user.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256)]
     occupation: Member<String>,
-    /// Shown to oneself and staff only.
+    /// Telephone number, shown only to the owner and staff.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 16)]
     phone: Member<String>,
@@ -164,12 +166,14 @@ impl UpdateProfile {
 
 /// Change a profile.
 ///
-/// One's own, or as staff anyone's. A merge patch (RFC 7396): what is left out stays, `null` and `""` clear.
+/// For the owner and staff; 403 for others. The body is a merge patch (RFC 7396): fields that are left out keep their values, and
+/// `null` and `""` clear a field.
 #[utoipa::path(
     operation_id = "updateProfile", tag = "profiles", security(("bearer" = [])), request_body = UpdateProfile,
     params(
-        ("username" = String, Path, description = "Username in any case, or `me`"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("username" = String, Path, description = "The username, in any case, or `me`."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
     ),
     responses((status = 200, description = "The profile", body = Profile), Refusals)
 )]

@@ -1,4 +1,4 @@
-//! Query strings, parsed with the faulty parameter's name. That every name is known, the gate has seen to.
+//! Query strings, parsed so that a fault names the parameter. The gate has already checked that every name is known.
 
 use std::future::{Ready, ready};
 
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Code, Error, Result, Violation};
 
-/// The query string as `T`. 400 `invalid_query` naming the parameter that does not parse.
+/// The query string as `T`. 400 `invalid_query`, which names the parameter, if one does not parse.
 pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest for Query<T> {
@@ -26,7 +26,7 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
     }
 }
 
-/// What can fail to parse is a boolean or a number, and serde would say so in the words of Rust.
+/// 400 for a parameter that does not parse. It is always a boolean or a number, and serde would report it in the terms of Rust.
 fn unparsable(name: String, words: &str) -> Error {
     let expected = if words.contains("`true` or `false`") { "`true` or `false`" } else { "a whole number" };
     let detail = format!("`{name}` must be {expected}.");

@@ -1,4 +1,4 @@
-//! Pages of the documentation that are made from the program: error codes, settings, and the browsable document.
+//! Pages of the documentation that are generated from the program: error codes, settings, and the browsable OpenAPI document.
 
 use std::fmt::Write;
 use std::sync::OnceLock;
@@ -17,7 +17,7 @@ use crate::error::{Entry, REGISTRY, RULES};
 use crate::lookups::describe;
 use crate::models::resources::RESOURCES;
 
-/// The document as it is served, built at the first request for it.
+/// The OpenAPI documents as they are served. Each is built at the first request for it.
 #[derive(Default)]
 pub struct Documents {
     json_3_1: OnceLock<Bytes>,
@@ -34,7 +34,8 @@ impl Documents {
     }
 }
 
-/// `/openapi.json`, `/openapi-3.0.json`, `/docs`: for people and generators, so not operations of the document themselves.
+/// Register `/openapi.json`, `/openapi-3.0.json` and `/docs`. They are for people and generators, so the document does not list
+/// them as operations.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/", web::get().to(to_docs))
@@ -60,7 +61,7 @@ async fn to_docs() -> HttpResponse {
     HttpResponse::TemporaryRedirect().insert_header((header::LOCATION, "/docs/")).finish()
 }
 
-/// Where the `type` of a problem leads.
+/// The page to which the `type` of a problem refers.
 async fn errors_page() -> HttpResponse {
     let mut page = String::from(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>\
@@ -86,14 +87,14 @@ async fn errors_page() -> HttpResponse {
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page)
 }
 
-/// As HTML; what stands between backticks is code.
+/// Convert a text to HTML. Text between backticks becomes code.
 fn html(text: &str) -> String {
     let escaped = text.replace('&', "&amp;").replace('<', "&lt;");
     let parts = escaped.split('`').enumerate();
     parts.map(|(n, part)| if n % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
-/// `docs/errors.md`.
+/// Return the content of `docs/errors.md`.
 pub fn errors_markdown() -> String {
     let mut text = String::from(
         "# Error codes\n\n<!-- Written by `make generate` from src/error/registry.rs. -->\n\n\
@@ -114,7 +115,7 @@ pub fn errors_markdown() -> String {
     text
 }
 
-/// `docs/fields.md`.
+/// Return the content of `docs/fields.md`.
 pub fn fields_markdown() -> String {
     let mut text = format!(
         "# Fields of every list\n\n<!-- Written by `make generate` from src/models/resources.rs. -->\n\n\
@@ -130,7 +131,7 @@ pub fn fields_markdown() -> String {
     text
 }
 
-/// `docs/settings.md`.
+/// Return the content of `docs/settings.md`.
 pub fn settings_markdown() -> String {
     let mut text = String::from(
         "# Settings\n\n<!-- Written by `make generate` from src/config/. -->\n\n\

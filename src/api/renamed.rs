@@ -1,4 +1,4 @@
-//! Former slugs: whatever is asked of a post under a name that it once had is answered with 308 and its present one.
+//! Former slugs: every request for a post under a slug that it once had gets 308 with the current URL.
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -18,8 +18,8 @@ use crate::models::post::Post;
 
 const POSTS: &str = "/api/v1/posts/";
 
-/// Turn a 404 under a former slug into a 308 to the present one: for any method, with sub-path and query kept, and only
-/// for whoever may see the post. It costs every other request nothing.
+/// Turn a 404 under a former slug into a 308 to the current one: for any method, with sub-path and query kept, and only for
+/// callers who may see the post. Other requests do not pay for it.
 pub async fn follow_former_slugs<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
@@ -50,7 +50,8 @@ fn is_of_a_post(request: &HttpRequest) -> bool {
 async fn present_url(request: &HttpRequest) -> Result<Option<String>> {
     let rest = request.match_info().as_str().strip_prefix(POSTS).unwrap_or_default();
     let former = rest.split('/').next().unwrap_or_default();
-    // As it was sent, after the five slashes of `/api/v1/posts/{slug}/`: decoded, it would be another path, or none at all.
+    // The sub-path as it was sent, after the five slashes of `/api/v1/posts/{slug}/`. Decoded, it would be another path, or none
+    // at all.
     let sub_path = request.uri().path().splitn(6, '/').nth(5);
     let (Some(former), Some(db), Some(urls)) =
         (Slug::parse(former, SLUG_MAX), request.app_data::<Data<Db>>(), request.app_data::<Data<Urls>>())

@@ -1,4 +1,5 @@
-//! What operators, load balancers and other services ask: is it alive, is it ready, which keys does it sign with.
+//! What operators, load balancers and other services ask for: whether the node is alive, whether it is ready, and the keys with
+//! which it signs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,23 +19,23 @@ use crate::auth::tokens::AccessTokens;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
 
-/// Whether this node wants requests.
+/// Whether this node accepts requests.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     is_stopping: Arc<AtomicBool>,
 }
 
 impl Readiness {
-    /// From now on `/readyz` answers 503, so that load balancers look elsewhere.
+    /// Make `/readyz` return 503 from now on, so that load balancers use other nodes.
     pub fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
     }
 }
 
-/// How the service is.
+/// The state of the service.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `ok`.
+    /// Always `ok`; any other state is an error response.
     #[schema(examples("ok"))]
     pub status: String,
 }
@@ -45,24 +46,26 @@ impl Health {
     }
 }
 
-/// Tell whether the program runs.
+/// Check whether the program runs.
 ///
-/// For restarts by a supervisor. It asks nothing else, so it answers while the database is away.
+/// Open to all clients. Meant for a supervisor that restarts the program. The check depends on nothing else, so it succeeds even
+/// while the database is unavailable.
 #[utoipa::path(
     get, path = "/livez", operation_id = "getLiveness", tag = "service", security(()),
-    responses((status = 200, description = "It runs", body = Health), Refusals)
+    responses((status = 200, description = "The program runs", body = Health), Refusals)
 )]
 #[get("/livez")]
 pub async fn get_liveness() -> Json<Health> {
     Health::ok()
 }
 
-/// Tell whether this node wants requests.
+/// Check whether this node accepts requests.
 ///
-/// For load balancers: 503 while the database does not answer, and from the moment that the node is told to stop.
+/// Open to all clients. Meant for load balancers. 503 while the database does not answer, and from the moment when the node is
+/// told to stop.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "getReadiness", tag = "service", security(()),
-    responses((status = 200, description = "It wants requests", body = Health), Refusals)
+    responses((status = 200, description = "The node accepts requests", body = Health), Refusals)
 )]
 #[get("/readyz")]
 pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<Json<Health>> {
@@ -75,7 +78,7 @@ pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<J
 
 /// Read the public keys of access tokens (RFC 7517).
 ///
-/// For services that check our tokens themselves.
+/// Open to all clients. Meant for services that verify access tokens themselves.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", operation_id = "getJwks", tag = "service", security(()),
     responses((status = 200, description = "The keys", body = Jwks), Refusals)
@@ -85,7 +88,7 @@ pub async fn get_jwks(
     tokens: Data<AccessTokens>,
     callers: Data<Callers>,
 ) -> Result<CustomizeResponder<Listed>> {
-    // While the database is away, those of before are better than none.
+    // While the database is unavailable, the keys that were read before are better than none.
     if let Err(error) = callers.know_keys().await {
         error.log("the signing keys could not be read again");
     }

@@ -1,7 +1,7 @@
-//! Multipart uploads: parts read within limits while they come, judged later.
+//! Multipart uploads: the parts are read within limits while they arrive, and validated later.
 //!
-//! What cannot be read at all (400, 408, 413, 415) is refused here. Which parts there should be is for the handler to ask,
-//! after 404, 403 and 412.
+//! A form that cannot be read at all (400, 408, 413, 415) is rejected here. The handler checks which parts there are, after 404,
+//! 403 and 412.
 
 use std::pin::Pin;
 
@@ -21,13 +21,13 @@ use crate::error::{Code, Error, Result, Violation};
 use crate::media::spool::{Room, Spooled, Spools};
 use crate::metrics::Metrics;
 
-/// Most parts of a form. The next is refused, whatever it is.
+/// Maximum number of parts of a form. The next one is rejected, whatever it is.
 const MAX_PARTS: usize = 32;
 
-/// Most bytes of the texts of a form, together: as much as a JSON body may have.
+/// Maximum size of all texts of a form together, in bytes: that of a JSON body.
 const TEXTS: usize = 1 << 20;
 
-/// Room for boundaries, part headers, what stands outside of the parts, and texts.
+/// Bytes that are allowed for boundaries, part headers, everything outside the parts, and texts.
 const OVERHEAD: usize = 2 << 20;
 
 /// The parts of a `multipart/form-data` body.
@@ -40,19 +40,19 @@ struct Part {
     content: Spooled,
 }
 
-/// A form with one file, and texts.
+/// A form with one file and texts.
 pub struct Form {
-    /// The texts as the members of a JSON object, as they would be sent without a file.
+    /// The texts as the fields of a JSON object, as a client would send them without a file.
     pub texts: Map<String, Value>,
-    /// The file; `None` where it is missing.
+    /// The file; `None` if it is missing.
     pub file: Option<Spooled>,
 }
 
 impl Upload {
-    /// The same for every form that says the same, part by part: names, lengths and digests of what is in them.
+    /// Return a canonical form: the names, lengths and digests of the parts. It is equal for forms whose parts are equal.
     pub fn canonical(&self) -> Vec<u8> {
         let mut parts: Vec<_> = self.parts.iter().collect();
-        // The sort is stable: of parts of one name the order counts.
+        // The sort is stable, since the order of parts with the same name counts.
         parts.sort_by_key(|part| &part.name);
         let mut canonical = Vec::new();
         for part in parts {
@@ -64,7 +64,7 @@ impl Upload {
         canonical
     }
 
-    /// The one file of a form that has nothing else: 422 where the part is missing, comes twice, or another one came.
+    /// Return the file of a form that has no other part. 422 if the part is missing or sent twice, or if there is another part.
     pub fn file(self, name: &str) -> Result<Spooled> {
         let mut files = Vec::new();
         for part in self.parts {
@@ -81,8 +81,9 @@ impl Upload {
         files.pop().ok_or_else(|| Error::invalid(missing(name)))
     }
 
-    /// A file with texts about it. What a text means is for whoever asks to judge; here it is what JSON has for it, if `types`
-    /// knows another than a string. 400 for a text that is none, 413 for one that is too long, 422 for a part that comes twice.
+    /// Return the file and the texts of a form. The caller validates the texts. Here, each text becomes a JSON value: a string,
+    /// or the type that `types` returns for the part. 400 for a text that is not well-formed, 413 for texts that are too long,
+    /// 422 for a part that is sent twice.
     pub fn form(self, file: &str, types: impl Fn(&str) -> Text) -> Result<Form> {
         let mut form = Form { texts: Map::new(), file: None };
         let mut total = 0;
@@ -109,10 +110,10 @@ impl Upload {
     }
 }
 
-/// What a text part stands for.
+/// The type of the value of a text part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Text {
-    /// Itself.
+    /// The text itself.
     Plain,
     /// A whole number.
     Number,
@@ -121,12 +122,12 @@ pub enum Text {
 }
 
 impl Text {
-    /// What is no number or truth stays a text, for whoever reads it to refuse.
+    /// Convert the text. A text that is not a number or a boolean stays a text, which the validation then rejects.
     fn value(self, text: &str) -> Value {
         let trimmed = text.trim();
         match self {
             Self::Number => trimmed.parse::<i64>().map_or_else(|_| text.into(), Value::from),
-            // Some SDKs write them as their language does.
+            // Some SDKs write booleans as their language does.
             Self::Truth if trimmed.eq_ignore_ascii_case("true") => true.into(),
             Self::Truth if trimmed.eq_ignore_ascii_case("false") => false.into(),
             Self::Truth | Self::Plain => text.into(),
@@ -139,7 +140,7 @@ fn sent_twice(name: &str) -> Violation {
     Violation::body(pointer(name), "duplicate_part", format!("Send exactly one part `{}`.", printable(name)))
 }
 
-/// The fault of not sending a part.
+/// The fault of a missing part.
 pub fn missing(name: &str) -> Violation {
     Violation::body(pointer(name), "required", format!("The part `{name}` is missing."))
 }
@@ -148,7 +149,7 @@ fn pointer(name: &str) -> String {
     format!("/{}", printable(name).replace('~', "~0").replace('/', "~1"))
 }
 
-/// A client's own words, short and without control characters.
+/// Return a text of the client, shortened and without control characters.
 fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
@@ -183,7 +184,7 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
         metrics.pictures_refused.of(error.code().entry().name).inc();
     })?;
     let upload = read_parts(request, payload, limits, &room).await?;
-    // The parser is content with the last boundary. A body that breaks off behind it, by its length, is none all the same.
+    // The parser stops at the last boundary. A body that breaks off after it, according to its length, is still not complete.
     let mut rest = Paced::new(payload, limits, OVERHEAD);
     while rest.next_chunk().await?.is_some() {}
     Ok(upload)
@@ -196,12 +197,12 @@ async fn read_parts(
     room: &Room<'_>,
 ) -> Result<Upload> {
     let stream = Paced::new(payload, limits, limits.file + OVERHEAD).into_stream();
-    // The parser wants a stream that is 'static; so the payload moves through a channel that this task feeds.
+    // The parser requires a stream that is 'static, so the payload passes through a channel that this task feeds.
     let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, PayloadError>>(2);
     let received = futures_util::stream::unfold(receiver, |mut receiver| async move {
         receiver.recv().await.map(|item| (item, receiver))
     });
-    // The parser asks again after the end.
+    // The parser polls again after the end.
     let received = received.fuse();
     let feed = async move {
         let mut stream = std::pin::pin!(stream);
@@ -247,7 +248,7 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, room: &Room<'_>) ->
     Ok(Upload { parts })
 }
 
-/// The disk is full, or gone.
+/// 503 if the disk is full or unavailable.
 fn no_room(error: &std::io::Error) -> Error {
     tracing::error!(cause = %error, "an upload cannot be kept while it comes");
     Error::unavailable(Code::Busy, 5)
@@ -259,7 +260,7 @@ fn too_large(part: &str, what: &str, max: usize) -> Error {
     Error::violation(Code::PayloadTooLarge, violation)
 }
 
-/// A refusal of ours travels through the parser inside of an I/O error.
+/// Return the error response for an error of the parser. An error response of the reader comes inside an I/O error.
 fn refusal(error: &MultipartError) -> Error {
     if let MultipartError::Payload(PayloadError::Io(io)) = error
         && let Some(Error::Refused(refusal)) = io.get_ref().and_then(|inner| inner.downcast_ref::<Error>())

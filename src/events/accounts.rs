@@ -1,4 +1,4 @@
-//! The mails of accounts: confirm an address, set a new password, and what a user should know.
+//! The mails about accounts: to confirm an address, to set a new password, and to notify a user of changes.
 
 use std::sync::Arc;
 
@@ -17,19 +17,19 @@ use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
 use crate::models::user::User;
 
-/// The application's page that confirms an address.
+/// The page of the application that confirms an address.
 pub const CONFIRM_PAGE: &str = "confirm-email";
-/// The application's page that sets a password.
+/// The page of the application that sets a password.
 pub const RESET_PAGE: &str = "reset-password";
 
-/// Something that a user should know of.
+/// What a user is notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Another address was given; it counts once it is confirmed.
+    /// A new address was requested. It takes effect once it is confirmed.
     AddressChangeRequested,
-    /// Another address counts now.
+    /// A new address has taken effect.
     AddressChanged,
-    /// The password is another now.
+    /// The password was changed.
     PasswordChanged,
 }
 
@@ -42,7 +42,7 @@ impl Notice {
         }
     }
 
-    /// Tell `user` at the address as it is in the row, once the transaction stands.
+    /// Notify `user` at the address in the row, once the transaction is committed.
     pub fn send(self, conn: &mut diesel::PgConnection, user: &User) -> Result<()> {
         let payload = json!({ "what": self.as_str(), "to": user.email, "username": user.username });
         Ok(NewJob { kind: JobKind::Notice, payload, user_id: Some(user.id) }.insert(conn)?)
@@ -59,15 +59,15 @@ impl Notice {
     }
 }
 
-/// Writes them.
+/// Writes and sends these mails.
 pub struct AccountMails {
-    /// Where tokens and users are.
+    /// The database that holds tokens and users.
     pub db: Data<Db>,
-    /// Makes the tokens.
+    /// Creates the tokens.
     pub tokens: Data<MailTokens>,
-    /// Delivers.
+    /// Delivers the mails.
     pub mailer: Mailer,
-    /// Where links lead, without a slash at the end.
+    /// The base URL of the links, without a slash at the end.
     pub app_url: String,
 }
 
@@ -91,19 +91,20 @@ struct Told {
 }
 
 impl AccountMails {
-    /// Whoever has the address gets a token; nobody gets nothing. A confirmed address needs none to be confirmed again.
+    /// Send a token to the user who has the address. If no user has it, send nothing. An address that is confirmed already needs
+    /// no token that confirms it.
     pub async fn want(self: Arc<Self>, payload: Value) -> Outcome {
         let Wanted { purpose, email } = read(payload)?;
         let purpose = purpose_of(&purpose)?;
         let email = Email::parse(&email).ok_or_else(|| unreadable(&"no address"))?;
         let tokens = self.tokens.clone();
         let sent = self.db.transaction(move |conn| {
-            // Locked, so that no token is made for what a change under way has just voided.
+            // The user is locked, so that no token is made that a concurrent change has just made void.
             let Some(user) = User::lock_by_email(conn, &email)? else { return Ok(()) };
             if purpose == Purpose::ConfirmAddress && user.email_verified_at.is_some() {
                 return Ok(());
             }
-            // To the address as its owner wrote it: another spelling that folds to it may be somebody else's.
+            // Use the address as its owner wrote it: another spelling that folds to the same text may belong to another person.
             let own = Email::parse(&user.email);
             let own = own.ok_or_else(|| Error::internal("a user's stored e-mail address is not valid"))?;
             tokens.send(conn, user.id, purpose, &own)
@@ -111,7 +112,7 @@ impl AccountMails {
         Ok(sent.await?)
     }
 
-    /// The token of a row, unless that is void or expired by now.
+    /// Mail the token of a row, unless it has become void or has expired in the meantime.
     pub async fn send_token(self: Arc<Self>, payload: Value) -> Outcome {
         let Token { purpose, token } = read(payload)?;
         let purpose = purpose_of(&purpose)?;
@@ -136,14 +137,14 @@ impl AccountMails {
         deliver(&self.mailer, &letter.to(&found.email)).await
     }
 
-    /// Something that a user should know.
+    /// Mail a notice to a user.
     pub async fn send_notice(self: Arc<Self>, payload: Value) -> Outcome {
         let Told { what, to, username } = read(payload)?;
         let letter = Notice::letter(&what, &to, &username).ok_or_else(|| unreadable(&"no such notice"))?;
         deliver(&self.mailer, &letter).await
     }
 
-    /// Tokens are base64url, so nothing needs escaping.
+    /// Return the link to a page with this token. Tokens are base64url, so nothing needs escaping.
     fn link(&self, page: &str, token: &str) -> String {
         format!("{}/{page}?token={token}", self.app_url)
     }

@@ -1,4 +1,4 @@
-//! The mails to the administrators: what has been posted.
+//! The mails to the administrators about new posts.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::models::event::Event;
 use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
 
-/// Posts that a mail names; of more it says how many there are.
+/// Maximum number of posts that a mail names. Of further posts it gives only the number.
 const NAMED: usize = 20;
 
-/// Writes them.
+/// Writes and sends these mails.
 pub struct AdministratorMails {
-    /// Where events are.
+    /// The database that holds the events.
     pub db: Data<Db>,
-    /// Delivers.
+    /// Delivers the mails.
     pub mailer: Mailer,
-    /// Whom to.
+    /// The recipients.
     pub administrators: Vec<Email>,
-    /// Where a post of this slug can be looked at.
+    /// Returns the URL at which the post with this slug can be viewed.
     pub link: Box<dyn Fn(&str) -> String + Send + Sync>,
 }
 
@@ -41,7 +41,7 @@ struct Told {
 }
 
 impl AdministratorMails {
-    /// A job for each administrator, so that one whose server refuses holds up nobody else.
+    /// Write one job per administrator, so that a server that rejects mail for one does not delay the mails to the others.
     pub async fn of_new_posts(self: Arc<Self>, payload: Value) -> Outcome {
         let Gathered { events } = read(payload)?;
         let administrators = self.administrators.clone();
@@ -55,7 +55,7 @@ impl AdministratorMails {
         Ok(jobs.await?)
     }
 
-    /// One mail of all of them. Those whose writer has gone meanwhile are left out.
+    /// Mail one digest of all these posts. Posts whose writer was deleted in the meantime are left out.
     pub async fn tell(self: Arc<Self>, payload: Value) -> Outcome {
         let Told { to, events } = read(payload)?;
         let found = self.db.run(move |conn| Ok(Event::of_ids(conn, &events)?)).await?;

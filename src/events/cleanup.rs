@@ -1,4 +1,4 @@
-//! The clean-up of the store: files whose rows are gone.
+//! Cleans up the store: removes files whose rows are gone.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::db::Db;
 use crate::media::Media;
 use crate::models::event::Event;
 
-/// How long a job may take: less than somebody else waits before taking it over.
+/// How long a job may take: less time than another node waits before it takes the job over.
 const PATIENCE: Duration = Duration::from_secs(50);
 
 /// The payload of a job, as the database writes it.
 #[derive(Deserialize)]
 struct Removal {
     keys: Vec<String>,
-    /// Whether the files were to be had, so that somebody may have kept copies.
+    /// Whether the files were publicly available, so that clients or caches may have kept copies.
     #[serde(default)]
     were_public: bool,
 }
 
-/// Remove the files that a job names, unless they have rows again, and write that they have gone.
+/// Remove the files that a job names, unless they have rows again. If they were public, also write the event that they are gone.
 pub async fn remove_files(media: Media, db: Data<Db>, payload: Value) -> Outcome {
     let Removal { keys, were_public } =
         serde_json::from_value(payload).map_err(|error| Failure::Lasting(error.to_string()))?;
@@ -31,7 +31,7 @@ pub async fn remove_files(media: Media, db: Data<Db>, payload: Value) -> Outcome
     let Ok(removed) = removed else { return Err(Failure::Passing("the store is too slow".into())) };
     removed.map_err(|error| Failure::Passing(error.to_string()))?;
     if were_public {
-        // What is made again meanwhile is purged for nothing, which does no harm.
+        // A file that is made again in the meantime is purged from caches needlessly, which does no harm.
         db.transaction(move |conn| Ok(Event::of_deleted_files(conn, &keys)?)).await?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Works jobs off: takes what is due, has its receiver do it, and writes down what became of it.
+//! Runs jobs: takes those that are due, has their receivers run them, and records the outcomes.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -21,19 +21,20 @@ use crate::metrics::Metrics;
 use crate::models::job::Job;
 use crate::timing::Timing;
 
-/// Jobs of one webhook that a node does at once, and those of one whose last attempt failed: so one that hangs holds up few others.
+/// Maximum number of jobs that a node runs concurrently for one webhook, and for one whose last attempt failed: a webhook that
+/// hangs then delays few others.
 const OF_WEBHOOK: usize = 4;
 const OF_FAILING_WEBHOOK: usize = 1;
-/// The longest delay after a failure.
+/// Maximum delay after a failure.
 const LONGEST_DELAY: TimeDelta = TimeDelta::hours(1);
 
-/// What there is to do.
+/// The result of looking for a job.
 enum Taken {
     Job(Job),
     Nothing { until_due: Duration },
 }
 
-/// Which webhooks this node is calling.
+/// The webhooks that this node is calling.
 #[derive(Default)]
 struct Calls(HashMap<i64, Called>);
 
@@ -58,14 +59,14 @@ impl Calls {
         }
     }
 
-    /// Those that are called often enough.
+    /// Return the webhooks that have reached their limit of concurrent calls.
     fn busy(&self) -> Vec<i64> {
         let most = |called: &Called| if called.has_failed { OF_FAILING_WEBHOOK } else { OF_WEBHOOK };
         self.0.iter().filter(|(_, called)| called.under_way >= most(called)).map(|(id, _)| *id).collect()
     }
 }
 
-/// Works the jobs off, on the thread that runs it.
+/// Runs jobs, on the thread that calls [`run`](Self::run).
 pub struct Dispatcher {
     db: Data<Db>,
     wake: Arc<Wake>,
@@ -75,19 +76,19 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// `wake` is told of new jobs.
+    /// Create a dispatcher. `wake` is notified of new jobs.
     pub fn new(wake: Arc<Wake>, means: &Means, metrics: Metrics, timing: Timing) -> Self {
         Self { lanes: lanes(means, &timing), db: means.db.clone(), wake, metrics, timing }
     }
 
-    /// What the receivers want to hear of.
+    /// Return the receivers' subscriptions to events.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         let receivers = self.lanes.iter().flat_map(|lane| &lane.receivers);
         let wishes = receivers.filter_map(|receiver| Some((receiver.kind, receiver.hears?)));
         wishes.map(|(kind, Hears { types, within })| Subscription { kind, types, within }).collect()
     }
 
-    /// Until `stop` says so; a job that has begun is finished. Slow jobs hold up those of their lane, and no others.
+    /// Run jobs until `stop` is set. A job that has started is finished. Slow jobs delay only the jobs of their own lane.
     pub async fn run(self, stop: watch::Receiver<bool>) {
         let calls: [Mutex<Calls>; LANES] = Default::default();
         let lanes = self.lanes.iter().zip(&self.wake.lanes).zip(&calls);
@@ -97,12 +98,12 @@ impl Dispatcher {
         join_all(workers).await;
     }
 
-    /// One job after another.
+    /// Run one job after another until `stop` is set.
     async fn work(&self, lane: &Lane, wake: &Notify, calls: &Mutex<Calls>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let wait = match self.take(lane, calls).await {
                 Ok(Taken::Job(job)) => {
-                    // There may be more, for whoever waits.
+                    // There may be more jobs, for a worker that is waiting.
                     wake.notify_one();
                     let webhook = job.webhook_id;
                     let attempt = self.attempt(lane, job).await;
@@ -122,7 +123,7 @@ impl Dispatcher {
             tokio::select! {
                 () = wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
-                // Told to, or nobody is left who could tell.
+                // Either the stop was requested, or the sender that could request it is gone.
                 _ = stop.changed() => return,
             }
         }
@@ -131,7 +132,7 @@ impl Dispatcher {
     async fn take(&self, lane: &Lane, calls: &Mutex<Calls>) -> Result<Taken> {
         let kinds = lane.kinds();
         let order = lane.order;
-        // One worker after another, so that each knows what the others have taken.
+        // One worker at a time, so that each knows which jobs the others have taken.
         let mut calls = calls.lock().await;
         let busy = calls.busy();
         let (lease, poll) = (self.timing.job_lease, self.timing.job_poll);
@@ -141,7 +142,7 @@ impl Dispatcher {
                 if let Some(job) = Job::take(conn, &kinds, order, lease, &busy)? {
                     return Ok(Taken::Job(job));
                 }
-                // Only what lies ahead is looked for, so no time is negative.
+                // `next_due` only looks for jobs that are due later, so no time is negative.
                 let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
                 Ok(Taken::Nothing { until_due: due.unwrap_or(poll).min(poll) })
             })
@@ -152,13 +153,13 @@ impl Dispatcher {
         Ok(taken)
     }
 
-    /// Whether it is done.
+    /// Run one attempt. Return whether the job is done.
     async fn attempt(&self, lane: &Lane, job: Job) -> Result<bool> {
         let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind.as_str() == job.kind) else {
             return Err(Error::internal(format!("there is no receiver for jobs of the kind {}", job.kind)));
         };
         let outcome = if job.attempts > receiver.tries {
-            // Whoever took it before did not live to say what became of it.
+            // The nodes that took the job before died before they could record an outcome.
             Err(Failure::Lasting("it ended the program that did it".into()))
         } else {
             let work = AssertUnwindSafe((receiver.work)(job.payload.clone()));
@@ -173,7 +174,7 @@ impl Dispatcher {
         }
     }
 
-    /// Have it tried again after a while, or give it up.
+    /// Schedule a retry of the job after a delay, or give it up.
     async fn fail(&self, receiver: &Receiver, job: Job, failure: Failure) -> Result<()> {
         let (cause, delay) = match failure {
             Failure::Passing(cause) if job.attempts < receiver.tries => {
@@ -193,7 +194,7 @@ impl Dispatcher {
     }
 }
 
-/// After so many attempts.
+/// Return the delay after this number of attempts.
 fn delay(first: TimeDelta, attempts: i32) -> TimeDelta {
     let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(20);
     first.checked_mul(1 << doublings).map_or(LONGEST_DELAY, |delay| delay.min(LONGEST_DELAY))

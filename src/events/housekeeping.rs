@@ -1,4 +1,4 @@
-//! What purges itself: rows that nobody needs any more, in small batches, by whichever node is alive.
+//! Purges rows that are no longer needed, in small batches, on any live node.
 
 use std::time::Duration;
 
@@ -20,47 +20,48 @@ use crate::models::session::Session;
 use crate::models::webhook::Delivery;
 use crate::models::{idempotency_key, throttle as buckets};
 
-/// Rows that one statement deletes: few enough to hold no lock for long.
+/// Number of rows that one statement deletes: few enough that no lock is held for long.
 const BATCH: i64 = 500;
-/// How long a job that was given up can be looked at.
+/// How long a job that was given up stays available for inspection.
 const FAILED_JOBS: TimeDelta = TimeDelta::days(30);
 
-/// Purges.
+/// Purges expired rows.
 #[derive(Clone)]
 pub struct Housekeeping {
-    /// Where.
+    /// The database.
     pub db: Data<Db>,
-    /// How long an access token lives, and so a key that signed one.
+    /// The lifetime of an access token, and therefore of a key that signed one.
     pub access_lifetime: TimeDelta,
-    /// How long a network counts as a user's own.
+    /// How long a network counts as one of a user's known networks.
     pub known_network: TimeDelta,
-    /// How long an upload may take; it is looked for those that took longer as often, if that is more often.
+    /// How long an upload may take. Uploads that took longer are looked for at this interval too, if it is shorter than
+    /// `interval`.
     pub upload_lease: Duration,
-    /// How long events are kept, and what became of telling webhooks of them.
+    /// How long events are kept, and the outcomes of their deliveries to webhooks.
     pub events_kept: TimeDelta,
-    /// How often.
+    /// The interval between two purges.
     pub interval: Duration,
 }
 
 impl Housekeeping {
-    /// Until `stop` says so.
+    /// Purge at intervals until `stop` is set.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         loop {
             match self.sweep().await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged"),
-                // The next one goes on where this one ended.
+                // The next purge continues where this one ended.
                 Err(error) => error.log("the purge did not end"),
             }
             tokio::select! {
                 () = tokio::time::sleep(self.interval.min(self.upload_lease)) => {}
-                // Told to, or nobody is left who could tell.
+                // Either the stop was requested, or the sender that could request it is gone.
                 _ = stop.changed() => return,
             }
         }
     }
 
-    /// Delete everything that has had its time. How many rows it were.
+    /// Delete everything that has expired, and return the number of rows.
     pub async fn sweep(&self) -> Result<usize> {
         let (lifetime, known, kept) = (self.access_lifetime, self.known_network, self.events_kept);
         let mut rows = self.db.transaction(move |conn| Keys::purge(conn, lifetime)).await?;

@@ -1,10 +1,10 @@
-//! What happens after a transaction: the outbox, who works it off, and what purges itself.
+//! What happens after a transaction: the outbox, the workers that run its jobs, and the purge of expired rows.
 //!
-//! A job stands in the database once the transaction that causes it does. Whichever node is alive takes it, woken by a notice,
-//! and does it at least once: a receiver must not mind doing a job twice. What fails is tried again after a delay that grows.
+//! A job is in the outbox once the transaction that causes it is committed. Any live node takes it, woken by a notice, and runs
+//! it at least once: a receiver must tolerate that a job runs twice. A job that fails is retried after a delay that grows.
 //!
-//! A receiver is one function, and one line in `receivers`. Some do what a handler asks for; others hear of events, which the
-//! `publisher` makes jobs of.
+//! A receiver is one function, and one line in `receivers`. Some receivers run the jobs that request handlers write. Others
+//! subscribe to events, from which the `publisher` makes jobs.
 
 pub mod accounts;
 pub mod administrators;

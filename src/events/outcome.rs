@@ -1,19 +1,19 @@
-//! What becomes of a job.
+//! The outcome of a job.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::Error;
 
-/// Done, or why not.
+/// Success, or the reason for the failure.
 pub type Outcome = Result<(), Failure>;
 
-/// Why a job is not done. The text goes to the log and into the table, so it names no address and no token.
+/// Why a job failed. The text is logged and stored in the table, so it names no address and no token.
 #[derive(Debug)]
 pub enum Failure {
-    /// It may work later.
+    /// The job may succeed later.
     Passing(String),
-    /// It never will.
+    /// The job can never succeed.
     Lasting(String),
 }
 
@@ -23,12 +23,12 @@ impl From<Error> for Failure {
     }
 }
 
-/// The payload of a job.
+/// Parse the payload of a job.
 pub(super) fn read<T: DeserializeOwned>(payload: Value) -> Result<T, Failure> {
     serde_json::from_value(payload).map_err(|error| unreadable(&error))
 }
 
-/// A job, or what it is about, that no version of this program wrote.
+/// Return the failure of a job that no version of this program wrote, or that refers to something that none wrote.
 pub(super) fn unreadable(cause: &impl ToString) -> Failure {
     Failure::Lasting(format!("the payload cannot be read: {}", cause.to_string()))
 }

@@ -1,8 +1,8 @@
-//! Publishes events: gives them their places, and has every receiver told that wants to know of them.
+//! Publishes events: assigns their positions, and writes the jobs of all receivers that subscribe to them.
 //!
-//! A serial number is given out before the commit, so whoever reads by it could pass over one that commits later. So events get
-//! their public ids afterwards, from one node at a time, whichever is alive; and since that is a transaction, their receivers' jobs
-//! are written with it.
+//! A serial number is assigned before the commit, so a client that reads by serial number could miss an event that commits later.
+//! Events therefore get their public ids afterwards, from one node at a time, which can be any live node. Since that is a
+//! transaction, the jobs of their receivers are written in it.
 
 use std::time::Duration;
 
@@ -19,36 +19,36 @@ use crate::models::job::{self, JobKind};
 use crate::models::webhook::Delivery;
 use crate::timing::Timing;
 
-/// Changes that are published at once, with an event or two each.
+/// Maximum number of changes that are published together, with one or two events each.
 const BATCH: i64 = 500;
-/// How long another node may take.
+/// How long to wait while another node publishes.
 const BUSY: Duration = Duration::from_millis(50);
 
-/// A receiver's wish to hear of events.
+/// A receiver's subscription to events.
 #[derive(Clone, Copy)]
 pub struct Subscription {
-    /// Of the receiver's jobs.
+    /// The kind of the receiver's jobs.
     pub kind: JobKind,
-    /// Of the events.
+    /// The types of the events.
     pub types: &'static [&'static str],
-    /// One job is for all that come within this time.
+    /// The events that arrive within this time share one job.
     pub within: TimeDelta,
 }
 
-/// Publishes.
+/// Publishes events.
 pub struct Publisher {
-    /// Where the events are.
+    /// The database that holds the events.
     pub db: Data<Db>,
-    /// Who hears of them.
+    /// The subscriptions of the receivers.
     pub subscriptions: Vec<Subscription>,
-    /// What this node counts.
+    /// The metrics of this node.
     pub metrics: Metrics,
-    /// How often.
+    /// The intervals of publishing.
     pub timing: Timing,
 }
 
 impl Publisher {
-    /// Until `stop` says so. `written` tells of events that this node did not write itself.
+    /// Publish until `stop` is set. `written` reports events that this node did not write itself.
     pub async fn run(self, written: &Notify, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let wait = match self.publish().await {
@@ -71,13 +71,13 @@ impl Publisher {
             };
             tokio::select! {
                 () = news => {}
-                // Told to, or nobody is left who could tell.
+                // Either the stop was requested, or the sender that could request it is gone.
                 _ = stop.changed() => return,
             }
         }
     }
 
-    /// How many it were; nothing where another node is about to.
+    /// Publish one batch. Return the number of events, or `None` if another node is publishing.
     async fn publish(&self) -> Result<Option<usize>> {
         let subscriptions = self.subscriptions.clone();
         let publish = move |conn: &mut PgConnection| {
@@ -91,7 +91,7 @@ impl Publisher {
             }
             Ok(published.map(|events| events.len()))
         };
-        // No `Db::transaction`, which would wake this publisher in turn. Done twice, it publishes what is left.
+        // This is not `Db::transaction`, which would wake this publisher in turn. If it runs twice, it publishes what is left.
         let published = self.db.run(move |conn| conn.transaction(&publish)).await?;
         self.metrics.events_published.inc_by(published.unwrap_or_default() as u64);
         Ok(published)

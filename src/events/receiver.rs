@@ -1,4 +1,4 @@
-//! What does jobs: receivers, in lanes of their own workers.
+//! Receivers, which run the jobs, in lanes that have their own workers.
 
 use std::pin::Pin;
 
@@ -11,17 +11,17 @@ use crate::models::job::{JobKind, Order};
 
 type Work = Pin<Box<dyn Future<Output = Outcome>>>;
 
-/// What a receiver hears of.
+/// The events that a receiver subscribes to.
 #[derive(Clone, Copy)]
 pub(super) struct Hears {
     pub(super) types: &'static [&'static str],
     pub(super) within: TimeDelta,
 }
 
-/// Does the jobs of one kind.
+/// Runs the jobs of one kind.
 pub(super) struct Receiver {
     pub(super) kind: JobKind,
-    /// How often a job is tried at the most.
+    /// Maximum number of attempts at a job.
     pub(super) tries: i32,
     pub(super) hears: Option<Hears>,
     pub(super) work: Box<dyn Fn(Value) -> Work>,
@@ -36,17 +36,18 @@ impl Receiver {
         Self { kind, tries, hears: None, work: Box::new(move |payload| Box::pin(work(payload))) }
     }
 
-    /// The same that hears of events of these types, of all at once that come within this time: `{events}`.
+    /// Return this receiver with a subscription to events of these types. All events that arrive within this time share one job:
+    /// `{events}`.
     pub(super) fn on(self, types: &'static [&'static str], within: TimeDelta) -> Self {
         Self { hears: Some(Hears { types, within }), ..self }
     }
 }
 
-/// Receivers with workers of their own, so that the others need not wait for theirs.
+/// Receivers with their own workers, so that jobs of other lanes do not wait for theirs.
 pub(super) struct Lane {
     pub(super) receivers: Vec<Receiver>,
     pub(super) order: Order,
-    /// Jobs that a node does at once.
+    /// Number of jobs that a node runs concurrently.
     pub(super) workers: usize,
 }
 
@@ -56,20 +57,20 @@ impl Lane {
     }
 }
 
-/// How many lanes there are.
+/// The number of lanes.
 pub(super) const LANES: usize = 3;
 
-/// Wakes whoever waits for work.
+/// Wakes the tasks that wait for work.
 #[derive(Default)]
 pub struct Wake {
-    /// Those who wait for jobs.
+    /// The workers that wait for jobs, by lane.
     pub(super) lanes: [Notify; LANES],
-    /// The one who waits for events that another program wrote.
+    /// The publisher, which waits for events that another program wrote.
     pub publisher: Notify,
 }
 
 impl Wake {
-    /// There may be new jobs, of whatever kind.
+    /// Wake a worker of every lane, since there may be new jobs of any kind.
     pub fn all(&self) {
         self.lanes.iter().for_each(Notify::notify_one);
     }

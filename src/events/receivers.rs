@@ -1,4 +1,4 @@
-//! Who does which jobs: the one list of receivers.
+//! The single list of receivers, and which jobs they run.
 
 use std::sync::Arc;
 
@@ -14,21 +14,22 @@ use crate::media::Media;
 use crate::models::job::{JobKind, Order};
 use crate::timing::Timing;
 
-/// What receivers work with.
+/// What the receivers need for their work.
 pub struct Means {
-    /// Where jobs and events are.
+    /// The database that holds jobs and events.
     pub db: Data<Db>,
-    /// Writes to users.
+    /// Sends mails to users.
     pub mails: Arc<AccountMails>,
-    /// Writes to the administrators.
+    /// Sends mails to the administrators.
     pub administrators: Arc<AdministratorMails>,
     /// Calls webhooks.
     pub courier: Arc<Courier>,
-    /// Where files are.
+    /// The store of the files.
     pub media: Data<Media>,
 }
 
-/// Who does what. Twenty tries of a mail take about nine hours, thirty of a delivery twenty; files are removed until the store agrees.
+/// Return the receivers, in their lanes. Twenty attempts at a mail take about nine hours, thirty attempts at a delivery about
+/// twenty. The removal of files is retried until the store succeeds.
 pub(super) fn lanes(means: &Means, timing: &Timing) -> [Lane; LANES] {
     let (wanted, token, notice) =
         (Arc::clone(&means.mails), Arc::clone(&means.mails), Arc::clone(&means.mails));
@@ -52,7 +53,7 @@ pub(super) fn lanes(means: &Means, timing: &Timing) -> [Lane; LANES] {
     [
         Lane { receivers: mails, order: Order::OldestFirst, workers: 4 },
         Lane { receivers: deliveries, order: Order::OldestFirst, workers: 16 },
-        // Who deletes ten thousand posts should not make others wait for the end of their one picture.
+        // A user who deletes ten thousand posts must not make others wait until their one picture is removed.
         Lane { receivers: removals, order: Order::NewestFirst, workers: 2 },
     ]
 }

@@ -1,4 +1,4 @@
-//! One comparison of one column as SQL.
+//! Writes one comparison of one column as SQL.
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 use chrono_tz::Tz;
@@ -9,10 +9,10 @@ use super::lookup::Part;
 use super::table::{Kind, Texture};
 use super::value::in_zone;
 
-/// ICU's root collation: what text is compared under, whatever the database's own is.
+/// ICU's root collation, under which text is compared, whatever the database's own collation is.
 pub const ROOT: &str = " COLLATE \"und-x-icu\"";
 
-/// A comparison of a column of a row, or of a part of it in a time zone.
+/// Write a comparison of a column of a row, or of a part of it in a time zone.
 pub fn write(sql: &mut Fragment, row: Alias, column: Column, comparison: &Comparison, zone: Tz) {
     let field = column.field;
     let whole = |sql: &mut Fragment| {
@@ -25,12 +25,12 @@ pub fn write(sql: &mut Fragment, row: Alias, column: Column, comparison: &Compar
         if let Comparison::Like(pattern) | Comparison::UpperLike(pattern) = comparison
             && let Some(least) = least(pattern)
         {
-            // Implied, and where the index that orders by the column can begin.
+            // Implied by the comparison, and where the index that orders by the column can begin.
             whole(sql);
             sql.word(" >= ").bind(Bind::Text(least)).word(" AND ");
         }
         if let Comparison::Like(pattern) = comparison {
-            // Implied, and what the index of trigrams is of.
+            // Implied by the comparison, and the expression that the index of trigrams covers.
             compare(sql, field.kind, &Comparison::UpperLike(pattern.clone()), whole);
             sql.word(" AND ");
         }
@@ -38,14 +38,15 @@ pub fn write(sql: &mut Fragment, row: Alias, column: Column, comparison: &Compar
     compare(sql, field.kind, comparison, whole);
 }
 
-/// What no text that begins like a pattern sorts before, in whatever case. Of ASCII letters and digits alone: what follows them, and
-/// whatever they are upper case of, sorts after them in ICU's root collation, and small letters come first.
+/// Return a lower bound: no text that begins like the pattern, in whatever case, sorts before it. It consists of ASCII letters
+/// and digits only: whatever follows them, and any character that has one of them as its upper case, sorts after them in ICU's
+/// root collation, and lower-case letters come first.
 fn least(pattern: &str) -> Option<String> {
     let plain: String = pattern.chars().take_while(char::is_ascii_alphanumeric).collect();
     (!plain.is_empty()).then(|| plain.to_ascii_lowercase())
 }
 
-/// A comparison of a part of a time. A year or a day is a span of time, which an index of the column finds.
+/// Write a comparison of a part of a time. A year or a day becomes a span of time, which an index of the column can find.
 fn write_part(
     sql: &mut Fragment,
     row: Alias,
@@ -81,7 +82,7 @@ fn write_part(
     });
 }
 
-/// A comparison of something with a value.
+/// Write a comparison of an expression with a value.
 fn compare(sql: &mut Fragment, kind: Kind, comparison: &Comparison, left: impl Fn(&mut Fragment)) {
     let ordered = |sql: &mut Fragment| {
         left(sql);
@@ -96,7 +97,8 @@ fn compare(sql: &mut Fragment, kind: Kind, comparison: &Comparison, left: impl F
     };
     match comparison {
         Comparison::Compare(operator, value) => {
-            // Equality is the same under every collation that Plaza's columns have, and what an index of the column knows.
+            // Equality is the same under every collation that Plaza's columns have, and an index of the column knows it without
+            // one.
             if *operator == Operator::Equal {
                 left(sql);
             } else {
@@ -136,9 +138,9 @@ fn compare(sql: &mut Fragment, kind: Kind, comparison: &Comparison, left: impl F
     }
 }
 
-/// A comparison of a year or a date as one or two of the time itself, where it is one.
+/// Return a comparison of a year or a date as one or two comparisons of the time itself; `None` for other comparisons.
 fn spans(part: Part, comparison: &Comparison, zone: Tz) -> Option<Vec<(Operator, DateTime<Utc>)>> {
-    // The moment when what is compared with begins, and the one when it is over.
+    // The moment when the compared value begins, and the moment when it is over.
     let span = |value: &Bind| {
         let (first, next) = match (part, value) {
             (Part::Date, Bind::Date(day)) => (*day, day.succ_opt()?),
@@ -148,7 +150,7 @@ fn spans(part: Part, comparison: &Comparison, zone: Tz) -> Option<Vec<(Operator,
             }
             _ => return None,
         };
-        // At the ends of what has four digits, a time zone leads beyond.
+        // At either end of the years with four digits, a time zone leads beyond them.
         let is_kept = |day: NaiveDate| (2..=9998).contains(&day.year());
         let begin = |day: NaiveDate| in_zone(day.and_time(NaiveTime::MIN), zone);
         (is_kept(first) && is_kept(next)).then(|| (begin(first), begin(next)))

@@ -1,4 +1,4 @@
-//! Conditions: what a name, a lookup and a value come to.
+//! Conditions: what a name, a lookup and a value mean together.
 
 use super::fragment::Bind;
 use super::lookup::{Lookup, Part};
@@ -6,23 +6,23 @@ use super::name::{Name, Subject, Unknown};
 use super::table::{Field, Relation, Resource};
 use super::value::{self, PATTERN_MAX, Refused, TEXT_MAX, Values};
 
-/// A condition on a row, made of others.
+/// A condition on a row, composed of other conditions.
 #[derive(Clone, Debug)]
 pub enum Node {
-    /// All of these hold, and where they speak of related rows, of the same ones.
+    /// All of these hold and, where they concern related rows, for the same ones.
     All(Vec<Node>),
-    /// One of these holds.
+    /// At least one of these holds.
     Any(Vec<Node>),
-    /// This is not true, of whatever related rows.
+    /// This does not hold. Its related rows are independent of those of its neighbours.
     Not(Box<Node>),
-    /// This holds, of whatever related rows.
+    /// This holds. Its related rows are independent of those of its neighbours.
     Anew(Box<Node>),
     /// One comparison.
     Test(Test),
 }
 
 impl Node {
-    /// Whether patterns are looked for: what they find depends on what they are.
+    /// Whether the condition searches for patterns: what a pattern finds depends on the pattern.
     pub fn is_of_patterns(&self) -> bool {
         match self {
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::is_of_patterns),
@@ -43,29 +43,29 @@ impl Node {
 /// One comparison of one related row.
 #[derive(Clone, Debug)]
 pub struct Test {
-    /// The way to the row.
+    /// The path to the row.
     pub path: Vec<&'static Relation>,
-    /// What must be true of it.
+    /// What must be true of the row.
     pub claim: Claim,
 }
 
-/// What is said of a row.
+/// What is claimed about a row.
 #[derive(Clone, Debug)]
 pub enum Claim {
-    /// That it is there.
+    /// The row exists.
     Exists,
-    /// Something of one of its columns.
+    /// A comparison of one of its columns is true.
     Field(Column, Comparison),
 }
 
 /// A column, or a part of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// Which.
+    /// The field.
     pub field: &'static Field,
-    /// Of the table of pairs instead.
+    /// Whether the field is in the table of pairs instead.
     pub is_of_link: bool,
-    /// Which part.
+    /// The part, unless the whole value is compared.
     pub part: Option<Part>,
 }
 
@@ -81,7 +81,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// As SQL writes it.
+    /// Return the operator as SQL.
     pub const fn sql(self) -> &'static str {
         match self {
             Self::Equal => " = ",
@@ -93,24 +93,24 @@ impl Operator {
     }
 }
 
-/// What a column is compared with.
+/// What a column is compared with, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Comparison {
-    /// By an operator.
+    /// With a value, by an operator.
     Compare(Operator, Bind),
-    /// Between two, both included.
+    /// With two values: it is between them, both included.
     Between(Bind, Bind),
-    /// One of a list.
+    /// With a list: it is one of its values.
     Among(Bind),
-    /// One of none.
+    /// With an empty list: it is never one of its values.
     Nothing,
-    /// Holding nothing, or something.
+    /// With null: it is null, or it is not.
     Null(bool),
-    /// `LIKE`, with everything of the client's taken literally.
+    /// `LIKE`, with all of the client's text taken literally.
     Like(String),
-    /// The same in upper case.
+    /// `LIKE` with both sides in upper case, and all of the client's text taken literally.
     UpperLike(String),
-    /// Equal in upper case.
+    /// Equality with both sides in upper case.
     UpperEqual(String),
     /// PostgreSQL's `~`.
     Regex(String),
@@ -119,7 +119,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    /// Whether it is one with a regular expression.
+    /// Whether the comparison is one with a regular expression.
     pub fn is_regex(&self) -> bool {
         matches!(self, Self::Regex(_) | Self::CaselessRegex(_))
     }
@@ -128,20 +128,20 @@ impl Comparison {
 /// The text of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Raw {
-    /// As it stands in a query string; several are comma-separated.
+    /// The text as it stands in a query string. Several values are comma-separated.
     One(String),
-    /// Several, each by itself.
+    /// Several texts, each a value by itself.
     Many(Vec<String>),
 }
 
-/// Why a condition is none.
+/// Why a condition is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Faulty {
-    /// There is nothing of that name.
+    /// The name is unknown.
     Name(Unknown),
-    /// The value will not do.
+    /// The value is not valid.
     Value(Refused),
-    /// Parts of a time are not looked at over relations, but in a filter.
+    /// The condition is on a part of a time over a relation, which only a filter allows.
     PartOverRelation,
 }
 
@@ -157,18 +157,18 @@ impl From<Refused> for Faulty {
     }
 }
 
-/// A condition, and what a request must be judged by.
+/// A condition, and what the request must be checked for.
 #[derive(Clone, Debug)]
 pub struct Read {
     /// The condition.
     pub node: Node,
-    /// Whether only staff may ask.
+    /// Whether only staff may use it.
     pub is_private: bool,
-    /// A regular expression that the database has to agree to.
+    /// A regular expression that the database must accept.
     pub pattern: Option<String>,
 }
 
-/// Read one condition. Parts of times over relations only where `may_reach`.
+/// Read one condition. Conditions on parts of times over relations are allowed only if `may_reach` is set.
 pub fn read(
     resource: &'static Resource,
     name: &str,
@@ -203,7 +203,7 @@ pub fn read(
     Ok(Read { node, is_private, pattern })
 }
 
-/// What is asked of a relation itself: that it leads anywhere, or to a row with this key.
+/// Read a condition on a relation itself: that it leads to any row, or to a row with this key.
 fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, Refused> {
     let Name { path, lookup, .. } = name;
     let Some(last) = path.last() else { return Ok(Node::All(Vec::new())) };
@@ -293,7 +293,7 @@ fn several(raw: &Raw) -> Result<Vec<String>, Refused> {
     }
 }
 
-/// Text in which `LIKE` finds nothing but itself.
+/// Escape text so that `LIKE` finds nothing but this text.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Cursors: opaque, signed, bound to the list, filter and ordering that they were made for.
+//! Cursors: opaque, signed, and bound to the list, filter and ordering that they were made for.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::order::Place;
 
-/// Bytes of the signature. 128 bits of HMAC-SHA256 are out of reach, and URLs stay short.
+/// Length of the signature in bytes. 128 bits of HMAC-SHA256 cannot be guessed, and URLs stay short.
 const TAG: usize = 16;
 
-/// A place in an ordered list, and which way to go from there.
+/// A place in an ordered list, and the direction from there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The row's values of the ordering's terms, its id among them.
+    /// The row's values of the ordering's terms, including its id.
     #[serde(rename = "v")]
     pub place: Place,
     /// Whether the page lies before the row.
@@ -21,19 +21,19 @@ pub struct Cursor {
     pub backward: bool,
 }
 
-/// Makes and opens cursors.
+/// Creates and opens cursors.
 #[derive(Clone)]
 pub struct Cursors {
     key: hmac::Key,
 }
 
 impl Cursors {
-    /// With a key of their own, the same on every node.
+    /// Use a key that serves only cursors, and is the same on every node.
     pub fn new(key: &[u8; 32]) -> Self {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, key) }
     }
 
-    /// The cursor as text. `list` names everything that the place depends on: list, filter, ordering.
+    /// Return the cursor as text. `list` names everything that the place depends on: list, filter, ordering.
     pub fn seal(&self, list: &str, cursor: &Cursor) -> serde_json::Result<String> {
         let mut bytes = serde_json::to_vec(cursor)?;
         let tag = self.sign(list, &bytes);
@@ -41,7 +41,7 @@ impl Cursors {
         Ok(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The cursor of a text, unless it was made for another list, by someone else, or changed.
+    /// Return the cursor in a text, unless it was made for another list or by another party, or was changed.
     pub fn open(&self, list: &str, text: &str) -> Option<Cursor> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (payload, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG)?)?;

@@ -1,11 +1,11 @@
-//! What can be asked of a resource, for people: `docs/fields.md` is made of this.
+//! Describes for people what can be asked of a resource. `docs/fields.md` is generated from this.
 
 use std::fmt::Write;
 
 use super::lookup::{Lookup, PARTS};
 use super::table::{Field, Kind, Relation, Resource};
 
-/// A section of Markdown about a resource.
+/// Return a section of Markdown about a resource.
 pub fn describe(resource: &Resource) -> String {
     let mut text = format!(
         "## {}\n\nIn the order of `{}` where no other is asked for.\n\n| field | holds | who may ask |\n| --- | --- | --- |\n",
@@ -59,7 +59,7 @@ fn relation_line(text: &mut String, relation: &Relation) {
     );
 }
 
-/// Which lookups there are on what, as a table.
+/// Return a table of the lookups that each kind of field has.
 pub fn lookups() -> String {
     let mut text = String::from("| on | lookups |\n| --- | --- |\n");
     let parts: Vec<String> = PARTS.iter().map(|part| format!("`{}`", part.name())).collect();

@@ -1,4 +1,4 @@
-//! What is wrong with a query string.
+//! The faults of a query string.
 
 use serde_json::{Value, json};
 
@@ -7,44 +7,44 @@ use super::filter::Condition;
 use super::name::Unknown;
 use super::value::Refused;
 
-/// One thing that is wrong with a query string.
+/// One fault of a query string.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// Which parameter.
+    /// The parameter.
     pub parameter: String,
-    /// Which rule.
+    /// The code of the rule that is broken.
     pub code: &'static str,
-    /// The same for people.
+    /// An explanation for people.
     pub detail: String,
-    /// The rule's numbers.
+    /// The values of the rule, such as a maximum.
     pub params: Value,
 }
 
-/// Why a query string is not answered.
+/// Why a query string is rejected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Refusal {
-    /// It asks what only those may who are known.
+    /// It asks for something that requires authentication.
     Anonymous,
-    /// It cannot be read.
+    /// It has faults.
     Faults(Vec<Fault>),
-    /// It asks what only staff may.
+    /// It asks for something that only staff may ask.
     Forbidden,
 }
 
 impl Fault {
-    /// By this rule.
+    /// Create a fault by this rule.
     pub fn new(parameter: &str, code: &'static str, detail: impl Into<String>, params: Value) -> Self {
         Self { parameter: parameter.to_owned(), code, detail: detail.into(), params }
     }
 
-    /// Of a value.
+    /// Create the fault of a parameter's value.
     pub fn refused(parameter: &str, refused: Refused) -> Self {
         let Refused { code, detail, params } = refused;
         Self::new(parameter, code, format!("`{parameter}`: {detail}"), params)
     }
 }
 
-/// What is wrong with a condition of a filter, with its place.
+/// Return the fault of a condition in a filter, with its position.
 pub fn in_filter(condition: &Condition, faulty: Faulty) -> Fault {
     let name = &condition.name;
     let (at, code, detail, mut params) = match faulty {
@@ -64,7 +64,7 @@ pub fn in_filter(condition: &Condition, faulty: Faulty) -> Fault {
     Fault::new("filter", code, format!("`filter`, character {}: {detail}", at + 1), params)
 }
 
-/// What may have been meant, as a sentence.
+/// Return a sentence that says what may have been meant.
 pub fn hint(unknown: &Unknown) -> String {
     match &unknown.nearest {
         Some(nearest) => format!(" Did you mean `{nearest}`?"),

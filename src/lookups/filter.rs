@@ -1,4 +1,5 @@
-//! Conditions as one expression: `title__istartswith:"a" and not (rating__lt:3 or labels:"old")`. The grammar is `filter.pest`.
+//! Conditions as one expression: `title__istartswith:"a" and not (rating__lt:3 or labels:"old")`. The grammar is in
+//! `filter.pest`.
 
 use std::fmt;
 
@@ -7,9 +8,9 @@ use pest::Parser;
 use pest::error::{ErrorVariant, InputLocation};
 use pest::iterators::Pair;
 
-/// Most characters of an expression.
+/// Maximum length of an expression, in characters.
 pub const FILTER_MAX: usize = 4000;
-/// How deep parentheses and `not` may nest.
+/// Maximum depth to which parentheses and `not` may nest.
 pub const DEPTH_MAX: usize = 16;
 
 mod grammar {
@@ -22,33 +23,33 @@ mod grammar {
 
 use grammar::{Grammar, Rule};
 
-/// An expression whose names and values nobody has looked at yet.
+/// An expression whose names and values have not been checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Expression {
-    /// Two or more, with `and` between them.
+    /// Two or more expressions, with `and` between them.
     All(Vec<Expression>),
-    /// Two or more, with `or` between them.
+    /// Two or more expressions, with `or` between them.
     Any(Vec<Expression>),
-    /// `not`.
+    /// An expression after `not`.
     Not(Box<Expression>),
-    /// `name:value`.
+    /// A condition: `name:value`.
     Condition(Condition),
 }
 
-/// `name:value`.
+/// A condition: `name:value`.
 #[derive(Clone, Debug)]
 pub struct Condition {
     /// What is compared, and how.
     pub name: String,
-    /// With what.
+    /// What it is compared with.
     pub value: Raw,
-    /// Characters before the name.
+    /// Number of characters before the name.
     pub name_at: usize,
-    /// Characters before the value.
+    /// Number of characters before the value.
     pub value_at: usize,
 }
 
-/// Where a condition stands is no part of what it says.
+/// Conditions are equal wherever they stand in the expression.
 impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name && self.value == other.value
@@ -57,23 +58,23 @@ impl PartialEq for Condition {
 
 impl Eq for Condition {}
 
-/// Where an expression stops making sense.
+/// A place where an expression is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
-    /// Characters before that.
+    /// Number of characters before that place.
     pub at: usize,
     /// What is wrong there.
     pub detail: String,
 }
 
 impl Expression {
-    /// Read an expression.
+    /// Parse an expression.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         if text.chars().nth(FILTER_MAX).is_some() {
             let detail = format!("An expression has at most {FILTER_MAX} characters.");
             return Err(SyntaxError { at: FILTER_MAX, detail });
         }
-        // Before anything follows them down.
+        // Checked before anything recurses into the nesting.
         refuse_depth(text)?;
         let mut pairs = Grammar::parse(Rule::filter, text).map_err(|error| syntax_error(text, &error))?;
         let expression = pairs.next().and_then(|filter| filter.into_inner().next());
@@ -83,7 +84,7 @@ impl Expression {
     }
 }
 
-/// Parentheses and `not`s, outside of quotation marks.
+/// Reject parentheses and `not`s that nest too deep, outside of quotation marks.
 fn refuse_depth(text: &str) -> Result<(), SyntaxError> {
     let (mut depth, mut nots, mut is_quoted, mut is_escaped) = (0_usize, 0_usize, false, false);
     let mut word = String::new();
@@ -102,7 +103,7 @@ fn refuse_depth(text: &str) -> Result<(), SyntaxError> {
             '"' => is_quoted = true,
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
-            // Only those that follow each other nest without parentheses, and a word of a list is no more than that.
+            // Without parentheses, only consecutive `not`s nest, and a `not` in a list is just a word.
             ':' | ',' | ']' => nots = 0,
             _ => {}
         }
@@ -164,7 +165,7 @@ fn nothing() -> Expression {
     Expression::All(Vec::new())
 }
 
-/// The text of a word, or of a string without its quotation marks.
+/// Return the text of a word, or of a string without its quotation marks.
 fn unquoted(pair: Pair<'_, Rule>) -> String {
     if pair.as_rule() != Rule::string {
         return pair.as_str().to_owned();
@@ -196,7 +197,7 @@ fn syntax_error(text: &str, error: &pest::error::Error<Rule>) -> SyntaxError {
     SyntaxError { at: characters(text, bytes), detail: format!("Expected {expected}, found {found}.") }
 }
 
-/// A rule of the grammar in words.
+/// Describe a rule of the grammar in words.
 fn said(rule: Rule) -> &'static str {
     match rule {
         Rule::EOI => "the end",
@@ -231,7 +232,7 @@ impl fmt::Display for Expression {
 }
 
 impl Expression {
-    /// As a part of another one.
+    /// Write the expression as a part of another one.
     fn write_inside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All(_) | Self::Any(_) => write!(f, "({self})"),

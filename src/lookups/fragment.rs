@@ -1,4 +1,4 @@
-//! SQL as pieces: words that stand in this program, and values, which are always bound.
+//! SQL as pieces: text that is part of this program, and values, which are always bound.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,14 +12,15 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Bool, Date, Text, Time, Timestamptz};
 use diesel::{AppearsOnTable, Expression, QueryResult, RunQueryDsl, SelectableExpression};
 
-/// Statements over conditions that a connection keeps prepared. diesel prepares all or none, and whoever writes conditions can
-/// write millions of different ones: those beyond are sent as they are, and planned each time.
+/// Maximum number of statements of the query language that a connection keeps prepared. diesel prepares all statements or none,
+/// and clients can write millions of different conditions: the statements beyond this number are sent unprepared, and planned
+/// each time.
 const MOST_SHAPES: usize = 256;
 
-/// How many of them are kept for what needs no conditions, so that nobody's conditions take the place of the plain pages.
+/// How many of these are reserved for statements without conditions, so that clients' conditions do not displace the plain pages.
 const PLAIN_SHAPES: usize = 128;
 
-/// A value as the database gets it.
+/// A value as the database receives it.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the types say it")]
 pub enum Bind {
@@ -37,7 +38,7 @@ pub enum Bind {
     Times(Vec<NaiveTime>),
 }
 
-/// What a row is called within a statement: by its table, or the so-manieth of those that a statement goes through.
+/// The name of a row within a statement: its table, or its number among the rows that the statement goes through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Alias {
     /// The table's own name.
@@ -62,53 +63,54 @@ pub struct Fragment {
 }
 
 impl Fragment {
-    /// Text of the program's own.
+    /// Append text that is part of this program.
     pub fn word(&mut self, word: &'static str) -> &mut Self {
         self.pieces.push(Piece::Word(word));
         self
     }
 
-    /// A number that belongs to the text, such as a limit.
+    /// Append a number that belongs to the text, such as a limit.
     pub fn number(&mut self, number: i64) -> &mut Self {
         self.pieces.push(Piece::Number(number));
         self
     }
 
-    /// A value.
+    /// Append a value.
     pub fn bind(&mut self, value: Bind) -> &mut Self {
         self.pieces.push(Piece::Bind(value));
         self
     }
 
-    /// A row's name.
+    /// Append a row's name.
     pub fn alias(&mut self, alias: Alias) -> &mut Self {
         self.pieces.push(Piece::Alias(alias));
         self
     }
 
-    /// A column of a row.
+    /// Append a column of a row.
     pub fn column(&mut self, alias: Alias, column: &'static str) -> &mut Self {
         self.alias(alias).word(".").word(column)
     }
 
-    /// A name that no row of this statement has yet.
+    /// Return a name that no row of this statement has yet.
     pub fn fresh(&mut self) -> Alias {
         self.rows += 1;
         Alias::Numbered(self.rows)
     }
 
-    /// Let another one go on with the names of rows, and come back with those that it gave.
+    /// Let another fragment continue with the names of rows. When it lends them back, this one continues after the names that the
+    /// other one gave.
     pub fn lend_rows(&self, other: &mut Self) {
         other.rows = self.rows;
     }
 
-    /// Another one, whose rows have their names from this one, or mean something only within itself.
+    /// Append another fragment. Its rows have their names from this one, or mean something only within the other.
     pub fn embed(&mut self, other: &Self) -> &mut Self {
         self.pieces.extend_from_slice(&other.pieces);
         self
     }
 
-    /// Items with something between them.
+    /// Append items with a separator between them.
     pub fn join<T>(
         &mut self,
         between: &'static str,
@@ -124,23 +126,23 @@ impl Fragment {
         self
     }
 
-    /// What was written so far, as an expression or a query of this SQL type.
+    /// Take what has been written so far, as an expression or a query of this SQL type.
     pub fn typed<T>(&mut self) -> Sql<T> {
         Sql { pieces: std::mem::take(&mut self.pieces).into(), is_prepared: true, kind: PhantomData }
     }
 
-    /// The same in a statement that is planned each time it runs.
+    /// Take what has been written so far, for a statement that is planned each time it runs.
     pub fn unprepared<T>(&mut self) -> Sql<T> {
         Sql { is_prepared: false, ..self.typed() }
     }
 
-    /// Whether a statement with this in it may be prepared: `is_plain` says that nobody's conditions are in it.
+    /// Whether a statement that contains this may be prepared. `is_plain` says that it contains no client's conditions.
     pub fn is_admitted(&self, is_plain: bool) -> bool {
         SHAPES.lock().unwrap_or_else(PoisonError::into_inner).admit(self, is_plain)
     }
 }
 
-/// What is prepared. One for the process: each of its connections then has no more.
+/// The statements that are prepared. There is one set for the process, so that none of its connections has more.
 static SHAPES: LazyLock<Mutex<Shapes>> = LazyLock::new(Mutex::default);
 
 #[derive(Debug, Default)]
@@ -162,7 +164,7 @@ impl Shapes {
 }
 
 impl Fragment {
-    /// The same for the same text.
+    /// Return a hash of the text, in which values do not count.
     fn shape(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for piece in &self.pieces {
@@ -178,7 +180,7 @@ impl Fragment {
     }
 }
 
-/// SQL that diesel runs: an expression of type `T`, or a query of such rows.
+/// SQL that diesel runs: an expression of type `T`, or a query of rows of that type.
 #[derive(Clone, Debug)]
 pub struct Sql<T> {
     pieces: Arc<[Piece]>,
@@ -228,7 +230,7 @@ impl Bind {
 
 impl<T> QueryId for Sql<T> {
     type QueryId = ();
-    // Only the text tells one from another.
+    // Only the text distinguishes one from another.
     const HAS_STATIC_QUERY_ID: bool = false;
 }
 
@@ -236,7 +238,7 @@ impl<T: TypedExpressionType> Expression for Sql<T> {
     type SqlType = T;
 }
 
-// Which tables it speaks of, whoever writes it must know.
+// The code that writes the SQL must know which tables it refers to.
 impl<T, Q> AppearsOnTable<Q> for Sql<T> where Self: Expression {}
 impl<T, Q> SelectableExpression<Q> for Sql<T> where Self: Expression {}
 
@@ -270,7 +272,7 @@ mod tests {
             })
             .count();
         assert_eq!(admitted, MOST_SHAPES - PLAIN_SHAPES);
-        // Values make no shape; what was admitted stays; plain pages still find their place.
+        // Values do not change a shape, an admitted shape stays admitted, and plain pages still find room.
         assert!(!shapes.admit(&shape("one", 1), false));
         assert!(shapes.admit(&shape("one", 1), true));
         assert!(shapes.admit(&shape("one", 2), true));

@@ -69,11 +69,11 @@ const TEXT: &[Lookup] = &[
 ];
 const ORDERED: &[Lookup] = &[L::Exact, L::In, L::Gt, L::Gte, L::Lt, L::Lte, L::Range, L::IsNull];
 const BOOLEAN: &[Lookup] = &[L::Exact];
-/// What a part of a time takes.
+/// The lookups of a part of a time.
 const OF_PART: &[Lookup] = &[L::Exact, L::Gt, L::Gte, L::Lt, L::Lte, L::In, L::Range];
-/// What a relation to one row takes.
+/// The lookups of a relation to one row.
 const TO_ONE: &[Lookup] = &[L::Exact, L::In, L::IsNull];
-/// What a relation to many takes.
+/// The lookups of a relation to many rows.
 const TO_MANY: &[Lookup] = &[L::Exact, L::In, L::All, L::IsNull];
 
 /// Every part of a time.
@@ -94,7 +94,7 @@ pub const PARTS: &[Part] = &[
 ];
 
 impl Lookup {
-    /// What clients call it.
+    /// Return the name that clients use.
     pub const fn name(self) -> &'static str {
         match self {
             L::Exact => "exact",
@@ -118,7 +118,7 @@ impl Lookup {
         }
     }
 
-    /// Those of a field.
+    /// Return the lookups of a kind of field.
     pub const fn of(kind: Kind) -> &'static [Self] {
         match kind {
             Kind::Text | Kind::Ascii | Kind::Username => TEXT,
@@ -127,18 +127,18 @@ impl Lookup {
         }
     }
 
-    /// Those of a part of a time.
+    /// Return the lookups of a part of a time.
     pub const fn of_part() -> &'static [Self] {
         OF_PART
     }
 
-    /// Those of a relation.
+    /// Return the lookups of a relation.
     pub const fn of_relation(is_to_one: bool) -> &'static [Self] {
         if is_to_one { TO_ONE } else { TO_MANY }
     }
 
-    /// Those of a field that the OpenAPI document tells of; the others are as good, and only in the documentation: some generators
-    /// cannot do with hundreds of parameters.
+    /// Return the lookups of a field that the OpenAPI document lists. The others work too, but only the documentation lists them:
+    /// some generators cannot handle hundreds of parameters.
     pub fn offered(field: &Field) -> Vec<Self> {
         let mut offered = match field.kind {
             Kind::Text | Kind::Ascii | Kind::Username => {
@@ -157,7 +157,7 @@ impl Lookup {
 }
 
 impl Part {
-    /// What clients call it.
+    /// Return the name that clients use.
     pub const fn name(self) -> &'static str {
         match self {
             P::Date => "date",

@@ -1,15 +1,15 @@
-//! The query language over HTTP: Django's lookups on every list. It knows no resource by name.
+//! The query language over HTTP: Django's lookups on every list. It does not know any resource by name.
 //!
-//! A request goes through these, each of which is pure but the last:
+//! A request passes through these modules, each of which is pure but the last:
 //!
-//! 1. `table`: what a resource's fields and relations are; the only place where they are told. `lookup` says how they compare.
-//! 2. `request`: a query string into conditions, an ordering and a page, or every `fault` of it; `name`, `value`, `condition` and
-//!    `filter` read its parts.
-//! 3. `predicate` with `comparison`, and `order`: those as SQL, in `fragment`s of the program's own words and bound values.
-//! 4. `selection` and `rows`: the statement, with `page` and `cursor` for what lies next to it.
+//! 1. `table`: the fields and relations of a resource; the only place that declares them. `lookup` says how they compare.
+//! 2. `request`: reads a query string into conditions, an ordering and a page, or into every `fault` in it; `name`, `value`,
+//!    `condition` and `filter` read its parts.
+//! 3. `predicate` with `comparison`, and `order`: write those as SQL, in `fragment`s of the program's own text and bound values.
+//! 4. `selection` and `rows`: the statement, with `page` and `cursor` for the neighbouring pages.
 //! 5. `reading`: what is asked of the database.
 //!
-//! `describe` tells people of the tables.
+//! `describe` documents the tables for people.
 
 pub mod comparison;
 pub mod condition;

@@ -1,19 +1,19 @@
-//! What the name of a condition means: `writer__username__istartswith`, found segment by segment.
+//! Finds what the name of a condition means, segment by segment, such as `writer__username__istartswith`.
 
 use super::lookup::{Lookup, PARTS, Part};
 use super::table::{Field, Kind, Relation, Resource};
 
-/// What stands between the segments of a name.
+/// The separator of the segments of a name.
 pub const SEPARATOR: &str = "__";
 
-/// The way from a resource's row to another one, and what is asked there.
+/// The path from a resource's row to another row, and the condition there.
 #[derive(Clone, Debug)]
 pub struct Name {
-    /// Relation by relation.
+    /// The relations, one after the other.
     pub path: Vec<&'static Relation>,
     /// What is compared.
     pub subject: Subject,
-    /// How.
+    /// How it is compared.
     pub lookup: Lookup,
 }
 
@@ -22,23 +22,23 @@ pub struct Name {
 pub enum Subject {
     /// A field of the row at the end of the path, or a part of it.
     Field(&'static Field, Option<Part>),
-    /// What the last relation of the path says of the pair.
+    /// A field of the pair, which the last relation of the path has.
     Link(&'static Field, Option<Part>),
     /// The relation itself.
     Relation,
 }
 
-/// A name that means nothing, with what it may have meant.
+/// An unknown name, and a known one that may have been meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unknown {
-    /// A name that means something.
+    /// A known name that is similar.
     pub nearest: Option<String>,
     /// What is wrong, as the end of a sentence.
     pub detail: String,
 }
 
 impl Name {
-    /// What a name means to a resource.
+    /// Return what a name means for a resource.
     pub fn parse(resource: &'static Resource, text: &str) -> Result<Self, Unknown> {
         let mut walk = Walk { text, segments: text.split(SEPARATOR).collect(), place: 0 };
         let mut path = Vec::new();
@@ -73,7 +73,7 @@ impl Name {
         }
     }
 
-    /// Whether only staff may ask.
+    /// Whether only staff may use it.
     pub fn is_private(&self) -> bool {
         match self.subject {
             Subject::Field(field, _) | Subject::Link(field, _) => field.is_private,
@@ -81,7 +81,7 @@ impl Name {
         }
     }
 
-    /// The field whose values are compared.
+    /// Return the field whose values are compared.
     pub fn field(&self) -> Option<&'static Field> {
         match self.subject {
             Subject::Field(field, _) | Subject::Link(field, _) => Some(field),
@@ -90,7 +90,7 @@ impl Name {
     }
 }
 
-/// The fields and relations at the end of a path.
+/// Return the fields and relations at the end of a path.
 fn reach(
     resource: &'static Resource,
     path: &[&'static Relation],
@@ -119,7 +119,7 @@ impl<'a> Walk<'a> {
         Some(segment)
     }
 
-    /// What follows the name of a field: a part of it, a lookup, both or nothing.
+    /// Read what follows the name of a field: a part of it, a lookup, both or nothing.
     fn rest(&mut self, field: &Field) -> Result<(Option<Part>, Lookup), Unknown> {
         let lookups = Lookup::of(field.kind);
         let parts = if field.kind == Kind::Time { PARTS } else { &[] };
@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The segment that was last read is none of what could have stood there.
+    /// Return the error for the segment that was read last: it is none of those that are known there.
     fn unknown(&self, known: Vec<&str>) -> Unknown {
         let (before, after) = self.segments.split_at(self.place);
         let (segment, before) = before.split_last().map_or(("", before), |(last, rest)| (*last, rest));
@@ -166,7 +166,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The one of some names that another one comes near to.
+/// Return the most similar of the known names, if one is similar enough.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|known| (strsim::jaro_winkler(known, name), known))

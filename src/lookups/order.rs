@@ -1,4 +1,4 @@
-//! Orderings over whatever columns, and where a page begins in one.
+//! Orderings by any columns, and where a page begins in one.
 
 use super::comparison::ROOT;
 use super::fragment::{Alias, Bind, Fragment};
@@ -7,14 +7,14 @@ use super::name::{Name, Subject, Unknown};
 use super::predicate::Writer;
 use super::table::{Field, Kind, Relation, Resource, Texture};
 
-/// Most terms of an ordering.
+/// Maximum number of terms of an ordering.
 pub const TERMS_MAX: usize = 8;
 
-/// An ordering in which no two rows tie, since the row's id ends it.
+/// An ordering in which no two rows tie, since it ends with the row's id.
 #[derive(Clone, Debug)]
 pub struct Ordering {
     terms: Vec<Term>,
-    /// Whether only staff may ask.
+    /// Whether only staff may use it.
     pub is_private: bool,
 }
 
@@ -29,24 +29,24 @@ pub struct Term {
 enum By {
     /// A column of the row at the end of a path to one row.
     Field(Vec<&'static Relation>, &'static Field),
-    /// How well the row answers a search.
+    /// How well the row matches a search.
     Relevance(&'static str, String),
     /// The row's own id.
     Id(&'static str),
 }
 
-/// Why an ordering is none.
+/// Why an ordering is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Faulty {
-    /// There is nothing of that name.
+    /// The name is unknown.
     Name(String, Unknown),
-    /// It may have many values, or is a comparison.
+    /// The name may have many values, or is a comparison.
     NotSortable(String),
-    /// More than [`TERMS_MAX`].
+    /// There are more than [`TERMS_MAX`] terms.
     TooMany,
 }
 
-/// A place in an ordered list: a row's value of each term, as text; nothing where the column holds nothing.
+/// A place in an ordered list: a row's value of each term as text, or `None` where the column is null.
 pub type Place = Vec<Option<String>>;
 
 /// What a term sorts by, as SQL.
@@ -58,7 +58,7 @@ struct Column {
 }
 
 impl Ordering {
-    /// Of text such as `-rating,title`.
+    /// Parse an ordering such as `-rating,title`.
     pub fn parse(resource: &'static Resource, text: &str) -> Result<Self, Faulty> {
         let mut ordering = Self { terms: Vec::new(), is_private: false };
         for text in text.split(',') {
@@ -89,18 +89,18 @@ impl Ordering {
         Ok(ordering.ending_with(resource.id))
     }
 
-    /// What a resource is sorted by when nobody asks; its table says it as a client would.
+    /// Return the default ordering of a resource. Its table declares it as a client would write it.
     pub fn usual(resource: &'static Resource) -> Self {
         Self::parse(resource, resource.ordering).expect("a table is sorted by fields of its own")
     }
 
-    /// The best answers to a search first.
+    /// Return the ordering by relevance to a search, with the best matches first.
     pub fn by_relevance(resource: &'static Resource, document: &'static str, search: &str) -> Self {
         let terms = vec![Term { by: By::Relevance(document, search.to_owned()), is_descending: true }];
         Self { terms, is_private: false }.ending_with(resource.id)
     }
 
-    /// Nothing after the id can matter, and without it rows could tie.
+    /// End the ordering with the id: nothing after it can matter, and without it rows could tie.
     fn ending_with(mut self, id: &'static str) -> Self {
         if let Some(place) = self.terms.iter().position(|term| matches!(term.by, By::Id(_))) {
             self.terms.truncate(place + 1);
@@ -111,7 +111,7 @@ impl Ordering {
         self
     }
 
-    /// The column of the rows themselves that sorts them first.
+    /// Return the column of the rows themselves that the ordering sorts by first.
     pub fn leading(&self) -> Option<&'static str> {
         match &self.terms.first()?.by {
             By::Field(path, field) if path.is_empty() => Some(field.column),
@@ -119,7 +119,7 @@ impl Ordering {
         }
     }
 
-    /// Whether a place is one of this ordering: a value for each term, and nothing only where there may be nothing.
+    /// Whether a place belongs to this ordering: it has a value for each term, or `None` where the term may be null.
     pub fn has(&self, place: &Place) -> bool {
         let fits = |(term, value): (&Term, &Option<String>)| value.is_some() || term.is_nullable();
         place.len() == self.terms.len() && self.terms.iter().zip(place).all(fits)
@@ -127,13 +127,14 @@ impl Ordering {
 }
 
 impl Term {
-    /// Whether a row may hold nothing there.
+    /// Whether the term may be null for a row.
     fn is_nullable(&self) -> bool {
         let By::Field(path, field) = &self.by else { return false };
         field.is_nullable || !path.iter().all(|relation| relation.is_certain())
     }
 
-    /// The term over a row that has a name already. `stands_for` may know another column of the same values.
+    /// Return the column of the term for a row that already has a name. `stands_for` may know another column with the same
+    /// values.
     fn column(
         &self,
         row: Alias,
@@ -156,7 +157,7 @@ impl Term {
         self.finish(sql)
     }
 
-    /// The same of a column that may be taken for what is sorted by.
+    /// Return the column of the term, whose value `sql` computes.
     fn finish(&self, mut sql: Fragment) -> Column {
         let is_nullable = self.is_nullable();
         let cast = match &self.by {
@@ -179,8 +180,8 @@ impl Term {
             beginning.word("LEFT(").embed(&sql).word(", 256)");
             sql = beginning;
         }
-        // What holds nothing sorts after every time, as if it were never to come: so one comparison finds the next page in an
-        // index of this expression.
+        // Null sorts after every time, as if the time were infinite. So one comparison finds the next page in an index of this
+        // expression.
         let is_endless = is_nullable && cast == "timestamptz";
         if is_endless {
             let mut filled = Fragment::default();
@@ -191,11 +192,11 @@ impl Term {
     }
 }
 
-/// The columns of an ordering within a statement whose rows have names.
+/// The columns of an ordering, within a statement whose rows have names.
 pub struct Columns(Vec<Column>);
 
 impl Writer<'_> {
-    /// Join the rows that an ordering goes to. `stands_for` may know other columns for those of the resource's own row.
+    /// Join the rows that an ordering refers to. `stands_for` may know other columns for those of the resource's own row.
     pub fn join_ordering(
         &self,
         sql: &mut Fragment,
@@ -218,7 +219,7 @@ impl Writer<'_> {
         Columns(columns.collect())
     }
 
-    /// The same columns where there are few rows and nothing is joined: a query in the query for each step.
+    /// Return the columns for a statement with few rows that joins nothing: each step of a path is a subquery.
     pub fn ordering(&self, ordering: &Ordering) -> Columns {
         let columns = ordering.terms.iter().map(|term| match &term.by {
             By::Field(path, field) if !path.is_empty() => {
@@ -246,14 +247,14 @@ impl Writer<'_> {
 }
 
 impl Columns {
-    /// `ORDER BY`'s list.
+    /// Write the list of `ORDER BY`.
     pub fn list(&self, sql: &mut Fragment, is_backward: bool) {
         sql.join(", ", &self.0, |sql, column| {
             sql.embed(&column.sql).word(if column.goes_down(is_backward) { " DESC" } else { " ASC" });
         });
     }
 
-    /// A row's place, as an array of text.
+    /// Write a row's place, as an array of text.
     pub fn place(&self, sql: &mut Fragment) {
         sql.word("ARRAY[").join(", ", &self.0, |sql, column| {
             sql.word("CAST(").embed(&column.sql).word(" AS text)");
@@ -261,12 +262,12 @@ impl Columns {
         sql.word("]");
     }
 
-    /// That a row comes after a place, or before it.
+    /// Write the condition that a row comes after a place, or before it.
     pub fn beyond(&self, sql: &mut Fragment, place: &Place, is_backward: bool) {
         let goes_down = self.0.first().is_some_and(|column| column.goes_down(is_backward));
         let is_row = |column: &Column| !column.is_nullable && column.goes_down(is_backward) == goes_down;
         if self.0.iter().all(is_row) {
-            // As one value, which an index of these columns begins at.
+            // Compared as one row value, at which an index of these columns can begin.
             sql.word("(").join(", ", &self.0, |sql, column| {
                 sql.embed(&column.sql);
             });
@@ -280,7 +281,7 @@ impl Columns {
         if let (Some(first), Some(value)) = (self.0.first(), place.first())
             && !first.is_nullable
         {
-            // Implied by what follows, and what an index can begin at.
+            // Implied by what follows, and where an index can begin.
             sql.embed(&first.sql).word(if goes_down { " <= " } else { " >= " });
             first.value(sql, value.as_ref());
             sql.word(" AND ");
@@ -309,7 +310,7 @@ impl Column {
         self.is_descending != is_backward
     }
 
-    /// A value of it, out of a place. [`Ordering::has`] lets nothing pass where there must be a value.
+    /// Write a value of the column, from a place. [`Ordering::has`] rejects a place without a value where there must be one.
     fn value(&self, sql: &mut Fragment, value: Option<&String>) {
         sql.word("CAST(")
             .bind(Bind::Text(value.cloned().unwrap_or_default()))
@@ -318,7 +319,8 @@ impl Column {
             .word(")");
     }
 
-    /// Strictly after a value in the direction of travel. Nothing is greater than everything.
+    /// Write the condition that the column is strictly after a value in the direction of travel. Null is greater than every
+    /// value.
     fn beyond(&self, sql: &mut Fragment, value: Option<&String>, is_backward: bool) {
         match (value, self.goes_down(is_backward)) {
             (None, false) => {

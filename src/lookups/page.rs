@@ -2,14 +2,14 @@
 
 use super::order::Place;
 
-/// Rows of a page when none is asked for.
+/// Number of rows of a page if no limit is requested.
 pub const DEFAULT_LIMIT: i64 = 20;
-/// Most rows of a page.
+/// Maximum number of rows of a page.
 pub const MAX_LIMIT: i64 = 100;
-/// Most rows that can be left out before a page; what lies beyond is come to by cursor.
+/// Maximum number of rows that can be skipped before a page. Rows beyond it are reached by cursor.
 pub const MAX_OFFSET: i64 = 10_000;
 
-/// The rows of a page, in the list's order, and where its neighbours begin.
+/// The rows of a page, in the list's order, and where the neighbouring pages begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice<T> {
     /// The rows.
@@ -18,6 +18,6 @@ pub struct Slice<T> {
     pub next: Option<Place>,
     /// The place of the first row, if a page precedes.
     pub previous: Option<Place>,
-    /// How many there are in all, if that was asked for.
+    /// The total number of rows, if it was requested.
     pub count: Option<i64>,
 }

@@ -1,8 +1,8 @@
-//! Conditions as SQL.
+//! Writes conditions as SQL.
 //!
-//! What is said of related rows becomes `EXISTS`, so that no row of the list comes twice, whatever it is related to. Conditions
-//! that stand together and speak of the same relation are put into one `EXISTS`, so that they bind the same row, as one call of
-//! Django's `filter()` does; `not` starts anew, as `exclude()` does. Only rows that the reader may read are looked at.
+//! A condition on related rows becomes `EXISTS`, so that no row of the list appears twice, whatever it is related to. Conditions
+//! that stand together and concern the same relation share one `EXISTS`, so that they bind the same row, as one call of Django's
+//! `filter()` does; `not` starts anew, as `exclude()` does. Only rows that the reader may read are considered.
 
 use chrono_tz::Tz;
 
@@ -11,18 +11,18 @@ use super::condition::{Claim, Comparison, Node, Operator, Test};
 use super::fragment::{Alias, Bind, Fragment};
 use super::table::{Grant, Join, Reader, Relation, Resource, Rights};
 
-/// Writes conditions about the rows of a resource, which are called by its table's name.
+/// Writes conditions on the rows of a resource, whose name in the statement is that of its table.
 #[derive(Clone, Copy, Debug)]
 pub struct Writer<'a> {
-    /// Whose rows.
+    /// The resource that the rows belong to.
     pub resource: &'static Resource,
-    /// Who reads.
+    /// The reader, whose rights apply.
     pub reader: &'a Reader,
-    /// Where the parts of times are looked at.
+    /// The time zone of parts of times.
     pub zone: Tz,
 }
 
-/// A relation that has been gone along, and what the row there is called.
+/// A relation that has been followed, and the name of the row there.
 #[derive(Clone, Copy)]
 struct Bound {
     relation: &'static Relation,
@@ -30,7 +30,7 @@ struct Bound {
     link: Option<Alias>,
 }
 
-/// The rows that are bound, each by the way to it.
+/// The rows that are bound, each with the path to it.
 #[derive(Clone, Default)]
 struct Bindings(Vec<(Vec<&'static Relation>, Bound)>);
 
@@ -45,18 +45,18 @@ impl Bindings {
         self.0.iter().find(|(known, _)| is_same(known, path)).map(|(_, bound)| *bound)
     }
 
-    /// How much of a path is bound.
+    /// Return how many steps of a path are bound.
     fn depth(&self, path: Path<'_>) -> usize {
         (1..=path.len()).rev().find(|length| self.bound(&path[..*length]).is_some()).unwrap_or(0)
     }
 
-    /// The first step of a path that is not bound yet.
+    /// Return a path up to its first step that is not bound yet.
     fn step<'p>(&self, path: Path<'p>) -> Option<Path<'p>> {
         path.get(..=self.depth(path))
     }
 }
 
-/// The steps that a condition goes, beyond what is bound, to rows that it shares with its neighbours.
+/// Find the steps that a condition takes, beyond what is bound, to rows that it shares with its neighbours.
 fn steps<'n>(node: &'n Node, bindings: &Bindings, found: &mut Vec<Path<'n>>) {
     match node {
         Node::All(nodes) | Node::Any(nodes) => nodes.iter().for_each(|node| steps(node, bindings, found)),
@@ -77,7 +77,7 @@ fn requires(node: &Node, path: Path<'_>) -> bool {
         Node::All(nodes) => nodes.iter().any(|node| requires(node, path)),
         Node::Any(nodes) => !nodes.is_empty() && nodes.iter().all(|node| requires(node, path)),
         Node::Test(test) => {
-            // Where there is no row, its columns hold nothing: so it is in Django's outer joins.
+            // If there is no row, its columns are null, as in Django's outer joins.
             let may_be_absent = matches!(test.claim, Claim::Field(_, Comparison::Null(true)));
             !may_be_absent && test.path.get(..path.len()).is_some_and(|start| is_same(start, path))
         }
@@ -85,7 +85,7 @@ fn requires(node: &Node, path: Path<'_>) -> bool {
     }
 }
 
-/// Whether a condition speaks of a row at the end of this path that its neighbours may speak of, too.
+/// Whether a condition concerns a row at the end of this path that its neighbours may concern, too.
 pub fn speaks_of(node: &Node, path: Path<'_>) -> bool {
     match node {
         Node::All(nodes) | Node::Any(nodes) => nodes.iter().any(|node| speaks_of(node, path)),
@@ -95,12 +95,12 @@ pub fn speaks_of(node: &Node, path: Path<'_>) -> bool {
 }
 
 impl Writer<'_> {
-    /// What the resource's own row is called.
+    /// Return the name of the resource's own row.
     pub fn root(&self) -> Alias {
         Alias::Table(self.resource.table)
     }
 
-    /// A condition.
+    /// Write a condition.
     pub fn condition(&self, sql: &mut Fragment, node: &Node) {
         self.node(sql, &Bindings::default(), node);
     }
@@ -127,7 +127,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Conditions that must hold together: those that go the same steps, of the same rows.
+    /// Write conditions that must all hold. Those that take the same steps concern the same rows.
     fn all(&self, sql: &mut Fragment, bindings: &Bindings, nodes: &[&Node]) {
         if nodes.is_empty() {
             sql.word("TRUE");
@@ -155,14 +155,14 @@ impl Writer<'_> {
         });
     }
 
-    /// That there is a row at the end of a step of which all of these hold.
+    /// Write the condition that there is a row at the end of a step for which all of these hold.
     fn related(&self, sql: &mut Fragment, bindings: &Bindings, step: Path<'_>, nodes: &[&Node]) {
         let Some((relation, before)) = step.split_last() else { return };
         let near = bindings.bound(before).map_or_else(|| self.root(), |bound| bound.far);
         if let (Join::One { near: own, far, .. }, [node]) = (&relation.join, nodes)
             && let Some(key) = key_of(node, step)
         {
-            // There is one such row at most. Compared with its id as a value, the near rows come from an index in order.
+            // There is at most one such row. If its id is compared as a value, the near rows come from an index in order.
             let row = sql.fresh();
             let target = relation.target;
             sql.column(near, own).word(" = (SELECT ").column(row, far).word(" FROM ").word(target.table);
@@ -182,7 +182,7 @@ impl Writer<'_> {
             sql.word(" WHERE ");
             self.belongs(sql, near, bound);
         } else {
-            // What the conditions say may hold without such a row as well.
+            // The conditions may hold without a related row, too.
             let one = sql.fresh();
             sql.word("EXISTS (SELECT FROM (SELECT) AS ").alias(one).word(" LEFT JOIN ");
             table(sql, bound);
@@ -195,7 +195,7 @@ impl Writer<'_> {
         sql.word(")");
     }
 
-    /// The row that a relation to one leads to, by this name: its table, then what must be so of it.
+    /// Write the row that a relation to one leads to, under this name: its table, then what must hold for it.
     pub fn one(
         &self,
         sql: &mut Fragment,
@@ -210,14 +210,14 @@ impl Writer<'_> {
         self.belongs(sql, near, bound);
     }
 
-    /// That it is a row of this near one, and one that may be read.
+    /// Write the condition that a row belongs to this near row, and may be read.
     fn belongs(&self, sql: &mut Fragment, near: Alias, bound: Bound) {
         joins(sql, near, bound);
         sql.word(" AND ");
         self.may(sql, bound.far, &bound.relation.target.readable);
     }
 
-    /// That the reader has a right to a row.
+    /// Write the condition that the reader has a right to a row.
     pub fn may(&self, sql: &mut Fragment, row: Alias, rights: &Rights) {
         let user = self.reader.user.as_ref().map(|(id, _)| *id);
         let grants = match rights {
@@ -256,8 +256,9 @@ impl Writer<'_> {
         sql.word(")");
     }
 
-    /// That the reader has a right to the row at the end of a relation. Beside other conditions as a value, which is looked up row by
-    /// row: of `EXISTS` beside something else the planner makes a list of every far row first.
+    /// Write the condition that the reader has a right to the row at the end of a relation. Beside other conditions it is written
+    /// as a value, which is looked up row by row: for `EXISTS` beside something else, the planner makes a list of every far row
+    /// first.
     fn may_with(&self, sql: &mut Fragment, row: Alias, relation: &'static Relation, is_alone: bool) {
         let bound = Bound { relation, far: sql.fresh(), link: None };
         if is_alone {
@@ -276,12 +277,12 @@ impl Writer<'_> {
         sql.word(")");
     }
 
-    /// A comparison of a row that is bound.
+    /// Write a comparison of a row that is bound.
     fn test(&self, sql: &mut Fragment, bindings: &Bindings, test: &Test) {
         let (column, comparison) = match &test.claim {
             Claim::Field(column, comparison) => (column, comparison),
             Claim::Exists => {
-                // In an outer join it may be a row of nothing.
+                // In an outer join, every column of the row may be null.
                 let there = bindings.bound(&test.path);
                 match there {
                     Some(bound) => sql.column(bound.far, bound.relation.target.id).word(" IS NOT NULL"),
@@ -302,8 +303,8 @@ impl Writer<'_> {
         let is_guarded =
             comparison.is_regex() && !self.reader.is_staff && !matches!(rights, Rights::Everyone);
         if is_guarded {
-            // The database takes a regular expression for cheap, and would try it first on rows that the reader may not read: how
-            // long that takes, and what the statistics make of it, would tell of them.
+            // The database considers a regular expression cheap, and would evaluate it first on rows that the reader may not
+            // read. The time that this takes, and what the statistics make of it, would reveal something about those rows.
             let own = bindings.bound(&test.path).map_or_else(|| self.root(), |bound| bound.far);
             sql.word("CASE WHEN ");
             self.may(sql, own, rights);
@@ -316,7 +317,7 @@ impl Writer<'_> {
     }
 }
 
-/// The key that a condition asks for at the end of a path, where it asks for nothing else.
+/// Return the key that a condition requires at the end of a path, if it requires nothing else.
 pub fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
     let Node::Test(Test {
         path: own,
@@ -331,7 +332,7 @@ pub fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
     is_key.then_some(key)
 }
 
-/// The rows that a relation leads to, with the pairs that lead to them.
+/// Write the table of the rows that a relation leads to, with the pairs that lead to them.
 fn table(sql: &mut Fragment, bound: Bound) {
     let far = bound.relation.target;
     if let (Join::Through(through), Some(link)) = (&bound.relation.join, bound.link) {
@@ -343,7 +344,7 @@ fn table(sql: &mut Fragment, bound: Bound) {
     }
 }
 
-/// That a row is one that a relation leads to from this near one.
+/// Write the condition that a relation leads from this near row to a row.
 fn joins(sql: &mut Fragment, near: Alias, bound: Bound) {
     match (&bound.relation.join, bound.link) {
         (Join::Through(through), Some(link)) => sql.column(link, through.near).word(" = ").column(near, "id"),
@@ -354,10 +355,10 @@ fn joins(sql: &mut Fragment, near: Alias, bound: Bound) {
     };
 }
 
-/// Conditions with their places, and the steps that they go.
+/// Conditions with their places, and the steps that they take.
 type Group<'n> = (Vec<Path<'n>>, Vec<(usize, &'n Node)>);
 
-/// Conditions in groups of those that share steps, directly or by way of others.
+/// Return conditions in groups that share steps, directly or through others.
 fn groups<'n>(bindings: &Bindings, nodes: &[&'n Node]) -> Vec<Vec<&'n Node>> {
     let mut groups: Vec<Group<'n>> = Vec::new();
     for (place, node) in nodes.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What a selection asks of the database: whether it takes what only it can judge, how many rows there are, and a page of them.
+//! What a selection asks of the database: whether it accepts what only it can check, how many rows there are, and a page of them.
 
 use std::time::Instant;
 
@@ -17,14 +17,14 @@ use super::request::Count;
 use super::rows::Rows;
 use super::selection::Selection;
 
-/// What a count by estimate may cost, in the planner's units (about a page read each), for the rows to be counted after all.
+/// The cost in the planner's units (about a page read each) below which the rows are counted although an estimate was requested.
 const CHEAP: f64 = 5_000.0;
 
-/// Rows that an estimate counts rather than guesses, where a guess could tell too much.
+/// Number of rows up to which an estimate counts instead of guessing, if a guess could reveal too much.
 const COUNTED: i64 = 10_000;
 
 impl Selection {
-    /// Whether it takes several statements that may each take long: then they share the time of one.
+    /// Whether the selection takes several statements that may each take long. They then share the time of one.
     pub fn is_heavy(&self) -> bool {
         self.request.count.is_some() || !self.request.patterns.is_empty() || self.request.zone != Tz::UTC
     }
@@ -36,7 +36,7 @@ impl Selection {
         conn.batch_execute(&format!("SET LOCAL statement_timeout = {left}"))
     }
 
-    /// Whether the database's server knows the time zone, too: its list may be older than the program's.
+    /// Whether the database server knows the time zone, too: its list may be older than the program's.
     pub fn knows_zone(&self, conn: &mut PgConnection) -> QueryResult<bool> {
         if self.request.zone == Tz::UTC {
             return Ok(true);
@@ -50,7 +50,7 @@ impl Selection {
         }
     }
 
-    /// The first regular expression that the database does not take, by its parameter, and what it has against that.
+    /// Return the first regular expression that the database does not accept: its parameter, and what the database says about it.
     pub fn complaint(&self, conn: &mut PgConnection) -> QueryResult<Option<(&str, String)>> {
         let patterns = &self.request.patterns;
         self.hurry(conn)?;
@@ -65,10 +65,11 @@ impl Selection {
         Ok(None)
     }
 
-    /// The page: `load` gives the rows in their order, each with its place.
+    /// Return the page: `load` returns the rows in their order, each with its place.
     ///
-    /// A page is one statement where that is prepared. Where it is planned for its values, the ids are found first and the rest
-    /// is read by them: to plan the query for the ids takes a fraction of the time that the whole takes, and the rest is prepared.
+    /// A page is one statement if that is prepared. If it is planned for its values, the ids are found first and the rest is read
+    /// by them: planning the query for the ids takes a fraction of the time that planning the whole takes, and the rest is
+    /// prepared.
     pub fn slice<R, T: From<R>>(
         &self,
         conn: &mut PgConnection,
@@ -103,23 +104,23 @@ impl Selection {
         Ok(self.cut(rows, found.len(), count))
     }
 
-    /// Whether a statement is prepared. Not where the best plan depends on what is looked for, as it does with patterns and words:
-    /// a plan for any of them would read every row for a rare one.
+    /// Whether a statement is prepared. It is not if the best plan depends on what is searched for, as with patterns and words: a
+    /// plan for any of them would read every row for a rare one.
     fn is_prepared(&self, sql: &Fragment) -> bool {
         self.request.search.is_none()
             && !self.request.node.is_of_patterns()
             && sql.is_admitted(self.request.is_plain)
     }
 
-    /// Make a page of what was fetched in the order of travel.
+    /// Make a page of the rows that were fetched in the direction of travel.
     fn cut<R, T: From<R>>(&self, mut rows: Vec<(R, Place)>, fetched: usize, count: Option<i64>) -> Slice<T> {
-        // A limit that is negative or too large was refused when the request was read.
+        // A limit that is negative or too large was rejected when the request was read.
         let limit = usize::try_from(self.request.limit).unwrap_or(0);
         let more = fetched > limit;
         rows.truncate(limit);
         let (has_next, has_previous) = if self.is_backward() {
             rows.reverse();
-            // The page that one came back from lies ahead.
+            // The page that the client came back from lies ahead.
             (true, more)
         } else {
             (more, self.from.is_some() || self.request.offset > 0)
@@ -141,8 +142,8 @@ impl Selection {
         if count == Count::Exact {
             return self.count_up_to(conn, None).map(Some);
         }
-        // The planner's statistics are of all rows. What it makes of conditions on text would tell of texts that the reader may not
-        // read, so of few rows those are counted that are there.
+        // The planner's statistics cover all rows. What the planner makes of conditions on text would reveal something about
+        // texts that the reader may not read, so if there are few rows, they are counted.
         if !self.reader.is_staff && !self.request.is_plain {
             let counted = self.count_up_to(conn, Some(COUNTED))?;
             if counted < COUNTED {
@@ -171,8 +172,8 @@ impl Selection {
     }
 }
 
-/// What the database has against one of these regular expressions. All in one statement, so that together they take no longer than one
-/// may.
+/// Return the database's objection to one of these regular expressions, if it has one. All are checked in one statement, so that
+/// together they take no longer than one statement may.
 fn complaint<'p>(
     conn: &mut PgConnection,
     patterns: impl IntoIterator<Item = &'p String>,
@@ -182,7 +183,7 @@ fn complaint<'p>(
     sql.word("SELECT count(*) FILTER (WHERE '' ~ pattern) FROM unnest(").bind(Bind::Texts(patterns));
     sql.word(") AS pattern");
     let query = sql.typed::<BigInt>();
-    // A savepoint, since the transaction goes on.
+    // In a savepoint, since the transaction continues.
     match conn.transaction(|conn| query.get_result::<i64>(conn)) {
         Ok(_) => Ok(None),
         Err(Error::DatabaseError(_, info)) if info.message().starts_with("invalid regular expression") => {

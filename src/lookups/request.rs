@@ -1,4 +1,4 @@
-//! A query string as a selection of rows, or everything that is wrong with it.
+//! Reads a query string: a selection of rows, or everything that is wrong with it.
 
 use chrono_tz::Tz;
 use serde_json::json;
@@ -12,65 +12,65 @@ use super::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
 use super::table::{Reader, Resource};
 use super::value::{self, NEEDS_USER, Refused, Values};
 
-/// Most conditions of a request.
+/// Maximum number of conditions of a request.
 pub const CONDITIONS_MAX: usize = 32;
-/// What the name of a condition that is not to be true begins with.
+/// The prefix of the name of a condition that must not hold.
 pub const EXCLUDE: &str = "exclude__";
-/// Most characters of what is searched for.
+/// Maximum length of a search text, in characters.
 pub const SEARCH_MAX: usize = 256;
 
-/// What is asked for, beside conditions.
+/// The parameters of a list, apart from conditions.
 const OF_LISTS: &[&str] = &["limit", "cursor", "offset", "count", "ordering", "filter", "tz"];
-/// The same of a change of many rows at once.
+/// The parameters of a bulk change, apart from conditions.
 const OF_BULK: &[&str] = &["all", "filter", "tz"];
 const SEARCH: &str = "search";
 
 /// What a query string is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// A page of a list.
+    /// To return a page of a list.
     List,
-    /// A change of all that it selects.
+    /// To change all rows that it selects.
     Bulk,
 }
 
-/// How many there are in all.
+/// How the total number of rows is determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
-    /// To the row.
+    /// Exactly.
     Exact,
-    /// As the planner expects, in a time that does not depend on how many there are.
+    /// As the planner estimates it, in a time that does not depend on the number.
     Estimated,
 }
 
 /// What a query string asks for.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What must be so.
+    /// The condition that the rows must meet.
     pub node: Node,
-    /// The words that are searched for.
+    /// The words to search for.
     pub search: Option<String>,
-    /// In which order.
+    /// The order of the rows.
     pub ordering: Ordering,
-    /// Where the parts of times are looked at.
+    /// The time zone of parts of times.
     pub zone: Tz,
-    /// Most rows.
+    /// Maximum number of rows.
     pub limit: i64,
-    /// Rows to leave out.
+    /// Number of rows to skip.
     pub offset: i64,
-    /// Whether to count.
+    /// Whether to count the rows, and how.
     pub count: Option<Count>,
     /// Where the page begins.
     pub cursor: Option<String>,
-    /// Regular expressions that the database has to agree to, each with the parameter that it came in.
+    /// Regular expressions that the database must accept, each with its parameter.
     pub patterns: Vec<(String, String)>,
-    /// Whether nothing is said but the place of a page.
+    /// Whether the request says nothing but the place of a page.
     pub is_plain: bool,
-    /// Everything that a cursor depends on, the same whatever the order of the parameters.
+    /// Everything that a cursor depends on, whatever the order of the parameters.
     pub identity: String,
 }
 
-/// Reads a query string parameter by parameter, and remembers what is wrong.
+/// Reads a query string parameter by parameter, and collects what is wrong.
 struct Parser<'a> {
     resource: &'static Resource,
     reader: &'a Reader,
@@ -87,7 +87,7 @@ struct Parser<'a> {
 }
 
 impl Request {
-    /// All of a list.
+    /// Return the request for all of a list.
     pub fn whole(resource: &'static Resource) -> Self {
         Self {
             node: Node::All(Vec::new()),
@@ -125,7 +125,7 @@ impl Request {
             needs_user: false,
             faults: Vec::new(),
         };
-        // Times are read in the time zone, so that comes first.
+        // Times are read in the time zone, so the time zone comes first.
         let (zones, others): (Vec<_>, Vec<_>) = parameters.iter().partition(|(name, _)| name == "tz");
         for (name, value) in zones.into_iter().chain(others) {
             parser.parameter(name, value);
@@ -134,7 +134,7 @@ impl Request {
     }
 }
 
-/// The parameters that decide which rows there are, and in which order.
+/// Return the parameters that determine which rows there are, and in which order.
 fn identity(parameters: &[(String, String)]) -> String {
     let mut parameters: Vec<_> = parameters
         .iter()
@@ -238,7 +238,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Count a condition, and remember what it asks of the reader and of the database.
+    /// Count a condition, and record what it requires of the reader and of the database.
     fn take(&mut self, parameter: &str, read: condition::Read) -> Node {
         self.number += 1;
         if self.number == CONDITIONS_MAX + 1 {
@@ -274,7 +274,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A name that may have meant something else than a condition.
+    /// Return the error for a name that may have been meant as a parameter instead of a condition.
     fn or_control(&self, name: &str, unknown: Unknown) -> Unknown {
         if name.contains(SEPARATOR) {
             return unknown;
@@ -289,7 +289,7 @@ impl<'a> Parser<'a> {
         match Expression::parse(text) {
             Ok(expression) => {
                 let node = self.expression(&expression);
-                // A group of its own, as a second call of Django's `filter()` is.
+                // A separate group, as a second call of Django's `filter()` is.
                 self.conditions.push(Node::Anew(Box::new(node)));
             }
             Err(error) => {
@@ -320,7 +320,7 @@ impl<'a> Parser<'a> {
             Err(Faulty::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
             Err(faulty) => self.faults.push(fault::in_filter(condition, faulty)),
         }
-        // Nobody runs it: the request is refused.
+        // Never used: the request is rejected.
         Node::All(Vec::new())
     }
 

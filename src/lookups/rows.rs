@@ -1,4 +1,4 @@
-//! The rows of a page, as a query over the resource's table takes them: which they are, in what order, and where each has its place.
+//! The rows of a page, as a query over the resource's table needs them: which rows, in what order, and the place of each.
 
 use diesel::sql_types::{Array, Bool, Nullable, Text, Untyped};
 
@@ -6,38 +6,38 @@ use super::fragment::{Bind, Fragment, Sql};
 use super::selection::{Selection, Within};
 use super::table::{Join, Relation};
 
-/// The rows of a selection's page, and one more, which tells whether there are others.
+/// The rows of a selection's page, and one more row, which shows whether there are others.
 #[derive(Clone, Debug)]
 pub struct Rows<'a> {
     selection: &'a Selection,
     ids: Ids,
 }
 
-/// How their ids are told.
+/// How the ids of the rows are given.
 #[derive(Clone, Debug)]
 enum Ids {
     /// By the query that finds them.
     Query(Fragment),
-    /// As they were found, in order.
+    /// As a list, in the order in which they were found.
     Found(Vec<i64>),
 }
 
 impl Selection {
-    /// The rows of the page, to be found in the statement that reads them.
+    /// Return the rows of the page, to be found in the statement that reads them.
     pub fn rows(&self) -> Rows<'_> {
         let mut query = Fragment::default();
         self.page(&mut query, false);
         Rows { selection: self, ids: Ids::Query(query) }
     }
 
-    /// The same once their ids are found.
+    /// Return the rows of the page whose ids have been found.
     pub fn found(&self, ids: Vec<i64>) -> Rows<'_> {
         Rows { selection: self, ids: Ids::Found(ids) }
     }
 }
 
 impl Rows<'_> {
-    /// The query that finds them, where they are not found yet.
+    /// Return the query that finds the rows, if they have not been found yet.
     pub fn query(&self) -> Option<&Fragment> {
         match &self.ids {
             Ids::Query(query) => Some(query),
@@ -45,7 +45,7 @@ impl Rows<'_> {
         }
     }
 
-    /// That a row is one of them.
+    /// Return the condition that a row is one of these.
     pub fn are_these(&self) -> Sql<Bool> {
         let mut sql = Fragment::default();
         sql.column(self.selection.writer().root(), self.selection.resource.id);
@@ -54,7 +54,7 @@ impl Rows<'_> {
             Ids::Query(query) => sql.word(" IN (").embed(query),
         };
         sql.word(")");
-        // What ends the ordering of a list within another row may be no more than unique there.
+        // The column that ends the ordering of a list within another row may be unique only within that row.
         if let Some(within @ Within { relation: Relation { join: Join::One { .. }, .. }, .. }) =
             &self.selection.within
         {
@@ -64,7 +64,7 @@ impl Rows<'_> {
         sql.typed()
     }
 
-    /// The list that `ORDER BY` takes, in the direction of travel.
+    /// Return the list of `ORDER BY`, in the direction of travel.
     pub fn order(&self) -> Sql<Untyped> {
         let (writer, mut sql) = (self.selection.writer(), Fragment::default());
         match &self.ids {
@@ -80,7 +80,7 @@ impl Rows<'_> {
         sql.typed()
     }
 
-    /// Each one's place; where they are found already, its id.
+    /// Return each row's place; if the rows have been found already, its id.
     pub fn place(&self) -> Sql<Array<Nullable<Text>>> {
         let (writer, mut sql) = (self.selection.writer(), Fragment::default());
         match &self.ids {

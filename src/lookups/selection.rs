@@ -1,7 +1,7 @@
-//! Which rows of a list: the query for their ids, from which the rows themselves are joined.
+//! Selects rows of a list: writes the query for their ids, to which the rows themselves are then joined.
 //!
 //! The ids come first, in a query over the resource's own table, so that the planner finds the page in an index, or sorts narrow
-//! rows; what a representation needs is then joined to those of the page alone. Both are one statement.
+//! rows. What a representation needs is then joined only to the rows of the page. Both are one statement.
 
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use super::table::{Join, Kind, Reader, Relation, Resource, Rights};
 /// A list that is part of another resource, such as the comments on a post.
 #[derive(Clone, Debug)]
 pub struct Within {
-    /// From the rows of the list.
+    /// The relation from the rows of the list to the row that they belong to.
     pub relation: &'static Relation,
     /// The key of the row that they belong to.
     pub key: String,
@@ -27,45 +27,45 @@ pub struct Within {
 impl Within {
     fn bind(&self) -> Bind {
         match self.relation.target.key.kind {
-            // There is none below 1.
+            // No key is below 1, so 0 finds no row.
             Kind::Integer => Bind::Integer(self.key.parse().unwrap_or_default()),
             _ => Bind::Text(self.key.clone()),
         }
     }
 }
 
-/// Which rows of a list somebody gets.
+/// The rows of a list that a reader gets.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// Of what.
+    /// The resource that the rows belong to.
     pub resource: &'static Resource,
-    /// For whom.
+    /// The reader.
     pub reader: Reader,
-    /// What is asked of them.
+    /// What is asked of the rows.
     pub request: Request,
-    /// The whole list, or part of another resource's.
+    /// The row of another resource to which the list belongs, or `None` for the whole list.
     pub within: Option<Within>,
-    /// The place that the page begins at, and whether it lies before that.
+    /// The place at which the page begins, and whether the page lies before it.
     pub from: Option<(Place, bool)>,
-    /// When the last of its statements must be done.
+    /// When the last of the statements must be done.
     pub deadline: Option<Instant>,
 }
 
 impl Selection {
-    /// Of the whole list, what a request asks for.
+    /// Select what a request asks for from the whole list.
     pub fn new(resource: &'static Resource, reader: Reader, request: Request) -> Self {
         Self { resource, reader, request, within: None, from: None, deadline: None }
     }
 
-    /// Only the rows that belong to the one with this key, by a relation of theirs.
+    /// Select only the rows that belong to the row with this key, by one of their relations.
     #[must_use]
     pub fn within(self, relation: &'static Relation, key: impl Into<String>) -> Self {
         Self { within: Some(Within { relation, key: key.into() }), ..self }
     }
 
-    /// The same, led by the index of a table of pairs where one of its keys is all that is asked of a relation, and what orders the rows
-    /// is repeated there: `labels=ai` in the default order is the list of that label's posts, and however few they are, they are
-    /// found without a walk over all the others.
+    /// Let the index of a table of pairs lead the query, if one of its keys is all that is asked of a relation, and it repeats
+    /// what orders the rows. `labels=ai` in the default order is the list of that label's posts: however few they are, they are
+    /// found without a walk over all other posts.
     #[must_use]
     pub fn led(mut self) -> Self {
         let Node::All(nodes) = &mut self.request.node else { return self };
@@ -90,17 +90,17 @@ impl Selection {
         }
     }
 
-    /// Writes conditions on its rows.
+    /// Return a writer of conditions on the rows.
     pub fn writer(&self) -> Writer<'_> {
         Writer { resource: self.resource, reader: &self.reader, zone: self.request.zone }
     }
 
-    /// Whether the page lies before the place that it begins at.
+    /// Whether the page lies before the place at which it begins.
     pub fn is_backward(&self) -> bool {
         self.from.as_ref().is_some_and(|(_, is_backward)| *is_backward)
     }
 
-    /// The ids of the page, in the direction of travel, each with its place if that is wanted.
+    /// Write the query for the ids of the page in the direction of travel, each with its place if requested.
     pub fn page(&self, sql: &mut Fragment, with_place: bool) {
         let writer = self.writer();
         let (root, id) = (writer.root(), self.resource.id);
@@ -108,7 +108,7 @@ impl Selection {
             Join::Through(through) => Some((sql.fresh(), through)),
             Join::One { .. } | Join::Many { .. } => None,
         });
-        // The pairs repeat what orders the rows, in an index that begins with what they are pairs with.
+        // The pairs repeat what orders the rows, in an index that begins with the row that they are pairs with.
         let stands_for = |column: &'static str| {
             let (pairs, through) = pairs?;
             if column == id {
@@ -145,7 +145,7 @@ impl Selection {
         }
     }
 
-    /// What must be so of a row to which somebody has these rights.
+    /// Write the condition on the rows to which the reader has these rights.
     fn condition(&self, sql: &mut Fragment, rights: &Rights, pairs: Option<Alias>) {
         let writer = self.writer();
         writer.may(sql, writer.root(), rights);
@@ -163,7 +163,7 @@ impl Selection {
         }
     }
 
-    /// That a row is one of those that another resource's row has, if that one may be read.
+    /// Write the condition that a row belongs to a row of another resource, if the reader may read that row.
     pub fn belongs(&self, sql: &mut Fragment, within: &Within, pairs: Option<Alias>) {
         let (writer, target) = (self.writer(), within.relation.target);
         let row = sql.fresh();
@@ -199,8 +199,8 @@ impl Selection {
         }
     }
 
-    /// That a row is one of all that are selected, and to which somebody has these rights: locked in one order, so that two
-    /// who change the same rows do not wait for each other in a circle.
+    /// Return the condition that a row is one of all that are selected, and that the reader has these rights to it. The rows are
+    /// locked in one order, so that two transactions that change the same rows cannot deadlock.
     pub fn locked(&self, rights: &Rights) -> Sql<Bool> {
         let (writer, mut sql) = (self.writer(), Fragment::default());
         let (root, id) = (writer.root(), self.resource.id);
@@ -209,7 +209,7 @@ impl Selection {
         sql.word(" ORDER BY ").column(root, id).word(" FOR UPDATE)").unprepared()
     }
 
-    /// The ids of all that are selected and to which somebody has these rights.
+    /// Write the query for the ids of all rows that are selected and to which the reader has these rights.
     pub fn ids(&self, sql: &mut Fragment, rights: &Rights) {
         let root = self.writer().root();
         sql.word("SELECT ").column(root, self.resource.id).word(" FROM ").word(self.resource.table);
@@ -217,8 +217,8 @@ impl Selection {
         self.condition(sql, rights, None);
     }
 
-    /// One more than asked for, which tells whether there are more. Or some more, so that the limits that clients think of do not
-    /// make a statement of its own each.
+    /// Return one more than the limit, which shows whether there are more rows. The number may be larger, so that not each of the
+    /// limits that clients choose makes its own statement.
     fn fetch(&self) -> i64 {
         let most = [2, 6, 11, 21, 31, 51, MAX_LIMIT + 1];
         most.into_iter().find(|most| *most > self.request.limit).unwrap_or(self.request.limit + 1)

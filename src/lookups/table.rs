@@ -1,166 +1,167 @@
-//! What can be asked of a resource: one table of fields and relations each, from which the SQL, the refusals, the document and the
-//! tables of the documentation all follow.
+//! What can be asked of a resource: one table of its fields and relations, from which the SQL, the error responses, the OpenAPI
+//! document and the tables of the documentation all follow.
 
-/// Who asks.
+/// The reader: who makes a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reader {
-    /// The user's id and name; nothing for somebody without a token.
+    /// The user's id and name, or `None` without a token.
     pub user: Option<(i64, String)>,
-    /// Whether everything may be read.
+    /// Whether the reader may read everything.
     pub is_staff: bool,
 }
 
-/// A resource: a table, its columns and what it is related to.
+/// A resource: a table, its columns and its relations.
 #[derive(Debug)]
 pub struct Resource {
-    /// What people call it, in the plural.
+    /// The name for people, in the plural.
     pub name: &'static str,
-    /// Its table.
+    /// The name of its table.
     pub table: &'static str,
     /// The column that ends every ordering.
     pub id: &'static str,
-    /// What a relation to it means when no field of it is named.
+    /// The field that a relation to it compares if no field is named.
     pub key: Field,
-    /// What can be compared and sorted by.
+    /// The fields that can be compared and sorted by.
     pub fields: &'static [Field],
-    /// What can be gone to from it.
+    /// The relations that can be followed from it.
     pub relations: &'static [&'static Relation],
-    /// Whose rows may be read.
+    /// Who may read which rows.
     pub readable: Rights,
-    /// The order when none is asked for, as `ordering` has it.
+    /// The default order, in the syntax of `ordering`.
     pub ordering: &'static str,
-    /// The `tsvector` that `search` looks into.
+    /// The `tsvector` column that `search` searches.
     pub document: Option<&'static str>,
-    /// Names over relations that the OpenAPI document tells of, beside the fields.
+    /// Names over relations that the OpenAPI document lists, in addition to the fields.
     pub offered: &'static [&'static str],
 }
 
-/// A column, or one of a row that belongs to each row.
+/// A column, or a column of a row that belongs to each row.
 #[derive(Debug)]
 pub struct Field {
-    /// What clients call it.
+    /// The name that clients use.
     pub name: &'static str,
     /// The column.
     pub column: &'static str,
-    /// What is in it.
+    /// What it contains.
     pub kind: Kind,
-    /// Whether it may hold nothing.
+    /// Whether it can be null.
     pub is_nullable: bool,
-    /// Whether only staff may ask.
+    /// Whether only staff may use it.
     pub is_private: bool,
-    /// Where the column is, when not in the resource's own table: at the end of this relation to one row.
+    /// The relation to one row at whose end the column is, if it is not in the resource's own table.
     pub via: Option<&'static Relation>,
-    /// What a value is compared as.
+    /// The function that converts a value before it is compared.
     pub fold: Option<fn(&str) -> String>,
-    /// What its text is like.
+    /// The properties of its text.
     pub texture: Texture,
 }
 
-/// What the text of a field is like.
+/// The properties of a field's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Texture {
-    /// Short, or no text.
+    /// Short, or not a text.
     Plain,
-    /// Short, and an index knows its trigrams in upper case.
+    /// Short, with an index of its trigrams in upper case.
     Trigrams,
-    /// Long: its beginning sorts it, since a cursor holds what sorts.
+    /// Long: only its beginning is used for sorting, since a cursor contains what the rows are sorted by.
     Long,
 }
 
-/// What a column holds.
+/// What a column contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Text under ICU's root collation.
     Text,
-    /// ASCII text that the table keeps under another collation.
+    /// ASCII text that the table stores under another collation.
     Ascii,
-    /// A user's name: text, and `me` for the caller's.
+    /// A username: text, and `me` for the caller's.
     Username,
     /// A whole number.
     Integer,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// A moment.
+    /// A point in time.
     Time,
-    /// Yes or no.
+    /// True or false.
     Boolean,
 }
 
-/// The way from a row to those of another resource.
+/// The path from a row to rows of another resource.
 #[derive(Debug)]
 pub struct Relation {
-    /// What clients call it.
+    /// The name that clients use.
     pub name: &'static str,
-    /// Where it leads.
+    /// The resource that it leads to.
     pub target: &'static Resource,
     /// Which rows belong together.
     pub join: Join,
-    /// Relations of the target that one may go on with.
+    /// The names of the target's relations that can be followed from there.
     pub then: &'static [&'static str],
 }
 
 /// Which rows belong together.
 #[derive(Debug)]
 pub enum Join {
-    /// At most one, where these two columns are equal.
+    /// At most one row, where these two columns are equal.
     One {
-        /// The column of the row that one comes from.
+        /// The column of the row at which the relation starts.
         near: &'static str,
-        /// The column of the other.
+        /// The column of the other row.
         far: &'static str,
-        /// Whether everybody who may read the near row may read a far one: then sorting by it need not think of its absence.
+        /// Whether every reader of the near row may read the far row: then an ordering by it need not consider that it is
+        /// missing.
         is_certain: bool,
     },
-    /// Any number, where these two columns are equal.
+    /// Any number of rows, where these two columns are equal.
     Many {
-        /// The column of the row that one comes from.
+        /// The column of the row at which the relation starts.
         near: &'static str,
-        /// The column of the others.
+        /// The column of the other rows.
         far: &'static str,
     },
-    /// Any number, by a table of pairs.
+    /// Any number of rows, through a table of pairs.
     Through(&'static Through),
 }
 
-/// A table of pairs, which may say more of each.
+/// A table of pairs, which may contain more about each pair.
 #[derive(Debug)]
 pub struct Through {
-    /// The table.
+    /// The name of the table.
     pub table: &'static str,
-    /// Its column for the `id` of the row that one comes from.
+    /// Its column for the `id` of the row at which the relation starts.
     pub near: &'static str,
-    /// Its column for the `id` of the others.
+    /// Its column for the `id` of the other rows.
     pub far: &'static str,
-    /// What else it knows of a pair; named like a field of the target.
+    /// What else it contains about a pair; named like a field of the target.
     pub fields: &'static [Field],
-    /// Columns of the near row that it repeats, for the sake of an index: that row's and its own.
+    /// Columns of the near row that it repeats for the sake of an index: the column of that row, and its own.
     pub repeats: &'static [(&'static str, &'static str)],
 }
 
 /// Who may read rows, or change them.
 #[derive(Debug)]
 pub enum Rights {
-    /// Everyone.
+    /// Every caller.
     Everyone,
-    /// Staff, and those to whom one of these applies.
+    /// Staff, and readers to whom one of these grants applies.
     Where(&'static [Grant]),
-    /// The user of this column and nobody else, until the time of that one.
+    /// Only the user in the first column, until the time in the second.
     Own {
         /// The column that names the user.
         user: &'static str,
-        /// The column that says when it ends.
+        /// The column that contains the end time.
         until: &'static str,
     },
 }
 
-/// What gives somebody a right to a row.
+/// What gives a reader a right to a row.
 #[derive(Debug)]
 pub enum Grant {
-    /// The row says so to all, by this column.
+    /// The row gives it to every caller, by this column.
     Flag(&'static str),
     /// The row names the user in this column.
     Named(&'static str),
-    /// The user may read the row at the end of this relation.
+    /// The reader may read the row at the end of this relation.
     With(&'static Relation),
 }
 
@@ -178,78 +179,78 @@ impl Field {
         }
     }
 
-    /// Text under ICU's root collation.
+    /// Create a field of text under ICU's root collation.
     pub const fn text(name: &'static str) -> Self {
         Self::new(name, Kind::Text)
     }
 
-    /// ASCII text under another collation.
+    /// Create a field of ASCII text under another collation.
     pub const fn ascii(name: &'static str) -> Self {
         Self::new(name, Kind::Ascii)
     }
 
-    /// A user's name.
+    /// Create a field of usernames.
     pub const fn username(name: &'static str) -> Self {
         Self::new(name, Kind::Username)
     }
 
-    /// A whole number.
+    /// Create a field of whole numbers.
     pub const fn integer(name: &'static str) -> Self {
         Self::new(name, Kind::Integer)
     }
 
-    /// One of these words.
+    /// Create a field that contains one of these words.
     pub const fn choice(name: &'static str, values: &'static [&'static str]) -> Self {
         Self::new(name, Kind::Choice(values))
     }
 
-    /// A moment.
+    /// Create a field of points in time.
     pub const fn time(name: &'static str) -> Self {
         Self::new(name, Kind::Time)
     }
 
-    /// Yes or no.
+    /// Create a field that is true or false.
     pub const fn boolean(name: &'static str) -> Self {
         Self::new(name, Kind::Boolean)
     }
 
-    /// The same where the column may hold nothing.
+    /// Declare that the column can be null.
     #[must_use]
     pub const fn nullable(self) -> Self {
         Self { is_nullable: true, ..self }
     }
 
-    /// The same for staff only.
+    /// Declare that only staff may use the field.
     #[must_use]
     pub const fn private(self) -> Self {
         Self { is_private: true, ..self }
     }
 
-    /// The same where an index knows the column's trigrams in upper case.
+    /// Declare that an index has the column's trigrams in upper case.
     #[must_use]
     pub const fn with_trigrams(self) -> Self {
         Self { texture: Texture::Trigrams, ..self }
     }
 
-    /// The same where the text may be long.
+    /// Declare that the text may be long.
     #[must_use]
     pub const fn long(self) -> Self {
         Self { texture: Texture::Long, ..self }
     }
 
-    /// The same in a column of another name.
+    /// Use a column of another name.
     #[must_use]
     pub const fn in_column(self, column: &'static str) -> Self {
         Self { column, ..self }
     }
 
-    /// The same in a row that belongs to each row.
+    /// Use a column of a row that belongs to each row.
     #[must_use]
     pub const fn via(self, relation: &'static Relation) -> Self {
         Self { via: Some(relation), ..self }
     }
 
-    /// The same where values are compared as this makes of them.
+    /// Convert values by this function before they are compared.
     #[must_use]
     pub const fn folded(self, fold: fn(&str) -> String) -> Self {
         Self { fold: Some(fold), ..self }
@@ -257,7 +258,7 @@ impl Field {
 }
 
 impl Relation {
-    /// To at most one row.
+    /// Create a relation to at most one row.
     pub const fn one(
         name: &'static str,
         target: &'static Resource,
@@ -267,7 +268,7 @@ impl Relation {
         Self { name, target, join: Join::One { near, far, is_certain: false }, then: &[] }
     }
 
-    /// To one row, which everybody who may read the near one may read, too.
+    /// Create a relation to one row, which every reader of the near row may read, too.
     pub const fn certain(
         name: &'static str,
         target: &'static Resource,
@@ -277,33 +278,33 @@ impl Relation {
         Self { name, target, join: Join::One { near, far, is_certain: true }, then: &[] }
     }
 
-    /// To any number of rows.
+    /// Create a relation to any number of rows.
     pub const fn many(name: &'static str, target: &'static Resource, far: &'static str) -> Self {
         Self { name, target, join: Join::Many { near: "id", far }, then: &[] }
     }
 
-    /// To any number of rows, by pairs.
+    /// Create a relation to any number of rows, through a table of pairs.
     pub const fn through(name: &'static str, target: &'static Resource, through: &'static Through) -> Self {
         Self { name, target, join: Join::Through(through), then: &[] }
     }
 
-    /// The same where one may go on from there.
+    /// Allow these relations to be followed from there.
     #[must_use]
     pub const fn then(self, then: &'static [&'static str]) -> Self {
         Self { then, ..self }
     }
 
-    /// Whether it leads to one row at most.
+    /// Whether it leads to at most one row.
     pub fn is_to_one(&self) -> bool {
         matches!(self.join, Join::One { .. })
     }
 
-    /// Whether everybody who may read the near row may read a far one.
+    /// Whether every reader of the near row may read the far row.
     pub fn is_certain(&self) -> bool {
         matches!(self.join, Join::One { is_certain: true, .. })
     }
 
-    /// What the table of pairs knows of each.
+    /// Return what the table of pairs contains about each pair.
     pub fn link_fields(&self) -> &'static [Field] {
         match self.join {
             Join::Through(through) => through.fields,
@@ -311,14 +312,14 @@ impl Relation {
         }
     }
 
-    /// The relations that one may go on with.
+    /// Return the relations that can be followed from the target.
     pub fn onward(&self) -> impl Iterator<Item = &'static Relation> {
         self.target.relations.iter().copied().filter(|relation| self.then.contains(&relation.name))
     }
 }
 
 impl Resource {
-    /// The field of this name.
+    /// Return the field of this name.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }

@@ -1,4 +1,4 @@
-//! The language over a library of books, which Plaza knows nothing of.
+//! Tests the query language on a library of books, which Plaza does not know.
 
 use diesel::pg::Pg;
 use diesel::sql_types::Bool;
@@ -78,7 +78,7 @@ fn ask(query: &str, reader: &Reader) -> Result<Request, Refusal> {
     Request::parse(&BOOKS, &parameters, reader, Purpose::List)
 }
 
-/// The conditions of a query string as SQL.
+/// Return the conditions of a query string as SQL.
 fn sql(query: &str) -> String {
     let (reader, mut fragment) = (reader(), Fragment::default());
     let request = ask(query, &reader).expect(query);
@@ -111,7 +111,7 @@ fn exclusions_and_not_start_anew() {
 
 #[test]
 fn an_alternative_to_a_related_row_needs_none() {
-    // As Django's outer joins: the first book may have no shelf at all.
+    // As with Django's outer joins: the first book may have no shelf at all.
     insta::assert_snapshot!(sql("filter=(shelves:a or lent:true) and (shelves__room:b or cover:HARD)"), @r#"EXISTS (SELECT FROM (SELECT) AS t3 LEFT JOIN (places AS t1 INNER JOIN shelves AS t2 ON t2.id = t1.shelf_id) ON t1.book_id = books.id WHERE TRUE AND (t2.code = $1 OR books.lent = $2) AND (t2.room = $3 OR books.cover = $4)) -- binds: ["a", true, "b", "HARD"]"#);
 }
 

@@ -1,4 +1,4 @@
-//! What is compared with: text, as the right kind of value.
+//! The values that a condition compares with: text, as the right kind of value.
 
 use chrono::{DateTime, Datelike, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -9,52 +9,52 @@ use super::lookup::Part;
 use super::name::nearest;
 use super::table::{Field, Kind};
 
-/// Most characters of a text that is compared with.
+/// Maximum length of a text to compare with, in characters.
 pub const TEXT_MAX: usize = 1000;
-/// Most characters of a regular expression.
+/// Maximum length of a regular expression, in characters.
 pub const PATTERN_MAX: usize = 256;
-/// Most characters of a list.
+/// Maximum length of a list, in characters.
 pub const LIST_MAX: usize = 8000;
-/// Most values of a list.
+/// Maximum number of values of a list.
 pub const VALUES_MAX: usize = 100;
 
-/// The code for what only those may ask who are known.
+/// The code for a value that requires authentication.
 pub const NEEDS_USER: &str = "authentication_required";
 
-/// Why a text is no value: the code of the rule, and a sentence about it.
+/// Why a text is not a valid value: the code of the rule, and a sentence about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// As in `errors[].code`.
+    /// The code, as in `errors[].code`.
     pub code: &'static str,
-    /// What would do.
+    /// What would be valid.
     pub detail: String,
-    /// The rule's numbers.
+    /// The values of the rule, such as a maximum.
     pub params: Value,
 }
 
 impl Refused {
-    /// By this rule.
+    /// Create an error by this rule.
     pub fn by(code: &'static str, detail: impl Into<String>, params: Value) -> Self {
         Self { code, detail: detail.into(), params }
     }
 
-    /// For a text that is no such value.
+    /// Create an error for a text that is not a value of the right kind.
     pub fn new(detail: impl Into<String>) -> Self {
         Self::by("invalid_parameter", detail, json!({}))
     }
 }
 
-/// Parses what is compared with.
+/// Parses the values that conditions compare with.
 #[derive(Clone, Copy, Debug)]
 pub struct Values<'a> {
-    /// Where times without one are.
+    /// The time zone of times that do not have one.
     pub zone: Tz,
-    /// Whom `me` means.
+    /// The username that `me` stands for.
     pub caller: Option<&'a str>,
 }
 
 impl Values<'_> {
-    /// One value of a field, or of a part of it.
+    /// Parse one value of a field, or of a part of it.
     pub fn one(&self, field: &Field, part: Option<Part>, text: &str) -> Result<Bind, Refused> {
         match part {
             Some(Part::Date) => date(text).map(Bind::Date),
@@ -83,7 +83,7 @@ impl Values<'_> {
         }
     }
 
-    /// Several values as one.
+    /// Parse several values as one list.
     pub fn many(&self, field: &Field, part: Option<Part>, texts: &[String]) -> Result<Bind, Refused> {
         if texts.len() > VALUES_MAX {
             let detail = format!("At most {VALUES_MAX} values in a list.");
@@ -111,7 +111,7 @@ impl Values<'_> {
         Ok(list)
     }
 
-    /// RFC 3339; without an offset, or with nothing but a date, it is in the time zone that was asked for.
+    /// Parse a time by RFC 3339. A time without an offset, or only a date, is in the requested time zone.
     fn instant(&self, text: &str) -> Result<DateTime<Utc>, Refused> {
         let local = |text: &str| {
             ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
@@ -130,13 +130,13 @@ impl Values<'_> {
     }
 }
 
-/// Whether a year has four digits, as RFC 3339 and Python have it. The database knows others, and no post has them.
+/// Whether a year has four digits, as in RFC 3339 and Python. The database knows others, but no post has them.
 fn is_usual(year: i32) -> bool {
     (1..=9999).contains(&year)
 }
 
-/// The moment when the clocks of a time zone show this: the first where they do so twice, and where they leave it out, what they
-/// would have shown without the change. For years of four digits.
+/// Return the moment when the clocks of a time zone show this time. If they show it twice, it is the first moment. If they skip
+/// it, it is the moment when they would have shown it without the change. For years of four digits.
 pub fn in_zone(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     match zone.from_local_datetime(&local) {
         LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => time.to_utc(),
@@ -147,9 +147,9 @@ pub fn in_zone(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     }
 }
 
-/// The name of a time zone.
+/// Parse the name of a time zone.
 pub fn zone(text: &str) -> Result<Tz, Refused> {
-    // These PostgreSQL takes for abbreviations, which know no summer; tzdata has them as links to these.
+    // PostgreSQL takes these names for abbreviations, which know no summer time; tzdata has them as links to these zones.
     let text = match text {
         "CET" | "MET" => "Europe/Brussels",
         "EET" => "Europe/Athens",
@@ -163,7 +163,7 @@ pub fn zone(text: &str) -> Result<Tz, Refused> {
     })
 }
 
-/// Text of bounded length.
+/// Check the length of a text.
 pub fn checked(text: &str, max: usize) -> Result<(), Refused> {
     if text.chars().nth(max).is_none() {
         return Ok(());
@@ -171,13 +171,14 @@ pub fn checked(text: &str, max: usize) -> Result<(), Refused> {
     Err(Refused::by("too_long", format!("At most {max} characters."), json!({ "max": max })))
 }
 
-/// `true` or `false`.
+/// Parse `true` or `false`.
 pub fn boolean(text: &str) -> Result<bool, Refused> {
     text.parse().map_err(|_| Refused::new("`true` or `false`."))
 }
 
-/// The values of a list: comma-separated as in RFC 4180, `"a,b"` being one, and `""` a quotation mark within it. Nothing is a list of
-/// none. By hand, since the usual reader of CSV takes whatever comes, and a list that is not closed is a fault here.
+/// Return the values of a list: comma-separated as in RFC 4180, where `"a,b"` is one value, and `""` a quotation mark within it.
+/// An empty text is an empty list. This is written by hand, since the usual CSV reader accepts anything, and a list that is not
+/// closed is a fault here.
 pub fn list(text: &str) -> Result<Vec<String>, Refused> {
     checked(text, LIST_MAX)?;
     let unclosed = || Refused::new("Values with commas between them, those with a comma in quotation marks.");
@@ -212,14 +213,14 @@ pub fn list(text: &str) -> Result<Vec<String>, Refused> {
     Ok(values)
 }
 
-/// A whole number without a sign but `-`.
+/// Parse a whole number, whose only sign may be `-`.
 pub fn integer(text: &str) -> Result<i64, Refused> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let number = text.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
     number.ok_or_else(|| Refused::new("A whole number of at most 64 bits."))
 }
 
-/// One of some words.
+/// Parse one of some words.
 pub fn choice(text: &str, choices: &[&str]) -> Result<String, Refused> {
     if choices.contains(&text) {
         return Ok(text.to_owned());

@@ -1,4 +1,4 @@
-//! The memory that pictures in work may take.
+//! Limits the memory that pictures may use while they are processed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,20 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::{Code, Error, Result};
 use crate::metrics::Counted;
 
-/// The memory of pictures in work, in bytes.
+/// The memory of the pictures that are being processed, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// What those in work take.
+    /// The memory that they use now.
     pub used: u64,
-    /// What they may take together.
+    /// The memory that they may use together.
     pub max: u64,
 }
 
-/// The memory that pictures in work may take together. Whoever wants some waits in order of arrival.
+/// The memory that pictures may use together while they are processed. Requests for memory wait in order of arrival.
 #[derive(Clone)]
 pub(super) struct Budget {
     free: Arc<Semaphore>,
-    /// Mebibytes.
+    /// The whole budget, in mebibytes.
     all: u32,
     /// How long a picture waits for its share.
     wait: Duration,
@@ -35,23 +35,23 @@ impl Budget {
         Self { free: Arc::new(Semaphore::new(mebibytes as usize)), all: mebibytes, wait, waiting }
     }
 
-    /// What those in work take.
+    /// Return the memory that is in use.
     pub(super) fn memory(&self) -> Memory {
         let all = self.all();
         Memory { used: all.saturating_sub((self.free.available_permits() as u64) << 20), max: all }
     }
 
-    /// Bytes.
+    /// Return the whole budget in bytes.
     pub(super) fn all(&self) -> u64 {
         u64::from(self.all) << 20
     }
 
-    /// The largest effort whose price the whole budget suffices for, else the least.
+    /// Return the largest effort whose price fits into the whole budget, or else the least effort.
     pub(super) fn effort(&self, price: impl Fn(Effort) -> u64) -> Effort {
         Effort::ALL.into_iter().find(|effort| price(*effort) <= self.all()).unwrap_or(Effort::Least)
     }
 
-    /// So many bytes of it, until the permit is dropped; 503 `busy` when that takes too long.
+    /// Reserve this number of bytes until the permit is dropped. Fails with 503 `busy` if that takes too long.
     pub(super) async fn reserve(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
         // A picture that needs more than the whole budget reserves all of it and is processed alone.
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.all);

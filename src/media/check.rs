@@ -1,7 +1,9 @@
-//! Pictures that an earlier version damaged: found, and where the original is whole, shown under another name with new variants.
+//! Finds pictures that an earlier version damaged. If the original is intact, the picture is then shown under another name with
+//! new variants.
 //!
-//! URLs are immutable and kept for a year by browsers and CDNs, so a damaged variant is not written again under its own. The picture gets
-//! another key instead: what shows it is updated in one transaction, and the database removes the old files and tells of it.
+//! URLs are immutable, and browsers and CDNs keep what they refer to for a year, so a damaged variant is not written again under
+//! its own URL. The picture gets another key instead: what shows it is updated in one transaction, and the database has the old
+//! files removed and reports it.
 
 use diesel::result::Error::RollbackTransaction;
 use plaza_image::{self as image, Encoded, Picture as Pixels};
@@ -15,28 +17,28 @@ use crate::error::{Error, Result};
 use crate::models::file::File;
 use crate::models::picture::Picture;
 
-/// The bytes of the largest file that Plaza writes: a PNG of pixels that do not compress.
+/// Size in bytes of the largest file that Plaza writes: a PNG of pixels that do not compress.
 const LARGEST_FILE: u64 = MASTER_SIDE as u64 * MASTER_SIDE as u64 * 5;
 
 /// What is wrong with a picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// The original cannot be read: why.
+    /// Why the original cannot be read, if it cannot.
     pub unreadable: Option<String>,
-    /// Lines that show nothing along the original's sides, if it was scaled down when it was stored.
+    /// Number of empty lines along the original's edges, if the original was scaled down when it was stored.
     pub empty_lines: u32,
-    /// Keys of variants that lost rows, with their number.
+    /// Keys of the variants that lost rows, with the number of these rows.
     pub variants: Vec<(String, u32)>,
 }
 
 impl Media {
-    /// Compare a picture's variants with its original, and look whether that was stored with lines of nothing.
+    /// Compare a picture's variants with its original, and check whether the original was stored with empty lines.
     pub async fn check(&self, picture: &Picture) -> Result<Checked> {
         let Some((_, pixels, _share)) = self.original(picture).await? else {
             let unreadable = Some("its file is gone from the store, or no picture any more".to_owned());
             return Ok(Checked { unreadable, ..Checked::default() });
         };
-        // What was stored as it came was not resampled.
+        // A picture that was stored as it came was not resampled.
         let was_scaled = pixels.width().max(pixels.height()) == MASTER_SIDE;
         let empty_lines = if was_scaled { pixels.lines_lost() } else { 0 };
         let mut found = Checked { empty_lines, ..Checked::default() };
@@ -54,7 +56,7 @@ impl Media {
     async fn lost_rows(&self, picture: &Picture, original: &Pixels, key: &str) -> Result<u32> {
         let purpose: Option<Purpose> = picture.purpose.parse().ok();
         let name = Key::parse(key).and_then(|key| key.variant);
-        // A size that the settings do not name any more cannot be compared.
+        // A size that the settings no longer name cannot be compared.
         let named = purpose.zip(name).and_then(|(purpose, name)| self.uses.of(purpose).variant(name));
         let Some(variant) = named else { return Ok(0) };
         let Some(bytes) = self.store.read(key, LARGEST_FILE).await.map_err(|error| unavailable(&error))?
@@ -69,7 +71,8 @@ impl Media {
         self.workers.run(compare).await?.map_err(|fault: image::Fault| Error::internal(fault))
     }
 
-    /// Give a picture another key, and make every variant anew under it. Its key, or `None` if nothing shows the picture any more.
+    /// Give a picture another key, and make all its variants again under it. Return the new key, or `None` if the original
+    /// is gone or is not a picture. Fails if nothing shows the picture any more.
     pub async fn renew(&self, picture: &Picture) -> Result<Option<String>> {
         let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", picture.purpose));
         let purpose: Purpose = picture.purpose.parse().map_err(unknown)?;
@@ -90,7 +93,8 @@ impl Media {
         kept.await
     }
 
-    /// The bytes and the pixels of an original, and the memory that they take. `None` where its file is gone, or is no picture.
+    /// Return the bytes and the pixels of an original, and the permit for the memory that they take. `None` if its file is gone,
+    /// or is not a picture.
     async fn original(
         &self,
         picture: &Picture,

@@ -1,4 +1,4 @@
-//! The clean-up: files whose rows are gone leave the store, and what foreign hands left is found.
+//! Removes files whose rows are gone from the store, and finds what was left there by others.
 
 use std::collections::HashSet;
 
@@ -14,17 +14,18 @@ use crate::error::Error;
 use crate::models::file::File;
 use crate::models::picture::Picture;
 
-/// Files that are removed at once.
+/// Number of files that are removed concurrently.
 const AT_ONCE: usize = 10;
-/// Files that are compared with the database at once.
+/// Number of files that are compared with the database at a time.
 const BATCH: usize = 500;
 
 impl Media {
-    /// Remove those of the files that have no row any more: as many as can be, whatever becomes of the others. No error if one is
-    /// gone already.
+    /// Remove those of the files that have no row any more. If some cannot be removed, the others are removed nevertheless. A
+    /// file that is gone already is not an error.
     pub async fn remove_files(&self, keys: &[String]) -> Result<(), CollectError> {
         let mut refusal = None;
-        // A variant may have been asked for and made again meanwhile, so little time should pass between look and removal.
+        // A variant may have been requested and made again in the meantime, so little time should pass between the check and the
+        // removal.
         for few in keys.chunks(AT_ONCE) {
             let asked = few.to_vec();
             let known = self.db.run(move |conn| Ok(File::known(conn, &asked)?)).await?;
@@ -48,29 +49,29 @@ impl Media {
 /// What [`Collector::look`] found.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// Files that have a row.
+    /// Number of files that have a row.
     pub known: usize,
-    /// Rows of pictures that nothing shows.
+    /// Keys of the pictures whose rows exist and that nothing shows.
     pub unused: Vec<String>,
-    /// Files under keys that we made, without a row.
+    /// Keys of the files that Plaza made and that have no row.
     pub orphans: Vec<String>,
-    /// Bytes of those.
+    /// Total size of these files, in bytes.
     pub bytes: u64,
-    /// Files that are not ours, and stay.
+    /// Number of files that are not Plaza's. They stay.
     pub foreign: usize,
-    /// What a crash in the middle of a write left, in a local store.
+    /// Files that a crash in the middle of a write left, in a local store.
     pub unfinished: Vec<String>,
-    /// Keys whose rows are there, and the files are not.
+    /// Keys that have a row, but no file.
     pub missing: Vec<String>,
 }
 
-/// Why it did not end.
+/// Why a check or a removal did not complete.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    /// The store's own words.
+    /// The error of the store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The database's.
+    /// The error of the database.
     #[error("{0}")]
     Database(String),
 }
@@ -81,7 +82,8 @@ impl From<Error> for CollectError {
     }
 }
 
-/// Compares the store with the database. Safe beside running nodes: what they are about to write has its row already.
+/// Compares the store with the database. This is safe while nodes are running: a file that they are about to write has its row
+/// already.
 pub struct Collector<'a> {
     /// The store.
     pub store: &'a Store,
@@ -90,11 +92,11 @@ pub struct Collector<'a> {
 }
 
 impl Collector<'_> {
-    /// What foreign hands left. `progress` is told how many files were looked at.
+    /// Find what was left by others. `progress` is called with the number of files in each batch that was looked at.
     pub async fn look(&self, mut progress: impl FnMut(usize)) -> Result<Found, CollectError> {
         let mut found =
             Found { unused: self.db.run(|conn| Ok(Picture::unused(conn)?)).await?, ..Found::default() };
-        // A hash for each: a million keys take sixteen megabytes.
+        // One hash per file: a million keys take sixteen megabytes.
         let mut seen: HashSet<u128> = HashSet::new();
         let mut batches = self.store.list().ready_chunks(BATCH);
         while let Some(batch) = batches.next().await {
@@ -119,12 +121,12 @@ impl Collector<'_> {
         Ok(found)
     }
 
-    /// Remove what was found. Files of pictures that nothing shows are removed by whichever node is alive.
+    /// Remove what was found. The files of pictures that nothing shows are removed by any live node.
     pub async fn remove(&self, found: &Found) -> Result<(), CollectError> {
         let unused = found.unused.clone();
         self.db.transaction(move |conn| Ok(Picture::forget(conn, &unused)?)).await?;
         for batch in found.orphans.chunks(AT_ONCE) {
-            // What has a row by now was made meanwhile.
+            // A file that has a row by now was made in the meantime.
             let known = self.known(batch.to_vec()).await?;
             for key in batch.iter().filter(|key| !known.contains(*key)) {
                 self.store.delete(key).await?;
@@ -149,12 +151,12 @@ impl Collector<'_> {
             last.clone_from(key);
             let mut absent = Vec::new();
             for key in keys {
-                // One that came after its folder was listed is there now.
+                // A file that was written after its folder was listed exists by now.
                 if !seen.contains(&xxh3_128(key.as_bytes())) && !self.store.exists(&key).await? {
                     absent.push(key);
                 }
             }
-            // And one that was removed since then has no row any more.
+            // A file that was removed since then has no row any more.
             let known = self.known(absent.clone()).await?;
             missing.extend(absent.into_iter().filter(|key| known.contains(key)));
         }

@@ -1,4 +1,4 @@
-//! Pictures of those who have none: drawn or shipped with the program, so that nothing can delete them.
+//! The pictures of users and posts that have none. They are drawn, or shipped with the program, so nothing can delete them.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,29 +15,29 @@ use crate::error::{Code, Error, Result};
 use crate::metrics::{Counted, Load};
 use crate::workers::{Priority, Workers};
 
-/// How many files are kept ready, most of them of some kilobytes.
+/// Number of files that are cached. Most of them have some kilobytes.
 const KEPT: usize = 512;
-/// Threads that draw.
+/// Number of threads that draw.
 pub const PAINTERS: usize = 1;
-/// How many are queued to be drawn.
+/// Maximum number of pictures that are queued to be drawn.
 const QUEUED: usize = 64;
-/// The side of a default avatar that variants are derived from, in pixels.
+/// Side in pixels of the default avatar from which variants are made.
 const AVATAR_SIDE: u32 = 512;
-/// Of avatars.
+/// The formats of default avatars.
 pub const AVATAR_FORMATS: [Format; 2] = [Format::WebP, Format::Jpeg];
-/// The key of the default cover, which is no file of the store.
+/// The key of the default cover, which is not a file of the store.
 pub const COVER_KEY: &str = "covers/nocover.png";
 /// The default cover.
 pub const COVER: &[u8] = include_bytes!("../../media/covers/nocover.png");
-/// Its size in pixels.
+/// The size of the default cover in pixels.
 pub const COVER_SIZE: (u32, u32) = (1280, 720);
-/// Its preview.
+/// The preview of the default cover, as a blurhash.
 pub const COVER_BLURHASH: &str = "LdO;6]xut6xu~pj[WBofIVfQWBWB";
 
-/// Draws, and keeps what was drawn. Clones share it.
+/// Draws default pictures, and caches them. Clones share the cache.
 #[derive(Clone)]
 pub struct Defaults {
-    /// They are drawn for anybody, so they have a queue of their own and never keep an upload waiting.
+    /// Default pictures are drawn for any client, so they have their own queue and never keep an upload waiting.
     painter: Workers,
     places: Arc<Semaphore>,
     wait: Duration,
@@ -45,8 +45,8 @@ pub struct Defaults {
 }
 
 impl Defaults {
-    /// Start the thread, with this priority but never behind `Low`, since a page that is being looked at shows these pictures. A
-    /// request that waits longer than `wait` for a place in the queue is 503; `load` counts the thread's jobs.
+    /// Start the thread with this priority, but never with one below `Low`, since a page that a user is looking at shows these
+    /// pictures. A request that waits longer than `wait` for a place in the queue gets 503. `load` counts the thread's jobs.
     pub fn start(priority: Priority, wait: Duration, load: Load) -> Result<Self> {
         let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
@@ -58,7 +58,7 @@ impl Defaults {
         })
     }
 
-    /// A file of the avatar that is drawn from a username: the same bytes for the same name.
+    /// Return a file of the avatar that is drawn from a username: the same bytes for the same name.
     pub async fn avatar(&self, username: &str, variant: &Variant, format: Format) -> Result<Bytes> {
         let (name, resize) = (username.to_owned(), variant.resize);
         let key = format!("{}.{}/{username}", variant.name, format.extension());
@@ -71,12 +71,12 @@ impl Defaults {
         self.draw(key, draw).await
     }
 
-    /// A variant of the default cover.
+    /// Return a variant of the default cover.
     pub async fn cover(&self, variant: &Variant, format: Format) -> Result<Bytes> {
         let resize = variant.resize;
         let key = format!("{}.{}", variant.name, format.extension());
         let draw = move || {
-            // The picture that is shipped is one: the test below reads it.
+            // The shipped file is a picture: the test below reads it.
             let cover = image::decode(COVER, &LIMITS, MASTER_SIDE)?;
             Ok(cover.variant(resize)?.encode(format)?)
         };
@@ -93,7 +93,7 @@ impl Defaults {
         if let Some(bytes) = kept {
             return Ok(bytes);
         }
-        // They wait in order of arrival, and a queue that is full refuses nobody at once.
+        // Requests wait in order of arrival, and no request fails immediately because the queue is full.
         let load = self.painter.load();
         let waiting = Counted::new(&load.waiting);
         let place = tokio::time::timeout(self.wait, self.places.acquire()).await;
@@ -109,7 +109,7 @@ impl Defaults {
     }
 }
 
-/// What a variant of a default avatar measures.
+/// Return the size of a variant of a default avatar.
 pub fn avatar_size(resize: Resize) -> (u32, u32) {
     resize.size(AVATAR_SIDE, AVATAR_SIDE)
 }

@@ -1,4 +1,4 @@
-//! The variants that are being made on this node: all requests for one wait for the same task.
+//! The variants that are being made on this node. All requests for a variant wait for the same task.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -11,21 +11,21 @@ use tokio::time::Instant;
 
 use crate::error::{Code, Result};
 
-/// What became of a variant.
+/// The outcome of making a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Made {
     /// It is in the store.
     Yes,
-    /// There is no such picture, or it has no such variant.
+    /// There is no such picture, or it has no variant of this name.
     Unknown,
-    /// The picture's own file is gone, or is no picture.
+    /// The picture's original file is gone, or is not a picture.
     SourceMissing,
 }
 
-/// A refusal, to be told to everybody who waited.
+/// The outcome, or the code of the error response to every request that waited.
 pub(super) type Outcome = Result<Made, Code>;
 
-/// The variants that are being made on this node, and those that just could not be. Clones share them.
+/// The variants that are being made on this node, and those that recently could not be made. Clones share them.
 #[derive(Clone)]
 pub(super) struct Flights {
     under_way: Arc<Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>>,
@@ -33,11 +33,11 @@ pub(super) struct Flights {
     remembered: Duration,
 }
 
-/// At most so many missing sources are remembered, so that asking again costs nothing.
+/// Maximum number of missing sources that are remembered, so that further requests cost nothing.
 const MISSING: NonZeroUsize = NonZeroUsize::new(1024).expect("it is more than nothing");
 
 impl Flights {
-    /// A missing source is remembered for so long.
+    /// Create an empty set. `remembered` is how long a missing source is remembered.
     pub(super) fn new(remembered: Duration) -> Self {
         let missing = Arc::new(Mutex::new(LruCache::new(MISSING)));
         Self { under_way: Arc::default(), missing, remembered }
@@ -53,7 +53,8 @@ impl Flights {
         missing.put(key.to_owned(), Instant::now());
     }
 
-    /// Who makes it; `Err` is where to hear what became of it, which somebody else makes.
+    /// Return the sender of the outcome to the caller, who then makes the variant. `Err` is the receiver of the outcome, if
+    /// another task makes it already.
     pub(super) fn board(
         &self,
         key: &str,
@@ -72,7 +73,7 @@ impl Flights {
     }
 }
 
-/// Ends a flight, also where it panics.
+/// Ends a flight when it is dropped, even after a panic.
 pub(super) struct Landing {
     pub(super) flights: Flights,
     pub(super) key: String,

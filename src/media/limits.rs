@@ -1,10 +1,10 @@
-//! What is accepted, and what is kept of it.
+//! What is accepted, and what is stored of it.
 
 use plaza_image::{Format, Limits};
 
-/// Most pixels and longest side of a picture that is accepted.
+/// Maximum number of pixels and maximum side of a picture that is accepted.
 pub const LIMITS: Limits = Limits { max_pixels: 40_000_000, max_side: 16_384 };
-/// Longest side of a picture that is kept.
+/// Longest side of a picture that is stored, in pixels.
 pub(super) const MASTER_SIDE: u32 = 2048;
 
 /// The accepted formats, for messages and for `listChoices`.

@@ -1,7 +1,7 @@
-//! Variants that are made when somebody asks for one.
+//! Makes variants when a client requests them.
 //!
-//! Of all who ask for the same one at once, on all nodes, one makes it: on a node they share one flight, and between nodes the row
-//! in `files` is claimed. Whoever finds it claimed waits for the other to end.
+//! Of all concurrent requests for the same variant, on all nodes, one makes it. On a node they share one flight; between nodes,
+//! the row in `files` is claimed. A node that finds it claimed waits for the other node to end.
 
 use std::time::Duration;
 
@@ -21,16 +21,15 @@ use crate::models::file::{Claim, File};
 use crate::models::job::{JobKind, NewJob};
 use crate::models::picture::Picture;
 
-/// How long whoever waits for another node waits before looking again; it doubles with each look.
+/// The first and the longest interval at which a node that waits for another one looks again. It doubles with each look.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_millis(500);
 
-/// Of pictures that we wrote ourselves.
+/// The limits of pictures that Plaza wrote itself.
 const KEPT: Limits = Limits { max_pixels: MASTER_SIDE as u64 * MASTER_SIDE as u64, max_side: MASTER_SIDE };
 
 impl Media {
-    /// See to it that the variant of this key is in the store. 503 when memory stays short, or the store or the database is
-    /// away.
+    /// Ensure that the variant of this key is in the store. 503 if memory stays short, or if the store or the database is down.
     pub async fn make(&self, key: &str) -> Result<Made> {
         if self.flights.lacks_source(key) {
             return Ok(Made::SourceMissing);
@@ -40,7 +39,7 @@ impl Media {
             Ok(flight) => {
                 let landed = flight.subscribe();
                 let (media, key) = (self.clone(), key.to_owned());
-                // It goes on when whoever asked goes away: others wait for it too.
+                // The task continues when its client disconnects: other requests wait for it too.
                 let make = async move {
                     let _landing = Landing { flights: media.flights.clone(), key: key.clone() };
                     let outcome = media.make_once(&key).await.map_err(|error| told(&error));
@@ -66,8 +65,8 @@ impl Media {
         })
     }
 
-    /// See to it that every variant of a picture that the settings name is in the store, for the command line; which of them
-    /// could not be made.
+    /// Ensure that every variant of a picture that the settings name is in the store, for the command line. Return the keys of
+    /// the variants that could not be made.
     pub async fn make_all(&self, picture: &Picture) -> Vec<String> {
         let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return vec![picture.key.clone()] };
         let formats = variants::formats(variants::format_of(&picture.key));
@@ -75,7 +74,7 @@ impl Media {
         for variant in &self.uses.of(purpose).variants {
             for format in formats {
                 let key = variants::key_of(&picture.key, &variant.name, format);
-                // The cause has been logged where it arose.
+                // The cause was logged where it arose.
                 if !matches!(self.make(&key).await, Ok(Made::Yes)) {
                     failed.push(key);
                 }
@@ -123,7 +122,7 @@ impl Media {
         Err(Error::unavailable(Code::Busy, 1))
     }
 
-    /// The claim ends with it, one way or another.
+    /// Make a variant that this node has claimed. The claim ends with this call, whatever the outcome.
     async fn make_claimed(
         &self,
         key: &str,
@@ -148,7 +147,7 @@ impl Media {
         if !matches!(written, Ok(Ok(()))) {
             let had_row = self.db.transaction(move |conn| Ok(File::abandon(conn, &owned)?)).await?;
             return match written {
-                // Its files are being removed: that is what was in the way.
+                // The picture's files are being removed, which is why the write failed.
                 _ if !had_row => Ok(Made::Unknown),
                 Ok(Err(error)) => Err(unavailable(&error)),
                 _ => Err(Error::unavailable(Code::StoreUnavailable, 5)),
@@ -158,7 +157,7 @@ impl Media {
         let confirm = move |conn: &mut PgConnection| {
             let is_kept = File::stored(conn, &owned)?;
             if !is_kept {
-                // The picture was removed meanwhile, and its files with it, but this one came later.
+                // The picture was removed in the meantime, and its files with it, but this file was written later.
                 let payload = json!({ "keys": [owned] });
                 NewJob { kind: JobKind::RemoveFiles, payload, user_id: None }.insert(conn)?;
             }
@@ -168,7 +167,7 @@ impl Media {
         Ok(if is_kept { Made::Yes } else { Made::Unknown })
     }
 
-    /// `None` where the picture's own file is gone, or is no picture any more.
+    /// Encode a variant. `None` if the picture's original file is gone, or is no longer a picture.
     async fn encode_variant(
         &self,
         format: Format,
@@ -208,12 +207,13 @@ impl Media {
 
     async fn write_variant(&self, key: &str, encoded: Encoded) -> Result<(), StoreError> {
         self.store.put(key, encoded.bytes.into(), encoded.format).await?;
-        // Whoever had the claim before may have died over it.
+        // The previous owner of the claim may have died while it wrote.
         self.store.tidy(key).await
     }
 }
 
-/// The code that every waiting request is answered with. Clients may have left by now, so the cause of an internal error is logged here.
+/// Return the code with which every waiting request is answered. The clients may be gone by now, so the cause of an internal
+/// error is logged here.
 fn told(error: &Error) -> Code {
     if error.code() == Code::InternalError {
         tracing::error!(cause = %error, "a variant could not be made");

@@ -1,7 +1,8 @@
-//! What is uploaded: pictures from the bytes of a client to files in the store.
+//! Uploads: pictures, from the bytes that a client sends to files in the store.
 //!
-//! A picture's life: [`spool`] takes the bytes in, `plaza_image` makes the files, [`upload`] announces and writes them, `making` adds
-//! variants when somebody asks for one, [`cleanup`] removes what no row names any more. The rows stand in `models::file`.
+//! The life of a picture: [`spool`] receives the bytes, `plaza_image` makes the files, [`upload`] announces and writes them,
+//! `making` adds variants when a client requests one, and [`cleanup`] removes what no row names any more. The rows are in
+//! `models::file`.
 
 mod budget;
 pub mod check;
@@ -36,7 +37,7 @@ pub use budget::Memory;
 pub use flights::Made;
 pub use limits::{ACCEPTED, LIMITS};
 
-/// The store, and the threads and the memory that pictures in work may take. Clones share them.
+/// The store, and the threads and the memory for processing pictures. Clones share them.
 #[derive(Clone)]
 pub struct Media {
     store: Store,
@@ -52,7 +53,7 @@ pub struct Media {
 }
 
 impl Media {
-    /// As the settings say.
+    /// Start the threads and set the limits, as the settings say.
     pub fn new(
         config: &Config,
         store: Store,
@@ -62,7 +63,7 @@ impl Media {
     ) -> Result<Self> {
         let budget =
             Budget::new(config.media_memory, config.timing.picture_wait, metrics.pictures_waiting.clone());
-        // Whoever is queued has memory, and at least a mebibyte of it: so the queue is never full.
+        // A picture in the queue has memory, at least a mebibyte of it, so the queue is never full.
         let queued = config.media_memory as usize;
         let threads = config.picture_threads();
         let load = metrics.workers("pictures", threads);
@@ -84,22 +85,22 @@ impl Media {
         })
     }
 
-    /// The store.
+    /// Return the store.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// What pictures are like.
+    /// Return the settings of pictures by purpose.
     pub fn uses(&self) -> &Uses {
         &self.uses
     }
 
-    /// The pictures of those who have none.
+    /// Return the default pictures.
     pub fn defaults(&self) -> &Defaults {
         &self.defaults
     }
 
-    /// What those in work take.
+    /// Return the memory that is in use by pictures that are being processed.
     pub fn memory(&self) -> Memory {
         self.budget.memory()
     }

@@ -1,7 +1,7 @@
-//! What a client sends, until it is judged: a little in memory, the rest in a file without a name.
+//! Holds what a client sends until it is checked: a little in memory, the rest in a file without a name.
 //!
-//! A hundred clients who send ten megabytes each take a few megabytes of memory. The file is unlinked when it is made, so it goes
-//! with the program, however that ends.
+//! A hundred clients that send ten megabytes each take a few megabytes of memory. The file is unlinked when it is created, so it
+//! is deleted when the program ends, for whatever reason.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -18,34 +18,35 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{self, Code, Error};
 
-/// What is kept in memory of an upload, in bytes: the texts of most forms.
+/// Maximum number of bytes of an upload that are kept in memory: enough for the texts of most forms.
 const IN_MEMORY: usize = 64 << 10;
 
-/// Where what comes is kept, and for how many at once: each may take as much of the disk as an upload may have.
+/// Where uploads are kept, and how many may be in progress concurrently: each may take as much of the disk as an upload may have.
 pub struct Spools {
     folder: PathBuf,
     free: Arc<Semaphore>,
     at_once: usize,
-    /// A quarter for each user, so that nobody keeps all others from uploading.
+    /// Maximum for each user: a quarter, so that one user cannot keep all others from uploading.
     each: usize,
     /// How long an upload waits for others to end.
     wait: Duration,
     users: Mutex<HashMap<i64, Weak<Semaphore>>>,
 }
 
-/// Of the user, and of all.
+/// The permit of the user, and the one of all users.
 type Permits = Arc<(OwnedSemaphorePermit, OwnedSemaphorePermit)>;
 
 impl Spools {
-    /// For `at_once` uploads, in `folder`; a quarter of them for one user.
-    /// An upload that waits longer than `wait` is 503.
+    /// Allow `at_once` concurrent uploads in `folder`, a quarter of them for one user. An upload that waits longer than `wait`
+    /// gets 503.
     pub fn new(folder: PathBuf, at_once: u32, wait: Duration) -> Self {
         let at_once = at_once as usize;
         let each = at_once.div_ceil(4);
         Self { folder, free: Arc::new(Semaphore::new(at_once)), at_once, each, wait, users: Mutex::default() }
     }
 
-    /// Room for an upload of a user, as long as any of what it held is held; 503 `busy` where too many others have not ended.
+    /// Reserve room for an upload of a user. The room is in use as long as any part of the upload is held. 503 `busy` if too many
+    /// other uploads have not ended.
     pub async fn room(&self, user: Option<i64>) -> error::Result<Room<'_>> {
         let own = self.own(user.unwrap_or_default());
         let free = Arc::clone(&self.free);
@@ -56,13 +57,13 @@ impl Spools {
         Ok(Room { folder: &self.folder, permits, memory: Cell::new(IN_MEMORY) })
     }
 
-    /// Those that hold room.
+    /// Return the number of uploads that hold room.
     pub fn under_way(&self) -> UnderWay {
         let now = self.at_once.saturating_sub(self.free.available_permits());
         UnderWay { now, max: self.at_once }
     }
 
-    /// The user's share of the room, shared by all uploads of the user that are under way.
+    /// Return the user's share of the room. All uploads of the user that are in progress share it.
     fn own(&self, user: i64) -> Arc<Semaphore> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(own) = users.get(&user).and_then(Weak::upgrade) {
@@ -75,12 +76,12 @@ impl Spools {
     }
 }
 
-/// Uploads that hold room.
+/// The uploads that hold room.
 #[derive(Clone, Copy, Debug)]
 pub struct UnderWay {
-    /// How many do.
+    /// Their current number.
     pub now: usize,
-    /// How many may.
+    /// Their maximum number.
     pub max: usize,
 }
 
@@ -88,18 +89,18 @@ pub struct UnderWay {
 pub struct Room<'a> {
     folder: &'a Path,
     permits: Permits,
-    /// Bytes that may still be kept in memory, for all of its parts together.
+    /// Number of bytes that may still be kept in memory, for all parts of the upload together.
     memory: Cell<usize>,
 }
 
 impl Room<'_> {
-    /// For one part of it.
+    /// Start to receive one part of the upload.
     pub fn spool(&self) -> Spool<'_> {
         Spool { room: self, start: BytesMut::new(), file: None, length: 0, digest: Context::new(&SHA256) }
     }
 }
 
-/// Takes bytes in.
+/// Receives the bytes of one part.
 pub struct Spool<'a> {
     room: &'a Room<'a>,
     start: BytesMut,
@@ -108,13 +109,13 @@ pub struct Spool<'a> {
     digest: Context,
 }
 
-/// What was taken in.
+/// The content that was received.
 #[derive(Debug)]
 pub struct Spooled {
     content: Content,
     length: usize,
     digest: [u8; 32],
-    /// Held as long as the file is.
+    /// Held for as long as the file is.
     _permits: Permits,
 }
 
@@ -125,7 +126,7 @@ enum Content {
 }
 
 impl Spool<'_> {
-    /// Take in what came next. Fails where the disk does.
+    /// Receive the next bytes. Fails if the disk does.
     pub async fn push(&mut self, chunk: &[u8]) -> Result<()> {
         self.length += chunk.len();
         self.digest.update(chunk);
@@ -148,7 +149,7 @@ impl Spool<'_> {
         Ok(())
     }
 
-    /// That was all.
+    /// Finish the part: all its bytes have been received.
     pub async fn finish(self) -> Result<Spooled> {
         let content = match self.file {
             None => Content::Memory(self.start.freeze()),
@@ -164,22 +165,22 @@ impl Spool<'_> {
 }
 
 impl Spooled {
-    /// Bytes.
+    /// Return the length in bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether nothing came.
+    /// Whether the content is empty.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// SHA-256 of it.
+    /// Return the SHA-256 digest of the content.
     pub fn digest(&self) -> [u8; 32] {
         self.digest
     }
 
-    /// All of it. Blocks where it is a file.
+    /// Return the whole content. Blocks if it is in a file.
     pub fn read(&mut self) -> Result<Bytes> {
         match &mut self.content {
             Content::Memory(bytes) => Ok(bytes.clone()),

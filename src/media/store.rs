@@ -1,4 +1,4 @@
-//! Where files are kept: a local folder or an S3 bucket, behind one code path.
+//! Where files are kept: in a local folder or an S3 bucket, behind one code path.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -22,56 +22,56 @@ use prometheus_client::metrics::counter::Counter;
 use crate::config::StoreLocation;
 use crate::error::{Code, Error};
 
-/// What a client may do with a file whose key is never used again.
+/// The `Cache-Control` of a file whose key is never used again.
 pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// The store. Clones share it.
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
-    /// Where the files are, if they are here.
+    /// The folder of a local store.
     folder: Option<PathBuf>,
     requests: Counter,
 }
 
-/// A file in a list.
+/// A file in the list of all files.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Its key.
+    /// The key.
     pub key: String,
-    /// Bytes.
+    /// The size in bytes.
     pub size: u64,
 }
 
-/// How long after it was last written to an unfinished file counts as left behind.
+/// How long after its last write an unfinished file counts as left behind.
 const LEFT_BEHIND: Duration = Duration::from_hours(1);
 
-/// A store that cannot be had.
+/// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The folder cannot be made.
+    /// The folder cannot be created.
     #[error("cannot make the media folder {folder}: {source}")]
     Folder {
-        /// Which.
+        /// The folder.
         folder: std::path::PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The store's own words.
+    /// The error of the object store.
     #[error(transparent)]
     Store(#[from] object_store::Error),
-    /// It took a file, and does not give it back.
+    /// The store accepted a file, but does not return it.
     #[error("a file that was written is not there, or is not the same")]
     Lost,
-    /// The file system's, of a local folder.
+    /// The error of the file system of a local folder.
     #[error("in the media folder: {0}")]
     Files(io::Error),
 }
 
-/// How often a file is written anew whose folder went meanwhile.
+/// How often a file is written again if its folder disappears in the meantime.
 const TRIES: u32 = 10;
 
-/// Whether something was not there, however deep that is told.
+/// Whether something was not found, however deep in the chain of causes that is reported.
 fn is_not_found(error: &object_store::Error) -> bool {
     let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     chain
@@ -80,8 +80,8 @@ fn is_not_found(error: &object_store::Error) -> bool {
 }
 
 impl Store {
-    /// Open the store. A local folder is made if it is absent; a bucket must be there, and is asked for when it is used: as
-    /// the `AWS_…` variables in `aws` say. `requests` counts what it is asked.
+    /// Open the store. A local folder is created if it is missing. A bucket must exist; it is accessed when it is used, as the
+    /// `AWS_…` variables in `aws` say. `requests` counts the requests to the store.
     pub fn open(
         location: &StoreLocation,
         aws: &[(String, String)],
@@ -91,13 +91,13 @@ impl Store {
             StoreLocation::File(folder) => {
                 std::fs::create_dir_all(folder)
                     .map_err(|source| StoreError::Folder { folder: folder.clone(), source })?;
-                // Without fsync, a file could be gone after a power cut whose row is there.
+                // Without fsync, a file whose row exists could be gone after a power cut.
                 let local =
                     LocalFileSystem::new_with_prefix(folder)?.with_fsync(true).with_automatic_cleanup(true);
                 Ok(Self { inner: Arc::new(local), folder: Some(folder.clone()), requests })
             }
             StoreLocation::S3 { bucket, prefix } => {
-                // A client waits meanwhile, so a store that is away is told soon.
+                // A client is waiting, so an unreachable store must be reported soon.
                 let retry = RetryConfig {
                     max_retries: 2,
                     retry_timeout: Duration::from_secs(5),
@@ -107,7 +107,7 @@ impl Store {
                 let s3 = [
                     client(ClientConfigKey::ConnectTimeout, "2 seconds"),
                     client(ClientConfigKey::Timeout, "20 seconds"),
-                    // Only an AWS_ENDPOINT_URL that says so is spoken to without TLS.
+                    // Only an AWS_ENDPOINT_URL that says so is accessed without TLS.
                     client(ClientConfigKey::AllowHttp, "true"),
                 ]
                 .into_iter()
@@ -125,12 +125,12 @@ impl Store {
         }
     }
 
-    /// Write a file, unless it is there: no key is used for two contents, so a file that is there is this one, written by a try
-    /// whose answer was lost. The local store writes aside and links, so nobody sees half a file. It is durable when this
-    /// returns.
+    /// Write a file, unless it exists. No key is used for two contents, so an existing file is this one, written by an attempt
+    /// whose answer was lost. The local store writes to another name and links the file, so no reader sees half a file. The file
+    /// is durable when this returns.
     pub async fn put(&self, key: &str, bytes: Bytes, format: Format) -> Result<(), StoreError> {
         let mut options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        // A local folder has nowhere to keep them and says so with an error.
+        // A local folder has nowhere to keep attributes, and returns an error.
         if self.folder.is_none() {
             options.attributes = Attributes::from_iter([
                 (Attribute::ContentType, format.content_type()),
@@ -142,14 +142,14 @@ impl Store {
         loop {
             match self.inner.put_opts(&path, bytes.clone().into(), options.clone()).await {
                 Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
-                // Whoever removes the last file of a local folder takes the folder along, even from under this one.
+                // Removing the last file of a local folder removes the folder too, even while this file is being written to it.
                 Err(error) if self.folder.is_some() && tries < TRIES && is_not_found(&error) => tries += 1,
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// A file, or a part of it; `None` if it is not there.
+    /// Return a file, or a part of it; `None` if it does not exist.
     pub async fn get(&self, key: &str, options: GetOptions) -> Result<Option<GetResult>, StoreError> {
         let Ok(path) = Path::parse(key) else { return Ok(None) };
         self.requests.inc();
@@ -160,7 +160,7 @@ impl Store {
         }
     }
 
-    /// All of a file that has at most so many bytes; `None` if there is none.
+    /// Return all of a file that has at most `most` bytes; `None` if there is none.
     pub async fn read(&self, key: &str, most: u64) -> Result<Option<Bytes>, StoreError> {
         match self.get(key, GetOptions::default()).await? {
             Some(result) if result.meta.size <= most => Ok(Some(result.bytes().await?)),
@@ -168,12 +168,12 @@ impl Store {
         }
     }
 
-    /// Whether a file is there.
+    /// Whether a file exists.
     pub async fn exists(&self, key: &str) -> Result<bool, StoreError> {
         Ok(self.get(key, GetOptions { head: true, ..GetOptions::default() }).await?.is_some())
     }
 
-    /// Every file, in no order.
+    /// List every file, in no particular order.
     pub fn list(&self) -> impl Stream<Item = Result<Listed, StoreError>> + Unpin {
         self.requests.inc();
         self.inner.list(None).map(|listed| {
@@ -182,7 +182,8 @@ impl Store {
         })
     }
 
-    /// Remove a file, and what a crash in the middle of its writing left beside it; no error if it is not there.
+    /// Remove a file, and what a crash in the middle of its writing left beside it. It is not an error if the file does not
+    /// exist.
     pub async fn delete(&self, key: &str) -> Result<(), StoreError> {
         self.requests.inc();
         match self.inner.delete(&path(key)?).await {
@@ -193,27 +194,27 @@ impl Store {
         let file = folder.join(key);
         blocking(move || {
             remove_asides(&file)?;
-            // Or a power cut could bring the file back that is done with.
+            // Otherwise a power cut could bring back the file, which is no longer used.
             sync_folder(file.parent().unwrap_or(&file))
         })
         .await
     }
 
-    /// Remove what a crash in the middle of its writing left beside a file that was written since.
+    /// Remove what a crash in the middle of its writing left beside a file that has been written since.
     pub async fn tidy(&self, key: &str) -> Result<(), StoreError> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let file = folder.join(key);
         blocking(move || remove_asides(&file)).await
     }
 
-    /// What crashes left that nobody will finish, in a local store; removed unless it is a rehearsal.
+    /// Return what crashes left in a local store and no node will finish. Remove it, unless this is a rehearsal.
     pub async fn unfinished(&self, is_rehearsal: bool) -> Result<Vec<String>, StoreError> {
         let Some(folder) = self.folder.clone() else { return Ok(Vec::new()) };
         blocking(move || {
             let mut found = Vec::new();
             let mut folders = vec![folder.clone()];
             while let Some(next) = folders.pop() {
-                // Nodes write and remove meanwhile: what is gone before it is looked at was not left behind.
+                // Nodes write and remove files meanwhile: a file that is gone before it is looked at was not left behind.
                 let Some(entries) = unless_gone(next.read_dir())? else { continue };
                 for entry in entries {
                     let Some(entry) = unless_gone(entry)? else { continue };
@@ -234,7 +235,7 @@ impl Store {
         .await
     }
 
-    /// Write, read and remove a small file: for `plaza check`.
+    /// Write, read and remove a small file, for `plaza check`.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let key = format!("probe/{}.jpg", uuid::Uuid::new_v4().simple());
         let probe = Bytes::from_static(b"probe");
@@ -257,7 +258,7 @@ async fn blocking<T: Send + 'static>(
     done.map_err(io::Error::other).flatten().map_err(StoreError::Files)
 }
 
-/// The local store writes to `NAME#1` first, or to the next number that is free.
+/// Remove the unfinished versions of a file. The local store writes to `NAME#1` first, or to the next number that is free.
 fn remove_asides(file: &FsPath) -> io::Result<()> {
     for number in 1.. {
         let mut aside = file.as_os_str().to_owned();
@@ -274,13 +275,13 @@ fn remove_asides(file: &FsPath) -> io::Result<()> {
 fn sync_folder(folder: &FsPath) -> io::Result<()> {
     match fs::File::open(folder) {
         Ok(folder) => folder.sync_all(),
-        // It was the last one, and its folder went with it.
+        // It was the last file, and its folder was deleted with it.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// `None` where there is no such file any more.
+/// Return `None` if the file does not exist any more.
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
@@ -289,19 +290,19 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// Whether the local store writes to it until it is whole.
+/// Whether this is a file that the local store writes to until it is complete.
 fn is_aside(path: &FsPath) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     name.rsplit_once('#')
         .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Whether nobody can still be writing to it. A file dated in the future, because a clock was set back, counts as new.
+/// Whether no node can still be writing to it. A file dated in the future, because a clock was set back, counts as new.
 fn is_old(path: &FsPath) -> io::Result<bool> {
     Ok(path.metadata()?.modified()?.elapsed().unwrap_or_default() > LEFT_BEHIND)
 }
 
-/// What `AmazonS3Builder::from_env` makes of the same variables: those that it does not know are passed over.
+/// Return what `AmazonS3Builder::from_env` makes of the same variables: unknown variables are ignored.
 fn builder(aws: &[(String, String)]) -> AmazonS3Builder {
     let known = aws.iter().filter_map(|(name, value)| {
         let key: AmazonS3ConfigKey = name.to_ascii_lowercase().parse().ok()?;
@@ -310,7 +311,7 @@ fn builder(aws: &[(String, String)]) -> AmazonS3Builder {
     known.fold(AmazonS3Builder::new(), |builder, (key, value)| builder.with_config(key, value))
 }
 
-/// The store does not do what it is asked: 503, and a line in the log.
+/// Log that the store does not do what it is asked, and return 503.
 pub fn unavailable(error: &StoreError) -> Error {
     tracing::error!(cause = %error, "the store cannot be reached");
     Error::unavailable(Code::StoreUnavailable, 5)

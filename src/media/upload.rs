@@ -1,7 +1,8 @@
-//! Uploads: from what a client sent to files that a row names.
+//! Uploads: from what a client sends to files that a row names.
 //!
-//! The files are announced in the database before they are written, and confirmed by the transaction that uses them. Whatever
-//! breaks in between, what was announced and not confirmed is removed: at once where this node can, else when its time is up.
+//! The files are announced in the database before they are written, and confirmed by the transaction that uses them. If anything
+//! fails in between, the files that were announced and not confirmed are removed: immediately if this node can, or else when
+//! their lease ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +22,7 @@ use crate::error::{Code, Error, Result, Violation};
 use crate::models::file::File;
 use crate::models::picture::NewPicture;
 
-/// A picture whose files are in the store and whose row is not in the database yet.
+/// A picture whose files are in the store, but whose row is not in the database yet.
 #[derive(Clone)]
 pub struct Stored {
     picture: NewPicture,
@@ -30,8 +31,8 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Record it, in the transaction that makes some row show it; its key. 503 `busy` where the upload took so long that its
-    /// files are being removed.
+    /// Record the picture, in the transaction that makes a row show it, and return its key. 503 `busy` if the upload took so long
+    /// that its files are being removed.
     pub fn insert(&self, conn: &mut PgConnection) -> Result<&str> {
         if !File::confirm(conn, &self.keys, &self.picture.key)? {
             return Err(Error::unavailable(Code::Busy, 1));
@@ -47,17 +48,17 @@ pub(super) struct Rendered {
     master: Encoded,
     blurhash: String,
     variants: Vec<(String, Encoded)>,
-    /// Of the memory, as much as the files take, until they are written.
+    /// As much of the memory as the files take, until they are written.
     share: OwnedSemaphorePermit,
 }
 
 impl Media {
-    /// Decode, set upright, strip and store a picture with the variants that are made at once, and do `work` in a transaction,
-    /// which records it. The files are durable before that begins; where it fails, or does without them, they are removed
-    /// again. `part` is where the client sent it.
+    /// Decode a picture, turn it upright, strip it, store it with the variants that are made at upload, and do `work` in a
+    /// transaction, which records it. The files are durable before the transaction begins. If it fails, or does not use them,
+    /// they are removed again. `part` is the part of the request in which the client sent the picture.
     ///
-    /// 415 for what is no picture, 422 for a damaged one or too many pixels, 503 when memory or threads stay short or the store
-    /// is away; nothing has changed then.
+    /// 415 if the content is not a picture, 422 if it is damaged or has too many pixels, 503 if memory or threads stay short or
+    /// the store is down. In these cases, nothing has changed.
     pub async fn keep<T, F>(
         &self,
         content: Spooled,
@@ -75,7 +76,7 @@ impl Media {
         self.keep_rendered(rendered, purpose, work).await
     }
 
-    /// Write the files of a picture and do `work` in a transaction, as [`keep`](Self::keep) does.
+    /// Write the files of a picture, and do `work` in a transaction, as [`keep`](Self::keep) does.
     pub(super) async fn keep_rendered<T, F>(&self, rendered: Rendered, purpose: Purpose, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -103,8 +104,8 @@ impl Media {
 
     async fn render(&self, mut content: Spooled, part: &'static str, purpose: Purpose) -> Result<Rendered> {
         let length = content.len() as u64;
-        // To know what decoding will take, the header must be read, which takes memory itself. It is given back in between, or
-        // those who have read a header could wait for each other.
+        // To know what decoding will take, the header must be read, which takes memory itself. That memory is released in
+        // between, or uploads whose header has been read could wait for each other.
         let share = self.budget.reserve(length).await?;
         let inspected = self.workers.run_within(self.timing.picture_wait, move || {
             let header = read(&mut content).and_then(|bytes| {
@@ -139,14 +140,14 @@ impl Media {
             }
             Ok::<(), StoreError>(())
         };
-        // Well before the lease is over, so that nothing is written that was swept away.
+        // Well before the lease ends, so that nothing is written after its row was purged.
         match tokio::time::timeout(self.upload_lease / 2, write).await {
             Ok(written) => written.map_err(|error| unavailable(&error)),
             Err(_) => Err(Error::unavailable(Code::StoreUnavailable, 5)),
         }
     }
 
-    /// What does not work now, because the database is away, works when the files' time is up.
+    /// Give up the files. If that fails now, because the database is down, they are removed when their lease ends.
     async fn give_up(&self, keys: Vec<String>, is_written: bool) {
         let given_up = self.db.transaction(move |conn| Ok(File::give_up(conn, &keys, is_written)?)).await;
         if let Err(error) = given_up {
@@ -159,7 +160,7 @@ fn read(content: &mut Spooled) -> Result<bytes::Bytes> {
     content.read().map_err(Error::internal)
 }
 
-/// The keys, the original's first, and the row.
+/// Return the keys, the original's first, and the row.
 fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
     let master = &rendered.master;
     let key = of.new_key(master.format);
@@ -176,12 +177,12 @@ fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
     Ok(Stored { picture, keys, is_used: Arc::default() })
 }
 
-/// The variants that are made with the upload.
+/// Return the variants that are made at upload.
 fn at_upload(of: &Use) -> impl Iterator<Item = &Variant> {
     of.variants.iter().filter(|variant| of.at_upload.contains(&variant.name))
 }
 
-/// The bytes that a picture takes until its files are there: its own, and those of the largest variant.
+/// Return the number of bytes that a picture takes until its files are made: its own, and those of the largest variant.
 fn price(header: &Header, of: &Use, effort: Effort) -> u64 {
     let size = header.size(MASTER_SIDE);
     let variant = |variant: &Variant| image::memory_of_variant(size, variant.resize, header.format, effort);
@@ -211,7 +212,7 @@ fn render(
     finished(&picture, master, of, effort, share)
 }
 
-/// The files of a picture whose original is there, and of the memory as much as they take.
+/// Return the files of a picture whose original is encoded already, and as much of the memory as they take.
 pub(super) fn finished(
     picture: &Picture,
     master: Encoded,

@@ -1,7 +1,7 @@
-//! Named variants: which sizes of a picture there are, and under which keys.
+//! Named variants: which sizes of a picture exist, and under which keys.
 //!
-//! Only named ones exist, so no one can fill the store by asking for sizes. A variant's key follows from the original's,
-//! so no URL of one is ever read from the database.
+//! Only named variants exist, so no client can fill the store by requesting sizes. A variant's key is derived from the
+//! original's, so the URL of a variant is never read from the database.
 
 use std::str::FromStr;
 
@@ -11,23 +11,23 @@ use plaza_image::{Format, Resize};
 /// A size that pictures are made in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// Names it in keys and in the API.
+    /// The name in keys and in the API.
     pub name: String,
-    /// How it is made.
+    /// How it is made from the original.
     pub resize: Resize,
 }
 
-/// What a picture is for.
+/// The purpose of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// A profile's.
+    /// The avatar of a profile.
     Avatar,
-    /// A post's.
+    /// The cover of a post.
     Cover,
 }
 
 impl Purpose {
-    /// As in the database and in settings.
+    /// Return the name in the database and in settings.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Avatar => "avatar",
@@ -44,52 +44,52 @@ impl FromStr for Purpose {
     }
 }
 
-/// A folder of the store: a strftime pattern, as Django's `upload_to`.
+/// A folder of the store: a strftime pattern, like Django's `upload_to`.
 #[derive(Clone, Debug)]
 pub struct Folder(pub(crate) String);
 
 impl Folder {
-    /// Of this time.
+    /// Return the folder at this time.
     pub fn at(&self, time: DateTime<Utc>) -> String {
         time.format(&self.0).to_string()
     }
 }
 
-/// A variant of a use.
+/// The name of a variant, and the purpose of the pictures that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// Of which use.
+    /// The purpose of the pictures.
     pub purpose: Purpose,
-    /// Its name.
+    /// The name of the variant.
     pub name: String,
 }
 
-/// What pictures of one purpose are like: where they go, and which variants they have.
+/// The settings of pictures of one purpose: where they are stored, and which variants they have.
 #[derive(Clone, Debug)]
 pub struct Use {
-    /// For what.
+    /// The purpose.
     pub purpose: Purpose,
-    /// Where the originals go.
+    /// The folder of the originals.
     pub folder: Folder,
-    /// The sizes, in the order of the settings.
+    /// The variants, in the order of the settings.
     pub variants: Vec<Variant>,
-    /// The names of those that are made at upload.
+    /// The names of the variants that are made at upload.
     pub at_upload: Vec<String>,
 }
 
-/// What all pictures are like.
+/// The settings of all pictures.
 #[derive(Clone, Debug)]
 pub struct Uses {
     /// Avatars.
     pub avatar: Use,
     /// Covers.
     pub cover: Use,
-    /// The variant of an avatar that is shown where a user is mentioned: a square.
+    /// The name of the avatar variant that is shown where a user is mentioned: a square.
     pub square: String,
 }
 
 impl Uses {
-    /// Of one purpose.
+    /// Return the settings of one purpose.
     pub fn of(&self, purpose: Purpose) -> &Use {
         match purpose {
             Purpose::Avatar => &self.avatar,
@@ -99,18 +99,20 @@ impl Uses {
 }
 
 impl Use {
-    /// The variant of this name.
+    /// Return the variant of this name.
     pub fn variant(&self, name: &str) -> Option<&Variant> {
         self.variants.iter().find(|variant| variant.name == name)
     }
 
-    /// `avatars/2026/11/20/<128 random bits>.jpg`: never from the client's file name, never used twice.
+    /// Return a new key, such as `avatars/2026/11/20/<128 random bits>.jpg`. It does not depend on the client's file name, and is
+    /// never used twice.
     pub fn new_key(&self, format: Format) -> String {
         format!("{}/{}.{}", self.folder.at(Utc::now()), uuid::Uuid::new_v4().simple(), format.extension())
     }
 }
 
-/// The formats that a variant of this original comes in, WebP first. What has an alpha channel is PNG, and stays so.
+/// Return the formats that the variants of this original have, WebP first. An original with an alpha channel is PNG, and its
+/// second format stays PNG.
 pub fn formats(original: Format) -> [Format; 2] {
     match original {
         Format::Png => [Format::WebP, Format::Png],
@@ -118,7 +120,7 @@ pub fn formats(original: Format) -> [Format; 2] {
     }
 }
 
-/// The format that a key's extension tells; JPEG where it tells none.
+/// Return the format that a key's extension indicates, or JPEG if it indicates none.
 pub fn format_of(key: &str) -> Format {
     match key.rsplit_once('.').map(|(_, extension)| extension) {
         Some("png") => Format::Png,
@@ -127,28 +129,29 @@ pub fn format_of(key: &str) -> Format {
     }
 }
 
-/// `avatars/2026/11/20/x.jpg` and `256` give `avatars/2026/11/20/x_256.webp`.
+/// Return the key of a variant: `avatars/2026/11/20/x.jpg` and `256` give `avatars/2026/11/20/x_256.webp`.
 pub fn key_of(original: &str, variant: &str, format: Format) -> String {
     let stem = original.rsplit_once('.').map_or(original, |(stem, _)| stem);
     format!("{stem}_{variant}.{}", format.extension())
 }
 
-/// Longer than any key that we make.
+/// Maximum length of a key: longer than any key that Plaza makes.
 const KEY_MAX: usize = 200;
 
-/// What a key says of its file.
+/// What a key tells about its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key<'a> {
-    /// Folder and random name, without variant and extension.
+    /// The folder and the random name, without variant and extension.
     stem: &'a str,
     /// The variant's name; `None` for an original.
     pub variant: Option<&'a str>,
-    /// By the extension.
+    /// The format, from the extension.
     pub format: Format,
 }
 
 impl<'a> Key<'a> {
-    /// `None` for what is no key of ours: whatever else lies in the folder of a local store is nobody's business.
+    /// Parse a key. `None` if it is not a key that Plaza makes: other files in the folder of a local store must stay
+    /// inaccessible.
     pub fn parse(key: &'a str) -> Option<Self> {
         let is_plain = |text: &str| {
             !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
@@ -174,7 +177,7 @@ impl<'a> Key<'a> {
         is_ours.then(|| Self { stem: &key[..folder.len() + 1 + random.len()], variant, format })
     }
 
-    /// The keys that the original of a variant may have.
+    /// Return the keys that the original of a variant may have.
     pub fn originals(&self) -> Vec<String> {
         let formats = match self.format {
             Format::WebP => vec![Format::Jpeg, Format::Png],

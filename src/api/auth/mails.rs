@@ -1,4 +1,4 @@
-//! What is done by mail: confirming an address, setting a password without the present one.
+//! Operations that use mails: confirming an address, and setting a password without the current one.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -20,41 +20,41 @@ use crate::error::{Code, OnConstraint, Result};
 use crate::events::accounts::Notice;
 use crate::models::account_token::Purpose;
 
-/// Which address.
+/// The address to which a mail is requested.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MailRequest {
-    /// The address, in any case.
+    /// E-mail address of the user, in any case.
     #[serde(default)]
     #[schema(value_type = String, required, format = "email", max_length = 254, examples("ana@example.org"))]
     email: Member<String>,
 }
 
-/// The token of a mail.
+/// The token of a mail that confirms an address.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmailConfirmation {
-    /// What the link in the mail holds.
+    /// The token in the link of the mail.
     #[serde(default)]
     #[schema(value_type = String, required, max_length = 512)]
     token: Member<String>,
 }
 
-/// The token of a mail, and the password to set.
+/// The token of a mail, and the new password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordReset {
-    /// What the link in the mail holds.
+    /// The token in the link of the mail.
     #[serde(default)]
     #[schema(value_type = String, required, max_length = 512)]
     token: Member<String>,
-    /// By the rules of a registration.
+    /// The new password. The rules of a registration apply.
     #[serde(default)]
     #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 256)]
     new_password: Member<String>,
 }
 
-/// 202, whether anybody has the address or not: a job finds out later.
+/// Request a mail. 202 whether or not a user has the address: a job looks for the user later.
 async fn want(
     purpose: Purpose,
     body: Body<MailRequest>,
@@ -72,13 +72,13 @@ async fn want(
     Ok(HttpResponse::new(StatusCode::ACCEPTED))
 }
 
-/// Ask for a mail that confirms an address.
+/// Request a mail that confirms an address.
 ///
-/// As registering does by itself. 202 whether anybody has the address or not; no mail is sent where nobody has, or where
-/// it is confirmed already. 429 `too_many_attempts` for whoever asks too often.
+/// Open to all clients. Registering sends this mail by itself. 202 whether or not a user has the address. No mail is sent if no
+/// user has it, or if it is already confirmed. 429 `too_many_attempts` after too many requests.
 #[utoipa::path(
     operation_id = "requestEmailVerification", tag = "auth", security(()), request_body = MailRequest,
-    responses((status = 202, description = "A mail is sent if somebody has the address"), Refusals)
+    responses((status = 202, description = "A mail is sent if a user has the address"), Refusals)
 )]
 #[post("/auth/email-verification")]
 pub async fn request_email_verification(
@@ -90,11 +90,11 @@ pub async fn request_email_verification(
     want(Purpose::ConfirmAddress, body, client, db, throttle).await
 }
 
-/// Confirm an address.
+/// Confirm an e-mail address.
 ///
-/// With the token of the mail, once. Where it was sent to a new address, that is the user's from now on, and every other
-/// mail's token is void. 422 `token_invalid` for a token that was used, has expired or is void; 409 `email_taken` where
-/// somebody else has taken the address meanwhile.
+/// Open to all clients. Requires the token of the mail, which is valid once. If the mail was sent to a new address, this address
+/// becomes the user's, and the tokens in all other mails become void. 422 `token_invalid` if the token was used, has expired or
+/// is void. 409 `email_taken` if another user has taken the address in the meantime.
 #[utoipa::path(
     operation_id = "confirmEmail", tag = "auth", security(()), request_body = EmailConfirmation,
     responses((status = 204, description = "The address is confirmed"), Refusals)
@@ -121,19 +121,19 @@ pub async fn confirm_email(
         if found.email_key == found.user.email_key {
             return Ok(());
         }
-        // At the address as it was.
+        // The notice goes to the previous address.
         Notice::AddressChanged.send(conn, &found.user)
     })
     .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
-/// Ask for a mail that lets a password be set.
+/// Request a mail with which to set a new password.
 ///
-/// 202 whether anybody has the address or not. 429 `too_many_attempts` for whoever asks too often.
+/// Open to all clients. 202 whether or not a user has the address. 429 `too_many_attempts` after too many requests.
 #[utoipa::path(
     operation_id = "requestPasswordReset", tag = "auth", security(()), request_body = MailRequest,
-    responses((status = 202, description = "A mail is sent if somebody has the address"), Refusals)
+    responses((status = 202, description = "A mail is sent if a user has the address"), Refusals)
 )]
 #[post("/auth/password-reset")]
 pub async fn request_password_reset(
@@ -147,9 +147,9 @@ pub async fn request_password_reset(
 
 /// Set a password with the token of a mail.
 ///
-/// Once. Every session of the user ends, and every other mail's token is void. The mail has reached the user, so the
-/// address is confirmed too. 422 `token_invalid` for a token that was used, has expired or is void; a password that
-/// breaks a rule uses no token up.
+/// Open to all clients. The token is valid once. Every session of the user ends, and the tokens in all other mails become void.
+/// The address becomes confirmed too, since the mail has reached the user. 422 `token_invalid` if the token was used, has expired
+/// or is void. A password that breaks a rule does not use the token up.
 #[utoipa::path(
     operation_id = "resetPassword", tag = "auth", security(()), request_body = PasswordReset,
     responses((status = 204, description = "The password is set"), Refusals)
@@ -180,7 +180,7 @@ pub async fn reset_password(
     let hash = passwords.hash(password).await?;
     let user_id = found.user.id;
     db.transaction(move |conn| {
-        // The user before the token, as whoever changes a password locks them.
+        // Lock the user before the token, in the same order as a change of the password.
         if !found.user.lock_as_read(conn)? {
             return Err(mail_tokens::invalid());
         }

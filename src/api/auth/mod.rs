@@ -1,4 +1,4 @@
-//! Login, refresh, logout.
+//! Login, refresh and logout.
 
 pub mod mails;
 pub mod sessions;
@@ -24,25 +24,25 @@ use crate::models::names::EMAIL_MAX;
 use crate::models::session::Session;
 use crate::models::user::User;
 
-/// A pair of tokens.
+/// The tokens of a session: an access token and a refresh token.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Tokens {
-    /// For the `Authorization` header.
+    /// Token for the `Authorization` header.
     pub access_token: String,
-    /// How to send it.
+    /// Scheme with which to send the access token.
     #[schema(examples("Bearer"))]
     pub token_type: String,
-    /// Seconds that the access token is good for.
+    /// Seconds for which the access token is valid.
     #[schema(minimum = 0, examples(900))]
     pub expires_in: i64,
-    /// For `refreshToken`, once.
+    /// Token for `refreshToken`, valid for one exchange.
     pub refresh_token: String,
-    /// Seconds that the refresh token is good for.
+    /// Seconds for which the refresh token is valid.
     #[schema(minimum = 0, examples(1_209_600))]
     pub refresh_expires_in: i64,
 }
 
-/// Who logs in.
+/// The credentials of a login.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
@@ -56,21 +56,21 @@ pub struct Login {
     password: Member<String>,
 }
 
-/// What to refresh.
+/// The refresh token to exchange.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
-    /// The newest refresh token of the session.
+    /// The latest refresh token of the session.
     #[serde(default)]
     #[schema(value_type = String, required, max_length = 512)]
     refresh_token: Member<String>,
 }
 
-/// Whose session to end, where no bearer token says it.
+/// Names the session to end, if the bearer token does not.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Logout {
-    /// A refresh token of the session.
+    /// Any refresh token of the session.
     #[serde(default)]
     #[schema(value_type = String, required = false, max_length = 512)]
     refresh_token: Member<String>,
@@ -92,7 +92,7 @@ impl Login {
 
 impl From<Pair> for Tokens {
     fn from(pair: Pair) -> Self {
-        // The database keeps microseconds, so a whole number of seconds may come back as a little less.
+        // The database stores microseconds, so a whole number of seconds may come back as slightly less.
         let left = (pair.refresh_expires_at - pair.at).num_milliseconds() + 500;
         Self {
             access_token: pair.access,
@@ -110,8 +110,9 @@ fn invalid_credentials() -> Error {
 
 /// Log in.
 ///
-/// Opens a session. 401 `invalid_credentials` alike for an unknown user, a wrong password and an inactive user. Who is
-/// wrong too often waits: 429 `too_many_attempts` with `Retry-After`. 503 `busy` when too many log in at once.
+/// Open to all clients. Opens a session. 401 `invalid_credentials` is the same for an unknown user, a wrong password and an
+/// inactive user. After too many wrong attempts, the client must wait: 429 `too_many_attempts` with `Retry-After`. 503 `busy` if
+/// too many clients log in concurrently.
 #[utoipa::path(
     operation_id = "login", tag = "auth", security(()), request_body = Login,
     responses((status = 200, description = "A new session's tokens", body = Tokens), Refusals)
@@ -141,14 +142,14 @@ pub async fn login(
         .await?;
     let checked = check(candidates, password, &passwords).await;
     if checked.as_ref().is_err_and(|error| error.code() == Code::Busy) {
-        // Nobody looked at the password, so it was no try.
+        // The password was not checked, so this was not an attempt.
         let (all, limits) = (buckets.all(), throttle.clone());
         db.transaction(move |conn| limits.give_back(conn, &all)).await?;
     }
     let (user, new_hash) = checked?;
     let (user_id, network) = (user.id, client.prefix().to_string());
     let opened = db.transaction(move |conn| {
-        // Meanwhile, the user may have been deleted or deactivated, or the password changed.
+        // In the meantime, the user may have been deleted or deactivated, or the password changed.
         if !user.lock_as_read(conn)? {
             return Err(invalid_credentials());
         }
@@ -158,21 +159,23 @@ pub async fn login(
         sessions.open(conn, user.id, &client.user_agent, &client.ip)
     });
     let pair = opened.await?;
-    // Apart, since many logins share these rows, and would wait for each other while the disk writes the session.
+    // In a separate transaction, since many logins share these rows, and would wait for each other while the session is written
+    // to the disk.
     let noted = db.transaction(move |conn| {
-        // The user first, as whoever deletes one locks them.
+        // Lock the user first, in the same order as the deletion of a user.
         User::touch_login(conn, user_id)?;
         throttle.succeed(conn, &buckets, user_id, &network)
     });
     if let Err(error) = noted.await {
-        // The session stands; the throttle forgives the try with time.
+        // The session is open; the throttle forgives the attempt over time.
         tracing::warn!(cause = %error, "a login was not noted");
     }
     Ok(Json(pair.into()))
 }
 
-/// Whichever user the password fits: a username may look like somebody else's address. Nobody takes as long as somebody.
-/// With it a new hash, where the present one is cheaper to guess from than those of today.
+/// Return the candidate whose password this is. There may be several candidates, since a username may look like another user's
+/// address. The check takes as long for an unknown user as for a known one. If the stored hash costs less to guess from than a
+/// new one, a new hash is returned too.
 async fn check(
     candidates: Vec<User>,
     password: String,
@@ -197,10 +200,10 @@ async fn check(
 
 /// Exchange a refresh token for the next pair.
 ///
-/// The token given is used up. For ten seconds it goes on answering with the session's present tokens, so that parallel
-/// tabs do no harm; for ten minutes with its successor, as long as that has not been used: an answer that was lost may be
-/// asked for again. Given again later, it ends the session: somebody else may have it. 401 `refresh_token_invalid` and
-/// `session_revoked` both mean: log in.
+/// Open to all clients. Uses the refresh token up. For ten seconds, the used token still returns the session's current tokens, so
+/// that parallel tabs do no harm. For ten minutes, it returns its successor, as long as the successor has not been used, so that
+/// you can repeat a request whose response was lost. Sent again later, it ends the session, since another client may have a copy.
+/// After 401 `refresh_token_invalid` or `session_revoked`, log in again.
 #[utoipa::path(
     operation_id = "refreshToken", tag = "auth", security(()), request_body = Refresh,
     responses((status = 200, description = "The session's next tokens", body = Tokens), Refusals)
@@ -225,7 +228,7 @@ pub async fn refresh_token(
     }
 }
 
-/// Whose session to end: that of the refresh token in the body, or else the caller's.
+/// The session to end: that of the refresh token in the body, or else the caller's.
 struct Leaving {
     token: Option<String>,
     caller: Option<CurrentUser>,
@@ -249,7 +252,7 @@ impl Leaving {
         Ok(Self { token, caller })
     }
 
-    /// The session, and its user if it lives.
+    /// Return the session, and its user if the session has not ended.
     fn session(&self, conn: &mut diesel::PgConnection, sessions: &Sessions) -> Result<(i64, Option<i64>)> {
         match (&self.token, &self.caller) {
             (Some(token), _) => {
@@ -264,8 +267,9 @@ impl Leaving {
 
 /// Log out.
 ///
-/// Ends the session of the bearer token, or that of a refresh token in the body; its access tokens are refused from
-/// then on. Ending an ended session is no error.
+/// Ends the session of the bearer token, or that of a refresh token in the body; 401 `authentication_required` without either.
+/// The access tokens of the session are rejected from then on. It is not an error if the session of the refresh token has already
+/// ended.
 #[utoipa::path(
     operation_id = "logout", tag = "auth", security((), ("bearer" = [])),
     request_body(content = Option<Logout>),
@@ -295,8 +299,9 @@ pub async fn logout(
 
 /// Log out everywhere.
 ///
-/// Ends every session of the user of the bearer token, or of a refresh token in the body, this one included. 401
-/// `session_revoked` where the session of the refresh token has ended already: then it speaks for nobody.
+/// Ends every session of the user of the bearer token, or of a refresh token in the body, including this one; 401
+/// `authentication_required` without either. 401 `session_revoked` if the session of the refresh token has already ended: then
+/// the token no longer stands for the user.
 #[utoipa::path(
     operation_id = "logoutAll", tag = "auth", security((), ("bearer" = [])),
     request_body(content = Option<Logout>),

@@ -1,4 +1,4 @@
-//! Sessions: where a user is logged in.
+//! Sessions: the logins of a user.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -20,28 +20,28 @@ use crate::lookups::table::Resource;
 use crate::models::resources::SESSIONS;
 use crate::models::session;
 
-/// A session: one login, until it is logged out, revoked or not refreshed for too long.
+/// A session: one login, until it is logged out or revoked, or is not refreshed for too long.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Session {
-    /// For `revokeSession`.
+    /// Id of the session, for `revokeSession`.
     pub id: i64,
-    /// What the client called itself when it logged in.
+    /// `User-Agent` of the client at the login.
     #[schema(examples("Mozilla/5.0 (X11; Linux x86_64)"))]
     pub user_agent: String,
-    /// The address that it logged in from.
+    /// IP address of the client at the login.
     #[schema(examples("203.0.113.7"))]
     pub ip: String,
-    /// When the password was given.
+    /// When the user logged in with the password.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it was last refreshed.
+    /// When the session was last refreshed.
     #[schema(format = DateTime)]
     pub last_used_at: String,
-    /// Whether it is the one that asks.
+    /// Whether this is the session that sends the request.
     pub current: bool,
 }
 
-/// A page of them.
+/// A page of sessions.
 pub type SessionPage = Page<Session>;
 
 impl Paged for Session {
@@ -50,7 +50,7 @@ impl Paged for Session {
 }
 
 impl Session {
-    /// As shown to the session `current`.
+    /// Represent a session for a request of the session `current`.
     pub fn of(row: &session::Session, current: i64) -> Self {
         Self {
             id: row.id,
@@ -63,9 +63,9 @@ impl Session {
     }
 }
 
-/// List one's sessions.
+/// List your sessions.
 ///
-/// The newest login first. An ended session is not listed.
+/// For users who are logged in. Newest login first by default. Sessions that have ended are not listed.
 #[utoipa::path(
     operation_id = "listSessions", tag = "auth", params(List<Session>), security(("bearer" = [])),
     responses((status = 200, description = "A page of sessions", body = SessionPage), Refusals)
@@ -78,11 +78,11 @@ pub async fn list_sessions(user: CurrentUser, list: List<Session>, db: Data<Db>)
 
 /// Revoke a session.
 ///
-/// One's own: its tokens are refused from then on, on every node within a second. 404 for one that has ended, or is
-/// another user's.
+/// For the caller's own sessions. The tokens of the session are rejected from then on, on every node within a second. 404 if the
+/// session has ended or is another user's.
 #[utoipa::path(
     operation_id = "revokeSession", tag = "auth", security(("bearer" = [])),
-    params(("id" = i64, Path, description = "The session's id")),
+    params(("id" = i64, Path, description = "Id of the session.")),
     responses((status = 204, description = "The session has ended"), Refusals)
 )]
 #[delete("/auth/sessions/{id}")]

@@ -1,4 +1,4 @@
-//! Events: what has changed, for programs that want to know.
+//! Events: records of changes, for programs that follow them.
 
 pub mod stream;
 
@@ -21,47 +21,48 @@ use crate::lookups::table::Resource;
 use crate::models::event::{self, FullEvent};
 use crate::models::resources::EVENTS;
 
-/// Something that has changed.
+/// A record of a change.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Event {
-    /// Grows from event to event. `Last-Event-ID` of the stream takes it.
+    /// Id, which grows from event to event. Send it as `Last-Event-ID` to continue the stream after this event.
     pub id: i64,
-    /// The resource and what became of it.
+    /// Type of the event: the type of the resource, and what happened to it.
     #[serde(rename = "type")]
     #[schema(examples("post.updated"))]
     pub kind: String,
-    /// When it was written.
+    /// When the event was written.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Whose request it was. `null` where it was none, or of a user who has gone.
+    /// Username of the user whose request made the change. `null` if no user's request made it, or if the user has been deleted.
     #[schema(required, examples("ana"))]
     pub actor: Option<String>,
-    /// What has changed.
+    /// The resource that changed.
     pub resource: EventResource,
-    /// The members that are others now; of what is new or gone, none.
+    /// Names of the fields that changed. Empty if the resource was created or deleted.
     #[schema(examples("title"))]
     pub changed: Vec<String>,
-    /// What it was like then, without members that are not for everybody. `null` once its user has gone.
+    /// The resource as it was then, without private fields. `null` once its user has been deleted.
     #[schema(required, value_type = Option<Object>, example = json!({ "slug": "ada", "title": "Ada" }))]
     pub data: Option<Value>,
 }
 
-/// What an event is about.
+/// The resource that an event is about.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct EventResource {
-    /// Its kind.
+    /// Type of the resource.
     #[serde(rename = "type")]
     #[schema(examples("post"))]
     pub kind: String,
-    /// Its `id`; a profile's and an avatar's is their user's. `null` for what has none.
+    /// Id of the resource; for a profile and an avatar, the id of their user. `null` if the resource has no id.
     #[schema(required)]
     pub id: Option<i64>,
-    /// Where it is, or was. `null` where there is no such place, or where it would tell of a user who has gone.
+    /// URL of the resource, even after its deletion. `null` if it has no URL, or if the URL would reveal a user who has been
+    /// deleted.
     #[schema(required, format = "uri")]
     pub url: Option<String>,
 }
 
-/// A page of them.
+/// A page of events.
 pub type EventPage = Page<Event>;
 
 impl Paged for Event {
@@ -70,7 +71,7 @@ impl Paged for Event {
 }
 
 impl Event {
-    /// As every client gets it: from the list, from the stream, by a webhook.
+    /// Represent an event as every client receives it: in the list, in the stream and by a webhook.
     pub fn of(full: &FullEvent, urls: &Urls) -> Self {
         let row = &full.event;
         Self {
@@ -103,7 +104,7 @@ fn url_of(row: &event::Event, urls: &Urls) -> Option<String> {
     }
 }
 
-/// The database knows files by their keys.
+/// Replace the keys by which the database names files with URLs.
 fn with_urls(data: Value, urls: &Urls) -> Value {
     let Value::Object(members) = data else { return data };
     let url = |key: Value| key.as_str().map_or(Value::Null, |key| json!(urls.media(key)));
@@ -117,8 +118,9 @@ fn with_urls(data: Value, urls: &Urls) -> Value {
 
 /// List events.
 ///
-/// The last one first; `ordering=id` for the order in which they happened. Staff see all, others those on their own posts, on comments
-/// there and on their own comments. They are kept for 30 days.
+/// For users who are logged in. Staff see all events. Other users see the events of their own posts, of the comments on them, and
+/// of their own comments. Latest first by default; `ordering=id` returns the events in the order in which they happened. Events
+/// are kept for 30 days.
 #[utoipa::path(
     operation_id = "listEvents", tag = "events", security(("bearer" = [])), params(List<Event>),
     responses((status = 200, description = "A page of events", body = EventPage), Refusals)

@@ -1,8 +1,8 @@
-//! The stream of events: `text/event-stream`, as the HTML standard has it.
+//! The stream of events: `text/event-stream`, as the HTML standard defines it.
 //!
-//! A stream knows the position that it has come to, and reads on from there when something is published, on whatever node. What was
-//! published last is read once for all streams of the node; whoever is further back reads by itself. Nothing is kept for a client
-//! that reads slowly: it is not written to, and the system closes its connection.
+//! A stream knows the position that it has reached, and reads on from there when events are published, on any node. The latest
+//! events are read once for all streams of the node; a stream that is further behind reads by itself. Nothing is buffered for a
+//! client that reads slowly: the stream does not write to it, and the system closes its connection.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,11 +27,11 @@ use crate::models::Viewer;
 use crate::models::event::{self, FullEvent};
 use crate::timing::Timing;
 
-/// Events that are read and written at once.
+/// Maximum number of events that a stream reads and writes in one step.
 const BATCH: i64 = 100;
-/// Events that are read for all streams at once. Who comes late reads the rest by itself.
+/// Maximum number of events that are read for all streams together. A stream that is further behind reads the rest by itself.
 const TAIL: i64 = 500;
-/// Where an interrupted client begins again.
+/// The header in which an interrupted client says where to continue.
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The streams of this node.
@@ -45,7 +45,7 @@ pub struct Streams {
     heartbeat: Duration,
 }
 
-/// What was published last: all between two positions.
+/// The latest published events: all events between two positions.
 #[derive(Default)]
 struct Tail {
     after: i64,
@@ -54,7 +54,7 @@ struct Tail {
 }
 
 impl Streams {
-    /// With at most so many for each user.
+    /// Allow at most `most` streams for each user.
     pub fn new(most: usize, timing: &Timing) -> Self {
         Self {
             published: watch::channel(0).0,
@@ -67,8 +67,8 @@ impl Streams {
         }
     }
 
-    /// What was published last, up to this position or beyond it. It does not outlive what comes next, so what is erased is not shown
-    /// for longer than the deletion takes to be published.
+    /// Return the latest events, up to this position or beyond it. They are replaced when further events are published, so erased
+    /// data is not shown for longer than it takes to publish the deletion.
     async fn tail(&self, db: &Db, up_to: i64) -> Result<Arc<Tail>> {
         let mut tail = self.tail.lock().await;
         if tail.up_to < up_to {
@@ -80,7 +80,7 @@ impl Streams {
         Ok(Arc::clone(&tail))
     }
 
-    /// Events are published up to this position.
+    /// Notify the streams that events are published up to this position.
     pub fn go_on_to(&self, position: i64) {
         self.published.send_if_modified(|last| {
             let is_new = position > *last;
@@ -89,17 +89,17 @@ impl Streams {
         });
     }
 
-    /// End them all: their clients go on at another node.
+    /// End all streams. Their clients continue on another node.
     pub fn end(&self) {
         self.is_over.send_replace(true);
     }
 
-    /// How many there are.
+    /// Return the number of streams.
     pub fn count(&self) -> usize {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
     }
 
-    /// 429 `too_many_streams` where the user has the most of them.
+    /// Take a place among the streams for a user. 429 `too_many_streams` if the user has the maximum number of streams.
     fn seat(self: &Arc<Self>, user_id: i64) -> Result<Seat> {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = seats.entry(user_id).or_default();
@@ -144,7 +144,7 @@ struct Follower {
 }
 
 impl Follower {
-    /// What is written next; nothing where the stream ends: the token is not good any more, or the node or its database goes away.
+    /// Return what to write next. `None` ends the stream: the token is no longer valid, or the node or its database stops.
     async fn next(&mut self) -> Option<Bytes> {
         if self.spoke.is_none() {
             return Some(self.say(": events follow\nretry: 1000\n\n".to_owned()));
@@ -173,7 +173,7 @@ impl Follower {
         }
     }
 
-    /// Go on as far as one batch leads; what the viewer may read of it.
+    /// Advance by one batch at most. Return what the viewer may read of it.
     async fn read(&mut self, viewer: Viewer, up_to: i64) -> Result<String> {
         let tail = self.streams.tail(&self.db, up_to).await?;
         if self.after >= tail.after {
@@ -196,7 +196,7 @@ impl Follower {
         text.into()
     }
 
-    /// JSON has no line breaks in it, so an event's data is one line.
+    /// Format an event. Its JSON contains no line breaks, so its data is one line.
     fn told(&self, full: &FullEvent) -> Result<String> {
         let shown = Event::of(full, &self.urls);
         let data = serde_json::to_string(&shown).map_err(Error::internal)?;
@@ -204,12 +204,12 @@ impl Follower {
     }
 }
 
-/// `None` ends the stream: its answer has begun, so its client cannot be told why.
+/// Log an error. `None` ends the stream: its response has begun, so the client cannot be told why.
 fn or_log<T>(result: Result<T>) -> Option<T> {
     result.inspect_err(|error| error.log("a stream of events broke off")).ok()
 }
 
-/// Where the client wants to go on.
+/// Return the id of the event after which the client wants to continue.
 fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
     let Some(value) = request.headers().get(LAST_EVENT_ID) else { return Ok(None) };
     let id = value.to_str().ok().and_then(|text| text.trim().parse().ok()).filter(|id| *id >= 0);
@@ -224,14 +224,15 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
 
 /// Follow events.
 ///
-/// A stream of server-sent events that does not end by itself: those of `listEvents` that the caller may see, as they happen, each with
-/// its id, its type and its JSON. `Last-Event-ID` goes on after that one, without a loss; without it the stream begins now. It
-/// ends when the access token does, and when a node stops: connect again with a good token.
+/// For users who are logged in. Returns a stream of server-sent events that does not end by itself: the events of `listEvents`
+/// that the caller can see, as they happen, each with its id, its type and its JSON. `Last-Event-ID` continues after that event,
+/// without a loss; without it, the stream begins with the next event. The stream ends when the access token does, and when a node
+/// stops: connect again with a valid token. 429 `too_many_streams` if the user has too many streams.
 #[utoipa::path(
     operation_id = "streamEvents", tag = "events", security(("bearer" = [])),
-    params(("Last-Event-ID" = Option<i64>, Header, minimum = 0, description = "The last event that the client has seen")),
+    params(("Last-Event-ID" = Option<i64>, Header, minimum = 0, description = "Id of the last event that the client received.")),
     responses(
-        (status = 200, description = "The stream", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The stream of events", body = String, content_type = "text/event-stream"),
         Refusals
     )
 )]
@@ -267,7 +268,7 @@ pub async fn stream_events(
     });
     Ok(HttpResponse::Ok()
         .content_type("text/event-stream")
-        // Not compressed, since that waits for more; and not held back by nginx, either.
+        // Not compressed, since compression waits for more data, and not held back by nginx either.
         .insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("identity")))
         .insert_header(("x-accel-buffering", "no"))
         .streaming(words))

@@ -1,4 +1,4 @@
-//! Labels: what posts are sorted by. Anybody who is logged in makes them, staff change them.
+//! Labels, by which posts are sorted. Any user who is logged in can create labels; only staff can change them.
 
 pub mod posts;
 
@@ -29,26 +29,26 @@ use crate::models::resources::LABELS;
 /// A label.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Label {
-    /// Never used twice.
+    /// Unique id, which is never reused.
     pub id: i64,
     /// Canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// What it is called.
+    /// Name of the label.
     #[schema(examples("Artificial Intelligence"))]
     pub name: String,
-    /// Names it in URLs.
+    /// Name of the label in URLs.
     #[schema(examples("ai"))]
     pub slug: String,
-    /// How many published posts have it.
+    /// Number of published posts that have the label.
     #[schema(minimum = 0)]
     pub post_count: i64,
-    /// When it was made.
+    /// When the label was created.
     #[schema(format = DateTime)]
     pub created_at: String,
 }
 
-/// A page of them.
+/// A page of labels.
 pub type LabelPage = Page<Label>;
 
 impl Paged for Label {
@@ -70,29 +70,29 @@ impl Label {
     }
 }
 
-/// What to make.
+/// A new label.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateLabel {
-    /// What it is called.
+    /// Name of the label.
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1, max_length = 128, examples("Artificial Intelligence"))]
     name: Member<String>,
-    /// Names it in URLs; made from the name where it is left out or `null`.
+    /// Name of the label in URLs; derived from `name` if left out or `null`.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128, pattern = "^[A-Za-z0-9_-]*$", examples("ai"))]
     slug: Member<String>,
 }
 
-/// What to change. What is left out stays.
+/// Changes to a label. Fields that are left out keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateLabel {
-    /// The slug stays as it is.
+    /// Name of the label. The slug stays as it is.
     #[serde(default)]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 128)]
     name: Member<String>,
-    /// `null` makes it anew from the name. Nothing leads on from the former one.
+    /// Name of the label in URLs; `null` regenerates it from `name`. The former slug does not redirect.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128, pattern = "^[A-Za-z0-9_-]*$", examples("ai"))]
     slug: Member<String>,
@@ -126,7 +126,7 @@ fn respond(full: &FullLabel, urls: &Urls) -> Result<Versioned> {
 
 /// List labels.
 ///
-/// By name.
+/// Open to all clients. Sorted by name by default.
 #[utoipa::path(
     operation_id = "listLabels", tag = "labels", params(List<Label>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of labels", body = LabelPage), Refusals)
@@ -137,18 +137,19 @@ pub async fn list_labels(list: List<Label>, db: Data<Db>, urls: Data<Urls>) -> R
     list.answer(slice, |full| Label::of(full, &urls))
 }
 
-/// Make a label.
+/// Create a label.
 ///
-/// The slug is made from the name, with a number where that is taken; one that is given is taken as it is, or refused with
-/// 409 `slug_taken`. Several labels may be called alike.
+/// For users who are logged in. The slug is derived from the name, with a number if it is taken. A slug that you give is used as
+/// it is; 409 `slug_taken` if it is taken. Several labels may have the same name.
 #[utoipa::path(
     operation_id = "createLabel", tag = "labels", security(("bearer" = [])), request_body = CreateLabel,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Sent again with the same key, it is done once")),
+        description = "Makes the request safe to retry: repeats with the same key run once.")),
     responses(
         (status = 201, description = "The label", body = Label, headers(
-            ("Location" = String, description = "The label's canonical URL"), ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Location" = String, description = "The label's canonical URL"),
+            ("ETag" = String, description = "The label's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -174,10 +175,10 @@ pub async fn create_label(
 
 /// Read a label.
 ///
-/// With the number of published posts that have it.
+/// Open to all clients. Includes the number of published posts that have the label.
 #[utoipa::path(
     operation_id = "getLabel", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The label's slug")),
+    params(("slug" = String, Path, description = "Slug of the label.")),
     responses((status = 200, description = "The label", body = Label), Refusals)
 )]
 #[get("/labels/{slug}")]
@@ -188,12 +189,14 @@ pub async fn get_label(slug: NamedSlug, db: Data<Db>, urls: Data<Urls>) -> Resul
 
 /// Change a label.
 ///
-/// Staff. The posts that have it show the new name.
+/// For staff only; 403 for others. The posts that have the label show the new name. 409 `slug_taken` if another label has the
+/// slug.
 #[utoipa::path(
     operation_id = "updateLabel", tag = "labels", security(("bearer" = [])), request_body = UpdateLabel,
     params(
-        ("slug" = String, Path, description = "The label's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("slug" = String, Path, description = "Slug of the label."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
     ),
     responses((status = 200, description = "The label", body = Label), Refusals)
 )]
@@ -223,14 +226,14 @@ pub async fn update_label(
 
 /// Delete a label.
 ///
-/// Staff. Its posts stay, without it.
+/// For staff only; 403 for others. The posts that have the label stay, without it.
 #[utoipa::path(
     operation_id = "deleteLabel", tag = "labels", security(("bearer" = [])),
     params(
-        ("slug" = String, Path, description = "The label's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("slug" = String, Path, description = "Slug of the label."),
+        ("If-Match" = Option<String>, Header, description = "Delete the label only if it still has this ETag; otherwise 412.")
     ),
-    responses((status = 200, description = "What was deleted, by type", body = Deleted), Refusals)
+    responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/labels/{slug}")]
 pub async fn delete_label(

@@ -1,4 +1,4 @@
-//! The posts of a label: the same relation from its other side.
+//! The posts of a label: the relation between posts and labels, from the side of the label.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,18 +30,18 @@ use crate::models::post::Post;
 use crate::models::post_label::{self, Detail, Labeling};
 use crate::models::resources::LABELS_OF_POST;
 
-/// Most posts of one request.
+/// Maximum number of posts in one request.
 const MOST: usize = 1000;
 
 /// A post for a label.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChosenPost {
-    /// Of a post that one may change.
+    /// Slug of a post that you may change.
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1, max_length = 256, pattern = "^[A-Za-z0-9_-]+$", examples("hello-world"))]
     slug: Member<String>,
-    /// Why it has the label; left out, it stays as it was.
+    /// Why the post has the label. If left out, the reason stays as it was; `null` and `""` clear it.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, examples("It is about Ada"))]
     reason: Member<String>,
@@ -51,40 +51,40 @@ pub struct ChosenPost {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChosenPosts {
-    /// Different ones.
+    /// The posts. Each may occur only once.
     #[serde(default)]
     #[schema(value_type = Vec<ChosenPost>, required, max_items = 1000)]
     posts: Member<Vec<Object<ChosenPost>>>,
 }
 
-/// A post as a label has it.
+/// A post that has a label.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LabeledPost {
-    /// Names it in URLs.
+    /// Name of the post in URLs.
     #[schema(examples("hello-world"))]
     pub slug: String,
-    /// What it is called.
+    /// Title of the post.
     #[schema(examples("Hello, world"))]
     pub title: String,
     /// Canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// Why it has the label.
+    /// Why the post has the label; `null` if no reason was given.
     #[schema(required, examples("It is about Ada"))]
     pub reason: Option<String>,
-    /// Since when.
+    /// When the post got the label.
     #[schema(format = DateTime)]
     pub labeled_at: String,
 }
 
-/// The posts that were named.
+/// The posts that a request names.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LabeledPosts {
-    /// In the order in which they were named.
+    /// The posts, in the order of the request.
     pub posts: Vec<LabeledPost>,
 }
 
-/// A chosen post that is valid by itself.
+/// A chosen post that is valid in itself.
 struct Chosen {
     place: usize,
     slug: String,
@@ -92,7 +92,7 @@ struct Chosen {
 }
 
 impl ChosenPosts {
-    /// Those that are valid by themselves.
+    /// Return the posts that are valid in themselves, and note the faults of the others.
     fn validate(self, check: &mut Check) -> Vec<Chosen> {
         let posts = check.required("posts", self.posts).unwrap_or_default();
         if posts.len() > MOST {
@@ -107,7 +107,7 @@ impl ChosenPosts {
             let Some(slug) = check.required(&pointer, post.slug) else { continue };
             let faults = check.count();
             let slug = check.text(&pointer, &slug, 1, SLUG_MAX);
-            // What cannot be a slug is not looked for: U+0000 would break the query.
+            // An invalid slug is not looked up: U+0000 would break the query.
             if check.count() > faults {
                 continue;
             }
@@ -120,8 +120,8 @@ impl ChosenPosts {
     }
 }
 
-/// The chosen posts among those that were read, in the order in which they were chosen, and what is wrong with the others. 403
-/// where the user may see one but not change it.
+/// Return the chosen posts among those that were read, in the order of the request, and the faults of the others. 403 if the user
+/// may see a post but not change it.
 fn find<'a>(
     mut check: Check,
     chosen: &[Chosen],
@@ -144,7 +144,7 @@ fn find<'a>(
     Ok((found, check))
 }
 
-/// The chosen posts, and `others`, locked once it is sure that nothing is wrong with them: nobody waits for who is refused.
+/// Lock the chosen posts and `others`, but only once they have no faults, so that no request waits for one that is rejected.
 fn lock(
     conn: &mut PgConnection,
     body: Body<ChosenPosts>,
@@ -167,13 +167,14 @@ fn lock(
     Ok((chosen, Post::lock_all(conn, &ids)?))
 }
 
-/// The chosen posts among the locked ones: by then they may have gone, or be another's.
+/// Return the chosen posts among the locked ones. In the meantime, a post may have been deleted, or may have become another
+/// user's.
 fn found<'a>(chosen: &[Chosen], locked: &'a [Post], user: &CurrentUser) -> Result<Vec<&'a Post>> {
     let (posts, check) = find(Check::default(), chosen, locked, user)?;
     check.finish(|| Some(posts))
 }
 
-/// Put the label on locked posts, and tell of them.
+/// Add the label to locked posts, and answer with these posts.
 fn put(
     conn: &mut PgConnection,
     label: &Label,
@@ -213,10 +214,10 @@ fn put(
 
 /// List a label's posts.
 ///
-/// The newest first: published ones, and drafts that one may change.
+/// Open to all clients. Returns published posts, and drafts that the caller may change. Newest first by default.
 #[utoipa::path(
     operation_id = "listLabelPosts", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The label's slug"), List<PostSummary>),
+    params(("slug" = String, Path, description = "Slug of the label."), List<PostSummary>),
     responses((status = 200, description = "A page of the label's posts", body = PostPage), Refusals)
 )]
 #[get("/labels/{slug}/posts")]
@@ -239,21 +240,22 @@ pub async fn list_label_posts(
     list.answer(slice, |full| PostSummary::of(full, &urls))
 }
 
-/// Put a label on posts.
+/// Add a label to posts.
 ///
-/// On posts that one may change: as writer, as editor, as staff. One that has it already takes the new reason, where one is
-/// given, and keeps its time.
+/// For posts that the caller may change: as writer, as editor or as staff. 403 for a post that the caller can see but not change;
+/// 422 with `unknown_post` for one that does not exist or that the caller cannot see. A post that already has the label gets the
+/// new reason, if one is given, and keeps its time. If one post is rejected, the label is added to none.
 #[utoipa::path(
     operation_id = "addLabelPosts", tag = "labels", security(("bearer" = [])), request_body = ChosenPosts,
     params(
-        ("slug" = String, Path, description = "The label's slug"),
+        ("slug" = String, Path, description = "Slug of the label."),
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Sent again with the same key, it is done once")
+            description = "Makes the request safe to retry: repeats with the same key run once.")
     ),
     responses(
-        (status = 200, description = "The posts that were named", body = LabeledPosts, headers(
+        (status = 200, description = "The posts that the request names", body = LabeledPosts, headers(
             ("ETag" = String, description = "The label's version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -282,14 +284,15 @@ pub async fn add_label_posts(
 
 /// Replace a label's posts.
 ///
-/// As `addLabelPosts`; from every other post that one may change the label is taken off.
+/// Works like `addLabelPosts`, and also removes the label from every other post that the caller may change.
 #[utoipa::path(
     operation_id = "replaceLabelPosts", tag = "labels", security(("bearer" = [])), request_body = ChosenPosts,
     params(
-        ("slug" = String, Path, description = "The label's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the label's version")
+        ("slug" = String, Path, description = "Slug of the label."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the label still has this ETag; otherwise 412.")
     ),
-    responses((status = 200, description = "The posts that were named", body = LabeledPosts), Refusals)
+    responses((status = 200, description = "The posts that the request names", body = LabeledPosts), Refusals)
 )]
 #[put("/labels/{slug}/posts")]
 pub async fn replace_label_posts(
@@ -316,16 +319,17 @@ pub async fn replace_label_posts(
     .await
 }
 
-/// Take a label off posts.
+/// Remove a label from posts.
 ///
-/// Off all that one may change. Taking it off none is no error.
+/// Removes the label from all posts that the caller may change. It is not an error if there are none.
 #[utoipa::path(
     operation_id = "clearLabelPosts", tag = "labels", security(("bearer" = [])),
     params(
-        ("slug" = String, Path, description = "The label's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the label's version")
+        ("slug" = String, Path, description = "Slug of the label."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the label still has this ETag; otherwise 412.")
     ),
-    responses((status = 204, description = "No post that one may change has it any more"), Refusals)
+    responses((status = 204, description = "No post that the caller may change has the label"), Refusals)
 )]
 #[delete("/labels/{slug}/posts")]
 pub async fn clear_label_posts(

@@ -1,6 +1,7 @@
-//! The pages that links in mails lead to while no application is named: enough to confirm an address and to set a password.
+//! The pages to which the links in mails lead while no application is configured. They are enough to confirm an address and to
+//! set a password.
 //!
-//! They do nothing by themselves when they are opened, since mail programs like to open links before their readers do.
+//! Opening one of them changes nothing, since some mail programs open links before the user does.
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
@@ -15,7 +16,7 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// For people, so not operations of the document.
+/// Register the pages. They are for people, so the OpenAPI document does not list them as operations.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .route(&format!("/{CONFIRM_PAGE}"), web::get().to(confirm_email))
@@ -42,7 +43,8 @@ async fn reset_password() -> HttpResponse {
     )
 }
 
-/// Nothing may run or be loaded but what stands in the page, and no other page learns its address, which holds a token.
+/// Build a page. The browser may run or load only what the page contains, and no other page learns its address, which contains a
+/// token.
 fn page(title: &str, body: &str) -> HttpResponse {
     let hash = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()).as_ref());
     let policy = format!(

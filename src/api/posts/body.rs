@@ -1,4 +1,4 @@
-//! What clients send of posts, and how it becomes values that cannot be invalid.
+//! The bodies of requests about posts, and their validation. The resulting values cannot be invalid.
 
 use diesel::PgConnection;
 use serde::Deserialize;
@@ -16,10 +16,11 @@ use crate::models::names::{SLUG_MAX, USERNAME_MAX};
 use crate::models::post::{NewPost, Post, PostChanges, SlugChange};
 use crate::models::user::User;
 
-/// Most characters of a content.
+/// Maximum number of characters of a content.
 const CONTENT_MAX: usize = 200_000;
 
-/// The values of `category`, for the document: what comes in is checked with every other rule at once.
+// Only for the document: the value in a request is checked together with every other rule.
+/// The category of a post: society, education, health, culture or technology.
 #[derive(ToSchema)]
 #[expect(missing_docs, reason = "the document takes the values' names from here")]
 pub enum Category {
@@ -30,124 +31,125 @@ pub enum Category {
     TEC,
 }
 
-/// What to write.
+/// A new post.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreatePost {
-    /// What it is called.
+    /// Title of the post.
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1, max_length = 256, examples("Hello, world"))]
     title: Member<String>,
-    /// Names it in URLs; made from the title where it is left out or `null`.
+    /// Name of the post in URLs; derived from the title if left out or `null`.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, pattern = "^[A-Za-z0-9_-]*$", examples("hello-world"))]
     slug: Member<String>,
-    /// All of it; may be empty.
+    /// The whole content; may be empty.
     #[serde(default)]
     #[schema(value_type = String, required = false, max_length = 200_000)]
     content: Member<String>,
-    /// What it is about: society, unless said otherwise.
+    /// Category of the post; society by default.
     #[serde(default)]
     #[schema(value_type = Category, required = false)]
     category: Member<String>,
-    /// How good it is.
+    /// How good the post is, from 1 to 5.
     #[serde(default)]
     #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
     rating: Member<i64>,
-    /// How important it is.
+    /// How important the post is, from 1 to 5.
     #[serde(default)]
     #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
     rank: Member<i64>,
-    /// Whether all may read it.
+    /// Whether all clients may read the post.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     published: Member<bool>,
-    /// Username of somebody who may change it too.
+    /// Username of a second user who may change the post.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 150, examples(json!(null)))]
     editor: Member<String>,
-    /// What to sort it by: labels that are there, or to be made.
+    /// Labels of the post: existing ones, or new ones to create.
     #[serde(default)]
     #[schema(value_type = Vec<ChosenLabel>, required = false, max_items = 100)]
     labels: Member<Vec<Object<ChosenLabel>>>,
 }
 
-/// What to change. What is left out stays.
+/// Changes to a post. Fields that are left out keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdatePost {
-    /// The slug stays as it is.
+    /// Title of the post. The slug stays as it is.
     #[serde(default)]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 256)]
     title: Member<String>,
-    /// `null` makes it anew from the title. The former one goes on leading here.
+    /// Name of the post in URLs; `null` regenerates it from the title. The former slug redirects to the post.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, pattern = "^[A-Za-z0-9_-]*$", examples("hello-world"))]
     slug: Member<String>,
-    /// All of it; may be empty.
+    /// The whole content; may be empty.
     #[serde(default)]
     #[schema(value_type = String, required = false, max_length = 200_000)]
     content: Member<String>,
-    /// What it is about.
+    /// Category of the post.
     #[serde(default)]
     #[schema(value_type = Category, required = false)]
     category: Member<String>,
-    /// How good it is.
+    /// How good the post is, from 1 to 5.
     #[serde(default)]
     #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
     rating: Member<i64>,
-    /// How important it is.
+    /// How important the post is, from 1 to 5.
     #[serde(default)]
     #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
     rank: Member<i64>,
-    /// Whether all may read it.
+    /// Whether all clients may read the post.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     published: Member<bool>,
-    /// Username of somebody who may change it too; `null` for nobody.
+    /// Username of a second user who may change the post; `null` for none.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 150, examples(json!(null)))]
     editor: Member<String>,
 }
 
-/// What to change about many posts at once: everything but the slug, which no two share. What is left out stays.
+/// Changes to many posts in one request: every field except the slug, which no two posts share. Fields that are left out keep
+/// their values.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BulkUpdatePosts {
-    /// The slugs stay as they are.
+    /// Title of the posts. Their slugs stay as they are.
     #[serde(default)]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 256)]
     title: Member<String>,
-    /// All of it; may be empty.
+    /// The whole content; may be empty.
     #[serde(default)]
     #[schema(value_type = String, required = false, max_length = 200_000)]
     content: Member<String>,
-    /// What they are about.
+    /// Category of the posts.
     #[serde(default)]
     #[schema(value_type = Category, required = false)]
     category: Member<String>,
-    /// How good they are.
+    /// How good the posts are, from 1 to 5.
     #[serde(default)]
     #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
     rating: Member<i64>,
-    /// How important they are.
+    /// How important the posts are, from 1 to 5.
     #[serde(default)]
     #[schema(value_type = i16, required = false, minimum = 1, maximum = 5)]
     rank: Member<i64>,
-    /// Whether all may read them.
+    /// Whether all clients may read the posts.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     published: Member<bool>,
-    /// Username of somebody who may change them too; `null` for nobody.
+    /// Username of a second user who may change the posts; `null` for none.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 150, examples(json!(null)))]
     editor: Member<String>,
 }
 
-/// Who shall be the editor: `None` keeps, `Some(None)` is nobody.
+/// The requested editor: `None` keeps the current one, `Some(None)` removes it.
 pub(super) type EditorChange = Option<Option<String>>;
 
-/// A post to write, valid as far as that can be told without the database.
+/// A post to create, valid as far as that can be checked without the database.
 #[derive(Clone)]
 pub(super) struct Draft {
     new: Option<NewPost>,
@@ -155,7 +157,7 @@ pub(super) struct Draft {
     labels: Vec<Chosen>,
 }
 
-/// A post to write, whose editor and labels are there.
+/// A post to create, whose editor and labels exist.
 pub(super) struct Approved {
     pub(super) new: NewPost,
     pub(super) editor_id: Option<i64>,
@@ -184,7 +186,7 @@ impl CreatePost {
 }
 
 impl Draft {
-    /// Note who and what is named and not there; the editor's id.
+    /// Note a fault for each user and label that is named and does not exist. Return the editor's id.
     pub(super) fn look_up(
         &self,
         conn: &mut PgConnection,
@@ -195,7 +197,7 @@ impl Draft {
         Ok(resolve_editor(conn, check, self.editor.clone(), user, None)?.flatten())
     }
 
-    /// The post, if nothing is wrong with it; 422 with every fault otherwise.
+    /// Return the post if it has no faults; otherwise 422 with every fault.
     pub(super) fn approve(
         self,
         conn: &mut PgConnection,
@@ -209,7 +211,7 @@ impl Draft {
 }
 
 impl UpdatePost {
-    /// What it changes about the post of before.
+    /// Validate the changes to the post `before`.
     pub(super) fn validate(
         mut self,
         rules: Rules,
@@ -230,7 +232,7 @@ impl UpdatePost {
         (changes, slug, editor)
     }
 
-    /// What it changes about whatever post, but for the slug.
+    /// Validate the changes that can apply to any post: all except the slug.
     fn validate_any(self, rules: Rules, check: &mut Check) -> (PostChanges, EditorChange) {
         let title = check.optional("title", self.title).map(|text| rules.title(check, &text));
         let content = check.optional("content", self.content);
@@ -249,7 +251,7 @@ impl UpdatePost {
 }
 
 impl BulkUpdatePosts {
-    /// What it changes about each post.
+    /// Validate the changes to each post.
     pub(super) fn validate(self, rules: Rules, check: &mut Check) -> (PostChanges, EditorChange) {
         let Self { title, content, category, rating, rank, published, editor } = self;
         let slug = Member::Absent;
@@ -277,7 +279,7 @@ fn parse_number(check: &mut Check, name: &str, member: Member<i64>) -> Option<i1
     check.optional(name, member).map(|number| check.number(name, number, 1, 5))
 }
 
-/// The id of the user who is named, as one more fault of the body where there is none.
+/// Return the id of the named user. Note a fault of the body if there is none.
 pub(super) fn resolve_editor(
     conn: &mut PgConnection,
     check: &mut Check,
@@ -289,7 +291,7 @@ pub(super) fn resolve_editor(
     let Some(name) = editor else { return Ok(None) };
     let Some(name) = name.filter(|name| !name.contains('\0')) else { return Ok(Some(None)) };
     let name = if name.eq_ignore_ascii_case("me") { user.username.clone() } else { name };
-    // Who is the editor already may stay so, active or not.
+    // The current editor may remain the editor, active or not.
     let found = User::find(conn, &name, Viewer::Staff(user.id)).optional()?;
     let found = found.filter(|found| found.is_active || Some(found.id) == present);
     if found.is_none() {
@@ -298,7 +300,7 @@ pub(super) fn resolve_editor(
     Ok(Some(found.map(|found| found.id)))
 }
 
-/// The fault of naming nobody.
+/// The fault of naming a user who does not exist or is not active.
 pub(super) fn unknown_editor() -> Violation {
     Violation::body("/editor", "unknown_user", "There is no active user of this name.")
 }

@@ -1,4 +1,4 @@
-//! Many posts at once, chosen by lookups.
+//! Changes and deletions of many posts in one request, selected by lookups.
 
 use actix_web::web::{Data, Json};
 use actix_web::{delete, patch};
@@ -18,22 +18,22 @@ use crate::db::Db;
 use crate::error::Result;
 use crate::models::post::Post;
 
-/// What a change of many did.
+/// The result of changing many posts.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Updated {
-    /// How many were changed.
+    /// Number of changed posts, including those that already had the new values.
     #[schema(minimum = 0, examples(3))]
     pub updated: i64,
 }
 
 /// Change many posts.
 ///
-/// Those that the query string chooses, among those that one may change: as writer, as editor, as staff. Without any
-/// condition only with `all=true`. A merge patch, of everything but the slug.
+/// Changes the posts that the query string selects, among those that the caller may change: as writer, as editor or as staff. A
+/// request without a condition requires `all=true`. The body is a merge patch (RFC 7396) of every field except the slug.
 #[utoipa::path(
     operation_id = "bulkUpdatePosts", tag = "posts", security(("bearer" = [])), params(Chosen<PostSummary>),
     request_body = BulkUpdatePosts,
-    responses((status = 200, description = "How many were changed", body = Updated), Refusals)
+    responses((status = 200, description = "Number of changed posts", body = Updated), Refusals)
 )]
 #[patch("/posts")]
 pub async fn bulk_update_posts(
@@ -57,11 +57,11 @@ pub async fn bulk_update_posts(
 
 /// Delete many posts.
 ///
-/// Those that the query string chooses, among those that one may delete: as writer, as staff. Without any condition only
-/// with `all=true`. Their comments go along, and their slugs are free again.
+/// Deletes the posts that the query string selects, among those that the caller may delete: as writer or as staff. A request
+/// without a condition requires `all=true`. Cascades to the comments of the posts, and makes their slugs available again.
 #[utoipa::path(
     operation_id = "bulkDeletePosts", tag = "posts", security(("bearer" = [])), params(Chosen<PostSummary>),
-    responses((status = 200, description = "What was deleted, by type", body = Deleted), Refusals)
+    responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/posts")]
 pub async fn bulk_delete_posts(

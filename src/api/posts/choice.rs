@@ -1,4 +1,4 @@
-//! The labels that a client chooses for a post: named by slug or by name, with a reason.
+//! The labels that a client chooses for a post, each named by slug, by name or by both, with a reason.
 
 use diesel::PgConnection;
 use serde::Deserialize;
@@ -11,22 +11,22 @@ use crate::models::label::{Label, NAME_MAX, Named};
 use crate::models::names::{LABEL_SLUG_MAX, Slug, fold};
 use crate::models::post_label::{self, Labeling, MOST};
 
-/// Most characters of a reason.
+/// Maximum number of characters of a reason.
 pub const REASON_MAX: usize = 256;
 
-/// A label for a post. `slug`, `name` or both: a label that is there, or one to make and add.
+/// A label for a post, named by `slug`, `name` or both: an existing label, or a new one to create and add.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChosenLabel {
-    /// Of a label that is there; with a `name`, of one to make otherwise.
+    /// Slug of an existing label. Together with `name`, the label is created if it does not exist.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128, pattern = "^[A-Za-z0-9_-]*$", examples("ai"))]
     slug: Member<String>,
-    /// Of a label that is there, in any case, or of one to make.
+    /// Name of an existing label, in any case, or of one to create.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 128, examples("Artificial Intelligence"))]
     name: Member<String>,
-    /// Why the post has it; left out, it stays as it was.
+    /// Why the post has the label. If left out, the reason stays as it was; `null` and `""` clear it.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, examples("It is about Ada"))]
     reason: Member<String>,
@@ -36,33 +36,33 @@ pub struct ChosenLabel {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChosenLabels {
-    /// Different ones.
+    /// The labels. Each may occur only once.
     #[serde(default)]
     #[schema(value_type = Vec<ChosenLabel>, required, max_items = 100)]
     labels: Member<Vec<Object<ChosenLabel>>>,
 }
 
-/// Why a post has a label.
+/// The reason why a post has a label.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reasoned {
-    /// Left out, it stays as it was.
+    /// Why the post has the label. If left out, the reason stays as it was; `null` and `""` clear it.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, examples("It is about Ada"))]
     reason: Member<String>,
 }
 
-/// A chosen label that is valid by itself.
+/// A chosen label that is valid in itself.
 #[derive(Clone, Debug)]
 pub struct Chosen {
-    /// Where in the list.
+    /// The position in the list.
     place: usize,
     named: Named,
     reason: Option<Option<String>>,
 }
 
 impl ChosenLabels {
-    /// Those that are valid by themselves.
+    /// Return the labels that are valid in themselves, and note the faults of the others.
     pub fn validate(self, check: &mut Check) -> Vec<Chosen> {
         let labels = check.required("labels", self.labels).unwrap_or_default();
         validate(labels, check)
@@ -70,13 +70,13 @@ impl ChosenLabels {
 }
 
 impl Reasoned {
-    /// `None` keeps.
+    /// Validate the reason. `None` keeps the previous one.
     pub fn validate(self, check: &mut Check) -> Option<Option<String>> {
         check.clearable("reason", self.reason, REASON_MAX)
     }
 }
 
-/// Those of a list at `/labels` that are valid by themselves.
+/// Return the labels of a list at `/labels` that are valid in themselves, and note the faults of the others.
 pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Chosen> {
     if labels.len() > MOST {
         check.fault(too_many("/labels"));
@@ -88,7 +88,7 @@ pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Chos
         let faults = check.count();
         let slug = check.slug(&member("slug"), label.slug, LABEL_SLUG_MAX).flatten();
         let name = check.clearable(&member("name"), label.name, NAME_MAX).flatten();
-        // What cannot be a name is not looked for: U+0000 would break the query.
+        // An invalid slug or name is not looked up: U+0000 would break the query.
         if check.count() > faults {
             return None;
         }
@@ -107,7 +107,8 @@ pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Chos
     labels.into_iter().enumerate().filter_map(choose).collect()
 }
 
-/// Note which of them are not there and cannot be made, and which come twice; the ids of those that are there.
+/// Note a fault for each label that does not exist and cannot be created, and for each that is listed twice. Return the ids of
+/// the labels that exist.
 pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[Chosen]) -> Result<Vec<i64>> {
     if chosen.is_empty() {
         return Ok(Vec::new());
@@ -118,9 +119,9 @@ pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[Chosen
     Ok(ids.into_iter().flatten().collect())
 }
 
-/// Put them on a locked post; labels that are not there yet are made. They have been checked, but by now they may have gone.
+/// Add the labels to a locked post, and create those that do not exist. They have been checked, but may have been deleted since.
 pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[Chosen]) -> Result<()> {
-    // Most posts are written without any.
+    // Most posts are created without labels.
     if chosen.is_empty() {
         return Ok(());
     }
@@ -143,7 +144,7 @@ fn faults(chosen: &[Chosen], ids: &[Option<i64>], must_be: impl Fn(&Named) -> bo
     let mut faults = Vec::new();
     for (index, (item, id)) in chosen.iter().zip(ids).enumerate() {
         let place = item.place;
-        // Of labels that are still to be made, two are the same if they are called alike.
+        // Labels that are still to be created have no ids. Two of them are the same if creating one would also create the other.
         let is_twice = match id {
             Some(_) => ids[..index].contains(id),
             None => chosen[..index]
@@ -161,7 +162,7 @@ fn faults(chosen: &[Chosen], ids: &[Option<i64>], must_be: impl Fn(&Named) -> bo
     faults
 }
 
-/// Whether making the one would make the other.
+/// Whether creating one label would also create the other.
 fn is_same(one: &Named, other: &Named) -> bool {
     match (one, other) {
         (Named::Slug(one) | Named::Both(one, _), Named::Slug(other) | Named::Both(other, _)) => one == other,
@@ -171,12 +172,12 @@ fn is_same(one: &Named, other: &Named) -> bool {
     }
 }
 
-/// The fault of an item that says again what one before it said.
+/// The fault of an item that repeats an earlier one.
 pub fn duplicate(pointer: String, detail: &'static str) -> Violation {
     Violation::body(pointer, "duplicate", detail)
 }
 
-/// 422 where a post has more labels than it may; `pointer` tells where it was asked for.
+/// 422 if a post has more labels than allowed. `pointer` returns where the request asked for that post's labels.
 pub fn refuse_overfull(
     conn: &mut PgConnection,
     post_ids: &[i64],

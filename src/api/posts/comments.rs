@@ -22,13 +22,13 @@ use crate::models::resources::POST_OF_COMMENT;
 
 /// List a post's comments.
 ///
-/// The oldest first.
+/// Open to all clients; 404 if the caller cannot see the post. Oldest first by default.
 #[utoipa::path(
     operation_id = "listPostComments", tag = "comments", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The post's slug"), List<Comment>),
+    params(("slug" = String, Path, description = "Slug of the post."), List<Comment>),
     responses(
         (status = 200, description = "A page of the post's comments", body = CommentPage),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -56,19 +56,20 @@ pub async fn list_post_comments(
 
 /// Comment on a post.
 ///
-/// Whoever may see it.
+/// For users who are logged in; 404 if the user cannot see the post.
 #[utoipa::path(
     operation_id = "createPostComment", tag = "comments", security(("bearer" = [])), request_body = CreatePostComment,
     params(
-        ("slug" = String, Path, description = "The post's slug"),
+        ("slug" = String, Path, description = "Slug of the post."),
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Sent again with the same key, it is done once")
+            description = "Makes the request safe to retry: repeats with the same key run once.")
     ),
     responses(
         (status = 201, description = "The comment", body = Comment, headers(
-            ("Location" = String, description = "The comment's canonical URL"), ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+            ("Location" = String, description = "The comment's canonical URL"),
+            ("ETag" = String, description = "The comment's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -94,18 +95,19 @@ pub async fn create_post_comment(
     .await
 }
 
-/// Delete a post's comments.
+/// Delete all comments of a post.
 ///
-/// All of them: the post's writer, staff.
+/// For the post's writer and staff; 403 for others.
 #[utoipa::path(
     operation_id = "deletePostComments", tag = "comments", security(("bearer" = [])),
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the post still has this ETag; otherwise 412.")
     ),
     responses(
-        (status = 200, description = "What was deleted, by type", body = Deleted),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 200, description = "Number of deleted rows, by type", body = Deleted),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]

@@ -1,4 +1,4 @@
-//! Covers: the picture of a post.
+//! Covers: the pictures of posts.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -37,17 +37,19 @@ fn may_change(post: &post::Post, user: &CurrentUser, if_match: &IfMatch) -> Resu
 
 /// Upload a post's cover.
 ///
-/// Its writer, its editor, staff; the one before is removed. What is accepted and how it is kept is as with `uploadAvatar`.
+/// For the post's writer, its editor and staff; 403 for others. The previous cover is removed. The rules for the picture, and the
+/// way in which it is stored, are those of `uploadAvatar`.
 #[utoipa::path(
     operation_id = "uploadCover", tag = "posts", security(("bearer" = [])),
     request_body(content = CoverForm, content_type = "multipart/form-data"),
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the post still has this ETag; otherwise 412.")
     ),
     responses(
         (status = 200, description = "The post", body = Post),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -82,16 +84,18 @@ pub async fn upload_cover(
 
 /// Remove a post's cover.
 ///
-/// The default one is shown again. Removing none is no error.
+/// For the post's writer, its editor and staff; 403 for others. The default cover is shown again. It is not an error if there is
+/// no cover to remove.
 #[utoipa::path(
     operation_id = "deleteCover", tag = "posts", security(("bearer" = [])),
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the post still has this ETag; otherwise 412.")
     ),
     responses(
-        (status = 204, description = "There is no uploaded cover any more"),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 204, description = "The post has no uploaded cover"),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]

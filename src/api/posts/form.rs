@@ -1,4 +1,4 @@
-//! A post with its cover, in one form.
+//! The creation of a post with its cover, in one form.
 
 use actix_web::post;
 use actix_web::web::Data;
@@ -22,38 +22,38 @@ use crate::error::{Error, Result};
 use crate::media::Media;
 use crate::media::variants::Purpose;
 
-/// What to write, and what to show with it.
+/// A new post with its cover.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only the document knows it; the upload is read as a stream")]
 pub struct CreatePostForm {
     /// A JPEG, PNG, WebP or GIF of at most 10 MiB and 40 megapixels.
     #[schema(format = Binary)]
     cover: String,
-    /// What it is called.
+    /// Title of the post.
     #[schema(min_length = 1, max_length = 256, examples("Hello, world"))]
     title: String,
-    /// Names it in URLs; made from the title where it is left out or empty.
+    /// Name of the post in URLs; derived from the title if left out or empty.
     #[schema(required = false, max_length = 256, pattern = "^[A-Za-z0-9_-]*$", examples("hello-world"))]
     slug: String,
-    /// All of it; may be empty.
+    /// The whole content; may be empty.
     #[schema(required = false, max_length = 200_000)]
     content: String,
-    /// What it is about: society, unless said otherwise.
+    /// Category of the post; society by default.
     #[schema(required = false)]
     category: Category,
-    /// How good it is.
+    /// How good the post is, from 1 to 5.
     #[schema(required = false, minimum = 1, maximum = 5)]
     rating: i16,
-    /// How important it is.
+    /// How important the post is, from 1 to 5.
     #[schema(required = false, minimum = 1, maximum = 5)]
     rank: i16,
-    /// Whether all may read it.
+    /// Whether all clients may read the post.
     #[schema(required = false)]
     published: bool,
-    /// Username of somebody who may change it too; nobody where it is empty.
+    /// Username of a second user who may change the post; empty for none.
     #[schema(required = false, max_length = 150)]
     editor: String,
-    /// Slugs of labels, separated by commas; or the JSON that `createPost` takes.
+    /// Comma-separated slugs of labels, or the JSON that `createPost` accepts.
     #[schema(required = false, examples("ai,tech"))]
     labels: String,
 }
@@ -66,7 +66,8 @@ fn type_of(part: &str) -> Text {
     }
 }
 
-/// Labels as `createPost` has them. What is neither JSON nor a list of slugs stays a text, for whoever reads it to refuse.
+/// Convert labels to the form that `createPost` accepts. A value that is neither JSON nor a list of slugs stays a text, which the
+/// validation then rejects.
 fn listed(text: &Value) -> Value {
     let text = text.as_str().unwrap_or_default().trim();
     if text.starts_with('[') {
@@ -76,19 +77,20 @@ fn listed(text: &Value) -> Value {
     slugs.map(|slug| json!({ "slug": slug })).collect()
 }
 
-/// Write a post with a cover.
+/// Create a post with a cover.
 ///
-/// A form with the members of `createPost` as text parts and one file part, `cover`. All or nothing: where one is refused,
-/// the other is not kept. The text is judged before the picture is decoded.
+/// For users who are logged in. Takes a form with the fields of `createPost` as text parts, and one file part, `cover`. Creates
+/// both or neither: if the post or the picture is rejected, neither is stored. The text is validated before the picture is
+/// decoded. The rules for the picture are those of `uploadAvatar`.
 #[utoipa::path(
     operation_id = "createPostWithCover", tag = "posts", security(("bearer" = [])),
     request_body(content = CreatePostForm, content_type = "multipart/form-data"),
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Sent again with the same key, it is done once")),
+        description = "Makes the request safe to retry: repeats with the same key run once.")),
     responses(
         (status = 201, description = "The post", body = Post, headers(
-            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The post's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -129,7 +131,7 @@ pub async fn create_post_with_cover(
         media
             .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
                 request.once(conn, |conn| {
-                    // Whoever was there a moment ago may be gone.
+                    // The editor or a label may have been deleted a moment ago.
                     let approved = draft.approve(conn, Check::default(), &user)?;
                     let key = stored.insert(conn)?;
                     write(conn, &user, &approved, Some(key), &urls)

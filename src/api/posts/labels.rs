@@ -26,24 +26,24 @@ use crate::models::post::Post;
 use crate::models::post_label::{self, Action, Labeling};
 use crate::models::resources::{POST_LABELS, POST_OF_LABELING};
 
-/// A label as a post has it.
+/// A label of a post.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostLabel {
-    /// The label's, which names it in URLs.
+    /// Slug of the label, which is its name in URLs.
     #[schema(examples("ai"))]
     pub slug: String,
-    /// The label's.
+    /// Name of the label.
     #[schema(examples("Artificial Intelligence"))]
     pub name: String,
-    /// Why the post has it.
+    /// Why the post has the label; `null` if no reason was given.
     #[schema(required, examples("It is about Ada"))]
     pub reason: Option<String>,
-    /// Since when.
+    /// When the post got the label.
     #[schema(format = DateTime)]
     pub labeled_at: String,
 }
 
-/// A page of them.
+/// A page of the labels of a post.
 pub type PostLabelPage = Page<PostLabel>;
 
 impl Paged for PostLabel {
@@ -54,7 +54,7 @@ impl Paged for PostLabel {
 /// All labels of a post.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostLabels {
-    /// By name.
+    /// The labels, sorted by name.
     pub labels: Vec<PostLabel>,
 }
 
@@ -64,20 +64,20 @@ impl From<post_label::PostLabel> for PostLabel {
     }
 }
 
-/// The post under a lock, for a change of its labels: by its writer, its editor, staff.
+/// Lock the post for a change of its labels. 403 unless the user is its writer, its editor or staff.
 fn lock(conn: &mut PgConnection, slug: &str, user: &CurrentUser) -> Result<Post> {
     let post = Post::lock(conn, slug, user.viewer())?;
     if post.is_changed_by(user.viewer()) { Ok(post) } else { Err(Error::forbidden()) }
 }
 
-/// All labels of the post, with its version of now.
+/// Return all labels of the post, with the post's current version.
 fn answer(conn: &mut PgConnection, post: &Post, user: &CurrentUser) -> Result<Versioned> {
     let version = Post::look_up(conn, &post.slug, user.viewer())?.version;
     let labels = post_label::of_post(conn, post.id)?.into_iter().map(PostLabel::from).collect();
     Versioned::new(version, &PostLabels { labels })
 }
 
-/// The labels that were chosen, and the ids of those that are there.
+/// Return the labels that the request chooses, and the ids of those that exist.
 fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<Chosen>, Vec<i64>)> {
     let mut check = Check::default();
     let chosen = body.get()?.validate(&mut check);
@@ -87,13 +87,13 @@ fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<Chosen
 
 /// List a post's labels.
 ///
-/// By name.
+/// Open to all clients; 404 if the caller cannot see the post. Sorted by name by default.
 #[utoipa::path(
     operation_id = "listPostLabels", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The post's slug"), List<PostLabel>),
+    params(("slug" = String, Path, description = "Slug of the post."), List<PostLabel>),
     responses(
         (status = 200, description = "A page of the post's labels", body = PostLabelPage),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -120,20 +120,21 @@ pub async fn list_post_labels(
 
 /// Add labels to a post.
 ///
-/// Its writer, its editor, staff. Each is named by the slug of a label, or by the name of one, which is made if it is not
-/// there. One that the post has already takes the new reason, where one is given, and keeps its time.
+/// For the post's writer, its editor and staff; 403 for others. Each label is named by its slug, by its name, or by both. A label
+/// that does not exist is created if the item has a name; otherwise 422 with `unknown_label`. A label that the post already has
+/// gets the new reason, if one is given, and keeps its time. If one label is rejected, none is added.
 #[utoipa::path(
     operation_id = "addPostLabels", tag = "labels", security(("bearer" = [])), request_body = ChosenLabels,
     params(
-        ("slug" = String, Path, description = "The post's slug"),
+        ("slug" = String, Path, description = "Slug of the post."),
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Sent again with the same key, it is done once")
+            description = "Makes the request safe to retry: repeats with the same key run once.")
     ),
     responses(
         (status = 200, description = "All labels of the post", body = PostLabels, headers(
             ("ETag" = String, description = "The post's version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -159,16 +160,17 @@ pub async fn add_post_labels(
 
 /// Replace a post's labels.
 ///
-/// As `addPostLabels`; whatever is not named is taken off.
+/// Works like `addPostLabels`, and also removes every label that the request does not name.
 #[utoipa::path(
     operation_id = "replacePostLabels", tag = "labels", security(("bearer" = [])), request_body = ChosenLabels,
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the post still has this ETag; otherwise 412.")
     ),
     responses(
         (status = 200, description = "All labels of the post", body = PostLabels),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -185,7 +187,7 @@ pub async fn replace_post_labels(
         if_match.check(post.version)?;
         let (chosen, kept) = read(conn, body)?;
         post_label::announce(conn, Action::Set)?;
-        // Room first, since only so many go on a post.
+        // Remove labels first, to make room: the number of labels of a post is limited.
         post_label::keep_labels(conn, post.id, &kept)?;
         put_labels(conn, post.id, &chosen)?;
         answer(conn, &post, &user)
@@ -193,18 +195,19 @@ pub async fn replace_post_labels(
     .await
 }
 
-/// Take all labels off a post.
+/// Remove all labels from a post.
 ///
-/// Its writer, its editor, staff. Taking off none is no error.
+/// For the post's writer, its editor and staff; 403 for others. It is not an error if the post has no labels.
 #[utoipa::path(
     operation_id = "clearPostLabels", tag = "labels", security(("bearer" = [])),
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the post still has this ETag; otherwise 412.")
     ),
     responses(
-        (status = 204, description = "The post has no labels any more"),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 204, description = "The post has no labels"),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -227,17 +230,19 @@ pub async fn clear_post_labels(
 
 /// Set one label of a post.
 ///
-/// Its writer, its editor, staff. The label is there already; the post may have it, and takes the new reason then.
+/// For the post's writer, its editor and staff; 403 for others. The label must exist; otherwise 404. If the post already has the
+/// label, it gets the new reason.
 #[utoipa::path(
     operation_id = "setPostLabel", tag = "labels", security(("bearer" = [])), request_body = Reasoned,
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("label" = String, Path, description = "The label's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("label" = String, Path, description = "Slug of the label."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the post still has this ETag; otherwise 412.")
     ),
     responses(
         (status = 200, description = "All labels of the post", body = PostLabels),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -267,19 +272,21 @@ pub async fn set_post_label(
     .await
 }
 
-/// Take a label off a post.
+/// Remove a label from a post.
 ///
-/// Its writer, its editor, staff. Taking off one that the post does not have, or that is not there, is no error.
+/// For the post's writer, its editor and staff; 403 for others. It is not an error if the post does not have the label, or if the
+/// label does not exist.
 #[utoipa::path(
     operation_id = "removePostLabel", tag = "labels", security(("bearer" = [])),
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("label" = String, Path, description = "The label's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the post's version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("label" = String, Path, description = "Slug of the label."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the post still has this ETag; otherwise 412.")
     ),
     responses(
-        (status = 204, description = "The post does not have the label any more"),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 204, description = "The post does not have the label"),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]

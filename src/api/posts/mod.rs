@@ -1,4 +1,4 @@
-//! Posts: what users write.
+//! Posts, which users write.
 
 mod body;
 pub mod bulk;
@@ -37,7 +37,7 @@ fn respond(full: FullPost, urls: &Urls) -> Result<Versioned> {
     Versioned::new(full.post.version, &Post::of(full, urls))
 }
 
-/// Users who were there a moment ago may be deleted by now.
+/// Report a user who no longer exists: users who existed a moment ago may have been deleted.
 fn named_users_exist<T>(written: diesel::QueryResult<T>) -> Result<T> {
     written
         .on_constraint("posts_editor_id_fkey", Code::ValidationFailed)
@@ -52,18 +52,18 @@ fn slug_taken() -> Error {
     Error::refused(Code::SlugTaken, Code::SlugTaken.entry().meaning)
 }
 
-/// Write a post.
+/// Create a post.
 ///
-/// The slug is made from the title, with a number where that is taken; one that is given is taken as it is, or
-/// refused with 409 `slug_taken`. A draft is seen by writer, editor and staff only.
+/// For users who are logged in. The slug is derived from the title, with a number if it is taken. A slug that you give is used as
+/// it is; 409 `slug_taken` if it is taken. Only the writer, the editor and staff can see a draft.
 #[utoipa::path(
     operation_id = "createPost", tag = "posts", security(("bearer" = [])), request_body = CreatePost,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Sent again with the same key, it is done once")),
+        description = "Makes the request safe to retry: repeats with the same key run once.")),
     responses(
         (status = 201, description = "The post", body = Post, headers(
-            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The post's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -87,7 +87,8 @@ pub async fn create_post(
     .await
 }
 
-/// Write it, and answer with it, which shows its writer. The editor too, but without the answer a repeat would post it again.
+/// Insert the post and answer with it. The answer shows data of the writer. It also shows the editor, who does not count here: if
+/// the answer were deleted with the editor, a repeat of the request would create the post again.
 fn write(
     conn: &mut PgConnection,
     user: &CurrentUser,
@@ -105,7 +106,7 @@ fn write(
 
 /// List posts.
 ///
-/// The newest first: published ones, and drafts that one may change.
+/// Open to all clients. Returns published posts, and drafts that the caller may change. Newest first by default.
 #[utoipa::path(
     operation_id = "listPosts", tag = "posts", params(List<PostSummary>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of posts", body = PostPage), Refusals)
@@ -118,13 +119,14 @@ pub async fn list_posts(list: List<PostSummary>, db: Data<Db>, urls: Data<Urls>)
 
 /// Read a post.
 ///
-/// A draft is 404 to all but writer, editor and staff. A former slug leads on with 308.
+/// Open to all clients. A draft is 404 for all callers except its writer, its editor and staff. A former slug redirects to the
+/// post with 308.
 #[utoipa::path(
     operation_id = "getPost", tag = "posts", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "The post's slug")),
+    params(("slug" = String, Path, description = "Slug of the post.")),
     responses(
         (status = 200, description = "The post", body = Post),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -142,17 +144,19 @@ pub async fn get_post(
 
 /// Change a post.
 ///
-/// Its writer, its editor, staff. A merge patch (RFC 7396): what is left out stays. The slug stays when the title
-/// changes; `null` makes it anew, and the former one leads on.
+/// For the post's writer, its editor and staff; 403 for others. The body is a merge patch (RFC 7396): fields that are left out
+/// keep their values. The slug stays when the title changes; `null` regenerates it from the title. The former slug then redirects
+/// to the post. 409 `slug_taken` if the slug is or was another post's.
 #[utoipa::path(
     operation_id = "updatePost", tag = "posts", security(("bearer" = [])), request_body = UpdatePost,
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
     ),
     responses(
         (status = 200, description = "The post", body = Post),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]
@@ -188,16 +192,16 @@ pub async fn update_post(
 
 /// Delete a post.
 ///
-/// Its writer, staff. Its comments go along, and its slugs are free again.
+/// For the post's writer and staff; 403 for others. Cascades to the post's comments, and makes its slugs available again.
 #[utoipa::path(
     operation_id = "deletePost", tag = "posts", security(("bearer" = [])),
     params(
-        ("slug" = String, Path, description = "The post's slug"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("slug" = String, Path, description = "Slug of the post."),
+        ("If-Match" = Option<String>, Header, description = "Delete the post only if it still has this ETag; otherwise 412.")
     ),
     responses(
-        (status = 200, description = "What was deleted, by type", body = Deleted),
-        (status = 308, description = "The slug was the post's once", headers(("Location" = String, description = "Where it is now"))),
+        (status = 200, description = "Number of deleted rows, by type", body = Deleted),
+        (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
         Refusals
     )
 )]

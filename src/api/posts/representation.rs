@@ -1,4 +1,4 @@
-//! How posts look to clients.
+//! The representations of posts that clients receive.
 
 use serde::Serialize;
 use utoipa::openapi::{Object, RefOr, Schema, Type};
@@ -17,79 +17,79 @@ use crate::models::resources::POSTS;
 /// A post.
 #[derive(Debug, Serialize)]
 pub struct Post {
-    /// What every representation of a post has.
+    /// The fields of every representation of a post.
     #[serde(flatten)]
     pub common: PostCommon,
-    /// All of it.
+    /// The whole content.
     pub content: String,
 }
 
 /// A post in a list.
 #[derive(Debug, Serialize)]
 pub struct PostSummary {
-    /// What every representation of a post has.
+    /// The fields of every representation of a post.
     #[serde(flatten)]
     pub common: PostCommon,
     /// The first 300 characters of the content.
     pub excerpt: String,
 }
 
-/// What every representation of a post has.
+/// The fields of every representation of a post.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PostCommon {
-    /// Never used twice.
+    /// Unique id, which is never reused.
     pub id: i64,
     /// Canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// What it is called.
+    /// Title of the post.
     #[schema(examples("Hello, world"))]
     pub title: String,
-    /// Names it in URLs.
+    /// Name of the post in URLs.
     #[schema(examples("hello-world"))]
     pub slug: String,
-    /// What it is about.
+    /// Category of the post.
     #[schema(examples("SOC"))]
     pub category: String,
-    /// The same for people.
+    /// Human-readable label of `category`.
     #[schema(examples("Society"))]
     pub category_display: String,
-    /// How good it is, 1 to 5.
+    /// How good the post is, from 1 to 5.
     #[schema(minimum = 1, maximum = 5)]
     pub rating: i16,
-    /// The same for people.
+    /// Human-readable label of `rating`.
     #[schema(examples("Average"))]
     pub rating_display: String,
-    /// How important it is, 1 to 5.
+    /// How important the post is, from 1 to 5.
     #[schema(minimum = 1, maximum = 5)]
     pub rank: i16,
-    /// Whether all may read it.
+    /// Whether all clients may read the post.
     pub published: bool,
-    /// When it was first published.
+    /// When the post was first published; `null` until then.
     #[schema(required, format = DateTime)]
     pub published_at: Option<String>,
-    /// Who wrote it.
+    /// User who wrote the post.
     pub writer: UserRef,
-    /// Who may change it too.
+    /// Second user who may change the post; `null` if there is none.
     #[schema(required)]
     pub editor: Option<UserRef>,
-    /// What is shown with it.
+    /// Picture that is shown with the post: the uploaded one, or else the default.
     pub cover: Picture,
-    /// What it is sorted by, by name.
+    /// Labels of the post, sorted by name.
     pub labels: Vec<PostLabel>,
-    /// How many comments are about it.
+    /// Number of comments on the post.
     #[schema(minimum = 0)]
     pub comment_count: i64,
-    /// When it was written.
+    /// When the post was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it last changed.
+    /// When the post last changed.
     #[schema(format = DateTime)]
     pub updated_at: String,
 }
 
-/// The schema of the common members with one more. What the derive makes of `flatten` is an `allOf`, which generators turn
-/// into inheritance or give up on.
+/// Return the schema of the common fields with one more field. From `flatten`, the derive makes an `allOf`, which generators turn
+/// into inheritance or cannot handle.
 fn common_with(description: &str, name: &str, text: &str) -> RefOr<Schema> {
     let mut schema = PostCommon::schema();
     if let RefOr::T(Schema::Object(object)) = &mut schema {
@@ -103,7 +103,7 @@ fn common_with(description: &str, name: &str, text: &str) -> RefOr<Schema> {
 
 impl PartialSchema for Post {
     fn schema() -> RefOr<Schema> {
-        common_with("A post.", "content", "All of it.")
+        common_with("A post.", "content", "The whole content.")
     }
 }
 
@@ -125,7 +125,7 @@ impl ToSchema for PostSummary {
     }
 }
 
-/// A page of them.
+/// A page of posts.
 pub type PostPage = Page<PostSummary>;
 
 impl Paged for PostSummary {
@@ -160,14 +160,14 @@ impl PostCommon {
 }
 
 impl Post {
-    /// The whole of it.
+    /// Represent a post with its whole content.
     pub fn of(full: FullPost, urls: &Urls) -> Self {
         Self { common: PostCommon::of(&full, urls), content: full.content }
     }
 }
 
 impl PostSummary {
-    /// As much as a list shows.
+    /// Represent a post as a list shows it.
     pub fn of(full: &FullPost, urls: &Urls) -> Self {
         Self { common: PostCommon::of(full, urls), excerpt: full.content.clone() }
     }

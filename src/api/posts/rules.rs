@@ -1,4 +1,4 @@
-//! Rules about posts that a setting asks for.
+//! Rules about posts that settings can enable.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::config;
 use crate::error::Violation;
 use crate::models::names::Slug;
 
-/// Most characters of a title.
+/// Maximum number of characters of a title.
 const TITLE_MAX: usize = 256;
 
 /// The optional rules, off by default.
@@ -18,12 +18,12 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Those that the settings ask for.
+    /// Take the rules that the settings enable.
     pub fn new(settings: &config::Posts) -> Self {
         Self { title_case: settings.title_case.is_on(), slug_of_title: settings.slug_of_title.is_on() }
     }
 
-    /// A title of 1 to 256 characters, in title case where that is asked for.
+    /// Check and return a title: 1 to 256 characters, in title case if the setting requires it.
     pub(super) fn title(self, check: &mut Check, text: &str) -> String {
         let title = check.text("title", text, 1, TITLE_MAX);
         if self.title_case && !is_title_case(&title) {
@@ -33,7 +33,7 @@ impl Rules {
         title
     }
 
-    /// Whether posts of different slugs may have one title.
+    /// Note a fault if posts with different slugs may not have the same title.
     pub(super) fn same_title(self, check: &mut Check) {
         if self.slug_of_title {
             let detail = "One title cannot be that of many slugs; change the posts one by one.";
@@ -41,7 +41,8 @@ impl Rules {
         }
     }
 
-    /// Whether a slug may name a post of this title: the one that is made from it, or that with a number.
+    /// Note a fault if a post with this title may not have the slug. It must be the slug that is derived from the title, with or
+    /// without a number.
     pub(super) fn slug(self, check: &mut Check, title: &str, slug: &str) {
         let expected = Slug::from_title(title);
         if self.slug_of_title && !is_numbered(slug, expected.as_str()) {
@@ -52,12 +53,12 @@ impl Rules {
     }
 }
 
-/// Whether cased letters are upper case where a word begins and lower case elsewhere, as Python's `str.istitle` has it. Titles in
-/// scripts without case pass, which there they do not.
+/// Whether cased letters are upper case at the beginning of a word and lower case elsewhere, as Python's `str.istitle` defines
+/// it. Unlike in Python, titles in scripts without case pass.
 fn is_title_case(title: &str) -> bool {
     let mut is_in_word = false;
     for c in title.chars() {
-        // The digraphs that have a title case of their own, such as `ǅ`, are neither.
+        // Digraphs with a separate title case, such as `ǅ`, are neither upper case nor lower case.
         let is_capital =
             c.is_uppercase() || (!c.is_lowercase() && !c.to_lowercase().eq([c]) && !c.to_uppercase().eq([c]));
         if (is_capital && is_in_word) || (c.is_lowercase() && !is_in_word) {
@@ -68,7 +69,8 @@ fn is_title_case(title: &str) -> bool {
     true
 }
 
-/// Whether `slug` is `expected`, or that with the number that keeps it unique; which cuts it where there is no room.
+/// Whether `slug` is `expected`, or `expected` with the number that keeps it unique. If there is no room for the number,
+/// `expected` is cut off.
 fn is_numbered(slug: &str, expected: &str) -> bool {
     if slug == expected {
         return true;

@@ -1,4 +1,4 @@
-//! What clients send of users, and how it becomes values that cannot be invalid.
+//! The bodies of requests about users, and their validation. The resulting values cannot be invalid.
 
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -10,31 +10,31 @@ use crate::error::{Code, Error, Result, Violation};
 use crate::models::names::{EMAIL_MAX, Email, USERNAME_MAX, Username};
 use crate::models::user::{Clash, NewUser, UserChanges};
 
-/// Who wants to be a user.
+/// The registration of a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
-    /// Unicode letters, digits and `@ . + - _`; not dots alone, not `me`.
+    /// Unicode letters, digits and `@ . + - _`; not only dots, and not `me`.
     #[serde(default)]
     #[schema(value_type = String, required, min_length = 1, max_length = 150, examples("ana"))]
     username: Member<String>,
-    /// An address that mail reaches.
+    /// E-mail address that can receive mail.
     #[serde(default)]
     #[schema(value_type = String, required, format = "email", max_length = 254, examples("ana@example.org"))]
     email: Member<String>,
-    /// Not all digits, not a common one, not near the username or the address. White space counts.
+    /// Not only digits, not a common password, and not similar to the username or the address. White space is significant.
     #[serde(default)]
     #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 256)]
     password: Member<String>,
 }
 
-/// A registration without faults, its password not hashed yet.
+/// A valid registration. Its password is not hashed yet.
 pub struct Registration {
-    /// The name.
+    /// The username.
     pub username: Username,
-    /// The address.
+    /// The e-mail address.
     pub email: Email,
-    /// In clear.
+    /// The password in clear text.
     pub password: String,
 }
 
@@ -49,7 +49,7 @@ impl CreateUser {
 }
 
 impl Registration {
-    /// For others than HTTP: the command line.
+    /// Validate a registration that does not come over HTTP, but from the command line.
     pub fn new(username: String, email: String, password: String) -> Result<Self> {
         Self::check(Check::default(), Some(username), Some(email), Some(password))
     }
@@ -64,7 +64,7 @@ impl Registration {
         let parsed_email = email.as_deref().and_then(|text| parse_email(&mut check, text));
         if let Some(password) = &password {
             check.characters("password", password);
-            // Only what may be a name: likeness to a megabyte takes seconds to find out.
+            // Compare only with a valid username and address: a comparison with a megabyte of text takes seconds.
             check.faults(passwords::judge(
                 password,
                 parsed_username.as_ref().map_or("", Username::as_str),
@@ -75,7 +75,7 @@ impl Registration {
         check.finish(|| Some(Self { username: parsed_username?, email: parsed_email?, password: password? }))
     }
 
-    /// Hash the password, unless name or address are taken already: that is found out cheaply.
+    /// Hash the password. 409 if the name or the address is already taken, which is checked first because that is cheap.
     pub async fn prepare(self, db: &Db, passwords: &Passwords, is_staff: bool) -> Result<NewUser> {
         let (username, email) = (self.username.clone(), self.email.clone());
         match db.run(move |conn| Ok(NewUser::clash(conn, &username, &email)?)).await? {
@@ -106,7 +106,7 @@ fn parse_username(check: &mut Check, text: &str) -> Option<Username> {
     parsed
 }
 
-/// The member `email`, parsed, or a fault.
+/// Parse the field `email`, or note a fault.
 pub fn parse_email(check: &mut Check, text: &str) -> Option<Email> {
     let text = check.text("email", text, 1, EMAIL_MAX);
     let parsed = Email::parse(&text);
@@ -116,15 +116,16 @@ pub fn parse_email(check: &mut Check, text: &str) -> Option<Email> {
     parsed
 }
 
-/// What to change. What is left out stays.
+/// Changes to a user. Fields that are left out keep their values.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUser {
-    /// Another address. One's own counts once it is confirmed by the mail that is sent to it; one that staff sets, at once.
+    /// New e-mail address. Your own takes effect once it is confirmed with the mail that is sent to it; one that staff set for
+    /// another user takes effect immediately.
     #[serde(default)]
     #[schema(value_type = String, required = false, format = "email", max_length = 254)]
     email: Member<String>,
-    /// Needed to change one's own address.
+    /// Required to change your own address.
     #[serde(default)]
     #[schema(value_type = String, required = false, format = Password)]
     current_password: Member<String>,
@@ -132,7 +133,7 @@ pub struct UpdateUser {
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     is_active: Member<bool>,
-    /// Staff only: whether the user may administer everything.
+    /// Staff only: whether the user is a staff member, who may administer everything.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     is_staff: Member<bool>,
@@ -143,7 +144,7 @@ impl UpdateUser {
         self.is_active != Member::Absent || self.is_staff != Member::Absent
     }
 
-    /// What to change, of oneself or of somebody else whose address is `present_email`.
+    /// Validate the changes, to the caller or to another user. `present_email` is the current address of that user.
     pub(super) fn validate(self, of_oneself: bool, present_email: &str) -> Result<Change> {
         let mut check = Check::default();
         let email = check.optional("email", self.email);
@@ -166,14 +167,14 @@ impl UpdateUser {
     }
 }
 
-/// What to change of a user.
+/// Valid changes to a user.
 pub(super) struct Change {
-    /// At once.
+    /// The changes that take effect immediately.
     pub row: UserChanges,
-    /// The user's own new address, once it is confirmed.
+    /// The address that users request for themselves, which takes effect once it is confirmed.
     pub wanted_email: Option<Email>,
-    /// The new address among the changes of the row.
+    /// The new address in `row`, if staff change it.
     pub new_email: Option<Email>,
-    /// What must be right for it.
+    /// The user's password, which must be right if users request an address for themselves.
     pub password: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Everything about a user, as one JSON object.
+//! The export of everything about a user, as one JSON object.
 
 use std::time::Duration;
 
@@ -31,46 +31,47 @@ use crate::models::names::fold;
 use crate::models::resources::{COMMENTS, POSTS, SESSIONS, USER_OF_COMMENT, WRITER_OF_POST};
 use crate::models::{Viewer, comment, post, profile, session, throttle, user};
 
-/// Rows that are read at once: a post may have a megabyte, and a slow client keeps what was read waiting.
+/// Number of rows per read. A post may have a megabyte, and rows that were read wait in memory for a slow client.
 const AT_ONCE: i64 = 5;
-/// How long a client may take for a piece of it.
+/// How long a client may take to receive a chunk.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything about a user.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only the document knows it; the export is written as a stream")]
 pub struct UserExport {
-    /// When it was begun.
+    /// When the export began.
     #[schema(format = DateTime)]
     exported_at: String,
-    /// The user, nothing left out.
+    /// The user, with every field.
     user: User,
-    /// What the user shows.
+    /// The user's profile.
     profile: Profile,
-    /// Where the user is logged in.
+    /// Sessions in which the user is logged in.
     sessions: Vec<Session>,
-    /// Networks that the user logged in from lately.
+    /// Networks from which the user has recently logged in.
     networks: Vec<LoginNetwork>,
-    /// Addresses that wait to be confirmed.
+    /// E-mail addresses that wait for confirmation.
     pending_emails: Vec<String>,
-    /// What the user has written, drafts included.
+    /// Posts that the user has written, including drafts.
     posts: Vec<Post>,
-    /// What the user has said. `post` is `null` where that is somebody else's draft by now.
+    /// Comments that the user has written. `post` is `null` if the comment is detached, or if its post is now another user's
+    /// draft.
     comments: Vec<Comment>,
 }
 
-/// A network that a user logged in from.
+/// A network from which a user has logged in.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LoginNetwork {
-    /// A /24 of IPv4 or a /64 of IPv6.
+    /// Address prefix: a /24 of IPv4 or a /64 of IPv6.
     #[schema(examples("203.0.113.0/24"))]
     prefix: String,
-    /// When that last was.
+    /// When the user last logged in from this network.
     #[schema(format = DateTime)]
     last_login_at: String,
 }
 
-/// A JSON object on its way to a client, a member after the other.
+/// Writes a JSON object to a client, one field after the other.
 struct Writer {
     sender: mpsc::Sender<Result<Bytes>>,
     db: Data<Db>,
@@ -78,11 +79,11 @@ struct Writer {
 
 /// Export everything about a user.
 ///
-/// Oneself or staff. It is sent while it is read, so its length is not known beforehand; an export that breaks off is no
-/// JSON.
+/// For the user and for staff; 403 for others. The export is sent while it is read, so it has no `Content-Length`. An export that
+/// breaks off is not valid JSON.
 #[utoipa::path(
     operation_id = "exportUser", tag = "users", security(("bearer" = [])),
-    params(("username" = String, Path, description = "Username in any case, or `me`")),
+    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
     responses((status = 200, description = "Everything about the user", body = UserExport), Refusals)
 )]
 #[get("/users/{username}/export")]
@@ -93,7 +94,7 @@ pub async fn export_user(
     urls: Data<Urls>,
 ) -> Result<HttpResponse> {
     let viewer = user.viewer();
-    // Staff who export another user's see none of that user's sessions as their own.
+    // If staff export another user, none of that user's sessions is marked as current.
     let current = user.session_id;
     let (row, profile, networks, pending) = db
         .run(move |conn| {
@@ -141,7 +142,7 @@ impl Writer {
         urls: &Urls,
     ) -> Result<()> {
         self.send(head).await?;
-        // Whoever asks, it is shown as to the user; staff's eyes let nothing be left out.
+        // The export shows what the user may see, no matter who requests it. Reading as staff ensures that nothing is left out.
         let all = |resource| {
             let request = Request { limit: AT_ONCE, ..Request::whole(resource) };
             Selection::new(resource, Viewer::Staff(user_id).reader(username), request)
@@ -159,7 +160,7 @@ impl Writer {
         self.send("}".into()).await
     }
 
-    /// A member that is a list, read page by page.
+    /// Write a field that holds a list, which is read page by page.
     async fn list<R: Send + 'static>(
         &self,
         name: &str,
@@ -176,25 +177,25 @@ impl Writer {
                 self.send(std::mem::replace(&mut before, ",".into()) + &show(row)?).await?;
             }
             if selection.from.is_none() {
-                // An empty list has not begun yet.
+                // The beginning of an empty list has not been sent yet.
                 let begun = if before == "," { String::new() } else { before };
                 return self.send(begun + "]").await;
             }
         }
     }
 
-    /// The connection breaks off, which a client cannot take for the end.
+    /// Break the connection off, so that the client does not take the export for complete.
     async fn break_off(&self, error: Error) {
         if self.sender.is_closed() {
-            // The client went away first, which is no failure.
+            // The client disconnected first, which is not a failure.
             return;
         }
         tracing::warn!(cause = %error, "an export broke off");
-        // A client that goes away just now needs no telling.
+        // A client that has just disconnected does not need to be notified.
         drop(self.sender.send(Err(error)).await);
     }
 
-    /// Fails when nobody listens any more, or not for [`PATIENCE`].
+    /// Send a chunk. Fails if the client has disconnected, or does not receive the chunk within [`PATIENCE`].
     async fn send(&self, text: String) -> Result<()> {
         let sent = tokio::time::timeout(PATIENCE, self.sender.send(Ok(text.into()))).await;
         sent.map_err(Error::internal)?.map_err(Error::internal)

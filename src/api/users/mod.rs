@@ -40,38 +40,38 @@ use crate::models::user::{self, NewUser};
 pub(super) use body::parse_email;
 pub use body::{CreateUser, Registration, UpdateUser};
 
-/// A user. From `email` on, `null` to others than oneself and staff.
+/// A user. For callers other than the user and staff, `email` and the fields after it are `null`.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct User {
-    /// Never used twice.
+    /// Unique id, which is never reused.
     pub id: i64,
     /// Canonical URL.
     #[schema(format = "uri")]
     pub url: String,
-    /// Unique whatever the case; never changes.
+    /// Unique regardless of case; never changes.
     #[schema(examples("ana"))]
     pub username: String,
     /// When the user registered.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Unique whatever the case.
+    /// E-mail address; unique regardless of case.
     #[schema(required, examples("ana@example.org"))]
     pub email: Option<String>,
-    /// When the address was confirmed.
+    /// When the address was confirmed; `null` if it has not been.
     #[schema(required, format = DateTime)]
     pub email_verified_at: Option<String>,
     /// Whether the user may log in.
     #[schema(required)]
     pub is_active: Option<bool>,
-    /// Whether the user may administer everything.
+    /// Whether the user is a staff member, who may administer everything.
     #[schema(required)]
     pub is_staff: Option<bool>,
-    /// When the user last gave the password.
+    /// When the user last logged in with the password.
     #[schema(required, format = DateTime)]
     pub last_login: Option<String>,
 }
 
-/// A page of them.
+/// A page of users.
 pub type UserPage = Page<User>;
 
 impl Paged for User {
@@ -80,7 +80,7 @@ impl Paged for User {
 }
 
 impl User {
-    /// As `viewer` may see it.
+    /// Represent a user as `viewer` may see it.
     pub fn of(row: &user::User, viewer: Viewer, urls: &Urls) -> Self {
         let private = viewer.is_staff() || viewer.id() == Some(row.id);
         Self {
@@ -97,25 +97,26 @@ impl User {
     }
 }
 
-/// Insert a user; the database makes the profile. 409 for a name or address that somebody has.
+/// Insert a user; the database creates the profile. 409 if another user has the name or the address.
 pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::User> {
     new.insert(conn)
         .on_constraint("users_username_key_key", Code::UsernameTaken)
         .on_constraint("users_email_key_key", Code::EmailTaken)
 }
 
-/// Register.
+/// Register a user.
 ///
-/// The user's profile is made with it, a mail is sent that confirms the address, and `login` may follow at once. 409
-/// `username_taken` or `email_taken` where somebody has the name or the address in whatever case.
+/// Open to all clients. Creates the user and the user's profile, and sends a mail with which the user confirms the address. The
+/// user can log in immediately; registering does not log in. 409 `username_taken` or `email_taken` if another user has the name
+/// or the address, in any case. 429 `too_many_attempts` after too many registrations from one network.
 #[utoipa::path(
     operation_id = "createUser", tag = "users", security(()), request_body = CreateUser,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Sent again with the same key, it is done once")),
+        description = "Makes the request safe to retry: repeats with the same key run once.")),
     responses(
         (status = 201, description = "The user", body = User, headers(
-            ("Location" = String, description = "The user's canonical URL"), ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Location" = String, description = "The user's canonical URL"), ("ETag" = String, description = "The user's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -139,14 +140,14 @@ pub async fn create_user(
     let email = registration.email.clone();
     let new = match registration.prepare(&db, &guards.passwords, false).await {
         Ok(new) => new,
-        // The name may be taken because this very request has taken it meanwhile.
+        // The name may be taken because this same request, sent before with the same key, has taken it in the meantime.
         Err(error) => return request.answer(&db).await?.ok_or(error),
     };
     db.transaction(move |conn| {
         request.once(conn, |conn| {
             let row = insert(conn, &new)?;
             guards.mail_tokens.send(conn, row.id, Purpose::ConfirmAddress, &email)?;
-            // The answer goes to whoever has just made it, so it is shown as to oneself.
+            // The answer goes to the client that has just created the user, so it shows what the user may see.
             let user = User::of(&row, Viewer::Member(row.id), &urls);
             Ok((Versioned::new(row.version, &user)?.created(user.url), row.id))
         })
@@ -156,7 +157,8 @@ pub async fn create_user(
 
 /// List users.
 ///
-/// By name. Inactive ones are shown to staff only, and so is what others than oneself and staff do not see of a user.
+/// Open to all clients. Sorted by username by default. Only staff see inactive users. For callers other than the user and staff,
+/// `email` and the fields after it are `null`.
 #[utoipa::path(
     operation_id = "listUsers", tag = "users", params(List<User>), security((), ("bearer" = [])),
     responses((status = 200, description = "A page of users", body = UserPage), Refusals)
@@ -175,10 +177,11 @@ pub async fn list_users(
 
 /// Read a user.
 ///
-/// By any case of the name. An inactive user is 404 to all but staff.
+/// Open to all clients. The name is accepted in any case; `me` requires a token. An inactive user is 404 for all callers except
+/// staff.
 #[utoipa::path(
     operation_id = "getUser", tag = "users", security((), ("bearer" = [])),
-    params(("username" = String, Path, description = "Username in any case, or `me`")),
+    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
     responses((status = 200, description = "The user", body = User), Refusals)
 )]
 #[get("/users/{username}")]
@@ -195,13 +198,19 @@ pub async fn get_user(
 
 /// Change a user.
 ///
-/// Oneself: `email`, with `current_password`; the address counts once the mail that is sent to it is confirmed, and the
-/// old one is told. Staff: everything of others, at once, and their own flags; 409 `last_staff` where nobody would be left to administer.
+/// Users can change their own `email`, which requires `current_password`. The new address takes effect once the user has
+/// confirmed it with the mail that is sent to it; the old address is notified. Staff can change every field of other users, with
+/// immediate effect, and their own `is_active` and `is_staff`. 403 for any other change. 409 `last_staff` if no staff member
+/// would remain.
+///
+/// A wrong `current_password` is 422 with `password_wrong`, and 429 `too_many_attempts` after too many of them. An address that
+/// another user has is 409 `email_taken`.
 #[utoipa::path(
     operation_id = "updateUser", tag = "users", security(("bearer" = [])), request_body = UpdateUser,
     params(
-        ("username" = String, Path, description = "Username in any case, or `me`"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("username" = String, Path, description = "The username, in any case, or `me`."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
     ),
     responses((status = 200, description = "The user", body = User), Refusals)
 )]
@@ -238,12 +247,12 @@ pub async fn update_user(
             let steps_down = change.row.is_active == Some(false) || change.row.is_staff == Some(false);
             let staff = if steps_down { user::User::lock_staff(conn)? } else { Vec::new() };
             let row = user::User::lock(conn, &name.0, viewer)?;
-            // Whoever has the name now may be another than the one whose password was asked for.
+            // The name may now belong to another user than the one whose password was checked.
             if row.id != before.id {
                 return Err(Error::not_found());
             }
             if_match.check(row.version)?;
-            // Nor may the password have changed: what the old one allowed, it does no more.
+            // If the password has changed since, the old one no longer allows the change.
             if change.password.is_some() && row.password_hash != before.password_hash {
                 return Err(wrong_password());
             }
@@ -260,7 +269,7 @@ pub async fn update_user(
     Versioned::new(row.version, &User::of(&row, viewer, &urls))
 }
 
-/// The user's own wish: the address counts once it is confirmed.
+/// Record the address that users request for themselves. It takes effect once it is confirmed.
 fn want_email(
     conn: &mut diesel::PgConnection,
     tokens: &MailTokens,
@@ -270,13 +279,13 @@ fn want_email(
     if row.is_email_taken(conn, email)? {
         return Err(Error::refused(Code::EmailTaken, Code::EmailTaken.entry().meaning));
     }
-    // The latest wish counts.
+    // Only the latest request counts.
     AccountToken::void_wishes(conn, row)?;
     tokens.send(conn, row.id, Purpose::ConfirmAddress, email)?;
     Notice::AddressChangeRequested.send(conn, row)
 }
 
-/// What counts at once: staff's changes.
+/// Apply the changes that take effect immediately, which are those that staff make.
 fn change_row(
     conn: &mut diesel::PgConnection,
     tokens: &MailTokens,
@@ -300,7 +309,7 @@ fn may_change(user: &CurrentUser, target: &user::User) -> Result<()> {
     if user.is_staff || user.id == target.id { Ok(()) } else { Err(Error::forbidden()) }
 }
 
-/// 422 unless it is the user's password; 429 where that was asked too often.
+/// 422 unless this is the user's password; 429 after too many wrong ones.
 async fn confirm(db: &Db, guards: &Guards, user: &user::User, password: String) -> Result<()> {
     let _turn = guards.passwords.turn().await?;
     let throttle = &guards.throttle;
@@ -320,7 +329,7 @@ fn wrong_password() -> Error {
     Error::invalid(Violation::body("/current_password", "password_wrong", "This is not your password."))
 }
 
-/// 409 where nobody would be left to administer; `staff` are those who may, locked.
+/// 409 if no staff member would remain. `staff` are the ids of the active staff members, whose rows are locked.
 fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
     if staff == [user.id] {
         return Err(Error::refused(Code::LastStaff, Code::LastStaff.entry().meaning));
@@ -330,15 +339,16 @@ fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
 
 /// Delete a user.
 ///
-/// With profile, avatar, posts, comments and sessions. Oneself, with a login at most ten minutes old (else 403
-/// `reauthentication_required`); staff anyone, but never the last of them (409 `last_staff`).
+/// Cascades to the user's profile, avatar, posts, comments and sessions, and to all comments on the user's posts. Users can
+/// delete themselves if their login is at most ten minutes old; otherwise 403 `reauthentication_required`: log in again, then
+/// repeat the request. Staff can delete any user. The last active staff member cannot be deleted: 409 `last_staff`.
 #[utoipa::path(
     operation_id = "deleteUser", tag = "users", security(("bearer" = [])),
     params(
-        ("username" = String, Path, description = "Username in any case, or `me`"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("username" = String, Path, description = "The username, in any case, or `me`."),
+        ("If-Match" = Option<String>, Header, description = "Delete the user only if it still has this ETag; otherwise 412.")
     ),
-    responses((status = 200, description = "What was deleted, by type", body = Deleted), Refusals)
+    responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/users/{username}")]
 pub async fn delete_user(
@@ -352,7 +362,7 @@ pub async fn delete_user(
     let (id, deleted) = db
         .long_transaction(move |conn| {
             let staff = user::User::lock_staff(conn)?;
-            // Posts before their users, as whoever changes a post locks them.
+            // Lock posts before their users, in the same order as a request that changes a post.
             Post::lock_all_of(conn, &name.0)?;
             let row = user::User::lock(conn, &name.0, user.viewer())?;
             may_change(&user, &row)?;

@@ -1,4 +1,4 @@
-//! One's password.
+//! The caller's password.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -17,27 +17,28 @@ use crate::error::{Error, Result};
 use crate::events::accounts::Notice;
 use crate::models::user::User;
 
-/// The password, and what it shall be.
+/// The current password and the new one.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePassword {
-    /// The present one.
+    /// The current password.
     #[serde(default)]
     #[schema(value_type = String, required, format = Password, max_length = 256)]
     current_password: Member<String>,
-    /// By the rules of a registration.
+    /// The new password. The rules of a registration apply.
     #[serde(default)]
     #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 256)]
     new_password: Member<String>,
 }
 
-/// Change one's password.
+/// Change your password.
 ///
-/// Every other session ends at once, and every mail's token is void; the session that asks goes on. 422 with
-/// `password_wrong` for a wrong present one, 429 `too_many_attempts` for too many of them.
+/// For the user alone; 403 for others, including staff. Every other session ends immediately, and the tokens in all mails become
+/// void. The session that sends the request continues. A wrong `current_password` is 422 with `password_wrong`, and 429
+/// `too_many_attempts` after too many of them.
 #[utoipa::path(
     operation_id = "changePassword", tag = "users", security(("bearer" = [])), request_body = ChangePassword,
-    params(("username" = String, Path, description = "Oneself, in any case, or `me`")),
+    params(("username" = String, Path, description = "Your username, in any case, or `me`.")),
     responses((status = 204, description = "The password is changed"), Refusals)
 )]
 #[put("/users/{username}/password")]
@@ -66,7 +67,8 @@ pub async fn change_password(
     let hash = guards.passwords.hash(new).await?;
     db.transaction(move |conn| {
         if !row.set_password(conn, &hash, Some(user.session_id))? {
-            // It was changed, or the user deactivated, since we looked: whoever asks now may be somebody else.
+            // The password was changed, or the user deactivated, since the check. So the client that sends the request may not be
+            // the user.
             return Err(super::wrong_password());
         }
         Notice::PasswordChanged.send(conn, &row)

@@ -1,4 +1,4 @@
-//! All sessions of a user, for whoever may administer them.
+//! All sessions of a user, for the user and for staff.
 
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
@@ -16,10 +16,10 @@ use crate::models::user::User;
 
 /// Revoke every session of a user.
 ///
-/// Staff anyone's, others their own. On every node within a second.
+/// For the user and for staff; 403 for others. The tokens of the sessions are rejected on every node within a second.
 #[utoipa::path(
     operation_id = "revokeUserSessions", tag = "users", security(("bearer" = [])),
-    params(("username" = String, Path, description = "Username in any case, or `me`")),
+    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
     responses((status = 204, description = "Every session has ended"), Refusals)
 )]
 #[delete("/users/{username}/sessions")]

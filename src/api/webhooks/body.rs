@@ -1,4 +1,4 @@
-//! What requests say of webhooks.
+//! The bodies of requests about webhooks, and their validation.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -10,53 +10,53 @@ use crate::events::webhooks::target::{self, UrlFault};
 use crate::models::event::TYPES;
 use crate::models::webhook::{NewWebhook, WebhookChanges};
 
-/// Most types of a webhook.
+/// Maximum number of types of a webhook.
 const TYPES_MAX: usize = 50;
-/// Longest description, in characters.
+/// Maximum number of characters of a description.
 const DESCRIPTION_MAX: usize = 256;
 
-/// What to make.
+/// A new webhook.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateWebhook {
-    /// Where events are sent to: `http` or `https`, and no private address.
+    /// URL to which events are sent: `http` or `https`, and not a private address.
     #[serde(default)]
     #[schema(value_type = String, required, format = "uri", max_length = 2048, examples("https://example.com/hooks"))]
     url: Member<String>,
-    /// What it is for.
+    /// Purpose of the webhook.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256)]
     description: Member<String>,
-    /// Types of events that are sent; `*` stands for all.
+    /// Types of events to send; `*` stands for all types.
     #[serde(default)]
     #[schema(value_type = Vec<String>, required, min_items = 1, max_items = 50, examples("post.created"))]
     types: Member<Vec<String>>,
 }
 
-/// What to change. What is left out stays.
+/// Changes to a webhook. Fields that are left out keep their values.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpdateWebhook {
-    /// Where events are sent to: `http` or `https`, and no private address.
+    /// URL to which events are sent: `http` or `https`, and not a private address.
     #[serde(default)]
     #[schema(value_type = String, required = false, format = "uri", max_length = 2048)]
     url: Member<String>,
-    /// What it is for.
+    /// Purpose of the webhook.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256)]
     description: Member<String>,
-    /// Types of events that are sent; `*` stands for all.
+    /// Types of events to send; `*` stands for all types.
     #[serde(default)]
     #[schema(value_type = Vec<String>, required = false, min_items = 1, max_items = 50)]
     types: Member<Vec<String>>,
-    /// Whether events are sent.
+    /// Whether events are sent to the webhook.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     is_active: Member<bool>,
 }
 
 impl CreateWebhook {
-    /// 422 with everything that is wrong.
+    /// Validate the new webhook. 422 with every fault.
     pub fn validate(self, allow_private: bool) -> Result<NewWebhook> {
         let mut check = Check::default();
         let url = check.required("url", self.url).and_then(|text| url(&mut check, &text, allow_private));
@@ -67,7 +67,7 @@ impl CreateWebhook {
 }
 
 impl UpdateWebhook {
-    /// The changes, and whether it shall be in action. 422 with everything that is wrong.
+    /// Validate the changes. Return them, and whether the webhook is to be active. 422 with every fault.
     pub fn validate(self, allow_private: bool) -> Result<(WebhookChanges, Option<bool>)> {
         let mut check = Check::default();
         let url = check.optional("url", self.url).and_then(|text| url(&mut check, &text, allow_private));

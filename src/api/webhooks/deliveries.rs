@@ -1,4 +1,4 @@
-//! What became of telling a webhook of events.
+//! Deliveries: how the notification of a webhook about an event went.
 
 use actix_web::web::Data;
 use actix_web::{get, post};
@@ -19,48 +19,48 @@ use crate::lookups::table::Resource;
 use crate::models::resources::{DELIVERIES, WEBHOOK_OF_DELIVERY};
 use crate::models::webhook;
 
-/// That a webhook is told of an event.
+/// The notification of a webhook about an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Delivery {
-    /// Never used twice.
+    /// Unique id, which is never reused.
     pub id: i64,
-    /// Of which event.
+    /// Event that is delivered.
     pub event: EventRef,
-    /// `pending`, `delivered` or `failed`.
+    /// State of the delivery: `pending`, `delivered` or `failed`.
     #[schema(examples("delivered"))]
     pub status: String,
-    /// How often it was tried.
+    /// Number of attempts so far.
     #[schema(minimum = 0)]
     pub attempts: i32,
-    /// What the last answer was, if there was one.
+    /// HTTP status of the last response; `null` if there was none.
     #[schema(required, examples(200))]
     pub response_status: Option<i16>,
-    /// Why the last attempt failed.
+    /// Why the last attempt failed; `null` if it did not.
     #[schema(required, examples("timed out"))]
     pub error: Option<String>,
     /// When the event was published.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it was tried last.
+    /// When the last attempt was made; `null` if there was none.
     #[schema(required, format = DateTime)]
     pub attempted_at: Option<String>,
-    /// When it succeeded.
+    /// When the delivery succeeded; `null` if it has not.
     #[schema(required, format = DateTime)]
     pub delivered_at: Option<String>,
 }
 
-/// An event where a delivery mentions one.
+/// An event that a delivery refers to.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventRef {
-    /// Its id.
+    /// Id of the event.
     pub id: i64,
-    /// Its type.
+    /// Type of the event.
     #[serde(rename = "type")]
     #[schema(examples("post.created"))]
     pub kind: String,
 }
 
-/// A page of them.
+/// A page of deliveries.
 pub type DeliveryPage = Page<Delivery>;
 
 impl Paged for Delivery {
@@ -86,10 +86,10 @@ impl Delivery {
 
 /// List a webhook's deliveries.
 ///
-/// Staff. The last one first.
+/// For staff only; 403 for others. Latest first by default.
 #[utoipa::path(
     operation_id = "listDeliveries", tag = "webhooks", security(("bearer" = [])),
-    params(("id" = i64, Path, description = "The webhook's id"), List<Delivery>),
+    params(("id" = i64, Path, description = "Id of the webhook."), List<Delivery>),
     responses((status = 200, description = "A page of deliveries", body = DeliveryPage), Refusals)
 )]
 #[get("/webhooks/{id}/deliveries")]
@@ -115,18 +115,18 @@ pub async fn list_deliveries(
 
 /// Deliver an event again.
 ///
-/// Staff. It is tried at once, as if it were new, with the same `webhook-id`.
+/// For staff only; 403 for others. The next attempt is made immediately, as for a new delivery, with the same `webhook-id`.
 #[utoipa::path(
     operation_id = "replayDelivery", tag = "webhooks", security(("bearer" = [])),
     params(
-        ("id" = i64, Path, description = "The webhook's id"),
-        ("delivery" = i64, Path, description = "The delivery's id"),
+        ("id" = i64, Path, description = "Id of the webhook."),
+        ("delivery" = i64, Path, description = "Id of the delivery."),
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Sent again with the same key, it is done once")
+            description = "Makes the request safe to retry: repeats with the same key run once.")
     ),
     responses(
         (status = 202, description = "The delivery, which is pending", body = Delivery, headers(
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -144,7 +144,7 @@ pub async fn replay_delivery(
         request.once(conn, |conn| {
             let (row, kind) = webhook::Delivery::lock(conn, id.0, delivery.0)?;
             let row = row.replay(conn)?;
-            // What moves with each attempt.
+            // The number of attempts serves as the version, since it changes with each attempt.
             let version = row.attempts.into();
             Ok((Versioned::new(version, &Delivery::of(&(row, kind)))?.accepted(), user.id))
         })

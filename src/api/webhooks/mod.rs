@@ -1,4 +1,4 @@
-//! Webhooks: programs that are told of events, as Standard Webhooks has it. For staff.
+//! Webhooks: programs that are notified of events, as Standard Webhooks defines it. For staff only.
 
 mod body;
 pub mod deliveries;
@@ -27,44 +27,45 @@ use crate::models::resources::WEBHOOKS;
 use crate::models::webhook;
 use body::{CreateWebhook, UpdateWebhook};
 
-/// How long the secret before a rotation signs as well.
+/// How long deliveries are also signed with the previous secret after a rotation.
 const ROTATION: TimeDelta = TimeDelta::hours(24);
 
-/// Whether webhooks may lead to addresses that are not public.
+/// Whether the URLs of webhooks may lead to addresses that are not public.
 #[derive(Clone, Copy, Debug)]
 pub struct AllowsPrivate(pub bool);
 
-/// A program that is told of events.
+/// A program that is notified of events.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Webhook {
-    /// Never used twice.
+    /// Unique id, which is never reused.
     pub id: i64,
-    /// Where events are sent to.
+    /// URL to which events are sent.
     #[schema(format = "uri", examples("https://example.com/hooks"))]
     pub url: String,
-    /// What it is for.
+    /// Purpose of the webhook.
     #[schema(required)]
     pub description: Option<String>,
-    /// Types of events that are sent; `*` stands for all.
+    /// Types of events that are sent; `*` stands for all types.
     #[schema(examples("post.created"))]
     pub types: Vec<String>,
-    /// Whether events are sent.
+    /// Whether events are sent to the webhook.
     pub is_active: bool,
-    /// Since when no delivery has succeeded; `null` where the last one did.
+    /// Since when no delivery has succeeded; `null` if the last one succeeded.
     #[schema(required, format = DateTime)]
     pub failing_since: Option<String>,
-    /// When it was made.
+    /// When the webhook was created.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// When it was changed last.
+    /// When the webhook last changed.
     #[schema(format = DateTime)]
     pub updated_at: String,
-    /// What signatures are checked with. Shown when it is made and when it is rotated, and `null` ever after.
+    /// Secret with which to verify signatures. Shown only when the webhook is created and when the secret is rotated; otherwise
+    /// `null`.
     #[schema(required, examples("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))]
     pub secret: Option<String>,
 }
 
-/// A page of them.
+/// A page of webhooks.
 pub type WebhookPage = Page<Webhook>;
 
 impl Paged for Webhook {
@@ -93,18 +94,19 @@ fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<Versione
     Versioned::new(row.version, &Webhook::of(row, secret))
 }
 
-/// Make a webhook.
+/// Create a webhook.
 ///
-/// Staff. It is told of events that happen from now on. The secret is shown this once; a repeat with the same `Idempotency-Key` does
-/// not show it again.
+/// For staff only; 403 for others. The webhook is notified of events that happen from now on. Only this response shows the
+/// secret; a repeat with the same `Idempotency-Key` does not show it again.
 #[utoipa::path(
     operation_id = "createWebhook", tag = "webhooks", security(("bearer" = [])), request_body = CreateWebhook,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Sent again with the same key, it is done once")),
+        description = "Makes the request safe to retry: repeats with the same key run once.")),
     responses(
         (status = 201, description = "The webhook with its secret", body = Webhook, headers(
-            ("Location" = String, description = "The webhook's canonical URL"), ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("Location" = String, description = "The webhook's canonical URL"),
+            ("ETag" = String, description = "The webhook's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]
@@ -121,7 +123,7 @@ pub async fn create_webhook(
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         let mut made = None;
-        // Kept without the secret, which stands nowhere in the database.
+        // The kept answer has no secret, since the secret is not stored in the database.
         let kept = request.once(conn, |conn| {
             let row = body.get()?.validate(allows.0)?.insert(conn)?;
             let answer = respond(&row, None)?.created(urls.webhook(row.id));
@@ -138,7 +140,7 @@ pub async fn create_webhook(
 
 /// List webhooks.
 ///
-/// Staff.
+/// For staff only; 403 for others.
 #[utoipa::path(
     operation_id = "listWebhooks", tag = "webhooks", security(("bearer" = [])), params(List<Webhook>),
     responses((status = 200, description = "A page of webhooks", body = WebhookPage), Refusals)
@@ -152,10 +154,10 @@ pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>)
 
 /// Read a webhook.
 ///
-/// Staff.
+/// For staff only; 403 for others.
 #[utoipa::path(
     operation_id = "getWebhook", tag = "webhooks", security(("bearer" = [])),
-    params(("id" = i64, Path, description = "The webhook's id")),
+    params(("id" = i64, Path, description = "Id of the webhook.")),
     responses((status = 200, description = "The webhook", body = Webhook), Refusals)
 )]
 #[get("/webhooks/{id}")]
@@ -167,13 +169,14 @@ pub async fn get_webhook(user: CurrentUser, id: Id, db: Data<Db>) -> Result<Vers
 
 /// Change a webhook.
 ///
-/// Staff. One that is taken out of action is told nothing more, and what has not been delivered has failed; one that is put back into
-/// action is told of what happens from then on.
+/// For staff only; 403 for others. A webhook that you deactivate is no longer notified, and its pending deliveries fail. A
+/// webhook that you activate again is notified of events that happen from then on.
 #[utoipa::path(
     operation_id = "updateWebhook", tag = "webhooks", security(("bearer" = [])), request_body = UpdateWebhook,
     params(
-        ("id" = i64, Path, description = "The webhook's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("id" = i64, Path, description = "Id of the webhook."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
     ),
     responses((status = 200, description = "The webhook", body = Webhook), Refusals)
 )]
@@ -205,14 +208,14 @@ pub async fn update_webhook(
 
 /// Delete a webhook.
 ///
-/// Staff. Its deliveries go with it.
+/// For staff only; 403 for others. Cascades to the webhook's deliveries.
 #[utoipa::path(
     operation_id = "deleteWebhook", tag = "webhooks", security(("bearer" = [])),
     params(
-        ("id" = i64, Path, description = "The webhook's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version")
+        ("id" = i64, Path, description = "Id of the webhook."),
+        ("If-Match" = Option<String>, Header, description = "Delete the webhook only if it still has this ETag; otherwise 412.")
     ),
-    responses((status = 200, description = "What was deleted, by type", body = Deleted), Refusals)
+    responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/webhooks/{id}")]
 pub async fn delete_webhook(
@@ -233,20 +236,21 @@ pub async fn delete_webhook(
 
 /// Rotate a webhook's secret.
 ///
-/// Staff. For 24 hours deliveries are signed with both, the new one first. The new one is shown this once; a repeat with the same
-/// `Idempotency-Key` does not show it again.
+/// For staff only; 403 for others. For 24 hours, deliveries are signed with both secrets, the new one first. Only this response
+/// shows the new secret; a repeat with the same `Idempotency-Key` does not show it again.
 #[utoipa::path(
     operation_id = "rotateWebhookSecret", tag = "webhooks", security(("bearer" = [])),
     params(
-        ("id" = i64, Path, description = "The webhook's id"),
-        ("If-Match" = Option<String>, Header, description = "Only if this is still the version"),
+        ("id" = i64, Path, description = "Id of the webhook."),
+        ("If-Match" = Option<String>, Header,
+            description = "Apply the change only if the resource still has this ETag; otherwise 412."),
         ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Sent again with the same key, it is done once")
+            description = "Makes the request safe to retry: repeats with the same key run once.")
     ),
     responses(
         (status = 200, description = "The webhook with its new secret", body = Webhook, headers(
-            ("ETag" = String, description = "The version"),
-            ("Idempotency-Replayed" = String, description = "`true` on the answer to a repeat"))),
+            ("ETag" = String, description = "The webhook's version"),
+            ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),
         Refusals
     )
 )]

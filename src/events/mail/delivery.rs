@@ -3,7 +3,7 @@
 use super::{Letter, Mailer};
 use crate::events::outcome::{Failure, Outcome};
 
-/// Send a letter. The error of its server says whether another attempt may succeed.
+/// Send a letter. The server's error determines whether another attempt may succeed.
 pub(in crate::events) async fn deliver(mailer: &Mailer, letter: &Letter) -> Outcome {
     mailer.send(letter).await.map_err(|error| {
         if error.is_permanent() {

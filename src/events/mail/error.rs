@@ -1,9 +1,9 @@
-//! Why a mail did not leave.
+//! The reasons why a mail was not sent.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A mail that did not leave. Says neither whom it was for nor what was in it, however it is printed.
+/// Why a mail was not sent. However the error is printed, it reveals neither the recipient nor the content.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The SMTP URL cannot be used.
@@ -12,26 +12,26 @@ pub enum MailError {
     /// The sender is not a mailbox.
     #[error("{0:?} is not a mailbox such as \"Plaza <plaza@localhost>\"")]
     From(String),
-    /// The recipient's address cannot be written to.
+    /// Mail cannot be sent to the recipient's address.
     #[error("the recipient's address is not one that mail can be sent to")]
     Recipient,
-    /// The subject holds a line break or another control character.
+    /// The subject contains a line break or another control character.
     #[error("the subject holds control characters")]
     Subject,
-    /// The server does not take addresses beyond ASCII (RFC 6531).
+    /// The server does not accept addresses beyond ASCII (RFC 6531).
     #[error("the address holds more than ASCII, which the SMTP server does not take (no SMTPUTF8)")]
     Utf8Address,
-    /// The server said no.
+    /// The server rejected a step of the session.
     #[error("the SMTP server refused {refused}: {code}{}", status.as_ref().map(|status| format!(" {status}")).unwrap_or_default())]
     Refused {
-        /// What it refused.
+        /// The step that it rejected.
         refused: Step,
         /// The reply code, such as 550.
         code: u16,
-        /// The enhanced status (RFC 3463), such as `5.1.1`, if it gave one.
+        /// The enhanced status (RFC 3463), such as `5.1.1`, if the server sent one.
         status: Option<String>,
     },
-    /// The server hung up, or its answer is not SMTP.
+    /// The server closed the connection, or its answer is not SMTP.
     #[error("the SMTP server hung up, or its answer is not SMTP")]
     Garbled,
     /// The server cannot be reached, or its certificate is not trusted.
@@ -40,12 +40,12 @@ pub enum MailError {
     /// The server took too long.
     #[error("the SMTP server took longer than {0:?}")]
     TimedOut(Duration),
-    /// The folder cannot be written.
+    /// The folder cannot be written to.
     #[error("cannot write mail to {folder}: {source}")]
     Folder {
-        /// Which.
+        /// The folder.
         folder: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
 }
@@ -78,13 +78,13 @@ impl std::fmt::Display for Step {
 }
 
 impl MailError {
-    /// Whether trying again is of no use: this recipient or this mail was refused for good. What an operator can mend
-    /// (a wrong password, a refused sender, a server that is away) is not permanent.
+    /// Whether a retry is useless: this recipient or this mail was rejected for good. What an operator can fix (a wrong password,
+    /// a rejected sender, a server that is down) is not permanent.
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Recipient | Self::Subject | Self::Utf8Address => true,
             Self::Refused { refused: Step::Recipient | Step::Message, code, .. } => {
-                // 503 and 53x ask for a login, whatever they are the answer to.
+                // 503 and 53x ask for a login, whichever command they answer.
                 (500..600).contains(code) && !matches!(code, 503 | 530..540)
             }
             _ => false,

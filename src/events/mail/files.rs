@@ -1,4 +1,4 @@
-//! The way without an SMTP server: every mail is a file.
+//! Delivery without an SMTP server: every mail becomes a file.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
@@ -11,26 +11,27 @@ use uuid::Uuid;
 use super::error::MailError;
 use crate::auth::secret::give_to_owner_of;
 
-/// A folder that mails are written to. Whoever can read it can take over accounts, so only its owner can.
+/// A folder that mails are written to. Reading it is enough to take over accounts, so only its owner can read it.
 #[derive(Clone)]
 pub(super) struct Files {
     folder: PathBuf,
 }
 
 impl Files {
-    /// The folder is made for the first mail: a node that never sends any may have no place to write to.
+    /// Use this folder. It is created for the first mail: a node that never sends mail may have no place to write to.
     pub(super) fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned() }
     }
 
-    /// Write a mail, whose name then sorts by time; answers where it is. A few kilobytes, so it does not leave the thread.
+    /// Write a mail to a file whose name sorts by time, and return its path. A mail has only a few kilobytes, so it is written on
+    /// the calling thread.
     pub(super) fn write(&self, mail: &[u8]) -> Result<PathBuf, MailError> {
         let name = format!("{}-{}.eml", Utc::now().format("%Y%m%dT%H%M%S%.3fZ"), Uuid::new_v4().simple());
         self.in_folder(|folder| {
             let (aside, path) = (folder.join(format!(".{name}.part")), folder.join(name));
             let written = write_private(&aside, mail).and_then(|()| give_to_owner_of(folder, &aside));
             written.and_then(|()| fs::rename(&aside, &path)).inspect_err(|_| {
-                // The error is what counts; there may be nothing to remove.
+                // The error is what counts; there may be no file to remove.
                 let _ = fs::remove_file(&aside);
             })?;
             Ok(path)
@@ -47,7 +48,7 @@ impl Files {
         Ok(format!("no SMTP server set; mails become files in {}", self.folder.display()))
     }
 
-    /// Somebody may have removed the folder since it was made.
+    /// Do `work` in the folder. It is created again if it was removed since it was created.
     fn in_folder<T>(&self, work: impl FnOnce(&Path) -> std::io::Result<T>) -> Result<T, MailError> {
         let made = if self.folder.exists() { Ok(()) } else { make(&self.folder) };
         made.and_then(|()| work(&self.folder))

@@ -1,4 +1,4 @@
-//! A letter as a message: headers and both parts (RFC 5322, RFC 2046).
+//! Turns a letter into a message: headers and both parts (RFC 5322, RFC 2046).
 
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MultiPart, SinglePart};
@@ -9,19 +9,19 @@ use uuid::Uuid;
 use super::error::MailError;
 use super::letters::Letter;
 
-/// Longest line of a mail, in octets without its end (RFC 5322, section 2.1.1).
+/// Maximum length of a line of a mail, in octets without the line ending (RFC 5322, section 2.1.1).
 const LONGEST_LINE: usize = 998;
 
-/// How the parts are written.
+/// How the parts are encoded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// For the wire: any server takes it.
+    /// For the wire: every server accepts it.
     QuotedPrintable,
     /// For files, so that a link can be copied from them.
     EightBit,
 }
 
-/// The sender's mailbox, as the settings name it.
+/// Parse the sender's mailbox from the settings.
 pub(super) fn sender(text: &str) -> Result<Mailbox, MailError> {
     let wrong = || MailError::From(text.to_owned());
     if holds_control(text) {
@@ -31,13 +31,13 @@ pub(super) fn sender(text: &str) -> Result<Mailbox, MailError> {
     Ok(Mailbox::new(name, ascii_domain(email).ok_or_else(wrong)?))
 }
 
-/// The message that is sent. Fails if the recipient's address is none, or if the address or the subject holds a line
-/// break or another control character.
+/// Build the message to send. Fails if the recipient's address is not an address, or if the address or the subject contains a
+/// line break or another control character.
 pub(super) fn message(from: &Mailbox, letter: &Letter, encoding: Encoding) -> Result<Message, MailError> {
     if holds_control(&letter.subject) {
         return Err(MailError::Subject);
     }
-    // Without this, a line break in a quoted local part would be up to the parser.
+    // Without this filter, what happens to a line break in a quoted local part would be up to the parser.
     let to = Some(&letter.to)
         .filter(|to| !holds_control(to))
         .and_then(|to| ascii_domain(to.parse().ok()?))
@@ -49,7 +49,7 @@ pub(super) fn message(from: &Mailbox, letter: &Letter, encoding: Encoding) -> Re
         .subject(letter.subject.as_str())
         .date_now()
         .message_id(Some(format!("<{}@{}>", Uuid::new_v4(), from.email.domain())))
-        // RFC 3834: no holiday notices in return.
+        // RFC 3834: asks for no vacation notices in reply.
         .raw_header(HeaderValue::new(automatic, "auto-generated".into()))
         .multipart(
             MultiPart::alternative()
@@ -63,8 +63,8 @@ fn holds_control(text: &str) -> bool {
     text.chars().any(char::is_control)
 }
 
-/// Domains beyond ASCII as every server knows them: `bücher.example` is `xn--bcher-kva.example`. A local part beyond ASCII
-/// has no such form.
+/// Convert a domain beyond ASCII to the form that every server knows: `bücher.example` becomes `xn--bcher-kva.example`. A local
+/// part beyond ASCII has no ASCII form.
 fn ascii_domain(address: Address) -> Option<Address> {
     if address.domain().is_ascii() {
         return Some(address);
@@ -76,7 +76,7 @@ fn ascii_domain(address: Address) -> Option<Address> {
 }
 
 fn part(content_type: ContentType, text: &str, encoding: Encoding) -> SinglePart {
-    // A lone CR ends a line for some servers and not for others, which has been used to smuggle mails.
+    // A lone CR ends a line for some servers and not for others, which has been exploited to smuggle mails.
     let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
     let fits = || text.split("\r\n").all(|line| line.len() <= LONGEST_LINE);
     let body = if encoding == Encoding::EightBit && fits() {

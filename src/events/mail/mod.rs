@@ -1,4 +1,4 @@
-//! Mail: what is written ([`letters`]) and how it leaves, over SMTP or, without a server, as files for a developer's eyes.
+//! Mail: the letters ([`letters`]), and how they are sent: over SMTP or, without a server, as files for a developer to read.
 
 pub mod delivery;
 mod error;
@@ -19,20 +19,20 @@ use self::smtp::Smtp;
 pub use self::error::{MailError, Step};
 pub use self::letters::Letter;
 
-/// How mail leaves.
+/// How mail is sent.
 #[derive(Clone)]
 pub struct MailSettings {
-    /// `smtp://user:password@host:port?tls=required`, or `smtps://…`; `None` makes files.
+    /// `smtp://user:password@host:port?tls=required`, or `smtps://…`. With `None`, mails become files.
     pub smtp_url: Option<String>,
-    /// Who writes: a mailbox such as `Plaza <plaza@localhost>`.
+    /// The sender: a mailbox such as `Plaza <plaza@localhost>`.
     pub from: String,
-    /// Where files go when there is no SMTP server. Made with the first mail if it is absent.
+    /// The folder of the files if there is no SMTP server. Created for the first mail if it is missing.
     pub folder: PathBuf,
-    /// Longest time for one mail over SMTP.
+    /// Timeout of one mail over SMTP.
     pub deadline: Duration,
 }
 
-/// Sends letters. Safe to share; it holds no connection while nothing is sent.
+/// Sends letters. It can be shared, and holds no connection while nothing is sent.
 #[derive(Clone)]
 pub struct Mailer {
     from: Mailbox,
@@ -46,7 +46,7 @@ enum Way {
 }
 
 impl Mailer {
-    /// Open the way out. Connects to nothing and makes no folder yet. Fails if a setting cannot be used.
+    /// Create a mailer. This connects to nothing and creates no folder yet. Fails if a setting cannot be used.
     pub fn open(settings: &MailSettings) -> Result<Self, MailError> {
         let from = message::sender(&settings.from)?;
         let way = match &settings.smtp_url {
@@ -56,7 +56,7 @@ impl Mailer {
         Ok(Self { from, way })
     }
 
-    /// Send one mail; over SMTP within the deadline. When it returns, the server has taken the mail, or the file is there.
+    /// Send one mail; over SMTP, within the deadline. When this returns, the server has accepted the mail, or the file exists.
     pub async fn send(&self, letter: &Letter) -> Result<(), MailError> {
         match &self.way {
             Way::Smtp(smtp) => smtp.send(&message(&self.from, letter, Encoding::QuotedPrintable)?).await,
@@ -68,8 +68,8 @@ impl Mailer {
         }
     }
 
-    /// Whether mail could leave, in a few words, for `plaza check`. Sends nothing: logs in to the server, or writes and
-    /// removes a small file.
+    /// Check whether mail could be sent, and say so in a few words, for `plaza check`. Sends nothing: logs in to the server, or
+    /// writes and removes a small file.
     pub async fn probe(&self) -> Result<String, MailError> {
         match &self.way {
             Way::Smtp(smtp) => smtp.probe().await,

@@ -1,7 +1,7 @@
-//! The way over SMTP: one connection for each mail.
+//! Sending over SMTP: one connection for each mail.
 //!
-//! lettre speaks the protocol; its `AsyncSmtpTransport` is not used, because it takes a failed QUIT for a failed mail, which
-//! would then be sent again, does not tell a refused login from a refused mail, and waits for answers without end.
+//! lettre speaks the protocol. Its `AsyncSmtpTransport` is not used: it takes a failed QUIT for a failed mail, which would then
+//! be sent again, it does not distinguish a rejected login from a rejected mail, and it waits for answers forever.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use url::{Host, Url};
 
 use super::error::{MailError, Step};
 
-/// Longest time for one of the server's addresses, so that the next has its turn.
+/// Maximum time for one of the server's addresses, so that the next one gets its turn.
 const ONE_ADDRESS: Duration = Duration::from_secs(5);
 
-/// Longest time for a farewell, when nothing depends on it any more.
+/// Maximum time to end the session, when nothing depends on it any more.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A server, and how to talk to it.
@@ -35,7 +35,7 @@ pub(super) struct Smtp {
 }
 
 impl Smtp {
-    /// Read lettre's form of URL: `smtp://user:password@host:port/ehlo-name?tls=required`.
+    /// Parse lettre's form of URL: `smtp://user:password@host:port/ehlo-name?tls=required`.
     ///
     /// | URL | encrypted | port |
     /// | --- | --- | --- |
@@ -44,8 +44,8 @@ impl Smtp {
     /// | `smtp://…?tls=opportunistic` | by STARTTLS, if the server offers it | 587 |
     /// | `smtp://` | no | 25 |
     ///
-    /// Whatever else the URL holds is an error, as is a user without a password: better than mail that is silently sent in
-    /// the clear because of a slip.
+    /// Anything else in the URL is an error, and so is a user without a password. Otherwise a typing mistake could silently send
+    /// mail in the clear.
     pub(super) fn from_url(text: &str, deadline: Duration) -> Result<Self, MailError> {
         let url = Url::parse(text).map_err(|_| MailError::Url("it is not a URL"))?;
         let host = match url.host() {
@@ -79,12 +79,12 @@ impl Smtp {
         Ok(Self { host, port, tls, hello, credentials: credentials(&url)?, deadline })
     }
 
-    /// Hand a mail over. It is sent once the server has said so: how the session ends is of no matter.
+    /// Hand a mail over to the server. It is sent once the server has accepted it; how the session ends does not matter.
     pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
         self.with_connection(async |connection| hand_over(connection, message).await).await
     }
 
-    /// Greet, log in, ask for nothing.
+    /// Connect, log in, and send nothing but NOOP.
     pub(super) async fn probe(&self) -> Result<String, MailError> {
         let encrypted = self
             .with_connection(async |connection| {
@@ -99,7 +99,7 @@ impl Smtp {
         })
     }
 
-    /// Within the deadline; a connection that misses it is dropped as it is.
+    /// Do `work` with a connection, within the deadline. A connection that misses the deadline is dropped as it is.
     async fn with_connection<T>(
         &self,
         work: impl AsyncFnOnce(&mut AsyncSmtpConnection) -> Result<T, MailError>,
@@ -111,7 +111,7 @@ impl Smtp {
         })
         .await
         .map_err(|_| MailError::TimedOut(self.deadline))??;
-        // Nothing depends on whether the server hears it.
+        // Nothing depends on whether the server receives this.
         let _ = timeout(FAREWELL, connection.abort()).await;
         done
     }
@@ -141,11 +141,11 @@ impl Smtp {
     }
 }
 
-/// MAIL, RCPT, DATA.
+/// Send MAIL, RCPT and DATA.
 async fn hand_over(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), MailError> {
     let (envelope, bytes) = (message.envelope(), message.formatted());
     let mut parameters = Vec::new();
-    // The parts are ASCII on the wire, so what is not can only be an address (RFC 6531).
+    // The parts are ASCII on the wire, so only an address can be beyond ASCII (RFC 6531).
     if !bytes.is_ascii() {
         let offers = |extension| connection.server_info().supports_feature(extension);
         if !offers(Extension::SmtpUtfEight) || !offers(Extension::EightBitMime) {
@@ -175,8 +175,8 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, MailError> {
     }
 }
 
-/// What an error of lettre's is, when it comes at this step. Servers like to repeat the address in their answers, so of
-/// these only the numbers are kept.
+/// Convert an error of lettre's that occurs at this step. Servers often repeat the address in their answers, so only the numbers
+/// of an answer are kept.
 fn at(step: Step) -> impl FnOnce(Error) -> MailError {
     move |error| match error.status() {
         Some(code) => {
@@ -187,13 +187,13 @@ fn at(step: Step) -> impl FnOnce(Error) -> MailError {
     }
 }
 
-/// The innermost error, such as "Connection refused": lettre wraps it in names of its own.
+/// Return the innermost error, such as "Connection refused". lettre wraps it in its own errors.
 fn cause(error: &Error) -> String {
     let sources = std::iter::successors(std::error::Error::source(error), |error| error.source());
     sources.last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// `5.1.1` of `5.1.1 <ana@example.com>: no such user`.
+/// Return the `5.1.1` of `5.1.1 <ana@example.com>: no such user`.
 fn enhanced_status(error: &Error) -> Option<String> {
     let text = std::error::Error::source(error)?.to_string();
     let word = text.split_ascii_whitespace().next()?;
@@ -220,7 +220,7 @@ mod tests {
         message(&sender("Plaza <plaza@localhost>").unwrap(), &letter, Encoding::QuotedPrintable).unwrap()
     }
 
-    /// A server that answers each line, or whole mail, with the next of these, then hangs up.
+    /// Start a server that answers each line, or whole mail, with the next of these answers, and then closes the connection.
     fn server(answers: &'static [&'static str]) -> Smtp {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -228,7 +228,7 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
             for answer in answers {
-                // The client may be gone already, which is its business.
+                // The client may be gone already, which is not an error here.
                 let _ = stream.write_all(format!("{answer}\r\n").as_bytes());
                 let in_mail = answer.starts_with("354");
                 while let Some(Ok(line)) = lines.next() {

@@ -1,4 +1,4 @@
-//! How one delivery is made: one request, to a public address, within a bound of time and memory, whatever the receiver does.
+//! Makes one delivery: one request to a public address, with bounded time and memory, whatever the receiver does.
 
 use std::error::Error;
 use std::io;
@@ -18,17 +18,19 @@ use url::Url;
 use super::signature::{self, WebhookSecret};
 use super::target::{is_public, names_private_address};
 
-/// Longest time for a connection, shared by the host's addresses, so that the next has its turn.
+/// Timeout of a connection. The host's addresses share it, so that the next one gets its turn.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Most of an answer's body that is read. A whole one leaves the connection to the next delivery, and spares the receiver an error.
+/// Maximum number of bytes of an answer's body that are read. If the whole body is read, the next delivery can reuse the
+/// connection, and the receiver sees no error.
 const BODY_MAX: usize = 4096;
-/// Longest time for that body, which says nothing any more.
+/// Maximum time for that body, which no longer affects the outcome.
 const BODY_TIME: Duration = Duration::from_secs(1);
-/// Idle connections that are kept for one host.
+/// Maximum number of idle connections that are kept for one host.
 const IDLE_PER_HOST: usize = 2;
-/// How long one is kept: shorter than common servers keep theirs, since who closes it may do so under a request.
+/// How long an idle connection is kept: shorter than common servers keep theirs, since the side that closes the connection may do
+/// so while a request is sent.
 const IDLE_TIME: Duration = Duration::from_secs(2);
-/// Most characters of a cause that comes from a library, which may have some of them from the receiver.
+/// Maximum length, in characters, of a cause that comes from a library. Some of them may come from the receiver.
 const CAUSE_MAX: usize = 200;
 
 const USER_AGENT: &str = concat!("Plaza/", env!("CARGO_PKG_VERSION"));
@@ -36,54 +38,54 @@ const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// What is to be delivered. The path of its URL may be a secret, so it cannot be printed.
+/// What to deliver. The path of the URL may be a secret, so this type cannot be printed.
 #[derive(Clone)]
 pub struct Delivery {
-    /// Where to: what [`parse`](super::target::parse) gave.
+    /// The target, as [`parse`](super::target::parse) returns it.
     pub url: Url,
-    /// By what the receiver knows that it comes again: the same for every attempt. Visible ASCII without dots.
+    /// The id by which the receiver recognizes a retry: the same for every attempt. Visible ASCII without dots.
     pub id: String,
     /// The event as JSON.
     pub body: Bytes,
-    /// What signs it: the present secret, and after a rotation the former one too.
+    /// The secrets that sign it: the present one and, after a rotation, also the former one.
     pub secrets: Vec<WebhookSecret>,
 }
 
-/// The receiver took it.
+/// The receiver accepted the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivered {
-    /// One of 200 to 299.
+    /// The status, from 200 to 299.
     pub status: u16,
 }
 
-/// Why a delivery failed. The text names no secret and nothing of the URL, whose path may be one.
+/// Why a delivery failed. The text contains no secret and no part of the URL, whose path may be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undelivered {
-    /// The receiver wants no more, ever (410).
+    /// The receiver never wants another delivery (410).
     #[error("answered 410: gone")]
     Gone,
-    /// The receiver sends us elsewhere, where we do not go.
+    /// The receiver answered with a redirect, which is not followed.
     #[error("answered {0}: redirects are not followed")]
     Redirect(u16),
-    /// The receiver answered with another status than those of success.
+    /// The receiver answered with another status that does not mean success.
     #[error("answered {0}")]
     Answered(u16),
-    /// There is no status in time.
+    /// No status arrived in time.
     #[error("timed out")]
     TimedOut,
-    /// The host is an address that is not public, or has no other.
+    /// The host is an address that is not public, or has no public address.
     #[error("the address is private")]
     Private,
     /// The host's name has no address.
     #[error("the host was not found")]
     NotFound,
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     #[error("the connection was refused")]
     Refused,
-    /// There is no connection, or no encrypted one.
+    /// No connection could be made, or no encrypted one.
     #[error("cannot connect: {0}")]
     Connection(String),
-    /// The connection broke, or what came over it is not HTTP.
+    /// The connection broke, or the answer is not HTTP.
     #[error("no answer: {0}")]
     NoAnswer(String),
     /// The request could not be made at all.
@@ -92,7 +94,7 @@ pub enum Undelivered {
 }
 
 impl Undelivered {
-    /// What the receiver answered, if it did.
+    /// Return the status that the receiver answered with, if it answered.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Gone => Some(410),
@@ -107,17 +109,17 @@ impl Undelivered {
     }
 }
 
-/// Delivers. Clones share it and its connections, which live on the runtime that made them.
+/// Makes deliveries. Clones share the client and its connections, which live on the runtime that created them.
 #[derive(Clone)]
 pub struct Client {
-    /// Made at the first delivery: it reads the machine's certificate authorities, and fails where there are none.
+    /// Created for the first delivery: creating it reads the machine's certificate authorities, and fails where there are none.
     http: Arc<OnceLock<reqwest::Client>>,
     allow_private: bool,
     deadline: Duration,
 }
 
 impl Client {
-    /// `allow_private` lets it call every address. A delivery may take as long as `deadline`.
+    /// Create a client. `allow_private` lets it call every address. `deadline` is the timeout of a delivery.
     pub fn new(allow_private: bool, deadline: Duration) -> Self {
         Self { http: Arc::default(), allow_private, deadline }
     }
@@ -127,7 +129,7 @@ impl Client {
         let end = Instant::now() + self.deadline;
         let answer = timeout_at(end, self.send(delivery)).await.map_err(|_| Undelivered::TimedOut)??;
         let status = answer.status().as_u16();
-        // What counts has come; this is for the connection.
+        // The status has arrived; reading the body only serves the reuse of the connection.
         let _ = timeout_at(end.min(Instant::now() + BODY_TIME), read(answer)).await;
         match status {
             200..300 => Ok(Delivered { status }),
@@ -137,10 +139,10 @@ impl Client {
         }
     }
 
-    /// Up to the head of the answer.
+    /// Send the request, and wait for the head of the answer.
     async fn send(&self, delivery: Delivery) -> Result<Response, Undelivered> {
         let Delivery { url, id, body, secrets } = delivery;
-        // A name is judged by the resolver, an address never gets there.
+        // The resolver checks the addresses of a name. An address never gets there, so it is checked here.
         if !self.allow_private && names_private_address(&url) {
             return Err(Undelivered::Private);
         }
@@ -171,14 +173,14 @@ fn build(allow_private: bool) -> reqwest::Result<reqwest::Client> {
         .user_agent(USER_AGENT)
         .dns_resolver(PublicAddresses { allow_private })
         .redirect(redirect::Policy::none())
-        // It would look names up for us, and connect to what it finds.
+        // A proxy would look up names for us, and connect to whatever it finds.
         .no_proxy()
         .referer(false)
         .no_gzip()
         .no_brotli()
         .no_deflate()
         .no_zstd()
-        // HTTP/2 would let the receiver fill larger windows than we empty. Heads are bounded by hyper, at 400 KiB.
+        // With HTTP/2, the receiver could fill larger windows than we empty. hyper limits heads to 400 KiB.
         .http1_only()
         .connect_timeout(CONNECT)
         .pool_max_idle_per_host(IDLE_PER_HOST)
@@ -186,7 +188,7 @@ fn build(allow_private: bool) -> reqwest::Result<reqwest::Client> {
         .build()
 }
 
-/// Up to the end, or to as much as we bear.
+/// Read the body up to its end or to the maximum length.
 async fn read(mut answer: Response) {
     let mut length = 0;
     while length <= BODY_MAX
@@ -196,8 +198,8 @@ async fn read(mut answer: Response) {
     }
 }
 
-/// Looks names up and passes public addresses on. What it passes on is what is connected to, so it does not matter what the name
-/// meant before or means after.
+/// Looks up names and returns their public addresses. The client connects to what this returns, so it does not matter what the
+/// name meant before or means afterwards.
 struct PublicAddresses {
     allow_private: bool,
 }
@@ -213,7 +215,7 @@ impl Resolve for PublicAddresses {
     }
 }
 
-/// Those that may be called, in their order.
+/// Return the addresses that may be called, in the order found.
 fn callable(
     found: impl Iterator<Item = SocketAddr>,
     allow_private: bool,
@@ -226,7 +228,7 @@ fn callable(
     if callable.is_empty() { Err(LookupFault::Private) } else { Ok(callable) }
 }
 
-/// Why a name leads nowhere.
+/// Why a name has no address to call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum LookupFault {
     #[error("not found")]
@@ -235,7 +237,7 @@ enum LookupFault {
     Private,
 }
 
-/// Where in the chain of causes the one lies that says something. The error's own text is left alone: it holds the URL.
+/// Find the cause in the chain that explains the failure. The error's own text is not used: it contains the URL.
 fn explain(error: &reqwest::Error) -> Undelivered {
     let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
     if let Some(fault) = causes().find_map(|cause| cause.downcast_ref()) {
@@ -255,7 +257,7 @@ fn explain(error: &reqwest::Error) -> Undelivered {
     }
 }
 
-/// The last cause in short, without control characters.
+/// Return the last cause, shortened and without control characters.
 fn cause(error: &reqwest::Error) -> String {
     let last = std::iter::successors(error.source(), |cause| (*cause).source()).last();
     let text = last.map_or_else(|| "it is unknown why".to_owned(), ToString::to_string);

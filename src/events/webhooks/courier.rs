@@ -16,18 +16,18 @@ use crate::events::outcome::{Failure, Outcome, read};
 use crate::models::event::FullEvent;
 use crate::models::webhook::{self, Attempt, Errand, Webhook};
 
-/// An event as its readers get it, which only those know who answer requests.
+/// Formats an event as its readers get it. Only the code that answers requests knows how.
 pub type Show = Box<dyn Fn(&FullEvent) -> Result<Vec<u8>, Error> + Send + Sync>;
 
-/// Delivers what jobs ask for.
+/// Makes the deliveries that jobs ask for.
 pub struct Courier {
-    /// Where deliveries and events are.
+    /// The database that holds deliveries and events.
     pub db: Data<Db>,
-    /// Calls.
+    /// Sends the requests.
     pub client: Client,
-    /// Signs.
+    /// Derives the secrets that sign them.
     pub secrets: Secrets,
-    /// An event as clients get it: JSON.
+    /// Formats an event as clients get it: as JSON.
     pub show: Show,
     /// How long a webhook may fail before it is given up.
     pub patience: TimeDelta,
@@ -39,7 +39,7 @@ struct Asked {
 }
 
 impl Courier {
-    /// The secrets that sign for a webhook at the moment: its own, and for a while the one before.
+    /// Return the secrets that sign for a webhook at the moment: the present one and, for a while after a rotation, the former.
     fn secrets_of(&self, webhook: &Webhook) -> Vec<WebhookSecret> {
         let present = i64::from(webhook.generation);
         let is_former_good = webhook.former_until.is_some_and(|until| until > Utc::now());
@@ -48,18 +48,18 @@ impl Courier {
         all
     }
 
-    /// One attempt. Whether it came through is written down either way.
+    /// Make one attempt. Its outcome is recorded in any case.
     pub async fn deliver(self: Arc<Self>, payload: Value) -> Outcome {
         let Asked { delivery } = read(payload)?;
         let errand = self.db.run(move |conn| Ok(webhook::Delivery::errand(conn, delivery)?)).await?;
-        // Delivered, given up or deleted meanwhile.
+        // The delivery was made, given up or deleted in the meantime.
         let Some(errand) = errand else { return Ok(()) };
         let answer = self.call(&errand).await;
         let attempt = match &answer {
             Ok(status) => Attempt::Delivered(*status),
             Err(error) => Attempt::Failed(error.status(), error.to_string()),
         };
-        // One that asks never to be called again is given up at once, whatever the clocks of nodes and database say.
+        // A webhook that asks never to be called again is given up immediately, whatever the clocks of nodes and database say.
         let is_gone = answer.as_ref().is_err_and(Undelivered::is_gone);
         let given_up_before = Utc::now() + if is_gone { TimeDelta::days(1) } else { -self.patience };
         let write = move |conn: &mut diesel::PgConnection| {
@@ -72,7 +72,7 @@ impl Courier {
     async fn call(&self, errand: &Errand) -> Result<u16, Undelivered> {
         let unsent = |error: &dyn std::fmt::Display| Undelivered::Unsent(error.to_string());
         let body = (self.show)(&errand.event).map_err(|error| unsent(&error))?;
-        // What may be called is judged when it is.
+        // Whether the URL may be called is decided when it is called.
         let url = target::parse(&errand.webhook.url, true).map_err(|error| unsent(&error))?;
         let id = format!("evt_{}", errand.event.event.id);
         let secrets = self.secrets_of(&errand.webhook);

@@ -1,5 +1,5 @@
-//! Webhooks: which addresses may be called ([`target`]), how a delivery is signed ([`signature`]), how it is
-//! made ([`client`]), and what comes of it ([`courier`]).
+//! Webhooks: which addresses may be called ([`target`]), how a delivery is signed ([`signature`]), how it is sent ([`client`]),
+//! and how its outcome is handled ([`courier`]).
 
 pub mod client;
 pub mod courier;

@@ -1,4 +1,4 @@
-//! How a delivery is signed: [Standard Webhooks](https://www.standardwebhooks.com), symmetric.
+//! Signs deliveries by the symmetric scheme of [Standard Webhooks](https://www.standardwebhooks.com).
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::auth::secret::Secret;
 
-/// Gives every webhook its secret. It is derived, so it is stored nowhere and the same on every node.
+/// Derives the secret of every webhook. A derived secret is stored nowhere, and is the same on every node.
 #[derive(Clone)]
 pub struct Secrets {
     key: Key,
 }
 
 impl Secrets {
-    /// From the secret that the nodes share; another one makes every webhook's secret another.
+    /// Derive from the secret that the nodes share. A different one changes the secret of every webhook.
     pub fn new(secret: &Secret) -> Self {
         Self { key: Key::new(HMAC_SHA256, &secret.derive("webhook secrets")) }
     }
 
-    /// The secret of this webhook and generation, the first being 0.
+    /// Return the secret of this webhook and generation. The first generation is 0.
     pub fn secret(&self, webhook_id: i64, generation: i64) -> WebhookSecret {
         let tag = mac(&self.key, &[&webhook_id.to_be_bytes(), &generation.to_be_bytes()]);
         WebhookSecret(tag)
@@ -33,17 +33,17 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// What a receiver checks signatures with: 256 bits.
+/// The secret with which a receiver verifies signatures: 256 bits.
 #[derive(Clone)]
 pub struct WebhookSecret([u8; 32]);
 
 impl WebhookSecret {
-    /// For the receiver's eyes only: `whsec_` and the secret in Base64.
+    /// Return `whsec_` and the secret in Base64. Only the receiver may see it.
     pub fn reveal(&self) -> String {
         format!("whsec_{}", STANDARD.encode(self.0))
     }
 
-    /// `v1,` and the signature in Base64, of a message sent at this many seconds after the epoch.
+    /// Sign a message: return `v1,` and the signature in Base64. `timestamp` is the time of sending, in seconds since the epoch.
     fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
         let key = Key::new(HMAC_SHA256, &self.0);
         let timestamp = timestamp.to_string();
@@ -58,7 +58,7 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// The header `webhook-signature`: one signature for each secret, so that a receiver who knows any of them is content.
+/// Return the header `webhook-signature`: one signature for each secret, so that a receiver that knows any of them accepts it.
 pub fn header(secrets: &[WebhookSecret], id: &str, timestamp: i64, body: &[u8]) -> String {
     let signatures: Vec<_> = secrets.iter().map(|secret| secret.sign(id, timestamp, body)).collect();
     signatures.join(" ")
@@ -93,13 +93,13 @@ mod tests {
         secrets("an example secret of enough characters")
     }
 
-    /// The header and its time, which is now: the official library accepts no other.
+    /// Return the header and its time, which is now: the official library accepts no other.
     fn signed(secrets: &[WebhookSecret]) -> (String, i64) {
         let now = Utc::now().timestamp();
         (header(secrets, ID, now, BODY), now)
     }
 
-    /// As whoever knows the secret sees it.
+    /// Verify a signature as a receiver that knows the secret does.
     fn accepts(secret: &WebhookSecret, (signature, timestamp): &(String, i64), body: &[u8]) -> bool {
         let value = |text: &str| HeaderValue::from_str(text).unwrap();
         let headers = HeaderMap::from_iter([
@@ -148,7 +148,7 @@ mod tests {
         texts.sort_unstable();
         texts.dedup();
         assert_eq!(texts.len(), all.len());
-        // Receivers hold on to them: whoever changes how they are derived breaks every webhook there is.
+        // Receivers store these secrets: a change to how they are derived breaks every existing webhook.
         insta::assert_snapshot!(one.secret(1, 0).reveal(), @"whsec_hq+EAzJy10cVye34W6nbTdc8letSOdyvA4wUuPkVQR8=");
     }
 

@@ -1,25 +1,27 @@
-//! Where a webhook may lead: to whatever the whole internet reaches, so that nobody looks behind our firewall through us.
+//! Which addresses a webhook may have: those that the whole internet can reach, so that Plaza gives no user access to systems
+//! behind its firewall.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use url::{Host, Url};
 
-/// Most characters of a webhook's URL.
+/// Maximum length of a webhook's URL, in characters.
 pub const URL_MAX: usize = 2048;
 
-/// What of IPv4 is not for everybody: IANA's special-purpose registry, all that is multicast or reserved, and what clouds put elsewhere.
+/// The IPv4 addresses that are not public: IANA's special-purpose registry, all multicast and reserved addresses, and addresses
+/// elsewhere that clouds use internally.
 const V4: [Ipv4Net; 17] = [
-    // "This network": on Linux, its first address is this machine.
+    // "This network": on Linux, its first address is the local machine.
     v4([0, 0, 0, 0], 8),
     v4([10, 0, 0, 0], 8),
-    // Shared by customers of a carrier, and by the services of some clouds.
+    // Shared by the customers of a carrier, and by the services of some clouds.
     v4([100, 64, 0, 0], 10),
     v4([127, 0, 0, 0], 8),
-    // Link-local; clouds tell their machines secrets there.
+    // Link-local. Clouds give their machines secrets there.
     v4([169, 254, 0, 0], 16),
     v4([172, 16, 0, 0], 12),
-    // Protocol assignments. Two of them are anycast, but no webhook.
+    // Protocol assignments. Two of the addresses are anycast, but no webhook.
     v4([192, 0, 0, 0], 24),
     v4([192, 0, 2, 0], 24),
     // Relays of 6to4, which lead into IPv6.
@@ -31,30 +33,30 @@ const V4: [Ipv4Net; 17] = [
     v4([224, 0, 0, 0], 4),
     v4([240, 0, 0, 0], 4),
     v4([255, 255, 255, 255], 32),
-    // Azure's own service for its machines, under an address that looks public.
+    // Azure's internal service for its machines, at an address that looks public.
     v4([168, 63, 129, 16], 32),
 ];
 
-/// What of IPv6 has been given out as global unicast. Loopback, private, link- and site-local, discarded, routed by segment and
-/// multicast addresses are all outside.
+/// The IPv6 addresses that are assigned as global unicast. Loopback, private, link-local, site-local, discard-only,
+/// segment-routing and multicast addresses are all outside.
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0], 3);
 
-/// What of that is not for everybody, by IANA's special-purpose registry.
+/// The global unicast addresses that are not public, by IANA's special-purpose registry.
 const V6: [Ipv6Net; 3] = [
-    // Protocol assignments: Teredo, benchmarks, identifiers that are no addresses.
+    // Protocol assignments: Teredo, benchmarking, identifiers that are not addresses.
     v6([0x2001, 0, 0], 23),
     v6([0x2001, 0xdb8, 0], 32),
     v6([0x3fff, 0, 0], 20),
 ];
 
-/// Addresses whose last 32 bits are one of IPv4: compatible, mapped, and for NAT64's known prefix.
+/// IPv6 addresses whose last 32 bits are an IPv4 address: compatible, mapped, and with NAT64's well-known prefix.
 const V4_AT_THE_END: [Ipv6Net; 3] = [
     v6([0, 0, 0], 96),
     Ipv6Net::new_assert(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), 96),
     v6([0x64, 0xff9b, 0], 96),
 ];
 
-/// 6to4: the address of IPv4 follows.
+/// 6to4: the IPv4 address follows the prefix.
 const SIX_TO_FOUR: Ipv6Net = v6([0x2002, 0, 0], 16);
 
 const fn v4([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
@@ -65,7 +67,8 @@ const fn v6([a, b, c]: [u16; 3], length: u8) -> Ipv6Net {
     Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0), length)
 }
 
-/// Whether the whole internet reaches this address, and it is that of one machine. An address that holds one of IPv4 is judged by that.
+/// Whether the whole internet can reach this address, and it belongs to one machine. An address that contains an IPv4 address is
+/// judged by that.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -89,19 +92,19 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     GLOBAL_V6.contains(&address) && !V6.iter().any(|net| net.contains(&address))
 }
 
-/// Why a webhook cannot have this URL.
+/// Why a webhook cannot have a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlFault {
-    /// It is longer than [`URL_MAX`], as given or as it is written out.
+    /// It is longer than [`URL_MAX`], as given or as normalized.
     #[error("must have at most 2048 characters")]
     TooLong,
-    /// It is none, or not one of the web.
+    /// It is not a URL, or not an http or https URL with a host.
     #[error("must be an http or https URL")]
     NoUrl,
-    /// It holds a user or a password: they would stand in the list of webhooks.
+    /// It contains a user or a password, which would be visible in the list of webhooks.
     #[error("must not hold a user or a password")]
     Credentials,
-    /// It has a fragment, which never leaves a client.
+    /// It has a fragment, which a client never sends.
     #[error("must not have a fragment")]
     Fragment,
     /// Its host is an address that is not public.
@@ -109,10 +112,10 @@ pub enum UrlFault {
     Private,
 }
 
-/// The URL of a webhook, written the one way that the URL Standard gives it: a host such as `2130706433` or `0x7f.1` has become the
-/// address that it means. Names are not looked up: what they mean today says nothing about tomorrow, so the client judges them.
+/// Parse the URL of a webhook. The result is normalized by the URL Standard: a host such as `2130706433` or `0x7f.1` becomes the
+/// address that it means. Names are not looked up: what a name means today says nothing about tomorrow, so the client checks it.
 pub fn parse(text: &str, allow_private: bool) -> Result<Url, UrlFault> {
-    // Before anything that takes as long as the text is.
+    // Checked before anything whose cost grows with the length of the text.
     if text.chars().nth(URL_MAX).is_some() {
         return Err(UrlFault::TooLong);
     }
@@ -135,7 +138,7 @@ pub fn parse(text: &str, allow_private: bool) -> Result<Url, UrlFault> {
     Ok(url)
 }
 
-/// Whether the host is an address, rather than a name, and not a public one.
+/// Whether the host is an address, rather than a name, that is not public.
 pub fn names_private_address(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => !is_public_v4(address),
@@ -148,14 +151,14 @@ pub fn names_private_address(url: &Url) -> bool {
 mod tests {
     use super::*;
 
-    /// Before, first, last, after.
+    /// The address before a block, its first and its last address, and the address after it.
     type Block<'a> = (&'a str, &'a str, &'a str, &'a str);
 
     fn public(address: &str) -> bool {
         is_public(address.parse().unwrap())
     }
 
-    /// `-` where there is nothing, or another block.
+    /// Check that only the blocks are not public. `-` stands for an address that does not exist, or that is in another block.
     fn assert_blocks(blocks: &[Block]) {
         for (before, first, last, after) in blocks {
             assert!(!public(first), "{first}");
@@ -264,7 +267,7 @@ mod tests {
                 assert!(is_public(form(outside).into()), "{}", form(outside));
             }
         }
-        // Their neighbours hold none.
+        // The neighbouring blocks contain no IPv4 address.
         for beside in ["::1:0:0", "::fffe:8.8.8.8", "::1:0:808:808", "64:ff9b::1:808:808", "64:ff9a::808:808"]
         {
             assert!(!public(beside), "{beside}");
@@ -281,7 +284,7 @@ mod tests {
             ("https://@example.com/", "https://example.com/"),
             ("http://[2606:4700:4700::1111]/", "http://[2606:4700:4700::1111]/"),
             ("http://134744072/", "http://8.8.8.8/"),
-            // Only looked up when it is called.
+            // It is looked up only when it is called.
             ("http://localhost/", "http://localhost/"),
         ] {
             assert_eq!(parse(text, false).map(String::from), Ok(url.to_owned()));
@@ -345,7 +348,7 @@ mod tests {
         };
         assert!(parse(&url(2048, "x"), false).is_ok_and(|url| url.as_str().len() == 2048));
         assert_eq!(parse(&url(2049, "x"), false), Err(UrlFault::TooLong));
-        // Each becomes six.
+        // Each character becomes six.
         assert_eq!(parse(&url(2048, "é"), false), Err(UrlFault::TooLong));
         assert_eq!(parse(&" ".repeat(2049), false), Err(UrlFault::TooLong));
         assert_eq!(UrlFault::TooLong.to_string(), format!("must have at most {URL_MAX} characters"));

@@ -14,13 +14,13 @@ use super::client::{Client, Delivered, Delivery, Undelivered};
 use super::signature::{Secrets, WebhookSecret};
 use crate::auth::secret::Secret;
 
-/// More than any buffer on the way holds, less than anybody would want to take.
+/// More than any buffer on the way holds, and less than a client without a limit would accept.
 const MUCH: usize = 1 << 26;
 /// How long a test waits before it fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 const BODY: &str = r#"{"type":"post.created"}"#;
 
-/// One with more time than a test needs.
+/// Create a client with more time than a test needs.
 fn client(allow_private: bool) -> Client {
     Client::new(allow_private, PATIENCE)
 }
@@ -41,7 +41,7 @@ fn listen() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// On a thread of its own, while the test's runtime goes on: that is what closes connections.
+/// Run the server on another thread, while the test's runtime continues: the runtime is what closes connections.
 async fn beside<T: Send + 'static>(
     server: impl FnOnce() -> T + Send + 'static,
     delivery: impl Future<Output = Result<Delivered, Undelivered>>,
@@ -52,7 +52,7 @@ async fn beside<T: Send + 'static>(
     timeout(PATIENCE, both).await.expect("it does not take forever")
 }
 
-/// The request, from the first connection to come.
+/// Accept the first connection and read its request.
 fn receive(listener: &TcpListener) -> (TcpStream, String) {
     let (mut stream, _) = listener.accept().unwrap();
     let request = read_request(&mut stream);
@@ -69,7 +69,7 @@ fn read_request(stream: &mut TcpStream) -> String {
     String::from_utf8(request).unwrap()
 }
 
-/// What became of the delivery, and what `serve` made of the connection.
+/// Return the result of the delivery, and what `serve` made of the connection.
 async fn against<T: Send + 'static>(
     serve: impl FnOnce(&mut TcpStream, String) -> T + Send + 'static,
 ) -> (Result<Delivered, Undelivered>, T) {
@@ -85,7 +85,7 @@ async fn answered(head: &'static str) -> Result<Delivered, Undelivered> {
     against(move |stream, _| stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap()).await.0
 }
 
-/// How many bytes somebody takes until they hang up.
+/// Return the number of bytes that the other side accepts before it closes the connection.
 fn flood(stream: &mut TcpStream, bytes: &[u8]) -> usize {
     let mut taken = 0;
     while taken < MUCH && stream.write_all(bytes).is_ok() {
@@ -94,7 +94,7 @@ fn flood(stream: &mut TcpStream, bytes: &[u8]) -> usize {
     taken
 }
 
-/// Until the other side hangs up.
+/// Wait until the other side closes the connection.
 fn wait(stream: &mut TcpStream) {
     while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
 }
@@ -202,8 +202,8 @@ async fn whoever_is_silent_or_slow_is_waited_for_only_so_long() {
         let server = move || {
             let (mut stream, _) = receive(&listener);
             drop(stream.write_all(said.as_bytes()));
-            // Until the client hangs up: no sign of life restarts the deadline. Each is valid by itself and beside others, since a
-            // slow client reads several together.
+            // Until the client closes the connection: no sign of life restarts the deadline. Each repetition is valid by itself
+            // and beside others, since a slow client reads several together.
             while !repeated.is_empty() && stream.write_all(repeated.as_bytes()).is_ok() {
                 std::thread::sleep(Duration::from_millis(50));
             }
@@ -274,7 +274,7 @@ async fn a_connection_serves_the_next_delivery_too() {
     assert_eq!(beside(server, deliveries).await.0, Ok(Delivered { status: 202 }));
 }
 
-/// A connection waits in the listener's queue even where nobody takes it.
+/// Check that no connection was made: a connection would wait in the listener's queue even if it is never accepted.
 fn assert_untouched(listener: &TcpListener) {
     listener.set_nonblocking(true).unwrap();
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
@@ -282,7 +282,7 @@ fn assert_untouched(listener: &TcpListener) {
 
 #[tokio::test]
 async fn private_addresses_are_not_called() {
-    // For both families, where the machine has both.
+    // For both address families, if the machine has both.
     let listener = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).unwrap();
     let port = listener.local_addr().unwrap().port();
     for host in [
@@ -301,7 +301,7 @@ async fn private_addresses_are_not_called() {
         assert_eq!(error.unwrap_err().to_string(), "the address is private", "{host}");
     }
     assert_untouched(&listener);
-    // It would have noticed.
+    // The listener would have noticed a connection.
     TcpStream::connect(("127.0.0.1", port)).unwrap();
     listener.set_nonblocking(false).unwrap();
     listener.accept().unwrap();
@@ -309,7 +309,7 @@ async fn private_addresses_are_not_called() {
 
 #[tokio::test]
 async fn a_name_that_leads_nowhere_is_told() {
-    // Longer than a part of a name may be, so nobody is asked.
+    // Longer than a label of a name may be, so no name server is asked.
     let url = format!("http://{}.example/", "x".repeat(64));
     let error = client(false).deliver(delivery(&url)).await.unwrap_err();
     assert_eq!(error.to_string(), "the host was not found");

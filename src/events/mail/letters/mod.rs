@@ -1,6 +1,6 @@
 //! The letters that Plaza writes.
 //!
-//! Every letter is a list of paragraphs, which are written out twice, as text and as a page, so that the two cannot differ.
+//! Every letter is a list of paragraphs. They are rendered twice, as text and as HTML, so that the two parts cannot differ.
 
 #[cfg(test)]
 mod tests;
@@ -8,19 +8,19 @@ mod tests;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Longest line of the text, in characters; a longer word stands by itself.
+/// Maximum length of a line of the text, in characters. A longer word stands on its own line.
 const WIDTH: usize = 72;
 
-/// One mail. It holds an address and, most often, a link that is worth a password: it is never to be logged.
+/// A mail. It contains an address and, in most cases, a link that is worth a password, so it must never be logged.
 #[derive(Clone)]
 pub struct Letter {
     /// The recipient's address, without a name.
     pub to: String,
     /// The subject.
     pub subject: String,
-    /// The words as plain text.
+    /// The content as plain text.
     pub text: String,
-    /// The same words as a page.
+    /// The same content as HTML.
     pub html: String,
 }
 
@@ -29,21 +29,21 @@ pub struct Letter {
 pub struct Draft {
     /// The subject.
     pub subject: String,
-    /// The words as plain text.
+    /// The content as plain text.
     pub text: String,
-    /// The same words as a page.
+    /// The same content as HTML.
     pub html: String,
 }
 
 impl Draft {
-    /// Address it.
+    /// Address the draft to a recipient.
     pub fn to(self, address: impl Into<String>) -> Letter {
         let Self { subject, text, html } = self;
         Letter { to: address.into(), subject, text, html }
     }
 }
 
-/// To the address that somebody signed up with. Sent again on demand.
+/// Write to the address of a new account, to confirm it. Sent again on request.
 pub fn confirm_address(username: &str, link: &str, valid_for: Duration) -> Draft {
     let good_for = good_for(valid_for);
     write(
@@ -59,7 +59,7 @@ pub fn confirm_address(username: &str, link: &str, valid_for: Duration) -> Draft
     )
 }
 
-/// To the new address, when a user wants to change theirs.
+/// Write to the new address when a user asks to change theirs, to confirm it.
 pub fn confirm_new_address(username: &str, link: &str, valid_for: Duration) -> Draft {
     let good_for = good_for(valid_for);
     write(
@@ -76,7 +76,7 @@ pub fn confirm_new_address(username: &str, link: &str, valid_for: Duration) -> D
     )
 }
 
-/// To the old address, when a user wants to change theirs. Does not name the new one.
+/// Write to the old address when a user asks to change it. The letter does not name the new address.
 pub fn address_change_requested(username: &str) -> Draft {
     write(
         "A new e-mail address for your Plaza account",
@@ -96,7 +96,7 @@ pub fn address_change_requested(username: &str) -> Draft {
     )
 }
 
-/// To the old address, after it was changed, by its user or by staff. Does not name the new one.
+/// Write to the old address after it was changed, by the user or by staff. The letter does not name the new address.
 pub fn address_changed(username: &str) -> Draft {
     write(
         "The e-mail address of your Plaza account was changed",
@@ -110,7 +110,7 @@ pub fn address_changed(username: &str) -> Draft {
     )
 }
 
-/// To whoever forgot their password.
+/// Write to a user who forgot the password.
 pub fn reset_password(username: &str, link: &str, valid_for: Duration) -> Draft {
     let good_for = good_for(valid_for);
     write(
@@ -126,7 +126,7 @@ pub fn reset_password(username: &str, link: &str, valid_for: Duration) -> Draft 
     )
 }
 
-/// After a password was changed, however that came about.
+/// Write to a user after the password was changed, by whatever means.
 pub fn password_changed(username: &str) -> Draft {
     write(
         "The password of your Plaza account was changed",
@@ -142,18 +142,18 @@ pub fn password_changed(username: &str) -> Draft {
     )
 }
 
-/// What a letter says of a post.
+/// What a letter says about a post.
 #[derive(Clone, Debug)]
 pub struct NewPost {
-    /// Its title.
+    /// The title.
     pub title: String,
-    /// Its writer's name.
+    /// The writer's name.
     pub writer: String,
-    /// Where it can be looked at.
+    /// The URL at which the post can be viewed.
     pub url: String,
 }
 
-/// To the administrators, when there are new posts: these, and so many more.
+/// Write to the administrators about new posts: these, and the number of further ones.
 pub fn new_posts(posts: &[NewPost], more: usize) -> Draft {
     let labels: Vec<String> =
         posts.iter().map(|post| format!("“{}” by {}", on_one_line(&post.title), post.writer)).collect();
@@ -171,20 +171,20 @@ pub fn new_posts(posts: &[NewPost], more: usize) -> Draft {
     write("New posts at Plaza", "administrator", &paragraphs)
 }
 
-/// A title may hold line breaks, and after one of them words that look like ours.
+/// Put a title on one line. Otherwise a line break in it could be followed by words that look like Plaza's.
 fn on_one_line(title: &str) -> String {
     let title: String = title.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     title.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A piece of a letter that stands by itself.
+/// A self-contained piece of a letter.
 enum Paragraph<'a> {
     Words(&'a str),
     Link { label: &'a str, url: &'a str },
 }
 use Paragraph::{Link, Words};
 
-/// The one place that makes both parts.
+/// Render both parts of a letter. No other function does.
 fn write(subject: &str, username: &str, paragraphs: &[Paragraph]) -> Draft {
     let greeting = format!("Hello {username},");
     let (mut text, mut body) = (String::new(), String::new());
@@ -217,8 +217,8 @@ fn push(text: &mut String, what: std::fmt::Arguments) {
     text.write_fmt(what).expect("a String takes everything");
 }
 
-/// Colours hold a contrast of 4.5 to 1 and more (WCAG 2.2, AA), in both schemes. A mail program that drops the style leaves
-/// paragraphs and a plain link.
+/// The page around the content. Its colours have a contrast of at least 4.5 to 1 (WCAG 2.2, AA) in both colour schemes. In a mail
+/// program that drops the style, paragraphs and a plain link remain.
 const PAGE: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -248,7 +248,7 @@ body { background: #16181c; color: #e6e8eb; }
 </html>
 "#;
 
-/// Text as it may stand in HTML, also between double quotes.
+/// Escape text for HTML, including attributes in double quotes.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -264,7 +264,7 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// Words in lines of at most [`WIDTH`] characters.
+/// Append words in lines of at most [`WIDTH`] characters.
 fn wrap(text: &mut String, words: &str) {
     let mut used = 0;
     for word in words.split_ascii_whitespace() {
@@ -284,8 +284,8 @@ fn good_for(valid_for: Duration) -> String {
     format!("The link is good for {}.", in_words(valid_for))
 }
 
-/// `3 days`, `1 hour`, `30 minutes`. Never says more than it is: what does not come out even is cut off, in the largest unit
-/// of which there are two.
+/// Return a duration in words: `3 days`, `1 hour`, `30 minutes`. It is never rounded up: the unit is the largest that fits
+/// exactly once or at least twice, and the rest is cut off.
 fn in_words(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];

@@ -1,4 +1,4 @@
-//! What every letter must hold.
+//! What every letter must contain.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn all(username: &str, link: &str) -> [Draft; 6] {
     ]
 }
 
-/// What a page shows, word by word.
+/// Return what a page shows, word by word.
 fn shown(html: &str) -> Vec<String> {
     let body = html.split_once("<body>").unwrap().1.split_once("</body>").unwrap().0;
     let text = body.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text));
@@ -29,7 +29,7 @@ fn shown(html: &str) -> Vec<String> {
 }
 
 fn words(text: &str) -> Vec<String> {
-    // A link's label ends in a colon in the text only.
+    // Only in the text does the label of a link end in a colon.
     text.split_whitespace().map(|word| word.trim_end_matches(':').to_owned()).collect()
 }
 
@@ -68,7 +68,7 @@ fn everything_is_escaped() {
         assert!(!draft.html.contains("<script"), "{}", draft.html);
         assert!(!draft.html.contains("\">&\"") && !draft.html.contains("'1'"), "{}", draft.html);
     }
-    // Not even what the page itself is filled in by.
+    // Not even the page's own placeholders are filled in.
     let draft = reset_password("{body}{subject}", "{body}", Duration::from_mins(30));
     assert_eq!(draft.html.matches("Hello {body}{subject},").count(), 1, "{}", draft.html);
 }
