@@ -1,11 +1,12 @@
 //! What holds for every request: problems, headers, conditional requests, CORS, strictness.
 
 use actix_web::middleware::from_fn;
+use futures_util::future::join_all;
 use insta::assert_snapshot;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::app::TestApp;
+use crate::app::{LOCKS, TestApp};
 use crate::client::send;
 
 #[actix_web::test]
@@ -175,6 +176,39 @@ async fn what_is_known_already_is_not_sent_again() {
             "304 Not Modified",
             "{path}"
         );
+    }
+}
+
+#[actix_web::test]
+async fn of_edits_of_one_copy_that_meet_at_the_row_one_wins_whatever_it_is() {
+    let app = TestApp::new().await;
+    let root = app.staff("root");
+    app.member("ana");
+    let of = async |list: &str, body: Value| root.post(list, body).await.header("location").to_owned();
+    let post = of("/api/v1/posts", json!({ "title": "Hello", "published": true })).await;
+    let comment = of(&format!("{post}/comments"), json!({ "content": "x" })).await;
+    let label = of("/api/v1/labels", json!({ "name": "Rust" })).await;
+    let webhook = of("/api/v1/webhooks", json!({ "url": "https://example.com/hooks", "types": ["*"] })).await;
+    for (table, path, field) in [
+        ("posts", post.as_str(), "content"),
+        ("comments", &comment, "content"),
+        ("labels", &label, "name"),
+        ("webhooks", &webhook, "description"),
+        ("profiles", "/api/v1/profiles/ana", "bio"),
+        ("users", "/api/v1/users/ana", "email"),
+    ] {
+        let tag = root.get(path).await.header("etag").to_owned();
+        // Rows can be read, but neither locked nor changed. Without a row lock, each would find its version before it waits.
+        let table = app.lock(&format!("LOCK TABLE {table} IN EXCLUSIVE MODE"));
+        let edits = (0..4).map(|n| root.patch_if(path, &tag, json!({ field: format!("n{n}@example.org") })));
+        let release = async {
+            app.eventually("they meet", || app.count(&format!("{LOCKS} WHERE NOT granted")) > 1).await;
+            drop(table);
+        };
+        let (answers, ()) = futures_util::join!(join_all(edits), release);
+        let mut answers: Vec<_> = answers.iter().map(|answer| answer.status.as_str()).collect();
+        answers.sort_unstable();
+        assert_eq!(answers.concat(), "200 OK".to_owned() + &"412 Precondition Failed".repeat(3), "{path}");
     }
 }
 
