@@ -40,7 +40,8 @@ BUILDING_CHECKS := check-clippy check-doc check-generated
 
 .PHONY: check $(QUICK_CHECKS) check-dependencies check-building $(BUILDING_CHECKS)
 # One after the other, what fails fastest first; `make -k check` shows every fault. The tools that look at the dependencies are
-# built in a folder of their own, so that they take up what the builds here leave of the processor.
+# built in a folder of their own, so that they take up what the builds here leave of the processor. Packages are installed before, by one
+# process.
 check: ## Format, imports, lints, docs, licences, generated files, OpenAPI, Docker and shell
 	@scripts/need build lints
 	@$(MAKE) -j1 $(QUICK_CHECKS)

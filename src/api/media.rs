@@ -223,7 +223,7 @@ impl<'a> DefaultCover<'a> {
 /// Read a file of a default avatar.
 ///
 /// Open to all clients. The avatar is drawn from the username: initials on a colour, or a pattern if the font lacks the letters.
-/// The same name always has the same avatar. Browsers may cache it for a day.
+/// A name always has the same avatar. Browsers may cache it for a day.
 #[utoipa::path(
     get, path = "/media/default-avatars/{username}/{file}", operation_id = "getDefaultAvatar", tag = "media", security(()),
     params(

@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use plaza_resample::{Crop, Pixel, Resampler, divide_alpha, multiply_alpha};
+use plaza_resample::{Alpha, Crop, Pixel, Resampler};
 
 use super::raster::{Channels, Raster, buffer};
 use super::{Fault, Rejected};
@@ -212,15 +212,11 @@ fn resample(
 }
 
 /// Multiplies or divides whole rows by their alpha, in place.
-fn with_alpha(
-    (width, channels): (u32, Channels),
-    pixels: &mut [u8],
-    change: fn(Pixel, u32, &mut [u8]) -> Result<(), plaza_resample::Error>,
-) -> Result<(), Fault> {
+fn with_alpha((width, channels): (u32, Channels), pixels: &mut [u8], change: Alpha) -> Result<(), Fault> {
     if !channels.has_alpha() || pixels.is_empty() {
         return Ok(());
     }
-    change(pixel(channels), width, pixels).map_err(|error| Fault::new(format!("alpha: {error}")))
+    change.apply(pixel(channels), width, pixels).map_err(|error| Fault::new(format!("alpha: {error}")))
 }
 
 impl Raster {
@@ -251,7 +247,7 @@ impl Raster {
             held = needed.start..needed.end;
             pixels.resize(line * (held.end - held.start) as usize, 0);
             source.read(&mut pixels[known..])?;
-            with_alpha((width, channels), &mut pixels[known..], multiply_alpha)?;
+            with_alpha((width, channels), &mut pixels[known..], Alpha::Multiply)?;
             let window = Window { width, channels, rows: held.clone(), pixels: &pixels };
             resample(&mut resampler, plan, &window, &rows, band)?;
         }
@@ -264,7 +260,7 @@ impl Raster {
         if plan.keeps(self.width, self.height) {
             return Ok(self);
         }
-        with_alpha((self.width, self.channels), &mut self.pixels, multiply_alpha)?;
+        with_alpha((self.width, self.channels), &mut self.pixels, Alpha::Multiply)?;
         self.resampled(plan)
     }
 
@@ -307,7 +303,7 @@ impl Raster {
     }
 
     fn finished(mut self) -> Result<Self, Fault> {
-        with_alpha((self.width, self.channels), &mut self.pixels, divide_alpha)?;
+        with_alpha((self.width, self.channels), &mut self.pixels, Alpha::Divide)?;
         Ok(self)
     }
 }

@@ -97,23 +97,32 @@ impl Resampler {
     }
 }
 
-/// Multiplies the colours of pixels by their alpha, which is the last channel. The bytes are whole rows of `width` pixels.
-pub fn multiply_alpha(pixel: Pixel, width: u32, bytes: &mut [u8]) -> Result<(), Error> {
-    let by = MulDiv::new();
-    match pixel {
-        Pixel::Two => by.multiply_alpha_inplace_typed(&mut image::<U8x2>(width, bytes)?).map_err(Error::new),
-        Pixel::Four => by.multiply_alpha_inplace_typed(&mut image::<U8x4>(width, bytes)?).map_err(Error::new),
-        Pixel::One | Pixel::Three => Ok(()),
-    }
+/// How the colours of pixels change by their alpha, which is the last channel.
+#[derive(Clone, Copy, Debug)]
+pub enum Alpha {
+    /// Multiply them by it.
+    Multiply,
+    /// Divide them by it.
+    Divide,
 }
 
-/// Divides the colours of pixels by their alpha, which is the last channel. The bytes are whole rows of `width` pixels.
-pub fn divide_alpha(pixel: Pixel, width: u32, bytes: &mut [u8]) -> Result<(), Error> {
-    let by = MulDiv::new();
-    match pixel {
-        Pixel::Two => by.divide_alpha_inplace_typed(&mut image::<U8x2>(width, bytes)?).map_err(Error::new),
-        Pixel::Four => by.divide_alpha_inplace_typed(&mut image::<U8x4>(width, bytes)?).map_err(Error::new),
-        Pixel::One | Pixel::Three => Ok(()),
+impl Alpha {
+    /// Changes whole rows of `width` pixels in place. Pixels without an alpha stay as they are.
+    pub fn apply(self, pixel: Pixel, width: u32, bytes: &mut [u8]) -> Result<(), Error> {
+        match pixel {
+            Pixel::Two => self.apply_to(&mut image::<U8x2>(width, bytes)?),
+            Pixel::Four => self.apply_to(&mut image::<U8x4>(width, bytes)?),
+            Pixel::One | Pixel::Three => Ok(()),
+        }
+    }
+
+    fn apply_to<P: PixelTrait>(self, image: &mut TypedImage<'_, P>) -> Result<(), Error> {
+        let by = MulDiv::new();
+        let changed = match self {
+            Self::Multiply => by.multiply_alpha_inplace_typed(image),
+            Self::Divide => by.divide_alpha_inplace_typed(image),
+        };
+        changed.map_err(Error::new)
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Letter {
     pub subject: String,
     /// The content as plain text.
     pub text: String,
-    /// The same content as HTML.
+    /// The content as HTML.
     pub html: String,
 }
 
@@ -31,7 +31,7 @@ pub struct Draft {
     pub subject: String,
     /// The content as plain text.
     pub text: String,
-    /// The same content as HTML.
+    /// The content as HTML.
     pub html: String,
 }
 
