@@ -30,18 +30,18 @@ use crate::api::urls::Urls;
 use crate::api::webhooks::AllowsPrivate;
 use crate::api::{self, frame, gate, pages, reference, renamed};
 use crate::auth::Guards;
-use crate::auth::callers::{Callers, Memory};
 use crate::auth::keys::Keys;
 use crate::auth::mail_tokens::MailTokens;
 use crate::auth::passwords::Passwords;
 use crate::auth::secret::Secret;
+use crate::auth::session_cache::{CachedSessions, SessionCache};
 use crate::auth::sessions::Sessions;
 use crate::auth::throttle::Throttle;
 use crate::auth::tokens::{AccessTokens, OpaqueTokens};
 use crate::config::Config;
 use crate::config::time::to_time_delta;
 use crate::db::Db;
-use crate::db::listener::{Listener, News};
+use crate::db::listener::{Listener, Notice};
 use crate::error::{Error, Result};
 use crate::events::accounts::AccountMails;
 use crate::events::administrators::AdministratorMails;
@@ -50,14 +50,14 @@ use crate::events::housekeeping::Housekeeping;
 use crate::events::mail::{MailSettings, Mailer};
 use crate::events::publisher::Publisher;
 use crate::events::webhooks::client::Client;
-use crate::events::webhooks::courier::Courier;
 use crate::events::webhooks::signature::Secrets;
-use crate::events::{Means, Wake};
+use crate::events::webhooks::worker::WebhookWorker;
+use crate::events::{JobSignals, Means};
 use crate::lookups::cursor::Cursors;
 use crate::media::Media;
-use crate::media::spool::Spools;
+use crate::media::spool::UploadSpool;
 use crate::media::store::Store;
-use crate::media::variants::Uses;
+use crate::media::variants::PictureKinds;
 use crate::metrics::Metrics;
 use crate::models::event::Event;
 use crate::peers;
@@ -81,9 +81,9 @@ pub struct App {
     streams: Data<Streams>,
     webhook_secrets: Data<Secrets>,
     /// Notified of new jobs.
-    wake: Arc<Wake>,
+    signals: Arc<JobSignals>,
     metrics: Data<Metrics>,
-    spools: Data<Spools>,
+    spools: Data<UploadSpool>,
 }
 
 /// The tasks that run in the background until they are told to stop.
@@ -118,13 +118,15 @@ impl App {
         let lifetime = to_time_delta(accounts.access_lifetime);
         let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
         let access = Data::new(AccessTokens::new(Arc::clone(&keys), public_url.clone(), lifetime));
-        let (memory, wake) = (Arc::new(Memory::default()), Arc::new(Wake::default()));
+        let (memory, signals) = (Arc::new(CachedSessions::default()), Arc::new(JobSignals::default()));
         let streams = Data::new(Streams::new(config.events.streams_per_user as usize, &config.timing));
-        let ears = ears(Arc::clone(&memory), keys, db.clone(), Arc::clone(&wake), streams.clone());
-        let listener = Listener::start(database_url, config.timing.clone(), ears).map_err(Error::internal)?;
-        let (media, uses) = media(&config, &db, &metrics)?;
+        let notice_handlers =
+            notice_handlers(Arc::clone(&memory), keys, db.clone(), Arc::clone(&signals), streams.clone());
+        let listener =
+            Listener::start(database_url, config.timing.clone(), notice_handlers).map_err(Error::internal)?;
+        let (media, kinds) = media(&config, &db, &metrics)?;
         let mail_tokens = Data::new(MailTokens::new(secret, accounts));
-        let urls = Urls::new(&public_url, config.pictures.media_url.as_ref().map(Url::as_str), uses);
+        let urls = Urls::new(&public_url, config.pictures.media_url.as_ref().map(Url::as_str), kinds);
         let webhook_secrets = Secrets::new(secret);
         let courier = courier(&config, &db, &urls, &webhook_secrets);
         let means = means(&config, &db, &media, &mail_tokens, &urls, courier)?;
@@ -132,7 +134,7 @@ impl App {
             passwords: Data::new(passwords(&config, &metrics)?),
             throttle: Data::new(Throttle::new(secret, accounts, metrics.throttled.clone())),
             mail_tokens: mail_tokens.clone(),
-            callers: Data::new(Callers::new(access.clone(), db.clone(), memory, listener)),
+            callers: Data::new(SessionCache::new(access.clone(), db.clone(), memory, listener)),
         };
         Ok(Self {
             sessions: Data::new(Sessions::new(
@@ -152,10 +154,10 @@ impl App {
             means: Arc::new(means),
             streams,
             webhook_secrets: Data::new(webhook_secrets),
-            wake,
+            signals,
             db,
             metrics: Data::new(metrics),
-            spools: Data::new(Spools::new(
+            spools: Data::new(UploadSpool::new(
                 config.data_dir.clone(),
                 config.pictures.uploads_at_once,
                 config.timing.picture_wait,
@@ -190,7 +192,7 @@ impl App {
     }
 
     /// Return the lookup of callers by their tokens.
-    pub fn callers(&self) -> &Callers {
+    pub fn callers(&self) -> &SessionCache {
         &self.guards.callers
     }
 
@@ -216,7 +218,7 @@ impl App {
         let (stop, stopped) = watch::channel(false);
         let timing = &self.config.timing;
         let dispatcher = Dispatcher::new(
-            Arc::clone(&self.wake),
+            Arc::clone(&self.signals),
             &self.means,
             self.metrics.as_ref().clone(),
             timing.clone(),
@@ -227,9 +229,9 @@ impl App {
             metrics: self.metrics.as_ref().clone(),
             timing: timing.clone(),
         };
-        let (wake, stop_publishing) = (Arc::clone(&self.wake), stopped.clone());
+        let (signals, stop_publishing) = (Arc::clone(&self.signals), stopped.clone());
         let tasks = vec![
-            actix_web::rt::spawn(async move { publisher.run(&wake.publisher, stop_publishing).await }),
+            actix_web::rt::spawn(async move { publisher.run(&signals.publisher, stop_publishing).await }),
             actix_web::rt::spawn(dispatcher.run(stopped.clone())),
             actix_web::rt::spawn(self.housekeeping().run(stopped)),
         ];
@@ -239,8 +241,8 @@ impl App {
     /// Answer requests on `api`, and those of operators on `ops`. Both servers end when they are told to, after they have answered
     /// the requests that they started.
     pub fn serve(&self, api: TcpListener, ops: TcpListener) -> io::Result<(Server, Server)> {
-        peers::let_many_wait(&api)?;
-        peers::hang_up_after(&api, self.config.peer_patience)?;
+        peers::set_backlog(&api)?;
+        peers::set_user_timeout(&api, self.config.peer_patience)?;
         let app = self.clone();
         let public = HttpServer::new(move || {
             ActixApp::new()
@@ -317,13 +319,13 @@ impl App {
 
 /// Open the store of pictures, and read the kinds of pictures from the settings. Blocks: it creates the folders that are written
 /// to.
-fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Media>, Arc<Uses>)> {
-    let uses = Arc::new(config.pictures.uses().map_err(Error::internal)?);
+fn media(config: &Config, db: &Data<Db>, metrics: &Metrics) -> Result<(Data<Media>, Arc<PictureKinds>)> {
+    let kinds = Arc::new(config.pictures.kinds().map_err(Error::internal)?);
     std::fs::create_dir_all(&config.data_dir).map_err(Error::internal)?;
     let store =
         Store::open(&config.store, &config.aws, metrics.store_requests.clone()).map_err(Error::internal)?;
-    let media = Media::new(config, store, db.clone(), Arc::clone(&uses), metrics.clone())?;
-    Ok((Data::new(media), uses))
+    let media = Media::new(config, store, db.clone(), Arc::clone(&kinds), metrics.clone())?;
+    Ok((Data::new(media), kinds))
 }
 
 /// Start the threads that hash and check passwords.
@@ -334,17 +336,17 @@ fn passwords(config: &Config, metrics: &Metrics) -> Result<Passwords> {
 }
 
 /// Return the handler of this node's notices. It runs on the listener's thread.
-fn ears(
-    memory: Arc<Memory>,
+fn notice_handlers(
+    memory: Arc<CachedSessions>,
     keys: Arc<Keys>,
     db: Data<Db>,
-    wake: Arc<Wake>,
+    signals: Arc<JobSignals>,
     streams: Data<Streams>,
-) -> impl FnMut(&[News]) + Send + 'static {
+) -> impl FnMut(&[Notice]) + Send + 'static {
     let (mut is_stale, mut is_behind) = (false, false);
-    move |news| {
-        let is_new = news.contains(&News::Connected);
-        if is_stale || is_new || news.contains(&News::Keys) {
+    move |notices| {
+        let is_new = notices.contains(&Notice::Connected);
+        if is_stale || is_new || notices.contains(&Notice::Keys) {
             let read = db.transaction_blocking(|conn| keys.reload(conn));
             is_stale = read.is_err();
             if let Err(error) = read {
@@ -352,19 +354,19 @@ fn ears(
             }
         }
         // Only after the keys are reloaded: otherwise, a token of a removed key could be cached in between.
-        memory.hear(news);
-        if is_new || news.contains(&News::Jobs) {
-            wake.all();
+        memory.apply(notices);
+        if is_new || notices.contains(&Notice::Jobs) {
+            signals.all();
         }
-        if is_new || news.contains(&News::Written) {
-            wake.publisher.notify_one();
+        if is_new || notices.contains(&Notice::Written) {
+            signals.publisher.notify_one();
         }
         // Find out what was published while no notices were received. If that cannot be read now, the next heartbeat tries again.
         is_behind |= is_new;
         let missed = is_behind.then(|| last_position(&db)).flatten();
         is_behind &= missed.is_none();
-        let positions = news.iter().filter_map(|news| match news {
-            News::Published(position) => Some(*position),
+        let positions = notices.iter().filter_map(|notices| match notices {
+            Notice::Published(position) => Some(*position),
             _ => None,
         });
         if let Some(position) = positions.chain(missed).max() {
@@ -386,7 +388,7 @@ fn means(
     media: &Data<Media>,
     tokens: &Data<MailTokens>,
     urls: &Urls,
-    courier: Courier,
+    courier: WebhookWorker,
 ) -> Result<Means> {
     let mailer = Mailer::open(&mail_settings(config)?).map_err(Error::internal)?;
     let app_url = config.accounts.app_url.as_ref();
@@ -416,9 +418,9 @@ fn means(
 }
 
 /// Create the worker that calls webhooks, and define what it sends.
-fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets) -> Courier {
+fn courier(config: &Config, db: &Data<Db>, urls: &Urls, secrets: &Secrets) -> WebhookWorker {
     let urls = urls.clone();
-    Courier {
+    WebhookWorker {
         db: db.clone(),
         client: Client::new(config.events.webhook_private.is_on(), config.timing.delivery_deadline),
         secrets: secrets.clone(),

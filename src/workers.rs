@@ -14,11 +14,11 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::error::{Code, Error, Result};
-use crate::metrics::{Counted, Load};
+use crate::metrics::{GaugeGuard, WorkerMetrics};
 
 type Job = Box<dyn FnOnce() + Send>;
 /// A queued job, with the guard that counts it as waiting.
-type Queued = (Counted, Job);
+type Queued = (GaugeGuard, Job);
 
 /// The priority of the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -35,7 +35,7 @@ pub enum Priority {
 #[derive(Clone)]
 pub struct Workers {
     queue: SyncSender<Queued>,
-    load: Load,
+    load: WorkerMetrics,
 }
 
 impl Workers {
@@ -45,7 +45,7 @@ impl Workers {
         threads: usize,
         queued: usize,
         priority: Priority,
-        load: Load,
+        load: WorkerMetrics,
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel::<Queued>(queued);
         let jobs = Arc::new(Mutex::new(jobs));
@@ -59,7 +59,7 @@ impl Workers {
     }
 
     /// Return the counters of the jobs, for callers that make jobs wait before they submit them.
-    pub fn load(&self) -> &Load {
+    pub fn load(&self) -> &WorkerMetrics {
         &self.load
     }
 
@@ -102,7 +102,7 @@ impl Workers {
                 drop(answer.send(result));
             }
         });
-        self.queue.try_send((Counted::new(&self.load.waiting), job)).map_err(|error| match error {
+        self.queue.try_send((GaugeGuard::new(&self.load.waiting), job)).map_err(|error| match error {
             TrySendError::Full(_) => {
                 self.load.refused.inc();
                 Error::unavailable(Code::Busy, 1)
@@ -124,7 +124,7 @@ fn work(jobs: &Mutex<Receiver<Queued>>, priority: Priority, running: &Gauge) {
         // The last handle was dropped, so no more jobs will come.
         let Ok((waiting, job)) = job else { return };
         drop(waiting);
-        let _running = Counted::new(running);
+        let _running = GaugeGuard::new(running);
         // The panic hook has logged the panic, and the caller finds its channel closed.
         drop(std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)));
     }
@@ -159,7 +159,8 @@ mod tests {
 
     #[actix_web::test]
     async fn what_does_not_begin_in_time_is_refused_and_never_done() {
-        let workers = Workers::start("test", 1, 8, Priority::Low, Load::default()).expect("a thread");
+        let workers =
+            Workers::start("test", 1, 8, Priority::Low, WorkerMetrics::default()).expect("a thread");
         let (release, held) = std::sync::mpsc::channel::<()>();
         // This job starts immediately, so it may take longer than a job may wait to start.
         let other = workers.clone();
@@ -182,7 +183,8 @@ mod tests {
 
     #[actix_web::test]
     async fn what_has_begun_is_waited_for() {
-        let workers = Workers::start("test", 1, 8, Priority::Low, Load::default()).expect("a thread");
+        let workers =
+            Workers::start("test", 1, 8, Priority::Low, WorkerMetrics::default()).expect("a thread");
         let (begin, begun) = oneshot::channel();
         let (release, held) = std::sync::mpsc::channel::<()>();
         let job = move || (begin.send(()), held.recv());

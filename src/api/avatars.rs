@@ -7,13 +7,13 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, put};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::conditional::{IfMatch, Versioned, header_value};
+use super::conditional::{IfMatch, ResourceResponse, header_value};
 use super::document::Refusals;
-use super::path::NamedUser;
+use super::path::UsernamePath;
 use super::pictures::{Picture, PictureVariant};
 use super::profiles::{Profile, may_change};
 use super::query::{self, Query};
-use super::to_its_end;
+use super::run_to_completion;
 use super::upload::Upload;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
@@ -53,13 +53,13 @@ pub struct AvatarForm {
 #[put("/profiles/{username}/avatar")]
 pub async fn upload_avatar(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     if_match: IfMatch,
     upload: Upload,
     db: Data<Db>,
     media: Data<Media>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let viewer = user.viewer();
     let (target, known) = (name.clone(), if_match.clone());
     let owner = user.clone();
@@ -71,7 +71,7 @@ pub async fn upload_avatar(
     .await?;
     let file = upload.file("avatar")?;
     // If the client disconnects in the meantime, the work still ends, with success or failure.
-    let full = to_its_end(async move {
+    let full = run_to_completion(async move {
         media
             .keep(file, "/avatar", Purpose::Avatar, move |conn, stored| {
                 let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
@@ -84,7 +84,7 @@ pub async fn upload_avatar(
             .await
     })
     .await?;
-    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &urls))
 }
 
 /// Remove an avatar.
@@ -103,7 +103,7 @@ pub async fn upload_avatar(
 #[delete("/profiles/{username}/avatar")]
 pub async fn delete_avatar(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<HttpResponse> {
@@ -172,7 +172,7 @@ impl AvatarQuery {
 pub async fn get_avatar(
     request: HttpRequest,
     caller: MaybeUser,
-    name: NamedUser,
+    name: UsernamePath,
     query: Query<AvatarQuery>,
     db: Data<Db>,
     urls: Data<Urls>,

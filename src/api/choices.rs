@@ -4,7 +4,7 @@ use actix_web::get;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::conditional::Listed;
+use super::conditional::ListResponse;
 use super::document::Refusals;
 use crate::error::Result;
 use crate::media::ACCEPTED;
@@ -70,7 +70,7 @@ impl From<&Choice<i16>> for NumberChoice {
     responses((status = 200, description = "Every enumeration", body = Choices), Refusals)
 )]
 #[get("/choices")]
-pub async fn list_choices() -> Result<Listed> {
+pub async fn list_choices() -> Result<ListResponse> {
     let choices = Choices {
         categories: CATEGORIES.iter().map(TextChoice::from).collect(),
         ratings: RATINGS.iter().map(NumberChoice::from).collect(),
@@ -83,5 +83,5 @@ pub async fn list_choices() -> Result<Listed> {
             })
             .collect(),
     };
-    Listed::new(&choices, Vec::new())
+    ListResponse::new(&choices, Vec::new())
 }

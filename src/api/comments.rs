@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::conditional::{IfMatch, Listed, Versioned};
+use super::conditional::{IfMatch, ListResponse, ResourceResponse};
 use super::document::Refusals;
-use super::idempotency::{Once, Shown};
+use super::idempotency::{DataSubjects, IdempotencyKey};
 use super::input::{Check, Member};
 use super::list::List;
 use super::page::{Page, Paged};
@@ -217,16 +217,16 @@ pub(super) fn write(
     new: &NewComment,
     post_id: Option<i64>,
     urls: &Urls,
-) -> Result<(Versioned, Shown)> {
+) -> Result<(ResourceResponse, DataSubjects)> {
     let id =
         new.insert(conn, user.id, post_id).on_constraint("comments_user_id_fkey", Code::SessionRevoked)?;
     let full = comment::Comment::find(conn, id, user.viewer())?;
-    let shown = Shown::from(user.id).and(full.post.as_ref().map(|post| post.writer_id));
+    let shown = DataSubjects::from(user.id).and(full.post.as_ref().map(|post| post.writer_id));
     Ok((respond(&full, user.viewer(), urls)?.created(urls.comment(id)), shown))
 }
 
-fn respond(full: &FullComment, viewer: Viewer, urls: &Urls) -> Result<Versioned> {
-    Versioned::new(full.comment.version, &Comment::of(full, viewer, urls))
+fn respond(full: &FullComment, viewer: Viewer, urls: &Urls) -> Result<ResourceResponse> {
+    ResourceResponse::new(full.comment.version, &Comment::of(full, viewer, urls))
 }
 
 /// List comments.
@@ -243,7 +243,7 @@ pub async fn list_comments(
     list: List<Comment>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     let viewer = caller.viewer();
     let slice = list.read(&db, |conn, selection| Ok(comment::Comment::page(conn, selection)?)).await?;
     list.answer(slice, |full| Comment::of(full, viewer, &urls))
@@ -268,11 +268,11 @@ pub async fn list_comments(
 #[post("/comments")]
 pub async fn create_comment(
     user: CurrentUser,
-    once: Once,
+    once: IdempotencyKey,
     body: Body<CreateComment>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         request.once(conn, |conn| {
@@ -296,7 +296,12 @@ pub async fn create_comment(
     responses((status = 200, description = "The comment", body = Comment), Refusals)
 )]
 #[get("/comments/{id}")]
-pub async fn get_comment(caller: MaybeUser, id: Id, db: Data<Db>, urls: Data<Urls>) -> Result<Versioned> {
+pub async fn get_comment(
+    caller: MaybeUser,
+    id: Id,
+    db: Data<Db>,
+    urls: Data<Urls>,
+) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
     let full = db.run(move |conn| Ok(comment::Comment::find(conn, id.0, viewer)?)).await?;
     respond(&full, viewer, &urls)
@@ -322,7 +327,7 @@ pub async fn update_comment(
     body: Body<UpdateComment>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let viewer = user.viewer();
     let full = db
         .transaction(move |conn| {
@@ -349,7 +354,7 @@ pub async fn update_comment(
 }
 
 fn may_change(full: &FullComment, only_detaches: bool, viewer: Viewer) -> Result<()> {
-    let may = if only_detaches { full.is_moderated_by(viewer) } else { full.is_edited_by(viewer) };
+    let may = if only_detaches { full.can_moderate(viewer) } else { full.can_edit(viewer) };
     if may { Ok(()) } else { Err(Error::forbidden()) }
 }
 

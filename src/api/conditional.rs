@@ -21,7 +21,7 @@ use crate::models::idempotency_key::KeptAnswer;
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The representation of one row, serialised once, with its entity tag.
-pub struct Versioned {
+pub struct ResourceResponse {
     status: StatusCode,
     version: i64,
     bytes: Vec<u8>,
@@ -29,7 +29,7 @@ pub struct Versioned {
     is_replayed: bool,
 }
 
-impl Versioned {
+impl ResourceResponse {
     /// Answer 200 with the representation of a row of this version.
     pub fn new(version: i64, body: &impl Serialize) -> Result<Self> {
         let bytes = serde_json::to_vec(body).map_err(Error::internal)?;
@@ -72,7 +72,7 @@ impl Versioned {
     }
 }
 
-impl Responder for Versioned {
+impl Responder for ResourceResponse {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
@@ -93,12 +93,12 @@ impl Responder for Versioned {
 }
 
 /// A list, with a weak entity tag of its bytes and links to the neighbouring pages.
-pub struct Listed {
+pub struct ListResponse {
     bytes: Bytes,
     links: Vec<String>,
 }
 
-impl Listed {
+impl ListResponse {
     /// Answer 200 with the list. `links` are the values of the `Link` header.
     pub fn new(body: &impl Serialize, links: Vec<String>) -> Result<Self> {
         // A page of posts with their covers is larger, so the buffer grows once or twice for it. Most other pages are smaller.
@@ -113,7 +113,7 @@ impl Listed {
     }
 }
 
-impl Responder for Listed {
+impl Responder for ListResponse {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::body;
 use super::document::{Operation, Operations};
 use super::frame::Route;
-use crate::auth::callers::Callers;
+use crate::auth::session_cache::SessionCache;
 use crate::auth::{Caller, CurrentUser};
 use crate::db::actor;
 use crate::error::{Code, Error, Result, Violation};
@@ -58,7 +58,7 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
     let operation = pattern.and_then(|pattern| operations.find(pattern, request.method()));
     let caller = match bearer(request.request())? {
         Some(token) => {
-            let callers = data::<Callers>(request.request())?;
+            let callers = data::<SessionCache>(request.request())?;
             Some(callers.identify(token).await?)
         }
         None => None,

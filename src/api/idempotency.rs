@@ -13,7 +13,7 @@ use aws_lc_rs::hmac;
 use chrono::TimeDelta;
 use diesel::PgConnection;
 
-use super::conditional::Versioned;
+use super::conditional::ResourceResponse;
 use crate::auth::Caller;
 use crate::auth::secret::Secret;
 use crate::config::Accounts;
@@ -45,12 +45,12 @@ impl Idempotency {
 }
 
 /// The request's `Idempotency-Key`, if it has one.
-pub struct Once {
+pub struct IdempotencyKey {
     name: Option<Name>,
     shared: Data<Idempotency>,
 }
 
-impl Once {
+impl IdempotencyKey {
     /// Combine the key with the content of the body. `body` is called only if there is a key.
     pub fn of(self, body: impl FnOnce() -> Vec<u8>) -> Request {
         let digest = |body: Vec<u8>| hmac::sign(&self.shared.key, &body).as_ref().to_vec();
@@ -59,19 +59,19 @@ impl Once {
 }
 
 /// The users whose data an answer shows. When one of them is deleted, the answer is no longer kept.
-pub struct Shown {
+pub struct DataSubjects {
     owner: i64,
     others: Vec<i64>,
 }
 
-impl From<i64> for Shown {
+impl From<i64> for DataSubjects {
     /// An answer that shows the data of one user.
     fn from(owner: i64) -> Self {
         Self { owner, others: Vec::new() }
     }
 }
 
-impl Shown {
+impl DataSubjects {
     /// Add other users whose data the answer shows.
     #[must_use]
     pub fn and(mut self, others: impl IntoIterator<Item = i64>) -> Self {
@@ -91,11 +91,11 @@ impl Request {
     /// Do `work`, which returns the answer and the ids of the users whose data it shows. If the request was done before, return
     /// the earlier answer instead. This must be the last step of a transaction. 409 `idempotency_key_in_use` while the first
     /// request runs, 422 `idempotency_key_reused` if the key was sent with another body.
-    pub fn once<S: Into<Shown>>(
+    pub fn once<S: Into<DataSubjects>>(
         &self,
         conn: &mut PgConnection,
-        work: impl FnOnce(&mut PgConnection) -> Result<(Versioned, S)>,
-    ) -> Result<Versioned> {
+        work: impl FnOnce(&mut PgConnection) -> Result<(ResourceResponse, S)>,
+    ) -> Result<ResourceResponse> {
         let Some((name, digest)) = &self.named else { return work(conn).map(|(answer, _)| answer) };
         if !name.try_lock(conn)? {
             return Err(Error::refused(Code::IdempotencyKeyInUse, Code::IdempotencyKeyInUse.entry().meaning)
@@ -105,13 +105,13 @@ impl Request {
             return Ok(answer);
         }
         let (answer, shown) = work(conn)?;
-        let Shown { owner, others } = shown.into();
+        let DataSubjects { owner, others } = shown.into();
         name.keep(conn, &answer.keep(digest.clone())?, owner, &others, self.lifetime)?;
         Ok(answer)
     }
 
     /// Return the earlier answer, if there is one. Call this before work for which a transaction should not wait.
-    pub async fn answer(&self, db: &Db) -> Result<Option<Versioned>> {
+    pub async fn answer(&self, db: &Db) -> Result<Option<ResourceResponse>> {
         if self.named.is_none() {
             return Ok(None);
         }
@@ -119,10 +119,10 @@ impl Request {
         db.run(move |conn| request.replay(conn)).await
     }
 
-    fn replay(&self, conn: &mut PgConnection) -> Result<Option<Versioned>> {
+    fn replay(&self, conn: &mut PgConnection) -> Result<Option<ResourceResponse>> {
         let Some((name, digest)) = &self.named else { return Ok(None) };
         match name.find(conn)? {
-            Some(kept) if kept.digest == *digest => Versioned::replay(kept).map(Some),
+            Some(kept) if kept.digest == *digest => ResourceResponse::replay(kept).map(Some),
             Some(_) => {
                 let detail = "This key was sent with another body before.";
                 let violation = Violation::parameter("Idempotency-Key", "idempotency_key_reused", detail);
@@ -133,7 +133,7 @@ impl Request {
     }
 }
 
-impl FromRequest for Once {
+impl FromRequest for IdempotencyKey {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 
@@ -142,13 +142,13 @@ impl FromRequest for Once {
     }
 }
 
-fn read(request: &HttpRequest) -> Result<Once> {
+fn read(request: &HttpRequest) -> Result<IdempotencyKey> {
     let shared = request
         .app_data::<Data<Idempotency>>()
         .cloned()
         .ok_or_else(|| Error::internal("a part of the application is missing"))?;
     let mut headers = request.headers().get_all(KEY);
-    let Some(header) = headers.next() else { return Ok(Once { name: None, shared }) };
+    let Some(header) = headers.next() else { return Ok(IdempotencyKey { name: None, shared }) };
     let key = header
         .to_str()
         .ok()
@@ -166,5 +166,5 @@ fn read(request: &HttpRequest) -> Result<Once> {
         route: format!("{} {}", request.method(), request.path()),
         key: key.to_owned(),
     };
-    Ok(Once { name: Some(name), shared })
+    Ok(IdempotencyKey { name: Some(name), shared })
 }

@@ -10,7 +10,7 @@ use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use diesel::pg::PgConnection;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::conditional::Listed;
+use super::conditional::ListResponse;
 use super::frame::Route;
 use super::gate::data;
 use super::page::{Page, Paged};
@@ -22,7 +22,7 @@ use crate::lookups::cursor::{Cursor, Cursors};
 use crate::lookups::fault::Refusal;
 use crate::lookups::order::Place;
 use crate::lookups::page::Slice;
-use crate::lookups::request::{Purpose, Request};
+use crate::lookups::request::{Request, RequestKind};
 use crate::lookups::selection::Selection;
 use crate::lookups::table::{Reader, Relation, Resource};
 
@@ -38,7 +38,7 @@ pub struct List<T> {
 
 impl<T: Paged> List<T> {
     fn of(request: &HttpRequest) -> Result<Self> {
-        let (selection, parameters) = select(request, T::RESOURCE, Purpose::List)?;
+        let (selection, parameters) = select(request, T::RESOURCE, RequestKind::List)?;
         let route = request.extensions().get::<Route>().map(|route| route.path.clone());
         let route = route.ok_or_else(|| Error::internal("a part of the application is missing"))?;
         let path: Vec<String> = route.split('/').map(urls::segment).collect();
@@ -88,7 +88,7 @@ impl<T: Paged> List<T> {
         db: &Db,
         page: impl Fn(&mut PgConnection, &Selection) -> Result<Slice<R>> + Send + 'static,
     ) -> Result<Slice<R>> {
-        let mut selection = self.selection.clone().led();
+        let mut selection = self.selection.clone().drive_by_link_index();
         if !selection.is_heavy() {
             return db.run(move |conn| page(conn, &selection)).await;
         }
@@ -105,7 +105,7 @@ impl<T: Paged> List<T> {
     }
 
     /// Return the answer.
-    pub fn answer<R>(&self, slice: Slice<R>, show: impl FnMut(&R) -> T) -> Result<Listed> {
+    pub fn answer<R>(&self, slice: Slice<R>, show: impl FnMut(&R) -> T) -> Result<ListResponse> {
         let cursor = |place: Option<Place>, backward| {
             let seal = |place| self.cursors.seal(&self.identity(), &Cursor { place, backward });
             place.map(seal).transpose().map_err(Error::internal)
@@ -130,7 +130,7 @@ impl<T: Paged> List<T> {
             previous_cursor,
             count: slice.count,
         };
-        Listed::new(&page, page.links())
+        ListResponse::new(&page, page.links())
     }
 }
 
@@ -144,22 +144,22 @@ impl<T: Paged> FromRequest for List<T> {
 }
 
 /// The rows of `T` that a request selects in order to change all of them.
-pub struct Chosen<T> {
+pub struct BulkSelection<T> {
     selection: Selection,
     shown: PhantomData<T>,
 }
 
-impl<T: Paged> FromRequest for Chosen<T> {
+impl<T: Paged> FromRequest for BulkSelection<T> {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let chosen = select(request, T::RESOURCE, Purpose::Bulk);
+        let chosen = select(request, T::RESOURCE, RequestKind::Bulk);
         ready(chosen.map(|(selection, _)| Self { selection, shown: PhantomData }))
     }
 }
 
-impl<T> Chosen<T> {
+impl<T> BulkSelection<T> {
     /// Change the rows, in a transaction that may take long. If the query has a regular expression, the transaction may not,
     /// since an expression can be made to take all of the time.
     pub async fn apply<R: Send + 'static>(
@@ -186,7 +186,7 @@ impl<T> Chosen<T> {
 fn select(
     request: &HttpRequest,
     resource: &'static Resource,
-    purpose: Purpose,
+    purpose: RequestKind,
 ) -> Result<(Selection, Vec<(String, String)>)> {
     // The gate has checked that this is text.
     let parameters: Vec<(String, String)> =

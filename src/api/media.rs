@@ -16,8 +16,8 @@ use crate::error::{Code, Error, Result};
 use crate::media::defaults::{AVATAR_FORMATS, COVER, COVER_KEY};
 use crate::media::store::IMMUTABLE;
 use crate::media::store::unavailable;
-use crate::media::variants::{Key, Uses, Variant, format_of, formats, key_of};
-use crate::media::{Made, Media};
+use crate::media::variants::{Key, PictureKinds, Variant, format_of, formats, key_of};
+use crate::media::{Media, VariantOutcome};
 use crate::models::names::Username;
 
 /// Read a file.
@@ -44,7 +44,7 @@ pub async fn get_media(
     serves: Data<ServesMedia>,
 ) -> Result<HttpResponse> {
     let key = path::segment(&request, "key")?;
-    if let Some(found) = DefaultCover::parse(&key, media.uses()) {
+    if let Some(found) = DefaultCover::parse(&key, media.kinds()) {
         return found.answer(&request, &media).await;
     }
     let Some(parsed) = Key::parse(&key).filter(|_| serves.0) else { return Err(Error::not_found()) };
@@ -56,9 +56,11 @@ pub async fn get_media(
         return Err(Error::not_found());
     }
     match media.make(&key).await? {
-        Made::Yes => stored(&request, &media, &key, &tag).await?.ok_or_else(Error::not_found),
-        Made::Unknown => Err(Error::not_found()),
-        Made::SourceMissing => Err(Error::refused(Code::SourceMissing, Code::SourceMissing.entry().meaning)),
+        VariantOutcome::Yes => stored(&request, &media, &key, &tag).await?.ok_or_else(Error::not_found),
+        VariantOutcome::Unknown => Err(Error::not_found()),
+        VariantOutcome::SourceMissing => {
+            Err(Error::refused(Code::SourceMissing, Code::SourceMissing.entry().meaning))
+        }
     }
 }
 
@@ -201,7 +203,7 @@ enum DefaultCover<'a> {
 }
 
 impl<'a> DefaultCover<'a> {
-    fn parse(key: &str, uses: &'a Uses) -> Option<Self> {
+    fn parse(key: &str, uses: &'a PictureKinds) -> Option<Self> {
         if key == COVER_KEY {
             return Some(Self::Original);
         }
@@ -236,7 +238,7 @@ impl<'a> DefaultCover<'a> {
 pub async fn get_default_avatar(request: HttpRequest, media: Data<Media>) -> Result<HttpResponse> {
     let (username, file) = (path::segment(&request, "username")?, path::segment(&request, "file")?);
     let is_name = Username::parse(&username).is_some();
-    let found = media.uses().avatar.variants.iter().find_map(|variant| {
+    let found = media.kinds().avatar.variants.iter().find_map(|variant| {
         let format =
             AVATAR_FORMATS.into_iter().find(|f| file == format!("{}.{}", variant.name, f.extension()))?;
         Some((variant, format))

@@ -18,9 +18,9 @@ use tokio::time::timeout;
 use super::events::stream::Streams;
 use crate::db::{Connections, Db};
 use crate::error::{Error, Result};
-use crate::media::spool::{Spools, UnderWay};
+use crate::media::spool::{UnderWay, UploadSpool};
 use crate::media::{Media, Memory};
-use crate::metrics::{By, Metrics};
+use crate::metrics::{LabeledMetric, Metrics};
 use crate::models::event::{Event, EventCount};
 use crate::models::job::{Job, JobCount, JobKind};
 
@@ -35,7 +35,7 @@ const JOBS_PATIENCE: Duration = Duration::from_secs(1);
 pub async fn get_metrics(
     db: Data<Db>,
     media: Data<Media>,
-    spools: Data<Spools>,
+    spools: Data<UploadSpool>,
     streams: Data<Streams>,
     metrics: Data<Metrics>,
 ) -> Result<HttpResponse> {
@@ -99,7 +99,7 @@ fn text(metrics: &Metrics, readings: &Readings) -> std::result::Result<String, f
 impl Readings {
     fn register(&self, registry: &mut Registry) {
         let Connections { busy, idle, max, waiting } = self.connections;
-        let connections = By::<Gauge>::new("state", &[]);
+        let connections = LabeledMetric::<Gauge>::new("state", &[]);
         connections.of("busy").set(busy.into());
         connections.of("idle").set(idle.into());
         registry.register("database_connections", "Connections of the pool", connections.all());

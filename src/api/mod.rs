@@ -134,7 +134,7 @@ pub fn routes(config: &mut ServiceConfig) {
 
 /// Run work to completion, even if the client disconnects. actix drops a handler whose connection is reset, and the files that it
 /// had announced would stay in the store until their lease ends.
-pub async fn to_its_end<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
+pub async fn run_to_completion<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
     actix_web::rt::spawn(actor::carried(work).in_current_span()).await.map_err(Error::internal)?
 }
 

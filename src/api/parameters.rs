@@ -6,7 +6,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::ObjectBuilder;
 use utoipa::openapi::{Object, Required, Schema, SchemaFormat, Type};
 
-use super::list::{Chosen, List};
+use super::list::{BulkSelection, List};
 use super::page::Paged;
 use crate::lookups::filter::FILTER_MAX;
 use crate::lookups::lookup::Lookup;
@@ -22,7 +22,7 @@ impl<T: Paged> IntoParams for List<T> {
     }
 }
 
-impl<T: Paged> IntoParams for Chosen<T> {
+impl<T: Paged> IntoParams for BulkSelection<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let about = "Must be `true` without a condition; selects all rows that you may change or delete.";
         let all = parameter("all", about, Object::builder().schema_type(Type::Boolean));
@@ -107,7 +107,7 @@ fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
 
 fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
     let staff = if field.is_private { " Staff only." } else { "" };
-    let about = format!("{}{staff}", said(lookup));
+    let about = format!("{}{staff}", describe(lookup));
     let schema = match lookup {
         // Not an array: generated clients send the items of an array one by one, whatever the document says, and each item would
         // be a separate condition.
@@ -123,7 +123,7 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
 }
 
 /// Describe the values that a lookup finds.
-fn said(lookup: Lookup) -> &'static str {
+fn describe(lookup: Lookup) -> &'static str {
     match lookup {
         Lookup::Exact => "Equal to this.",
         Lookup::IExact => "Equal to this, ignoring case.",

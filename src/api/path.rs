@@ -11,11 +11,11 @@ use crate::models::names::{USERNAME_MAX, fold};
 
 /// The `{username}` of a path, in any case; `me` is the caller.
 #[derive(Clone, Debug)]
-pub struct NamedUser(pub String);
+pub struct UsernamePath(pub String);
 
 /// The `{slug}` of a path.
 #[derive(Clone, Debug)]
-pub struct NamedSlug(pub String);
+pub struct SlugPath(pub String);
 
 /// The `{label}` of a path: a label's slug.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub fn segment(request: &HttpRequest, name: &str) -> Result<String> {
     }
 }
 
-impl FromRequest for NamedUser {
+impl FromRequest for UsernamePath {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 
@@ -54,7 +54,7 @@ impl FromRequest for NamedUser {
     }
 }
 
-impl FromRequest for NamedSlug {
+impl FromRequest for SlugPath {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::urls::Urls;
 use crate::media::defaults::{self, AVATAR_FORMATS, COVER_KEY};
-use crate::media::variants::{self, Use, Variant};
+use crate::media::variants::{self, PictureKind, Variant};
 use crate::models::picture;
 use crate::models::profile::Person;
 
@@ -78,7 +78,7 @@ impl Picture {
     /// Return a user's avatar: the uploaded one, or else the one that is drawn from the username.
     pub fn avatar(urls: &Urls, username: &str, uploaded: Option<&picture::Picture>) -> Self {
         match uploaded {
-            Some(row) => Self::uploaded(urls, row, &urls.uses().avatar),
+            Some(row) => Self::uploaded(urls, row, &urls.kinds().avatar),
             None => Self::default_avatar(urls, username),
         }
     }
@@ -86,12 +86,12 @@ impl Picture {
     /// Return a post's cover: the uploaded one, or else the one that is shipped with the program.
     pub fn cover(urls: &Urls, uploaded: Option<&picture::Picture>) -> Self {
         match uploaded {
-            Some(row) => Self::uploaded(urls, row, &urls.uses().cover),
+            Some(row) => Self::uploaded(urls, row, &urls.kinds().cover),
             None => Self::default_cover(urls),
         }
     }
 
-    fn uploaded(urls: &Urls, row: &picture::Picture, of: &Use) -> Self {
+    fn uploaded(urls: &Urls, row: &picture::Picture, of: &PictureKind) -> Self {
         let format = variants::format_of(&row.key);
         let size = (row.width.unsigned_abs(), row.height.unsigned_abs());
         Self {
@@ -113,7 +113,7 @@ impl Picture {
 
     fn default_avatar(urls: &Urls, username: &str) -> Self {
         let all = list(
-            &urls.uses().avatar.variants,
+            &urls.kinds().avatar.variants,
             AVATAR_FORMATS,
             |variant| defaults::avatar_size(variant.resize),
             |variant, format| {
@@ -145,7 +145,7 @@ impl Picture {
             is_default: true,
             blurhash: Some(defaults::COVER_BLURHASH.to_owned()),
             variants: list(
-                &urls.uses().cover.variants,
+                &urls.kinds().cover.variants,
                 variants::formats(Format::Png),
                 |variant| variant.resize.size(width, height),
                 |variant, format| urls.default_cover(&variants::key_of(COVER_KEY, &variant.name, format)),
@@ -179,7 +179,7 @@ fn list(
 impl UserRef {
     /// Represent a user whom a row refers to.
     pub fn of(person: &Person, urls: &Urls) -> Self {
-        let square = &urls.uses().square;
+        let square = &urls.kinds().square;
         let avatar_url = match &person.avatar_key {
             Some(key) => urls.media(&variants::key_of(key, square, Format::WebP)),
             None => urls.default_avatar(&person.username, &format!("{square}.webp")),

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::conditional::{IfMatch, Listed, Versioned};
+use super::conditional::{IfMatch, ListResponse, ResourceResponse};
 use super::document::Refusals;
 use super::input::{Check, Member};
 use super::list::List;
 use super::page::{Page, Paged};
-use super::path::NamedUser;
+use super::path::UsernamePath;
 use super::pictures::Picture;
 use super::timestamp;
 use super::urls::Urls;
@@ -100,7 +100,7 @@ pub async fn list_profiles(
     list: List<Profile>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     let viewer = caller.viewer();
     let slice = list.read(&db, |conn, selection| Ok(profile::Profile::page(conn, selection)?)).await?;
     list.answer(slice, |row| Profile::of(row, viewer, &urls))
@@ -118,13 +118,13 @@ pub async fn list_profiles(
 #[get("/profiles/{username}")]
 pub async fn get_profile(
     caller: MaybeUser,
-    name: NamedUser,
+    name: UsernamePath,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
     let full = db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
-    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &urls))
 }
 
 /// Changes to a profile. Fields that are left out keep their values; `null` and `""` clear a field.
@@ -180,12 +180,12 @@ impl UpdateProfile {
 #[patch("/profiles/{username}")]
 pub async fn update_profile(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     if_match: IfMatch,
     body: Body<UpdateProfile>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let viewer = user.viewer();
     let full = db
         .transaction(move |conn| {
@@ -197,5 +197,5 @@ pub async fn update_profile(
             Ok(profile::Profile::find(conn, &before.username, viewer)?)
         })
         .await?;
-    Versioned::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &urls))
 }

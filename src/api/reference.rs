@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clap::{ArgAction, Args, Command};
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::conditional::Listed;
+use super::conditional::ListResponse;
 use super::document;
 use crate::config::Config;
 use crate::error::{Entry, REGISTRY, RULES};
@@ -49,12 +49,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-async fn openapi_3_1(documents: Data<Documents>) -> Listed {
-    Listed::of_bytes(documents.json_3_1())
+async fn openapi_3_1(documents: Data<Documents>) -> ListResponse {
+    ListResponse::of_bytes(documents.json_3_1())
 }
 
-async fn openapi_3_0(documents: Data<Documents>) -> Listed {
-    Listed::of_bytes(documents.json_3_0())
+async fn openapi_3_0(documents: Data<Documents>) -> ListResponse {
+    ListResponse::of_bytes(documents.json_3_0())
 }
 
 async fn to_docs() -> HttpResponse {

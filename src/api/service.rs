@@ -11,10 +11,10 @@ use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::conditional::Listed;
+use super::conditional::ListResponse;
 use super::document::Refusals;
-use crate::auth::callers::Callers;
 use crate::auth::keys::Jwks;
+use crate::auth::session_cache::SessionCache;
 use crate::auth::tokens::AccessTokens;
 use crate::db::Db;
 use crate::error::{Code, Error, Result};
@@ -86,12 +86,12 @@ pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<J
 #[get("/.well-known/jwks.json")]
 pub async fn get_jwks(
     tokens: Data<AccessTokens>,
-    callers: Data<Callers>,
-) -> Result<CustomizeResponder<Listed>> {
+    callers: Data<SessionCache>,
+) -> Result<CustomizeResponder<ListResponse>> {
     // While the database is unavailable, the keys that were read before are better than none.
-    if let Err(error) = callers.know_keys().await {
+    if let Err(error) = callers.ensure_fresh_keys().await {
         error.log("the signing keys could not be read again");
     }
-    let jwks = Listed::new(&tokens.keys().ring().jwks(Utc::now()), Vec::new())?;
+    let jwks = ListResponse::new(&tokens.keys().ring().jwks(Utc::now()), Vec::new())?;
     Ok(jwks.customize().insert_header((header::CACHE_CONTROL, "public, max-age=300")))
 }

@@ -18,7 +18,7 @@ use super::body::{BodyLimits, Paced, drain};
 use super::gate::data;
 use crate::auth::Caller;
 use crate::error::{Code, Error, Result, Violation};
-use crate::media::spool::{Room, Spooled, Spools};
+use crate::media::spool::{Slot, SpooledFile, UploadSpool};
 use crate::metrics::Metrics;
 
 /// Maximum number of parts of a form. The next one is rejected, whatever it is.
@@ -37,7 +37,7 @@ pub struct Upload {
 
 struct Part {
     name: String,
-    content: Spooled,
+    content: SpooledFile,
 }
 
 /// A form with one file and texts.
@@ -45,7 +45,7 @@ pub struct Form {
     /// The texts as the fields of a JSON object, as a client would send them without a file.
     pub texts: Map<String, Value>,
     /// The file; `None` if it is missing.
-    pub file: Option<Spooled>,
+    pub file: Option<SpooledFile>,
 }
 
 impl Upload {
@@ -65,7 +65,7 @@ impl Upload {
     }
 
     /// Return the file of a form that has no other part. 422 if the part is missing or sent twice, or if there is another part.
-    pub fn file(self, name: &str) -> Result<Spooled> {
+    pub fn file(self, name: &str) -> Result<SpooledFile> {
         let mut files = Vec::new();
         for part in self.parts {
             if part.name != name {
@@ -176,14 +176,14 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
         return Err(Error::refused(Code::UnsupportedMediaType, "Send the body as `multipart/form-data`."));
     }
     let spools = request
-        .app_data::<Data<Spools>>()
+        .app_data::<Data<UploadSpool>>()
         .ok_or_else(|| Error::internal("a part of the application is missing"))?;
     let user = request.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref().map(|user| user.id));
     let metrics = data::<Metrics>(request)?;
-    let room = spools.room(user).await.inspect_err(|error| {
+    let slot = spools.slot(user).await.inspect_err(|error| {
         metrics.pictures_refused.of(error.code().entry().name).inc();
     })?;
-    let upload = read_parts(request, payload, limits, &room).await?;
+    let upload = read_parts(request, payload, limits, &slot).await?;
     // The parser stops at the last boundary. A body that breaks off after it, according to its length, is still not complete.
     let mut rest = Paced::new(payload, limits, OVERHEAD);
     while rest.next_chunk().await?.is_some() {}
@@ -194,7 +194,7 @@ async fn read_parts(
     request: &HttpRequest,
     payload: &mut Payload,
     limits: BodyLimits,
-    room: &Room<'_>,
+    slot: &Slot<'_>,
 ) -> Result<Upload> {
     let stream = Paced::new(payload, limits, limits.file + OVERHEAD).into_stream();
     // The parser requires a stream that is 'static, so the payload passes through a channel that this task feeds.
@@ -213,7 +213,7 @@ async fn read_parts(
         }
     };
     let multipart = Multipart::new(request.headers(), Box::pin(received));
-    let parse = parse(multipart, limits, room);
+    let parse = parse(multipart, limits, slot);
     let (mut feed, mut parse) = (std::pin::pin!(feed), std::pin::pin!(parse));
     tokio::select! {
         parsed = &mut parse => parsed,
@@ -221,7 +221,7 @@ async fn read_parts(
     }
 }
 
-async fn parse(mut multipart: Multipart, limits: BodyLimits, room: &Room<'_>) -> Result<Upload> {
+async fn parse(mut multipart: Multipart, limits: BodyLimits, slot: &Slot<'_>) -> Result<Upload> {
     let mut parts = Vec::new();
     while let Some(field) = multipart.next().await {
         let mut field = field.map_err(|error| refusal(&error))?;
@@ -234,7 +234,7 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, room: &Room<'_>) ->
         }
         let mut length: usize =
             parts.iter().filter(|part: &&Part| part.name == name).map(|part| part.content.len()).sum();
-        let mut spool = room.spool();
+        let mut spool = slot.spool();
         while let Some(chunk) = field.next().await {
             let chunk = chunk.map_err(|error| refusal(&error))?;
             length += chunk.len();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::media::variants::Uses;
+use crate::media::variants::PictureKinds;
 
 /// The characters to escape in a path segment: all except those that may stay (RFC 3986, `unreserved`, and `@`, which is common
 /// in usernames).
@@ -16,22 +16,22 @@ pub struct Urls {
     root: String,
     /// The base URL of the store's files.
     media: String,
-    uses: Arc<Uses>,
+    kinds: Arc<PictureKinds>,
 }
 
 impl Urls {
-    /// Build URLs below the public URL. The files of the store are below `media_url`, if it is set. `uses` says which variants
+    /// Build URLs below the public URL. The files of the store are below `media_url`, if it is set. `kinds` says which variants
     /// there are.
-    pub fn new(public_url: &str, media_url: Option<&str>, uses: Arc<Uses>) -> Self {
+    pub fn new(public_url: &str, media_url: Option<&str>, kinds: Arc<PictureKinds>) -> Self {
         let root = public_url.trim_end_matches('/').to_owned();
         let media =
             media_url.map_or_else(|| format!("{root}/media"), |url| url.trim_end_matches('/').to_owned());
-        Self { root, media, uses }
+        Self { root, media, kinds }
     }
 
     /// Return the variants of avatars and covers, from which their URLs follow.
-    pub fn uses(&self) -> &Uses {
-        &self.uses
+    pub fn kinds(&self) -> &PictureKinds {
+        &self.kinds
     }
 
     /// Return the URL of a path of the API with a query string, as in the links between pages.

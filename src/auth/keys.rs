@@ -113,10 +113,10 @@ impl Keys {
 
     /// Reload the keys, in case another node has just published one. A node that receives notices of new keys reloads at most once
     /// a second, so that tokens with made-up keys cost the database nothing. Returns whether the keys were reloaded.
-    pub async fn look_again(self: &Arc<Self>, db: &Db, is_hearing: bool) -> Result<bool> {
+    pub async fn look_again(self: &Arc<Self>, db: &Db, is_listening: bool) -> Result<bool> {
         {
             let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-            if is_hearing && looked_at.elapsed() < LOOK_AGAIN {
+            if is_listening && looked_at.elapsed() < LOOK_AGAIN {
                 return Ok(false);
             }
             *looked_at = Instant::now();

@@ -9,7 +9,7 @@ use super::tokens::{OpaqueTokens, Ticket, hash, random_id};
 use crate::config::Accounts;
 use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
-use crate::models::account_token::{AccountToken, NewAccountToken, Purpose};
+use crate::models::account_token::{AccountToken, NewAccountToken, TokenPurpose};
 use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
 
@@ -32,16 +32,22 @@ impl MailTokens {
     }
 
     /// How long a token is valid.
-    pub fn lifetime(&self, purpose: Purpose) -> TimeDelta {
+    pub fn lifetime(&self, purpose: TokenPurpose) -> TimeDelta {
         match purpose {
-            Purpose::ConfirmAddress => self.confirmation,
-            Purpose::ResetPassword => self.reset,
+            TokenPurpose::ConfirmAddress => self.confirmation,
+            TokenPurpose::ResetPassword => self.reset,
         }
     }
 
     /// Have a mail with a token sent to `email` once the transaction is committed. The job knows only the row, and does nothing if
     /// the row is void by then.
-    pub fn send(&self, conn: &mut PgConnection, user_id: i64, purpose: Purpose, email: &Email) -> Result<()> {
+    pub fn send(
+        &self,
+        conn: &mut PgConnection,
+        user_id: i64,
+        purpose: TokenPurpose,
+        email: &Email,
+    ) -> Result<()> {
         let id = random_id()?;
         let token_hash = &hash(&self.token(id, purpose)?);
         let lifetime = self.lifetime(purpose);
@@ -53,19 +59,19 @@ impl MailTokens {
 
     /// Have a mail sent to the user who has this address, if there is one. It takes equally long if there is none, because only the
     /// job looks for the user.
-    pub fn want(conn: &mut PgConnection, purpose: Purpose, email: &Email) -> Result<()> {
+    pub fn send_token_if_known(conn: &mut PgConnection, purpose: TokenPurpose, email: &Email) -> Result<()> {
         let payload = json!({ "purpose": purpose.as_str(), "email": email.as_str() });
         Ok(NewJob { kind: JobKind::WantToken, payload, user_id: None }.insert(conn)?)
     }
 
     /// Return the token of a row. It is never stored.
-    pub fn token(&self, id: i64, purpose: Purpose) -> Result<String> {
+    pub fn token(&self, id: i64, purpose: TokenPurpose) -> Result<String> {
         self.tokens.seal(Ticket { id, generation: mark(purpose) })
     }
 
     /// Return the row and the user of a token. 422 `token_invalid` if the token was used, has expired, is void or was not made by
     /// this service.
-    pub fn find(&self, conn: &mut PgConnection, token: &str, purpose: Purpose) -> Result<AccountToken> {
+    pub fn find(&self, conn: &mut PgConnection, token: &str, purpose: TokenPurpose) -> Result<AccountToken> {
         let ticket = self.tokens.open(token).filter(|ticket| ticket.generation == mark(purpose));
         let ticket = ticket.ok_or_else(invalid)?;
         AccountToken::find(conn, ticket.id, purpose)?.ok_or_else(invalid)
@@ -78,10 +84,10 @@ impl MailTokens {
 }
 
 /// Return the number that distinguishes the tokens of this purpose from those of the other.
-fn mark(purpose: Purpose) -> i64 {
+fn mark(purpose: TokenPurpose) -> i64 {
     match purpose {
-        Purpose::ConfirmAddress => 0,
-        Purpose::ResetPassword => 1,
+        TokenPurpose::ConfirmAddress => 0,
+        TokenPurpose::ResetPassword => 1,
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, Violation};
-use crate::metrics::{Counted, Load};
+use crate::metrics::{GaugeGuard, WorkerMetrics};
 use crate::models::names::fold;
 use crate::workers::{Priority, Workers};
 
@@ -68,11 +68,11 @@ impl Verdict {
 impl Passwords {
     /// Start the threads. New hashes cost what `params` say.
     pub fn start(threads: usize, params: Params) -> Result<Self> {
-        Self::counting(threads, params, Priority::Idle, Load::default())
+        Self::counting(threads, params, Priority::Idle, WorkerMetrics::default())
     }
 
     /// Start the threads with this priority. `load` counts their jobs.
-    pub fn counting(threads: usize, params: Params, priority: Priority, load: Load) -> Result<Self> {
+    pub fn counting(threads: usize, params: Params, priority: Priority, load: WorkerMetrics) -> Result<Self> {
         let workers = Workers::start("argon2", threads, QUEUED, priority, load).map_err(Error::internal)?;
         Ok(Self {
             workers,
@@ -91,7 +91,7 @@ impl Passwords {
             load.refused.inc();
             Error::unavailable(Code::Busy, 1)
         })?;
-        let waiting = Counted::new(&load.waiting);
+        let waiting = GaugeGuard::new(&load.waiting);
         let permit = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
         drop((place, waiting));
         Ok(Turn { _permit: permit })

@@ -46,7 +46,7 @@ pub struct Pair {
 
 /// The result of a refresh.
 #[derive(Debug)]
-pub enum Refreshed {
+pub enum RefreshOutcome {
     /// The session's current tokens.
     Pair(Box<Pair>),
     /// The token was used before, so another client may have it. That has ended the session of this user.
@@ -94,7 +94,7 @@ impl Sessions {
     /// Exchange a refresh token. The result is the next tokens of the session, or the current ones again if the token was used
     /// before but within the time limits. Any other token that was used before ends the session, which takes effect only if the
     /// transaction is committed. 401 `session_revoked` if the session has already ended.
-    pub fn refresh(&self, conn: &mut PgConnection, token: &str) -> Result<Refreshed> {
+    pub fn refresh(&self, conn: &mut PgConnection, token: &str) -> Result<RefreshOutcome> {
         let ticket = self.ticket(token)?;
         let next = Ticket { generation: ticket.generation + 1, ..ticket };
         let rotation = Rotation {
@@ -119,13 +119,13 @@ impl Sessions {
             return self.present(&session);
         }
         Session::end(conn, session.id)?;
-        Ok(Refreshed::Replayed(session.user_id))
+        Ok(RefreshOutcome::Replayed(session.user_id))
     }
 
-    fn present(&self, session: &Session) -> Result<Refreshed> {
+    fn present(&self, session: &Session) -> Result<RefreshOutcome> {
         let ticket = Ticket { id: session.id, generation: session.generation };
         let pair = self.pair(session.user_id, ticket, session.expires_at, Utc::now())?;
-        Ok(Refreshed::Pair(Box::new(pair)))
+        Ok(RefreshOutcome::Pair(Box::new(pair)))
     }
 
     fn pair(

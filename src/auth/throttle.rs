@@ -16,8 +16,8 @@ use super::secret::Secret;
 use crate::config::Accounts;
 use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
-use crate::metrics::By;
-use crate::models::account_token::Purpose;
+use crate::metrics::LabeledMetric;
+use crate::models::account_token::TokenPurpose;
 use crate::models::names::{Email, fold};
 use crate::models::throttle::{self, Rule};
 
@@ -61,7 +61,7 @@ pub struct Throttle {
     is_on: bool,
     longest: TimeDelta,
     known_network: TimeDelta,
-    refused: By<Counter>,
+    refused: LabeledMetric<Counter>,
 }
 
 /// What an attempt counts in: a policy, and the account, network or address to which it applies.
@@ -80,7 +80,7 @@ pub struct LoginBuckets {
 
 impl Throttle {
     /// Create the throttle from the settings. `refused` counts the attempts that must wait, by the name of the policy.
-    pub fn new(secret: &Secret, settings: &Accounts, refused: By<Counter>) -> Self {
+    pub fn new(secret: &Secret, settings: &Accounts, refused: LabeledMetric<Counter>) -> Self {
         for policy in POLICIES {
             refused.of(policy.name);
         }
@@ -109,14 +109,14 @@ impl Throttle {
 
     /// Return the buckets in which a request for a mail counts. Each purpose is counted separately: a client that requests
     /// confirmations of another user's address must not keep that user from setting a new password.
-    pub fn mail(&self, purpose: Purpose, email: &Email, network: &str) -> Vec<Bucket> {
+    pub fn mail(&self, purpose: TokenPurpose, email: &Email, network: &str) -> Vec<Bucket> {
         let of = [purpose.as_str(), email.key()];
         vec![self.bucket(&MAIL_ADDRESS, &of), self.bucket(&MAIL_NETWORK, &[network])]
     }
 
     /// Return the buckets in which a user's request for a new address counts, which sends a mail there.
     pub fn own_mail(&self, email: &Email, user_id: i64) -> Vec<Bucket> {
-        let address = self.bucket(&MAIL_ADDRESS, &[Purpose::ConfirmAddress.as_str(), email.key()]);
+        let address = self.bucket(&MAIL_ADDRESS, &[TokenPurpose::ConfirmAddress.as_str(), email.key()]);
         vec![address, self.bucket(&MAIL_USER, &[&user_id.to_string()])]
     }
 
@@ -134,13 +134,17 @@ impl Throttle {
         users: &[i64],
         network: &str,
     ) -> Result<LoginBuckets> {
-        let at_home = throttle::at_home(conn, users, network, Utc::now() - self.known_network)?;
+        let is_known_network =
+            throttle::is_known_network(conn, users, network, Utc::now() - self.known_network)?;
         let mut accounts: Vec<_> = users
             .iter()
             .map(|user| {
                 let id = user.to_string();
-                let whose =
-                    if at_home.contains(user) { vec!["user", &id, network] } else { vec!["user", &id] };
+                let whose = if is_known_network.contains(user) {
+                    vec!["user", &id, network]
+                } else {
+                    vec!["user", &id]
+                };
                 (Some(*user), self.bucket(&LOGIN_ACCOUNT, &whose))
             })
             .collect();
@@ -160,7 +164,7 @@ impl Throttle {
         if !self.is_on {
             return Ok(());
         }
-        throttle::hurry(conn)?;
+        throttle::commit_asynchronously(conn)?;
         let mut buckets: Vec<_> = buckets.into_iter().collect();
         // Always in the same order, so that two transactions that wait for each other's rows cannot deadlock.
         buckets.sort_by(|a, b| a.key.cmp(&b.key));
@@ -178,7 +182,7 @@ impl Throttle {
 
     /// Uncount an attempt that succeeded. Use a separate transaction, as for [`Throttle::take`].
     pub fn give_back(&self, conn: &mut PgConnection, buckets: &[Bucket]) -> Result<()> {
-        throttle::hurry(conn)?;
+        throttle::commit_asynchronously(conn)?;
         let mut keys: Vec<_> = buckets.iter().filter(|_| self.is_on).map(|bucket| &bucket.key).collect();
         // In the same order as [`Throttle::take`].
         keys.sort_unstable();
@@ -197,7 +201,7 @@ impl Throttle {
         user_id: i64,
         network: &str,
     ) -> Result<()> {
-        throttle::hurry(conn)?;
+        throttle::commit_asynchronously(conn)?;
         throttle::remember_home(conn, user_id, network)?;
         if !self.is_on {
             return Ok(());

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::db::{Db, migrations};
 use crate::events::mail::Mailer;
 use crate::media::store::Store;
-use crate::media::variants::Use;
+use crate::media::variants::PictureKind;
 
 /// The versions of PostgreSQL that Plaza supports, in the form of `server_version_num`.
 const VERSIONS: std::ops::Range<i32> = 150_000..190_000;
@@ -133,10 +133,11 @@ fn mail(config: &Config) -> Result<String> {
 }
 
 fn pictures(config: &Config) -> Result<String> {
-    let uses = config.pictures.uses()?;
-    let names =
-        |of: &Use| of.variants.iter().map(|variant| variant.name.clone()).collect::<Vec<_>>().join(", ");
-    Ok(format!("avatars in {}; covers in {}", names(&uses.avatar), names(&uses.cover)))
+    let kinds = config.pictures.kinds()?;
+    let names = |of: &PictureKind| {
+        of.variants.iter().map(|variant| variant.name.clone()).collect::<Vec<_>>().join(", ")
+    };
+    Ok(format!("avatars in {}; covers in {}", names(&kinds.avatar), names(&kinds.cover)))
 }
 
 fn store(config: &Config) -> Result<String> {

@@ -14,7 +14,7 @@ use super::database::Database;
 use crate::config::Config;
 use crate::db::Db;
 use crate::media;
-use crate::media::cleanup::{Collector, Found};
+use crate::media::cleanup::{Collector, StoreReport};
 use crate::media::store::Store;
 use crate::media::variants::Key;
 use crate::metrics::Metrics;
@@ -102,8 +102,8 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
 /// Open the store, with everything that is needed to put pictures into it.
 pub fn open(config: &Config, db: &Db, metrics: Metrics) -> Result<media::Media> {
     let store = Store::open(&config.store, &config.aws, Counter::default())?;
-    let uses = Arc::new(config.pictures.uses()?);
-    let media = media::Media::new(config, store, Data::new(db.clone()), uses, metrics);
+    let kinds = Arc::new(config.pictures.kinds()?);
+    let media = media::Media::new(config, store, Data::new(db.clone()), kinds, metrics);
     media.map_err(|error| error.to_string().into())
 }
 
@@ -186,7 +186,7 @@ async fn check_pictures(config: &Config, db: &Db, check: &Check) -> Result<ExitC
     Ok(if originals == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn report(found: &Found, dry_run: bool) {
+fn report(found: &StoreReport, dry_run: bool) {
     let verb = if dry_run { "would remove" } else { "removed" };
     for key in found.orphans.iter().chain(&found.unfinished) {
         println!("{verb} {key}");

@@ -33,7 +33,7 @@ impl Serve {
     pub fn run(&self, config: Config) -> Result<ExitCode> {
         yield_to_the_database();
         // Check what depends on the settings alone before anything is created.
-        config.pictures.uses()?;
+        config.pictures.kinds()?;
         // Bind the ports before the database starts: an administrator who starts a second server by mistake learns of it before
         // anything is created.
         let (api, ops) = (bind(config.listen, "PLAZA_LISTEN")?, bind(config.ops_listen, "PLAZA_OPS_LISTEN")?);

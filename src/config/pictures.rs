@@ -11,7 +11,7 @@ use url::Url;
 
 use super::time::duration;
 use super::values::{Switch, base_url};
-use crate::media::variants::{Folder, Named, Purpose, Use, Uses, Variant};
+use crate::media::variants::{Folder, Named, PictureKind, PictureKinds, Purpose, Variant};
 
 /// Maximum length of a variant's side, in pixels.
 const LONGEST: u32 = 2048;
@@ -75,7 +75,7 @@ pub struct Pictures {
 
 impl Pictures {
     /// Return the folder and the variants of each kind of picture. The error says in what way the settings contradict each other.
-    pub fn uses(&self) -> Result<Uses, String> {
+    pub fn kinds(&self) -> Result<PictureKinds, String> {
         let square = square(&self.avatar_variants)
             .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?
             .name
@@ -86,7 +86,7 @@ impl Pictures {
         };
         // If another server serves the files, Plaza does not see the first request for a variant.
         let at_upload = self.serve_media.is_on().then_some(at_upload.as_slice());
-        Ok(Uses {
+        Ok(PictureKinds {
             avatar: of(Purpose::Avatar, &self.avatar_folder, &self.avatar_variants, at_upload)?,
             cover: of(Purpose::Cover, &self.cover_folder, &self.cover_variants, at_upload)?,
             square,
@@ -100,7 +100,7 @@ fn of(
     folder: &Folder,
     variants: &[Variant],
     at_upload: Option<&[Named]>,
-) -> Result<Use, String> {
+) -> Result<PictureKind, String> {
     let setting = purpose.as_str().to_ascii_uppercase();
     let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
     names.sort_unstable();
@@ -116,7 +116,7 @@ fn of(
     if let Some(unknown) = at_upload.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(format!("PLAZA_VARIANTS_AT_UPLOAD: there is no variant {}/{unknown}", purpose.as_str()));
     }
-    Ok(Use { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
+    Ok(PictureKind { purpose, folder: folder.clone(), variants: variants.to_vec(), at_upload })
 }
 
 /// Return the square variant that is shown where a user is mentioned: the smallest of at least 128 pixels, otherwise the largest.

@@ -1,7 +1,7 @@
 //! Notices between nodes, sent through the database: one connection listens, on a dedicated thread.
 //!
 //! A trigger sends each notice in the transaction that causes it, so the notice comes with the commit or not at all, whatever made
-//! the change. Notices that are missed while there is no connection are not sent again: [`News::Connected`] reports this.
+//! the change. Notices that are missed while there is no connection are not sent again: [`Notice::Connected`] reports this.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A notice of what another node, or this one, did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Notice {
     /// The connection is new, so any notice may have been missed.
     Connected,
     /// This user, or one of the user's sessions, has changed.
@@ -38,7 +38,7 @@ pub enum News {
     Published(i64),
 }
 
-impl News {
+impl Notice {
     /// Parse a notice. `None` for a notice that only a newer version knows.
     fn parse(payload: &str) -> Option<Self> {
         match payload.split_once(' ').unwrap_or((payload, "")) {
@@ -60,29 +60,29 @@ pub struct Listener {
 struct State {
     timing: Timing,
     /// When the last query that the database answered was sent. Every notice that was committed before then has been received.
-    heard: Mutex<Option<Instant>>,
+    last_heard: Mutex<Option<Instant>>,
     is_over: AtomicBool,
 }
 
 impl Listener {
-    /// Listen to the schema of `url`, and keep trying to connect for as long as it takes. The listener calls `hear` on its thread:
-    /// with the notices that arrived together, and several times a second with none. While `hear` works, no other notice is
+    /// Listen to the schema of `url`, and keep trying to connect for as long as it takes. The listener calls `handle` on its thread:
+    /// with the notices that arrived together, and several times a second with none. While `handle` works, no other notice is
     /// received.
     pub fn start(
         url: &str,
         timing: Timing,
-        hear: impl FnMut(&[News]) + Send + 'static,
+        handle: impl FnMut(&[Notice]) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let state = Arc::new(State { timing, heard: Mutex::default(), is_over: AtomicBool::default() });
+        let state = Arc::new(State { timing, last_heard: Mutex::default(), is_over: AtomicBool::default() });
         let (url, shared) = (url.to_owned(), Arc::clone(&state));
-        thread::Builder::new().name("listener".into()).spawn(move || listen(&url, &shared, hear))?;
+        thread::Builder::new().name("listener".into()).spawn(move || listen(&url, &shared, handle))?;
         Ok(Self { state })
     }
 
     /// Whether every notice is received that was committed more than [`Timing::stale_after`] ago.
-    pub fn is_hearing(&self) -> bool {
-        let heard = *self.state.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.is_some_and(|heard| heard.elapsed() < self.state.timing.stale_after)
+    pub fn is_listening(&self) -> bool {
+        let last_heard = *self.state.last_heard.lock().unwrap_or_else(PoisonError::into_inner);
+        last_heard.is_some_and(|last_heard| last_heard.elapsed() < self.state.timing.stale_after)
     }
 }
 
@@ -92,20 +92,20 @@ impl Drop for Listener {
     }
 }
 
-fn listen(url: &str, state: &State, mut hear: impl FnMut(&[News])) {
-    let mut was_told = false;
+fn listen(url: &str, state: &State, mut handle: impl FnMut(&[Notice])) {
+    let mut is_outage_logged = false;
     while !state.is_over.load(Ordering::Acquire) {
         let ended = connect(url).and_then(|mut conn| {
-            hear(&[News::Connected]);
-            was_told = false;
-            follow(&mut conn, state, &mut hear)
+            handle(&[Notice::Connected]);
+            is_outage_logged = false;
+            follow(&mut conn, state, &mut handle)
         });
         if let Err(cause) = ended {
             // Logged once per outage, and not for an outage that we cause ourselves.
-            if !was_told && !state.is_over.load(Ordering::Acquire) {
+            if !is_outage_logged && !state.is_over.load(Ordering::Acquire) {
                 tracing::warn!(%cause, "cannot hear other nodes; asking the database per request meanwhile");
             }
-            was_told = true;
+            is_outage_logged = true;
             thread::sleep(state.timing.reconnect);
         }
     }
@@ -132,7 +132,7 @@ fn connect(url: &str) -> Result<PgConnection, Box<dyn std::error::Error>> {
 fn follow(
     conn: &mut PgConnection,
     state: &State,
-    hear: &mut impl FnMut(&[News]),
+    handle: &mut impl FnMut(&[Notice]),
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut asked: Option<Instant> = None;
     while !state.is_over.load(Ordering::Acquire) {
@@ -140,18 +140,18 @@ fn follow(
         // Transactions that write events send no notices, because notices make commits wait for each other. So the events are
         // polled.
         let has_events = beat.is_some() && Event::are_waiting(conn)?;
-        let mut news = conn
+        let mut notices = conn
             .notifications_iter()
-            .filter_map(|notice| notice.map(|notice| News::parse(&notice.payload)).transpose())
+            .filter_map(|notice| notice.map(|notice| Notice::parse(&notice.payload)).transpose())
             .collect::<QueryResult<Vec<_>>>()?;
-        news.extend(has_events.then_some(News::Written));
+        notices.extend(has_events.then_some(Notice::Written));
         // Called with every heartbeat too, to retry what failed for earlier notices.
-        if beat.is_some() || !news.is_empty() {
-            hear(&news);
+        if beat.is_some() || !notices.is_empty() {
+            handle(&notices);
         }
         if beat.is_some() {
             asked = beat;
-            *state.heard.lock().unwrap_or_else(PoisonError::into_inner) = beat;
+            *state.last_heard.lock().unwrap_or_else(PoisonError::into_inner) = beat;
         }
         thread::sleep(LOOK);
     }
@@ -164,12 +164,12 @@ mod tests {
 
     #[test]
     fn what_a_newer_version_says_is_passed_over() {
-        assert_eq!(News::parse("user 7"), Some(News::User(7)));
-        assert_eq!(News::parse("keys"), Some(News::Keys));
-        assert_eq!(News::parse("jobs"), Some(News::Jobs));
-        assert_eq!(News::parse("events 12"), Some(News::Published(12)));
+        assert_eq!(Notice::parse("user 7"), Some(Notice::User(7)));
+        assert_eq!(Notice::parse("keys"), Some(Notice::Keys));
+        assert_eq!(Notice::parse("jobs"), Some(Notice::Jobs));
+        assert_eq!(Notice::parse("events 12"), Some(Notice::Published(12)));
         for unknown in ["", "user", "user x", "weather fine"] {
-            assert_eq!(News::parse(unknown), None, "{unknown}");
+            assert_eq!(Notice::parse(unknown), None, "{unknown}");
         }
     }
 }

@@ -19,7 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result, is_connection_lost};
-use crate::metrics::{By, Metrics};
+use crate::metrics::{LabeledMetric, Metrics};
 use crate::timing::Timing;
 use queue::Queue;
 
@@ -42,7 +42,7 @@ pub struct Db {
     turns: Arc<Semaphore>,
     /// Notified of each transaction that is committed.
     committed: Arc<Notify>,
-    refused: By<Counter>,
+    refused: LabeledMetric<Counter>,
 }
 
 /// The state of a pool.

@@ -12,7 +12,7 @@ use super::outcome::{Failure, Outcome, read, unreadable};
 use crate::auth::mail_tokens::MailTokens;
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::models::account_token::{AccountToken, Purpose};
+use crate::models::account_token::{AccountToken, TokenPurpose};
 use crate::models::job::{JobKind, NewJob};
 use crate::models::names::Email;
 use crate::models::user::User;
@@ -24,7 +24,7 @@ pub const RESET_PAGE: &str = "reset-password";
 
 /// What a user is notified of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum AccountNotice {
     /// A new address was requested. It takes effect once it is confirmed.
     AddressChangeRequested,
     /// A new address has taken effect.
@@ -33,7 +33,7 @@ pub enum Notice {
     PasswordChanged,
 }
 
-impl Notice {
+impl AccountNotice {
     fn as_str(self) -> &'static str {
         match self {
             Self::AddressChangeRequested => "address_change_requested",
@@ -45,7 +45,7 @@ impl Notice {
     /// Notify `user` at the address in the row, once the transaction is committed.
     pub fn send(self, conn: &mut diesel::PgConnection, user: &User) -> Result<()> {
         let payload = json!({ "what": self.as_str(), "to": user.email, "username": user.username });
-        Ok(NewJob { kind: JobKind::Notice, payload, user_id: Some(user.id) }.insert(conn)?)
+        Ok(NewJob { kind: JobKind::AccountNotice, payload, user_id: Some(user.id) }.insert(conn)?)
     }
 
     fn letter(what: &str, to: &str, username: &str) -> Option<Letter> {
@@ -101,7 +101,7 @@ impl AccountMails {
         let sent = self.db.transaction(move |conn| {
             // The user is locked, so that no token is made that a concurrent change has just made void.
             let Some(user) = User::lock_by_email(conn, &email)? else { return Ok(()) };
-            if purpose == Purpose::ConfirmAddress && user.email_verified_at.is_some() {
+            if purpose == TokenPurpose::ConfirmAddress && user.email_verified_at.is_some() {
                 return Ok(());
             }
             // Use the address as its owner wrote it: another spelling that folds to the same text may belong to another person.
@@ -122,10 +122,10 @@ impl AccountMails {
         let (username, lifetime) = (&found.user.username, self.tokens.lifetime(purpose));
         let lifetime = lifetime.to_std().map_err(|error| unreadable(&error))?;
         let letter = match purpose {
-            Purpose::ResetPassword => {
+            TokenPurpose::ResetPassword => {
                 letters::reset_password(username, &self.link(RESET_PAGE, &token), lifetime)
             }
-            Purpose::ConfirmAddress => {
+            TokenPurpose::ConfirmAddress => {
                 let link = self.link(CONFIRM_PAGE, &token);
                 if found.email_key == found.user.email_key {
                     letters::confirm_address(username, &link, lifetime)
@@ -140,7 +140,8 @@ impl AccountMails {
     /// Mail a notice to a user.
     pub async fn send_notice(self: Arc<Self>, payload: Value) -> Outcome {
         let Told { what, to, username } = read(payload)?;
-        let letter = Notice::letter(&what, &to, &username).ok_or_else(|| unreadable(&"no such notice"))?;
+        let letter =
+            AccountNotice::letter(&what, &to, &username).ok_or_else(|| unreadable(&"no such notice"))?;
         deliver(&self.mailer, &letter).await
     }
 
@@ -150,8 +151,8 @@ impl AccountMails {
     }
 }
 
-fn purpose_of(text: &str) -> Result<Purpose, Failure> {
-    [Purpose::ConfirmAddress, Purpose::ResetPassword]
+fn purpose_of(text: &str) -> Result<TokenPurpose, Failure> {
+    [TokenPurpose::ConfirmAddress, TokenPurpose::ResetPassword]
         .into_iter()
         .find(|purpose| purpose.as_str() == text)
         .ok_or_else(|| unreadable(&"no such purpose"))

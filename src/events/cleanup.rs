@@ -26,10 +26,10 @@ struct Removal {
 /// Remove the files that a job names, unless they have rows again. If they were public, also write the event that they are gone.
 pub async fn remove_files(media: Media, db: Data<Db>, payload: Value) -> Outcome {
     let Removal { keys, were_public } =
-        serde_json::from_value(payload).map_err(|error| Failure::Lasting(error.to_string()))?;
+        serde_json::from_value(payload).map_err(|error| Failure::Permanent(error.to_string()))?;
     let removed = tokio::time::timeout(PATIENCE, media.remove_files(&keys)).await;
-    let Ok(removed) = removed else { return Err(Failure::Passing("the store is too slow".into())) };
-    removed.map_err(|error| Failure::Passing(error.to_string()))?;
+    let Ok(removed) = removed else { return Err(Failure::Transient("the store is too slow".into())) };
+    removed.map_err(|error| Failure::Transient(error.to_string()))?;
     if were_public {
         // A file that is made again in the meantime is purged from caches needlessly, which does no harm.
         db.transaction(move |conn| Ok(Event::of_deleted_files(conn, &keys)?)).await?;

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use super::outcome::Failure;
 use super::publisher::Subscription;
-use super::receiver::{Hears, LANES, Lane, Receiver, Wake};
+use super::receiver::{JobSignals, QUEUES, Queue, Receiver, Subscriptions};
 use super::receivers::{Means, lanes};
 use crate::db::Db;
 use crate::error::{Error, Result};
@@ -29,17 +29,17 @@ const OF_FAILING_WEBHOOK: usize = 1;
 const LONGEST_DELAY: TimeDelta = TimeDelta::hours(1);
 
 /// The result of looking for a job.
-enum Taken {
+enum NextJob {
     Job(Job),
     Nothing { until_due: Duration },
 }
 
 /// The webhooks that this node is calling.
 #[derive(Default)]
-struct Calls(HashMap<i64, Called>);
+struct Calls(HashMap<i64, WebhookCalls>);
 
 #[derive(Clone, Copy, Default)]
-struct Called {
+struct WebhookCalls {
     under_way: usize,
     has_failed: bool,
 }
@@ -61,7 +61,7 @@ impl Calls {
 
     /// Return the webhooks that have reached their limit of concurrent calls.
     fn busy(&self) -> Vec<i64> {
-        let most = |called: &Called| if called.has_failed { OF_FAILING_WEBHOOK } else { OF_WEBHOOK };
+        let most = |called: &WebhookCalls| if called.has_failed { OF_FAILING_WEBHOOK } else { OF_WEBHOOK };
         self.0.iter().filter(|(_, called)| called.under_way >= most(called)).map(|(id, _)| *id).collect()
     }
 }
@@ -69,42 +69,48 @@ impl Calls {
 /// Runs jobs, on the thread that calls [`run`](Self::run).
 pub struct Dispatcher {
     db: Data<Db>,
-    wake: Arc<Wake>,
-    lanes: [Lane; LANES],
+    signals: Arc<JobSignals>,
+    lanes: [Queue; QUEUES],
     metrics: Metrics,
     timing: Timing,
 }
 
 impl Dispatcher {
-    /// Create a dispatcher. `wake` is notified of new jobs.
-    pub fn new(wake: Arc<Wake>, means: &Means, metrics: Metrics, timing: Timing) -> Self {
-        Self { lanes: lanes(means, &timing), db: means.db.clone(), wake, metrics, timing }
+    /// Create a dispatcher. `signals` is notified of new jobs.
+    pub fn new(signals: Arc<JobSignals>, means: &Means, metrics: Metrics, timing: Timing) -> Self {
+        Self { lanes: lanes(means, &timing), db: means.db.clone(), signals, metrics, timing }
     }
 
     /// Return the receivers' subscriptions to events.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         let receivers = self.lanes.iter().flat_map(|lane| &lane.receivers);
-        let wishes = receivers.filter_map(|receiver| Some((receiver.kind, receiver.hears?)));
-        wishes.map(|(kind, Hears { types, within })| Subscription { kind, types, within }).collect()
+        let wishes = receivers.filter_map(|receiver| Some((receiver.kind, receiver.subscriptions?)));
+        wishes.map(|(kind, Subscriptions { types, within })| Subscription { kind, types, within }).collect()
     }
 
     /// Run jobs until `stop` is set. A job that has started is finished. Slow jobs delay only the jobs of their own lane.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let calls: [Mutex<Calls>; LANES] = Default::default();
-        let lanes = self.lanes.iter().zip(&self.wake.lanes).zip(&calls);
-        let workers = lanes.flat_map(|((lane, wake), calls)| {
-            (0..lane.workers).map(|_| self.work(lane, wake, calls, stop.clone())).collect::<Vec<_>>()
+        let calls: [Mutex<Calls>; QUEUES] = Default::default();
+        let lanes = self.lanes.iter().zip(&self.signals.lanes).zip(&calls);
+        let workers = lanes.flat_map(|((lane, signals), calls)| {
+            (0..lane.workers).map(|_| self.work(lane, signals, calls, stop.clone())).collect::<Vec<_>>()
         });
         join_all(workers).await;
     }
 
     /// Run one job after another until `stop` is set.
-    async fn work(&self, lane: &Lane, wake: &Notify, calls: &Mutex<Calls>, mut stop: watch::Receiver<bool>) {
+    async fn work(
+        &self,
+        lane: &Queue,
+        signals: &Notify,
+        calls: &Mutex<Calls>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         while !*stop.borrow() {
             let wait = match self.take(lane, calls).await {
-                Ok(Taken::Job(job)) => {
+                Ok(NextJob::Job(job)) => {
                     // There may be more jobs, for a worker that is waiting.
-                    wake.notify_one();
+                    signals.notify_one();
                     let webhook = job.webhook_id;
                     let attempt = self.attempt(lane, job).await;
                     if let Some(webhook) = webhook {
@@ -114,14 +120,14 @@ impl Dispatcher {
                     error.log("a job did not end as it should, and is taken again");
                     self.timing.outage_pause
                 }
-                Ok(Taken::Nothing { until_due }) => until_due,
+                Ok(NextJob::Nothing { until_due }) => until_due,
                 Err(error) => {
                     error.log("no job could be taken");
                     self.timing.outage_pause
                 }
             };
             tokio::select! {
-                () = wake.notified() => {}
+                () = signals.notified() => {}
                 () = tokio::time::sleep(wait) => {}
                 // Either the stop was requested, or the sender that could request it is gone.
                 _ = stop.changed() => return,
@@ -129,7 +135,7 @@ impl Dispatcher {
         }
     }
 
-    async fn take(&self, lane: &Lane, calls: &Mutex<Calls>) -> Result<Taken> {
+    async fn take(&self, lane: &Queue, calls: &Mutex<Calls>) -> Result<NextJob> {
         let kinds = lane.kinds();
         let order = lane.order;
         // One worker at a time, so that each knows which jobs the others have taken.
@@ -140,30 +146,32 @@ impl Dispatcher {
             .db
             .run(move |conn| {
                 if let Some(job) = Job::take(conn, &kinds, order, lease, &busy)? {
-                    return Ok(Taken::Job(job));
+                    return Ok(NextJob::Job(job));
                 }
                 // `next_due` only looks for jobs that are due later, so no time is negative.
                 let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
-                Ok(Taken::Nothing { until_due: due.unwrap_or(poll).min(poll) })
+                Ok(NextJob::Nothing { until_due: due.unwrap_or(poll).min(poll) })
             })
             .await?;
-        if let Taken::Job(Job { webhook_id: Some(webhook), .. }) = taken {
+        if let NextJob::Job(Job { webhook_id: Some(webhook), .. }) = taken {
             calls.begin(webhook);
         }
         Ok(taken)
     }
 
     /// Run one attempt. Return whether the job is done.
-    async fn attempt(&self, lane: &Lane, job: Job) -> Result<bool> {
+    async fn attempt(&self, lane: &Queue, job: Job) -> Result<bool> {
         let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind.as_str() == job.kind) else {
             return Err(Error::internal(format!("there is no receiver for jobs of the kind {}", job.kind)));
         };
         let outcome = if job.attempts > receiver.tries {
             // The nodes that took the job before died before they could record an outcome.
-            Err(Failure::Lasting("it ended the program that did it".into()))
+            Err(Failure::Permanent("it ended the program that did it".into()))
         } else {
             let work = AssertUnwindSafe((receiver.work)(job.payload.clone()));
-            work.catch_unwind().await.unwrap_or_else(|_| Err(Failure::Passing("a receiver panicked".into())))
+            work.catch_unwind()
+                .await
+                .unwrap_or_else(|_| Err(Failure::Transient("a receiver panicked".into())))
         };
         match outcome {
             Ok(()) => {
@@ -177,10 +185,10 @@ impl Dispatcher {
     /// Schedule a retry of the job after a delay, or give it up.
     async fn fail(&self, receiver: &Receiver, job: Job, failure: Failure) -> Result<()> {
         let (cause, delay) = match failure {
-            Failure::Passing(cause) if job.attempts < receiver.tries => {
+            Failure::Transient(cause) if job.attempts < receiver.tries => {
                 (cause, Some(delay(self.timing.first_delay, job.attempts)))
             }
-            Failure::Passing(cause) | Failure::Lasting(cause) => (cause, None),
+            Failure::Transient(cause) | Failure::Permanent(cause) => (cause, None),
         };
         let (kind, id, attempt) = (receiver.kind.as_str(), job.id, job.attempts);
         if let Some(delay) = delay {

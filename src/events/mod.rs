@@ -18,5 +18,5 @@ mod receiver;
 mod receivers;
 pub mod webhooks;
 
-pub use receiver::Wake;
+pub use receiver::JobSignals;
 pub use receivers::Means;

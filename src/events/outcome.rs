@@ -12,14 +12,14 @@ pub type Outcome = Result<(), Failure>;
 #[derive(Debug)]
 pub enum Failure {
     /// The job may succeed later.
-    Passing(String),
+    Transient(String),
     /// The job can never succeed.
-    Lasting(String),
+    Permanent(String),
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Passing(error.to_string())
+        Self::Transient(error.to_string())
     }
 }
 
@@ -30,5 +30,5 @@ pub(super) fn read<T: DeserializeOwned>(payload: Value) -> Result<T, Failure> {
 
 /// Return the failure of a job that no version of this program wrote, or that refers to something that none wrote.
 pub(super) fn unreadable(cause: &impl ToString) -> Failure {
-    Failure::Lasting(format!("the payload cannot be read: {}", cause.to_string()))
+    Failure::Permanent(format!("the payload cannot be read: {}", cause.to_string()))
 }

@@ -13,7 +13,7 @@ type Work = Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// The events that a receiver subscribes to.
 #[derive(Clone, Copy)]
-pub(super) struct Hears {
+pub(super) struct Subscriptions {
     pub(super) types: &'static [&'static str],
     pub(super) within: TimeDelta,
 }
@@ -23,7 +23,7 @@ pub(super) struct Receiver {
     pub(super) kind: JobKind,
     /// Maximum number of attempts at a job.
     pub(super) tries: i32,
-    pub(super) hears: Option<Hears>,
+    pub(super) subscriptions: Option<Subscriptions>,
     pub(super) work: Box<dyn Fn(Value) -> Work>,
 }
 
@@ -33,43 +33,43 @@ impl Receiver {
         tries: i32,
         work: impl Fn(Value) -> F + 'static,
     ) -> Self {
-        Self { kind, tries, hears: None, work: Box::new(move |payload| Box::pin(work(payload))) }
+        Self { kind, tries, subscriptions: None, work: Box::new(move |payload| Box::pin(work(payload))) }
     }
 
     /// Return this receiver with a subscription to events of these types. All events that arrive within this time share one job:
     /// `{events}`.
     pub(super) fn on(self, types: &'static [&'static str], within: TimeDelta) -> Self {
-        Self { hears: Some(Hears { types, within }), ..self }
+        Self { subscriptions: Some(Subscriptions { types, within }), ..self }
     }
 }
 
 /// Receivers with their own workers, so that jobs of other lanes do not wait for theirs.
-pub(super) struct Lane {
+pub(super) struct Queue {
     pub(super) receivers: Vec<Receiver>,
     pub(super) order: Order,
     /// Number of jobs that a node runs concurrently.
     pub(super) workers: usize,
 }
 
-impl Lane {
+impl Queue {
     pub(super) fn kinds(&self) -> Vec<&'static str> {
         self.receivers.iter().map(|receiver| receiver.kind.as_str()).collect()
     }
 }
 
 /// The number of lanes.
-pub(super) const LANES: usize = 3;
+pub(super) const QUEUES: usize = 3;
 
 /// Wakes the tasks that wait for work.
 #[derive(Default)]
-pub struct Wake {
+pub struct JobSignals {
     /// The workers that wait for jobs, by lane.
-    pub(super) lanes: [Notify; LANES],
+    pub(super) lanes: [Notify; QUEUES],
     /// The publisher, which waits for events that another program wrote.
     pub publisher: Notify,
 }
 
-impl Wake {
+impl JobSignals {
     /// Wake a worker of every lane, since there may be new jobs of any kind.
     pub fn all(&self) {
         self.lanes.iter().for_each(Notify::notify_one);

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use super::condition::{Column, Comparison, Operator};
 use super::fragment::{Alias, Bind, Fragment};
 use super::lookup::Part;
-use super::table::{Kind, Texture};
+use super::table::{IndexHint, Kind};
 use super::value::in_zone;
 
 /// ICU's root collation, under which text is compared, whatever the database's own collation is.
@@ -21,7 +21,7 @@ pub fn write(sql: &mut Fragment, row: Alias, column: Column, comparison: &Compar
     if let Some(part) = column.part {
         return write_part(sql, row, field.column, (part, zone), comparison);
     }
-    if field.texture == Texture::Trigrams {
+    if field.texture == IndexHint::Trigrams {
         if let Comparison::Like(pattern) | Comparison::UpperLike(pattern) = comparison
             && let Some(least) = least(pattern)
         {

@@ -27,7 +27,7 @@ impl Node {
         match self {
             Self::All(nodes) | Self::Any(nodes) => nodes.iter().any(Self::is_of_patterns),
             Self::Not(inner) | Self::Anew(inner) => inner.is_of_patterns(),
-            Self::Test(Test { claim: Claim::Field(_, comparison), .. }) => matches!(
+            Self::Test(Test { predicate: Predicate::Field(_, comparison), .. }) => matches!(
                 comparison,
                 Comparison::Like(_)
                     | Comparison::UpperLike(_)
@@ -35,7 +35,7 @@ impl Node {
                     | Comparison::Regex(_)
                     | Comparison::CaselessRegex(_)
             ),
-            Self::Test(Test { claim: Claim::Exists, .. }) => false,
+            Self::Test(Test { predicate: Predicate::Exists, .. }) => false,
         }
     }
 }
@@ -46,12 +46,12 @@ pub struct Test {
     /// The path to the row.
     pub path: Vec<&'static Relation>,
     /// What must be true of the row.
-    pub claim: Claim,
+    pub predicate: Predicate,
 }
 
 /// What is claimed about a row.
 #[derive(Clone, Debug)]
-pub enum Claim {
+pub enum Predicate {
     /// The row exists.
     Exists,
     /// A comparison of one of its columns is true.
@@ -136,7 +136,7 @@ pub enum Raw {
 
 /// Why a condition is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Faulty {
+pub enum ConditionError {
     /// The name is unknown.
     Name(Unknown),
     /// The value is not valid.
@@ -145,13 +145,13 @@ pub enum Faulty {
     PartOverRelation,
 }
 
-impl From<Unknown> for Faulty {
+impl From<Unknown> for ConditionError {
     fn from(unknown: Unknown) -> Self {
         Self::Name(unknown)
     }
 }
 
-impl From<Refused> for Faulty {
+impl From<Refused> for ConditionError {
     fn from(refused: Refused) -> Self {
         Self::Value(refused)
     }
@@ -175,7 +175,7 @@ pub fn read(
     raw: &Raw,
     values: Values<'_>,
     may_reach: bool,
-) -> Result<Read, Faulty> {
+) -> Result<Read, ConditionError> {
     let name = Name::parse(resource, name)?;
     let is_private = name.is_private();
     let column = match name.subject {
@@ -184,18 +184,19 @@ pub fn read(
         Subject::Relation => None,
     };
     if column.is_some_and(|column| column.part.is_some()) && !name.path.is_empty() && !may_reach {
-        return Err(Faulty::PartOverRelation);
+        return Err(ConditionError::PartOverRelation);
     }
     let node = match column {
         Some(column) => {
-            let claim = Claim::Field(column, compare(column.field, column.part, name.lookup, raw, values)?);
-            Node::Test(Test { path: name.path, claim })
+            let predicate =
+                Predicate::Field(column, compare(column.field, column.part, name.lookup, raw, values)?);
+            Node::Test(Test { path: name.path, predicate })
         }
         None => of_relation(name, raw, values)?,
     };
     let pattern = match &node {
         Node::Test(Test {
-            claim: Claim::Field(_, Comparison::Regex(pattern) | Comparison::CaselessRegex(pattern)),
+            predicate: Predicate::Field(_, Comparison::Regex(pattern) | Comparison::CaselessRegex(pattern)),
             ..
         }) => Some(pattern.clone()),
         _ => None,
@@ -212,11 +213,11 @@ fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, Refuse
         let mut path = path.clone();
         path.extend(key.via);
         let column = Column { field: key, is_of_link: false, part: None };
-        Node::Test(Test { path, claim: Claim::Field(column, comparison) })
+        Node::Test(Test { path, predicate: Predicate::Field(column, comparison) })
     };
     match lookup {
         Lookup::IsNull => {
-            let there = Node::Test(Test { path: path.clone(), claim: Claim::Exists });
+            let there = Node::Test(Test { path: path.clone(), predicate: Predicate::Exists });
             Ok(if value::boolean(&one(raw)?)? { Node::Not(Box::new(there)) } else { there })
         }
         Lookup::All => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::condition::Faulty;
+use super::condition::ConditionError;
 use super::filter::Condition;
 use super::name::Unknown;
 use super::value::Refused;
@@ -45,17 +45,17 @@ impl Fault {
 }
 
 /// Return the fault of a condition in a filter, with its position.
-pub fn in_filter(condition: &Condition, faulty: Faulty) -> Fault {
+pub fn in_filter(condition: &Condition, faulty: ConditionError) -> Fault {
     let name = &condition.name;
     let (at, code, detail, mut params) = match faulty {
-        Faulty::Name(unknown) => {
+        ConditionError::Name(unknown) => {
             let detail = format!("there is no condition `{name}`.{}", hint(&unknown));
             (condition.name_at, "unknown_field", detail, json!({ "nearest": unknown.nearest }))
         }
-        Faulty::Value(Refused { code, detail, params }) => {
+        ConditionError::Value(Refused { code, detail, params }) => {
             (condition.value_at, code, format!("`{name}`: {detail}"), params)
         }
-        Faulty::PartOverRelation => {
+        ConditionError::PartOverRelation => {
             let detail = format!("`{name}` is asked for in a filter only.");
             (condition.name_at, "unknown_field", detail, json!({}))
         }

@@ -5,7 +5,7 @@ use super::fragment::{Alias, Bind, Fragment};
 use super::lookup::Lookup;
 use super::name::{Name, Subject, Unknown};
 use super::predicate::Writer;
-use super::table::{Field, Kind, Relation, Resource, Texture};
+use super::table::{Field, IndexHint, Kind, Relation, Resource};
 
 /// Maximum number of terms of an ordering.
 pub const TERMS_MAX: usize = 8;
@@ -21,12 +21,12 @@ pub struct Ordering {
 /// One column of an ordering.
 #[derive(Clone, Debug)]
 pub struct Term {
-    by: By,
+    by: LabeledMetric,
     is_descending: bool,
 }
 
 #[derive(Clone, Debug)]
-enum By {
+enum LabeledMetric {
     /// A column of the row at the end of a path to one row.
     Field(Vec<&'static Relation>, &'static Field),
     /// How well the row matches a search.
@@ -37,7 +37,7 @@ enum By {
 
 /// Why an ordering is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Faulty {
+pub enum OrderError {
     /// The name is unknown.
     Name(String, Unknown),
     /// The name may have many values, or is a comparison.
@@ -59,14 +59,15 @@ struct Column {
 
 impl Ordering {
     /// Parse an ordering such as `-rating,title`.
-    pub fn parse(resource: &'static Resource, text: &str) -> Result<Self, Faulty> {
+    pub fn parse(resource: &'static Resource, text: &str) -> Result<Self, OrderError> {
         let mut ordering = Self { terms: Vec::new(), is_private: false };
         for text in text.split(',') {
             if text.trim_start_matches('-').is_empty() {
-                return Err(Faulty::NotSortable(text.to_owned()));
+                return Err(OrderError::NotSortable(text.to_owned()));
             }
             let (is_descending, name) = text.strip_prefix('-').map_or((false, text), |name| (true, name));
-            let known = Name::parse(resource, name).map_err(|unknown| Faulty::Name(name.into(), unknown))?;
+            let known =
+                Name::parse(resource, name).map_err(|unknown| OrderError::Name(name.into(), unknown))?;
             let is_sortable = known.path.iter().all(|relation| relation.is_to_one())
                 && known.lookup == Lookup::Exact
                 && !name.ends_with(Lookup::Exact.name());
@@ -74,16 +75,16 @@ impl Ordering {
             let by = match known.subject {
                 Subject::Field(field, None) if is_sortable => {
                     if known.path.is_empty() && field.column == resource.id {
-                        By::Id(resource.id)
+                        LabeledMetric::Id(resource.id)
                     } else {
-                        By::Field(known.path, field)
+                        LabeledMetric::Field(known.path, field)
                     }
                 }
-                _ => return Err(Faulty::NotSortable(name.to_owned())),
+                _ => return Err(OrderError::NotSortable(name.to_owned())),
             };
             ordering.terms.push(Term { by, is_descending });
             if ordering.terms.len() > TERMS_MAX {
-                return Err(Faulty::TooMany);
+                return Err(OrderError::TooMany);
             }
         }
         Ok(ordering.ending_with(resource.id))
@@ -96,17 +97,18 @@ impl Ordering {
 
     /// Return the ordering by relevance to a search, with the best matches first.
     pub fn by_relevance(resource: &'static Resource, document: &'static str, search: &str) -> Self {
-        let terms = vec![Term { by: By::Relevance(document, search.to_owned()), is_descending: true }];
+        let terms =
+            vec![Term { by: LabeledMetric::Relevance(document, search.to_owned()), is_descending: true }];
         Self { terms, is_private: false }.ending_with(resource.id)
     }
 
     /// End the ordering with the id: nothing after it can matter, and without it rows could tie.
     fn ending_with(mut self, id: &'static str) -> Self {
-        if let Some(place) = self.terms.iter().position(|term| matches!(term.by, By::Id(_))) {
+        if let Some(place) = self.terms.iter().position(|term| matches!(term.by, LabeledMetric::Id(_))) {
             self.terms.truncate(place + 1);
         } else {
             let is_descending = self.terms.last().is_some_and(|term| term.is_descending);
-            self.terms.push(Term { by: By::Id(id), is_descending });
+            self.terms.push(Term { by: LabeledMetric::Id(id), is_descending });
         }
         self
     }
@@ -114,7 +116,7 @@ impl Ordering {
     /// Return the column of the rows themselves that the ordering sorts by first.
     pub fn leading(&self) -> Option<&'static str> {
         match &self.terms.first()?.by {
-            By::Field(path, field) if path.is_empty() => Some(field.column),
+            LabeledMetric::Field(path, field) if path.is_empty() => Some(field.column),
             _ => None,
         }
     }
@@ -129,7 +131,7 @@ impl Ordering {
 impl Term {
     /// Whether the term may be null for a row.
     fn is_nullable(&self) -> bool {
-        let By::Field(path, field) = &self.by else { return false };
+        let LabeledMetric::Field(path, field) = &self.by else { return false };
         field.is_nullable || !path.iter().all(|relation| relation.is_certain())
     }
 
@@ -143,11 +145,11 @@ impl Term {
         let mut sql = Fragment::default();
         let plain = |column| stands_for(column).unwrap_or((row, column));
         match &self.by {
-            By::Field(_, Field { column, .. }) | By::Id(column) => {
+            LabeledMetric::Field(_, Field { column, .. }) | LabeledMetric::Id(column) => {
                 let (row, column) = plain(column);
                 sql.column(row, column)
             }
-            By::Relevance(document, search) => sql
+            LabeledMetric::Relevance(document, search) => sql
                 .word("ts_rank(")
                 .column(row, document)
                 .word(", search_query(")
@@ -161,21 +163,21 @@ impl Term {
     fn finish(&self, mut sql: Fragment) -> Column {
         let is_nullable = self.is_nullable();
         let cast = match &self.by {
-            By::Id(_) => "bigint",
-            By::Relevance(..) => "real",
-            By::Field(_, field) => match field.kind {
+            LabeledMetric::Id(_) => "bigint",
+            LabeledMetric::Relevance(..) => "real",
+            LabeledMetric::Field(_, field) => match field.kind {
                 Kind::Text | Kind::Ascii | Kind::Username | Kind::Choice(_) => "text",
                 Kind::Integer => "bigint",
                 Kind::Time => "timestamptz",
                 Kind::Boolean => "boolean",
             },
         };
-        if let By::Field(_, Field { kind: Kind::Ascii, .. }) = self.by {
+        if let LabeledMetric::Field(_, Field { kind: Kind::Ascii, .. }) = self.by {
             let mut collated = Fragment::default();
             collated.word("(").embed(&sql).word(ROOT).word(")");
             sql = collated;
         }
-        if let By::Field(_, Field { texture: Texture::Long, .. }) = self.by {
+        if let LabeledMetric::Field(_, Field { texture: IndexHint::Long, .. }) = self.by {
             let mut beginning = Fragment::default();
             beginning.word("LEFT(").embed(&sql).word(", 256)");
             sql = beginning;
@@ -204,7 +206,9 @@ impl Writer<'_> {
         stands_for: impl Fn(&'static str) -> Option<(Alias, &'static str)>,
     ) -> Columns {
         let columns = ordering.terms.iter().map(|term| {
-            let By::Field(path, _) = &term.by else { return term.column(self.root(), &stands_for) };
+            let LabeledMetric::Field(path, _) = &term.by else {
+                return term.column(self.root(), &stands_for);
+            };
             if path.is_empty() {
                 return term.column(self.root(), &stands_for);
             }
@@ -222,7 +226,7 @@ impl Writer<'_> {
     /// Return the columns for a statement with few rows that joins nothing: each step of a path is a subquery.
     pub fn ordering(&self, ordering: &Ordering) -> Columns {
         let columns = ordering.terms.iter().map(|term| match &term.by {
-            By::Field(path, field) if !path.is_empty() => {
+            LabeledMetric::Field(path, field) if !path.is_empty() => {
                 let mut sql = Fragment::default();
                 self.reach(&mut sql, self.root(), path, field.column);
                 term.finish(sql)
@@ -263,7 +267,7 @@ impl Columns {
     }
 
     /// Write the condition that a row comes after a place, or before it.
-    pub fn beyond(&self, sql: &mut Fragment, place: &Place, is_backward: bool) {
+    pub fn after(&self, sql: &mut Fragment, place: &Place, is_backward: bool) {
         let goes_down = self.0.first().is_some_and(|column| column.goes_down(is_backward));
         let is_row = |column: &Column| !column.is_nullable && column.goes_down(is_backward) == goes_down;
         if self.0.iter().all(is_row) {
@@ -290,7 +294,7 @@ impl Columns {
         let mut depth = 0;
         while let Some((column, value)) = pairs.next() {
             sql.word("(");
-            column.beyond(sql, value.as_ref(), is_backward);
+            column.after(sql, value.as_ref(), is_backward);
             if pairs.peek().is_some() {
                 sql.word(" OR (");
                 column.equals(sql, value.as_ref());
@@ -321,7 +325,7 @@ impl Column {
 
     /// Write the condition that the column is strictly after a value in the direction of travel. Null is greater than every
     /// value.
-    fn beyond(&self, sql: &mut Fragment, value: Option<&String>, is_backward: bool) {
+    fn after(&self, sql: &mut Fragment, value: Option<&String>, is_backward: bool) {
         match (value, self.goes_down(is_backward)) {
             (None, false) => {
                 sql.word("FALSE");

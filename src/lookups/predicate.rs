@@ -7,7 +7,7 @@
 use chrono_tz::Tz;
 
 use super::comparison;
-use super::condition::{Claim, Comparison, Node, Operator, Test};
+use super::condition::{Comparison, Node, Operator, Predicate, Test};
 use super::fragment::{Alias, Bind, Fragment};
 use super::table::{Grant, Join, Reader, Relation, Resource, Rights};
 
@@ -78,7 +78,7 @@ fn requires(node: &Node, path: Path<'_>) -> bool {
         Node::Any(nodes) => !nodes.is_empty() && nodes.iter().all(|node| requires(node, path)),
         Node::Test(test) => {
             // If there is no row, its columns are null, as in Django's outer joins.
-            let may_be_absent = matches!(test.claim, Claim::Field(_, Comparison::Null(true)));
+            let may_be_absent = matches!(test.predicate, Predicate::Field(_, Comparison::Null(true)));
             !may_be_absent && test.path.get(..path.len()).is_some_and(|start| is_same(start, path))
         }
         Node::Not(_) | Node::Anew(_) => false,
@@ -279,9 +279,9 @@ impl Writer<'_> {
 
     /// Write a comparison of a row that is bound.
     fn test(&self, sql: &mut Fragment, bindings: &Bindings, test: &Test) {
-        let (column, comparison) = match &test.claim {
-            Claim::Field(column, comparison) => (column, comparison),
-            Claim::Exists => {
+        let (column, comparison) = match &test.predicate {
+            Predicate::Field(column, comparison) => (column, comparison),
+            Predicate::Exists => {
                 // In an outer join, every column of the row may be null.
                 let there = bindings.bound(&test.path);
                 match there {
@@ -321,7 +321,7 @@ impl Writer<'_> {
 pub fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
     let Node::Test(Test {
         path: own,
-        claim: Claim::Field(column, Comparison::Compare(Operator::Equal, key)),
+        predicate: Predicate::Field(column, Comparison::Compare(Operator::Equal, key)),
     }) = node
     else {
         return None;

@@ -30,7 +30,7 @@ impl Selection {
     }
 
     /// Give the next statement of the transaction no more time than is left.
-    fn hurry(&self, conn: &mut PgConnection) -> QueryResult<()> {
+    fn limit_statement_time(&self, conn: &mut PgConnection) -> QueryResult<()> {
         let Some(deadline) = self.deadline else { return Ok(()) };
         let left = deadline.saturating_duration_since(Instant::now()).as_millis().max(1);
         conn.batch_execute(&format!("SET LOCAL statement_timeout = {left}"))
@@ -53,7 +53,7 @@ impl Selection {
     /// Return the first regular expression that the database does not accept: its parameter, and what the database says about it.
     pub fn complaint(&self, conn: &mut PgConnection) -> QueryResult<Option<(&str, String)>> {
         let patterns = &self.request.patterns;
-        self.hurry(conn)?;
+        self.limit_statement_time(conn)?;
         if patterns.is_empty() || complaint(conn, patterns.iter().map(|(_, pattern)| pattern))?.is_none() {
             return Ok(None);
         }
@@ -76,7 +76,7 @@ impl Selection {
         load: impl FnOnce(&mut PgConnection, &Rows<'_>) -> QueryResult<Vec<(R, Place)>>,
     ) -> QueryResult<Slice<T>> {
         let count = self.count(conn)?;
-        self.hurry(conn)?;
+        self.limit_statement_time(conn)?;
         if self.request.limit == 0 {
             return Ok(self.cut(Vec::<(R, Place)>::new(), 0, count));
         }
@@ -138,7 +138,7 @@ impl Selection {
 
     fn count(&self, conn: &mut PgConnection) -> QueryResult<Option<i64>> {
         let Some(count) = self.request.count else { return Ok(None) };
-        self.hurry(conn)?;
+        self.limit_statement_time(conn)?;
         if count == Count::Exact {
             return self.count_up_to(conn, None).map(Some);
         }

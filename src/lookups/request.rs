@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use serde_json::json;
 
-use super::condition::{self, Faulty, Node, Raw};
+use super::condition::{self, ConditionError, Node, Raw};
 use super::fault::{self, Fault, Refusal, hint};
 use super::filter::Expression;
 use super::name::{SEPARATOR, Unknown, nearest};
@@ -27,7 +27,7 @@ const SEARCH: &str = "search";
 
 /// What a query string is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum RequestKind {
     /// To return a page of a list.
     List,
     /// To change all rows that it selects.
@@ -74,7 +74,7 @@ pub struct Request {
 struct Parser<'a> {
     resource: &'static Resource,
     reader: &'a Reader,
-    purpose: Purpose,
+    purpose: RequestKind,
     zone: Tz,
     request: Request,
     conditions: Vec<Node>,
@@ -109,7 +109,7 @@ impl Request {
         resource: &'static Resource,
         parameters: &[(String, String)],
         reader: &Reader,
-        purpose: Purpose,
+        purpose: RequestKind,
     ) -> Result<Self, Refusal> {
         let mut parser = Parser {
             resource,
@@ -147,8 +147,8 @@ fn identity(parameters: &[(String, String)]) -> String {
 impl<'a> Parser<'a> {
     fn controls(&self) -> impl Iterator<Item = &'static str> {
         let own = match self.purpose {
-            Purpose::List => OF_LISTS,
-            Purpose::Bulk => OF_BULK,
+            RequestKind::List => OF_LISTS,
+            RequestKind::Bulk => OF_BULK,
         };
         own.iter().copied().chain(self.resource.document.map(|_| SEARCH))
     }
@@ -203,18 +203,18 @@ impl<'a> Parser<'a> {
                 self.request.ordering = ordering;
                 return;
             }
-            Err(order::Faulty::Name(name, unknown)) => {
+            Err(order::OrderError::Name(name, unknown)) => {
                 let hint = hint(&unknown);
                 let detail = format!("`ordering`: there is no field `{name}` here.{hint}");
                 Fault::new("ordering", "unknown_field", detail, json!({ "nearest": unknown.nearest }))
             }
-            Err(order::Faulty::NotSortable(name)) => {
+            Err(order::OrderError::NotSortable(name)) => {
                 let detail = format!(
                     "`ordering`: `{name}` is no column of these rows or of one that belongs to each."
                 );
                 Fault::new("ordering", "not_sortable", detail, json!({}))
             }
-            Err(order::Faulty::TooMany) => {
+            Err(order::OrderError::TooMany) => {
                 let detail = format!("`ordering`: at most {TERMS_MAX} terms.");
                 Fault::new("ordering", "too_many", detail, json!({ "max": TERMS_MAX }))
             }
@@ -230,7 +230,7 @@ impl<'a> Parser<'a> {
                 let node = self.take(name, read);
                 self.conditions.push(if is_excluded { Node::Not(Box::new(node)) } else { node });
             }
-            Err(Faulty::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
+            Err(ConditionError::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
             Err(faulty) => {
                 let fault = self.fault(name, field, faulty);
                 self.faults.push(fault);
@@ -250,9 +250,9 @@ impl<'a> Parser<'a> {
         read.node
     }
 
-    fn fault(&self, parameter: &str, field: &str, faulty: Faulty) -> Fault {
+    fn fault(&self, parameter: &str, field: &str, faulty: ConditionError) -> Fault {
         match faulty {
-            Faulty::Name(unknown) => {
+            ConditionError::Name(unknown) => {
                 let prefix = parameter.strip_suffix(field).unwrap_or_default();
                 let unknown = if prefix.is_empty() { self.or_control(field, unknown) } else { unknown };
                 let nearest = unknown.nearest.as_ref().map(|nearest| format!("{prefix}{nearest}"));
@@ -264,8 +264,8 @@ impl<'a> Parser<'a> {
                 };
                 Fault::new(parameter, "unknown_parameter", detail, json!({ "nearest": nearest }))
             }
-            Faulty::Value(refused) => Fault::refused(parameter, refused),
-            Faulty::PartOverRelation => {
+            ConditionError::Value(refused) => Fault::refused(parameter, refused),
+            ConditionError::PartOverRelation => {
                 let detail = format!(
                     "`{parameter}`: parts of a time are looked at over relations in `filter` only, as `{field}:…`."
                 );
@@ -317,7 +317,7 @@ impl<'a> Parser<'a> {
         };
         match condition::read(self.resource, &condition.name, &condition.value, self.values(), true) {
             Ok(read) => return self.take("filter", read),
-            Err(Faulty::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
+            Err(ConditionError::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
             Err(faulty) => self.faults.push(fault::in_filter(condition, faulty)),
         }
         // Never used: the request is rejected.
@@ -331,7 +331,7 @@ impl<'a> Parser<'a> {
         }
         let has_conditions = !self.conditions.is_empty() || self.request.search.is_some();
         let is_unsaid = !has_conditions && !self.means_all && self.faults.is_empty();
-        if self.purpose == Purpose::Bulk && is_unsaid {
+        if self.purpose == RequestKind::Bulk && is_unsaid {
             let detail = "Say which ones by at least one condition, or `all=true`.";
             self.faults.push(Fault::new("all", "required", detail, json!({})));
         }

@@ -46,7 +46,7 @@ impl Rows<'_> {
     }
 
     /// Return the condition that a row is one of these.
-    pub fn are_these(&self) -> Sql<Bool> {
+    pub fn id_filter(&self) -> Sql<Bool> {
         let mut sql = Fragment::default();
         sql.column(self.selection.writer().root(), self.selection.resource.id);
         match &self.ids {

@@ -67,7 +67,7 @@ impl Selection {
     /// what orders the rows. `labels=ai` in the default order is the list of that label's posts: however few they are, they are
     /// found without a walk over all other posts.
     #[must_use]
-    pub fn led(mut self) -> Self {
+    pub fn drive_by_link_index(mut self) -> Self {
         let Node::All(nodes) = &mut self.request.node else { return self };
         let lead = nodes.iter().enumerate().find_map(|(place, node)| {
             let Node::Test(Test { path, .. }) = node else { return None };
@@ -135,7 +135,7 @@ impl Selection {
         self.condition(sql, &self.resource.readable, pairs.map(|(pairs, _)| pairs));
         if let Some((place, is_backward)) = &self.from {
             sql.word(" AND ");
-            columns.beyond(sql, place, *is_backward);
+            columns.after(sql, place, *is_backward);
         }
         sql.word(" ORDER BY ");
         columns.list(sql, self.is_backward());

@@ -53,12 +53,12 @@ pub struct Field {
     /// The function that converts a value before it is compared.
     pub fold: Option<fn(&str) -> String>,
     /// The properties of its text.
-    pub texture: Texture,
+    pub texture: IndexHint,
 }
 
 /// The properties of a field's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Texture {
+pub enum IndexHint {
     /// Short, or not a text.
     Plain,
     /// Short, with an index of its trigrams in upper case.
@@ -175,7 +175,7 @@ impl Field {
             is_private: false,
             via: None,
             fold: None,
-            texture: Texture::Plain,
+            texture: IndexHint::Plain,
         }
     }
 
@@ -229,13 +229,13 @@ impl Field {
     /// Declare that an index has the column's trigrams in upper case.
     #[must_use]
     pub const fn with_trigrams(self) -> Self {
-        Self { texture: Texture::Trigrams, ..self }
+        Self { texture: IndexHint::Trigrams, ..self }
     }
 
     /// Declare that the text may be long.
     #[must_use]
     pub const fn long(self) -> Self {
-        Self { texture: Texture::Long, ..self }
+        Self { texture: IndexHint::Long, ..self }
     }
 
     /// Use a column of another name.

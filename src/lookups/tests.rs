@@ -6,7 +6,7 @@ use diesel::sql_types::Bool;
 use super::fault::{Fault, Refusal};
 use super::fragment::Fragment;
 use super::predicate::Writer;
-use super::request::{Purpose, Request};
+use super::request::{Request, RequestKind};
 use super::selection::Selection;
 use super::table::{Field, Grant, Reader, Relation, Resource, Rights, Through};
 
@@ -75,7 +75,7 @@ fn reader() -> Reader {
 fn ask(query: &str, reader: &Reader) -> Result<Request, Refusal> {
     let parameters: Vec<(String, String)> =
         url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    Request::parse(&BOOKS, &parameters, reader, Purpose::List)
+    Request::parse(&BOOKS, &parameters, reader, RequestKind::List)
 }
 
 /// Return the conditions of a query string as SQL.
@@ -146,7 +146,7 @@ fn a_page_is_the_ids_first_and_begins_where_an_index_can() {
         let mut selection = Selection::new(&BOOKS, reader(), ask(query, &reader()).expect(query));
         let place = place.iter().map(|value| value.map(str::to_owned)).collect();
         selection.from = Some((place, false));
-        text(&diesel::debug_query::<Pg, _>(&selection.rows().are_these()).to_string())
+        text(&diesel::debug_query::<Pg, _>(&selection.rows().id_filter()).to_string())
     };
     insta::assert_snapshot!(page("ordering=-title", &[Some("M"), Some("4")]), @r#"books.id IN (SELECT books.id FROM books WHERE TRUE AND (books.title, books.id) < (CAST($1 AS text), CAST($2 AS bigint)) ORDER BY books.title DESC, books.id DESC LIMIT 21) -- binds: ["M", "4"]"#);
     insta::assert_snapshot!(page("ordering=printed_at", &[Some("infinity"), Some("4")]), @r#"books.id IN (SELECT books.id FROM books WHERE TRUE AND (COALESCE(books.printed_at, 'infinity'), books.id) > (CAST($1 AS timestamptz), CAST($2 AS bigint)) ORDER BY COALESCE(books.printed_at, 'infinity') ASC, books.id ASC LIMIT 21) -- binds: ["infinity", "4"]"#);

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Code, Error, Result};
-use crate::metrics::Counted;
+use crate::metrics::GaugeGuard;
 
 /// The memory of the pictures that are being processed, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -56,7 +56,7 @@ impl Budget {
         // A picture that needs more than the whole budget reserves all of it and is processed alone.
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX).clamp(1, self.all);
         let permit = Arc::clone(&self.free).acquire_many_owned(mebibytes);
-        let _waiting = Counted::new(&self.waiting);
+        let _waiting = GaugeGuard::new(&self.waiting);
         match tokio::time::timeout(self.wait, permit).await {
             Ok(permit) => permit.map_err(Error::internal),
             Err(_) => Err(Error::unavailable(Code::Busy, 5)),

@@ -57,7 +57,7 @@ impl Media {
         let purpose: Option<Purpose> = picture.purpose.parse().ok();
         let name = Key::parse(key).and_then(|key| key.variant);
         // A size that the settings no longer name cannot be compared.
-        let named = purpose.zip(name).and_then(|(purpose, name)| self.uses.of(purpose).variant(name));
+        let named = purpose.zip(name).and_then(|(purpose, name)| self.kinds.of(purpose).variant(name));
         let Some(variant) = named else { return Ok(0) };
         let Some(bytes) = self.store.read(key, LARGEST_FILE).await.map_err(|error| unavailable(&error))?
         else {
@@ -77,12 +77,12 @@ impl Media {
         let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", picture.purpose));
         let purpose: Purpose = picture.purpose.parse().map_err(unknown)?;
         let Some((bytes, pixels, share)) = self.original(picture).await? else { return Ok(None) };
-        let uses = self.uses.clone();
+        let kinds = self.kinds.clone();
         let format = variants::format_of(&picture.key);
         let render = move || -> Result<Rendered> {
             let (width, height) = (pixels.width(), pixels.height());
             let master = Encoded { bytes: bytes.to_vec(), format, width, height };
-            upload::finished(&pixels, master, uses.of(purpose), image::Effort::Full, share)
+            upload::finished(&pixels, master, kinds.of(purpose), image::Effort::Full, share)
         };
         let rendered = self.workers.run(render).await??;
         let old = picture.key.clone();

@@ -48,7 +48,7 @@ impl Media {
 
 /// What [`Collector::look`] found.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct StoreReport {
     /// Number of files that have a row.
     pub known: usize,
     /// Keys of the pictures whose rows exist and that nothing shows.
@@ -93,9 +93,11 @@ pub struct Collector<'a> {
 
 impl Collector<'_> {
     /// Find what was left by others. `progress` is called with the number of files in each batch that was looked at.
-    pub async fn look(&self, mut progress: impl FnMut(usize)) -> Result<Found, CollectError> {
-        let mut found =
-            Found { unused: self.db.run(|conn| Ok(Picture::unused(conn)?)).await?, ..Found::default() };
+    pub async fn look(&self, mut progress: impl FnMut(usize)) -> Result<StoreReport, CollectError> {
+        let mut found = StoreReport {
+            unused: self.db.run(|conn| Ok(Picture::unused(conn)?)).await?,
+            ..StoreReport::default()
+        };
         // One hash per file: a million keys take sixteen megabytes.
         let mut seen: HashSet<u128> = HashSet::new();
         let mut batches = self.store.list().ready_chunks(BATCH);
@@ -122,7 +124,7 @@ impl Collector<'_> {
     }
 
     /// Remove what was found. The files of pictures that nothing shows are removed by any live node.
-    pub async fn remove(&self, found: &Found) -> Result<(), CollectError> {
+    pub async fn remove(&self, found: &StoreReport) -> Result<(), CollectError> {
         let unused = found.unused.clone();
         self.db.transaction(move |conn| Ok(Picture::forget(conn, &unused)?)).await?;
         for batch in found.orphans.chunks(AT_ONCE) {

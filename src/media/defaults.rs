@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::limits::{LIMITS, MASTER_SIDE};
 use super::variants::Variant;
 use crate::error::{Code, Error, Result};
-use crate::metrics::{Counted, Load};
+use crate::metrics::{GaugeGuard, WorkerMetrics};
 use crate::workers::{Priority, Workers};
 
 /// Number of files that are cached. Most of them have some kilobytes.
@@ -47,7 +47,7 @@ pub struct Defaults {
 impl Defaults {
     /// Start the thread with this priority, but never with one below `Low`, since a page that a user is looking at shows these
     /// pictures. A request that waits longer than `wait` for a place in the queue gets 503. `load` counts the thread's jobs.
-    pub fn start(priority: Priority, wait: Duration, load: Load) -> Result<Self> {
+    pub fn start(priority: Priority, wait: Duration, load: WorkerMetrics) -> Result<Self> {
         let kept = NonZeroUsize::new(KEPT).unwrap_or(NonZeroUsize::MIN);
         Ok(Self {
             painter: Workers::start("painter", PAINTERS, QUEUED, priority.min(Priority::Low), load)
@@ -95,7 +95,7 @@ impl Defaults {
         }
         // Requests wait in order of arrival, and no request fails immediately because the queue is full.
         let load = self.painter.load();
-        let waiting = Counted::new(&load.waiting);
+        let waiting = GaugeGuard::new(&load.waiting);
         let place = tokio::time::timeout(self.wait, self.places.acquire()).await;
         drop(waiting);
         let place = place.map_err(|_| {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
 use super::Media;
-use super::flights::{Landing, Made};
+use super::in_flight::{FlightGuard, VariantOutcome};
 use super::limits::MASTER_SIDE;
 use super::store::{StoreError, unavailable};
 use super::variants::{self, Key, Purpose, Variant};
@@ -30,21 +30,21 @@ const KEPT: Limits = Limits { max_pixels: MASTER_SIDE as u64 * MASTER_SIDE as u6
 
 impl Media {
     /// Ensure that the variant of this key is in the store. 503 if memory stays short, or if the store or the database is down.
-    pub async fn make(&self, key: &str) -> Result<Made> {
-        if self.flights.lacks_source(key) {
-            return Ok(Made::SourceMissing);
+    pub async fn make(&self, key: &str) -> Result<VariantOutcome> {
+        if self.in_flight.lacks_source(key) {
+            return Ok(VariantOutcome::SourceMissing);
         }
-        let mut landed = match self.flights.board(key) {
+        let mut outcome = match self.in_flight.join_or_start(key) {
             Err(flight) => flight,
             Ok(flight) => {
-                let landed = flight.subscribe();
+                let outcome = flight.subscribe();
                 let (media, key) = (self.clone(), key.to_owned());
                 // The task continues when its client disconnects: other requests wait for it too.
                 let make = async move {
-                    let _landing = Landing { flights: media.flights.clone(), key: key.clone() };
+                    let _guard = FlightGuard { in_flight: media.in_flight.clone(), key: key.clone() };
                     let outcome = media.make_once(&key).await.map_err(|error| told(&error));
                     match outcome {
-                        Ok(Made::SourceMissing) => media.flights.remember_missing(&key),
+                        Ok(VariantOutcome::SourceMissing) => media.in_flight.remember_missing(&key),
                         Ok(_) => {}
                         Err(code) => {
                             media.metrics.variants_failed.of(code.entry().name).inc();
@@ -53,11 +53,11 @@ impl Media {
                     flight.send_replace(Some(outcome));
                 };
                 actix_web::rt::spawn(make.in_current_span());
-                landed
+                outcome
             }
         };
         // The task ends without an outcome only if it panics, which the panic hook has logged.
-        let outcome = landed.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
+        let outcome = outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome);
         outcome.unwrap_or(Err(Code::Busy)).map_err(|code| match code {
             Code::InternalError => Error::internal("a variant could not be made"),
             Code::StoreUnavailable => Error::unavailable(code, 5),
@@ -71,11 +71,11 @@ impl Media {
         let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return vec![picture.key.clone()] };
         let formats = variants::formats(variants::format_of(&picture.key));
         let mut failed = Vec::new();
-        for variant in &self.uses.of(purpose).variants {
+        for variant in &self.kinds.of(purpose).variants {
             for format in formats {
                 let key = variants::key_of(&picture.key, &variant.name, format);
                 // The cause was logged where it arose.
-                if !matches!(self.make(&key).await, Ok(Made::Yes)) {
+                if !matches!(self.make(&key).await, Ok(VariantOutcome::Yes)) {
                     failed.push(key);
                 }
             }
@@ -83,21 +83,21 @@ impl Media {
         failed
     }
 
-    async fn make_once(&self, key: &str) -> Result<Made> {
-        let Some(parsed) = Key::parse(key) else { return Ok(Made::Unknown) };
-        let Some(name) = parsed.variant else { return Ok(Made::Unknown) };
-        let uses = [&self.uses.avatar, &self.uses.cover];
+    async fn make_once(&self, key: &str) -> Result<VariantOutcome> {
+        let Some(parsed) = Key::parse(key) else { return Ok(VariantOutcome::Unknown) };
+        let Some(name) = parsed.variant else { return Ok(VariantOutcome::Unknown) };
+        let kinds = [&self.kinds.avatar, &self.kinds.cover];
         let purposes: Vec<&'static str> =
-            uses.iter().filter(|of| of.variant(name).is_some()).map(|of| of.purpose.as_str()).collect();
+            kinds.iter().filter(|of| of.variant(name).is_some()).map(|of| of.purpose.as_str()).collect();
         let originals = parsed.originals();
         if purposes.is_empty() {
-            return Ok(Made::Unknown);
+            return Ok(VariantOutcome::Unknown);
         }
         let find = move |conn: &mut PgConnection| Ok(Picture::find(conn, &originals, &purposes)?);
-        let Some(source) = self.db.run(find).await? else { return Ok(Made::Unknown) };
+        let Some(source) = self.db.run(find).await? else { return Ok(VariantOutcome::Unknown) };
         let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", source.purpose));
         let purpose: Purpose = source.purpose.parse().map_err(unknown)?;
-        let Some(variant) = self.uses.of(purpose).variant(name) else { return Ok(Made::Unknown) };
+        let Some(variant) = self.kinds.of(purpose).variant(name) else { return Ok(VariantOutcome::Unknown) };
         let (give_up_at, lease) = (Instant::now() + self.timing.variant_wait, self.timing.variant_claim);
         let (mut look, mut vanished) = (FIRST_LOOK, None);
         while Instant::now() < give_up_at {
@@ -105,14 +105,14 @@ impl Media {
             let claim =
                 move |conn: &mut PgConnection| Ok(File::claim(conn, &owned, &original, vanished, lease)?);
             match self.db.transaction(claim).await? {
-                Claim::NoPicture => return Ok(Made::Unknown),
+                Claim::NoPicture => return Ok(VariantOutcome::Unknown),
                 Claim::Taken => {
                     sleep(look).await;
                     look = (look * 2).min(LAST_LOOK);
                 }
                 Claim::Stored(at) => {
                     if self.store.exists(key).await.map_err(|error| unavailable(&error))? {
-                        return Ok(Made::Yes);
+                        return Ok(VariantOutcome::Yes);
                     }
                     vanished = Some(at);
                 }
@@ -129,7 +129,7 @@ impl Media {
         format: Format,
         source: &Picture,
         variant: &Variant,
-    ) -> Result<Made> {
+    ) -> Result<VariantOutcome> {
         let owned = key.to_owned();
         let encoded =
             match timeout(self.timing.variant_making, self.encode_variant(format, source, variant)).await {
@@ -137,7 +137,7 @@ impl Media {
                 failed => {
                     self.db.transaction(move |conn| Ok(File::release(conn, &owned)?)).await?;
                     return match failed {
-                        Ok(Ok(_)) => Ok(Made::SourceMissing),
+                        Ok(Ok(_)) => Ok(VariantOutcome::SourceMissing),
                         Ok(Err(error)) => Err(error),
                         Err(_) => Err(Error::unavailable(Code::Busy, 1)),
                     };
@@ -148,7 +148,7 @@ impl Media {
             let had_row = self.db.transaction(move |conn| Ok(File::abandon(conn, &owned)?)).await?;
             return match written {
                 // The picture's files are being removed, which is why the write failed.
-                _ if !had_row => Ok(Made::Unknown),
+                _ if !had_row => Ok(VariantOutcome::Unknown),
                 Ok(Err(error)) => Err(unavailable(&error)),
                 _ => Err(Error::unavailable(Code::StoreUnavailable, 5)),
             };
@@ -164,7 +164,7 @@ impl Media {
             Ok(is_kept)
         };
         let is_kept = self.db.transaction(confirm).await?;
-        Ok(if is_kept { Made::Yes } else { Made::Unknown })
+        Ok(if is_kept { VariantOutcome::Yes } else { VariantOutcome::Unknown })
     }
 
     /// Encode a variant. `None` if the picture's original file is gone, or is no longer a picture.

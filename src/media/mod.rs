@@ -8,7 +8,7 @@ mod budget;
 pub mod check;
 pub mod cleanup;
 pub mod defaults;
-mod flights;
+mod in_flight;
 mod limits;
 mod making;
 pub mod spool;
@@ -29,12 +29,12 @@ use crate::timing::Timing;
 use crate::workers::Workers;
 use budget::Budget;
 use defaults::{Defaults, PAINTERS};
-use flights::Flights;
+use in_flight::InFlight;
 use store::Store;
-use variants::Uses;
+use variants::PictureKinds;
 
 pub use budget::Memory;
-pub use flights::Made;
+pub use in_flight::VariantOutcome;
 pub use limits::{ACCEPTED, LIMITS};
 
 /// The store, and the threads and the memory for processing pictures. Clones share them.
@@ -42,11 +42,11 @@ pub use limits::{ACCEPTED, LIMITS};
 pub struct Media {
     store: Store,
     db: Data<Db>,
-    uses: Arc<Uses>,
+    kinds: Arc<PictureKinds>,
     workers: Workers,
     budget: Budget,
     defaults: Defaults,
-    flights: Flights,
+    in_flight: InFlight,
     upload_lease: Duration,
     timing: Timing,
     metrics: Metrics,
@@ -58,7 +58,7 @@ impl Media {
         config: &Config,
         store: Store,
         db: Data<Db>,
-        uses: Arc<Uses>,
+        kinds: Arc<PictureKinds>,
         metrics: Metrics,
     ) -> Result<Self> {
         let budget =
@@ -74,11 +74,11 @@ impl Media {
         Ok(Self {
             store,
             db,
-            uses,
+            kinds,
             workers,
             budget,
             defaults,
-            flights: Flights::new(config.timing.missing_remembered),
+            in_flight: InFlight::new(config.timing.missing_remembered),
             upload_lease: config.pictures.upload_lease,
             timing: config.timing.clone(),
             metrics,
@@ -91,8 +91,8 @@ impl Media {
     }
 
     /// Return the settings of pictures by purpose.
-    pub fn uses(&self) -> &Uses {
-        &self.uses
+    pub fn kinds(&self) -> &PictureKinds {
+        &self.kinds
     }
 
     /// Return the default pictures.

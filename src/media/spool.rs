@@ -22,7 +22,7 @@ use crate::error::{self, Code, Error};
 const IN_MEMORY: usize = 64 << 10;
 
 /// Where uploads are kept, and how many may be in progress concurrently: each may take as much of the disk as an upload may have.
-pub struct Spools {
+pub struct UploadSpool {
     folder: PathBuf,
     free: Arc<Semaphore>,
     at_once: usize,
@@ -36,7 +36,7 @@ pub struct Spools {
 /// The permit of the user, and the one of all users.
 type Permits = Arc<(OwnedSemaphorePermit, OwnedSemaphorePermit)>;
 
-impl Spools {
+impl UploadSpool {
     /// Allow `at_once` concurrent uploads in `folder`, a quarter of them for one user. An upload that waits longer than `wait`
     /// gets 503.
     pub fn new(folder: PathBuf, at_once: u32, wait: Duration) -> Self {
@@ -47,14 +47,14 @@ impl Spools {
 
     /// Reserve room for an upload of a user. The room is in use as long as any part of the upload is held. 503 `busy` if too many
     /// other uploads have not ended.
-    pub async fn room(&self, user: Option<i64>) -> error::Result<Room<'_>> {
+    pub async fn slot(&self, user: Option<i64>) -> error::Result<Slot<'_>> {
         let own = self.own(user.unwrap_or_default());
         let free = Arc::clone(&self.free);
         let both = async { own.acquire_owned().await.ok().zip(free.acquire_owned().await.ok()) };
         let both =
             tokio::time::timeout(self.wait, both).await.map_err(|_| Error::unavailable(Code::Busy, 5))?;
         let permits = Arc::new(both.ok_or_else(|| Error::internal("a semaphore is closed"))?);
-        Ok(Room { folder: &self.folder, permits, memory: Cell::new(IN_MEMORY) })
+        Ok(Slot { folder: &self.folder, permits, memory: Cell::new(IN_MEMORY) })
     }
 
     /// Return the number of uploads that hold room.
@@ -86,23 +86,23 @@ pub struct UnderWay {
 }
 
 /// Room for an upload.
-pub struct Room<'a> {
+pub struct Slot<'a> {
     folder: &'a Path,
     permits: Permits,
     /// Number of bytes that may still be kept in memory, for all parts of the upload together.
     memory: Cell<usize>,
 }
 
-impl Room<'_> {
+impl Slot<'_> {
     /// Start to receive one part of the upload.
     pub fn spool(&self) -> Spool<'_> {
-        Spool { room: self, start: BytesMut::new(), file: None, length: 0, digest: Context::new(&SHA256) }
+        Spool { slot: self, start: BytesMut::new(), file: None, length: 0, digest: Context::new(&SHA256) }
     }
 }
 
 /// Receives the bytes of one part.
 pub struct Spool<'a> {
-    room: &'a Room<'a>,
+    slot: &'a Slot<'a>,
     start: BytesMut,
     file: Option<tokio::fs::File>,
     length: usize,
@@ -111,7 +111,7 @@ pub struct Spool<'a> {
 
 /// The content that was received.
 #[derive(Debug)]
-pub struct Spooled {
+pub struct SpooledFile {
     content: Content,
     length: usize,
     digest: [u8; 32],
@@ -133,13 +133,13 @@ impl Spool<'_> {
         if let Some(file) = &mut self.file {
             return file.write_all(chunk).await;
         }
-        let memory = &self.room.memory;
+        let memory = &self.slot.memory;
         if chunk.len() <= memory.get() {
             memory.set(memory.get() - chunk.len());
             self.start.extend_from_slice(chunk);
             return Ok(());
         }
-        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(self.room.folder)?);
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(self.slot.folder)?);
         file.set_max_buf_size(IN_MEMORY);
         let start = std::mem::take(&mut self.start);
         memory.set(memory.get() + start.len());
@@ -150,7 +150,7 @@ impl Spool<'_> {
     }
 
     /// Finish the part: all its bytes have been received.
-    pub async fn finish(self) -> Result<Spooled> {
+    pub async fn finish(self) -> Result<SpooledFile> {
         let content = match self.file {
             None => Content::Memory(self.start.freeze()),
             Some(mut file) => {
@@ -160,11 +160,11 @@ impl Spool<'_> {
         };
         let mut digest = [0; 32];
         digest.copy_from_slice(self.digest.finish().as_ref());
-        Ok(Spooled { content, length: self.length, digest, _permits: Arc::clone(&self.room.permits) })
+        Ok(SpooledFile { content, length: self.length, digest, _permits: Arc::clone(&self.slot.permits) })
     }
 }
 
-impl Spooled {
+impl SpooledFile {
     /// Return the length in bytes.
     pub fn len(&self) -> usize {
         self.length
@@ -202,31 +202,31 @@ mod tests {
 
     #[actix_web::test]
     async fn who_finds_no_room_waits_for_it() {
-        let spools = Spools::new(PathBuf::new(), 1, WAIT);
-        let spooled = spools.room(Some(1)).await.expect("room").spool().finish().await.expect("nothing");
+        let spools = UploadSpool::new(PathBuf::new(), 1, WAIT);
+        let spooled = spools.slot(Some(1)).await.expect("room").spool().finish().await.expect("nothing");
         let soon = Duration::from_millis(20);
-        assert!(tokio::time::timeout(soon, spools.room(Some(1))).await.is_err());
+        assert!(tokio::time::timeout(soon, spools.slot(Some(1))).await.is_err());
         drop(spooled);
-        assert!(tokio::time::timeout(WAIT, spools.room(Some(1))).await.is_ok_and(|room| room.is_ok()));
+        assert!(tokio::time::timeout(WAIT, spools.slot(Some(1))).await.is_ok_and(|slot| slot.is_ok()));
     }
 
     #[actix_web::test]
     async fn nobody_takes_all_the_room() {
-        let spools = Spools::new(PathBuf::new(), 8, WAIT);
-        let _own = (spools.room(Some(1)).await.expect("room"), spools.room(Some(1)).await.expect("room"));
+        let spools = UploadSpool::new(PathBuf::new(), 8, WAIT);
+        let _own = (spools.slot(Some(1)).await.expect("room"), spools.slot(Some(1)).await.expect("room"));
         let soon = Duration::from_millis(20);
-        assert!(tokio::time::timeout(soon, spools.room(Some(1))).await.is_err());
-        assert!(tokio::time::timeout(soon, spools.room(Some(2))).await.is_ok());
+        assert!(tokio::time::timeout(soon, spools.slot(Some(1))).await.is_err());
+        assert!(tokio::time::timeout(soon, spools.slot(Some(2))).await.is_ok());
     }
 
     #[actix_web::test]
     async fn the_parts_of_an_upload_share_its_memory() {
         let folder = tempfile::tempdir().expect("a folder");
-        let spools = Spools::new(folder.path().to_owned(), 1, WAIT);
-        let room = spools.room(None).await.expect("room");
+        let spools = UploadSpool::new(folder.path().to_owned(), 1, WAIT);
+        let slot = spools.slot(None).await.expect("room");
         let mut kept = Vec::new();
         for _ in 0..31 {
-            let mut spool = room.spool();
+            let mut spool = slot.spool();
             spool.push(&vec![7; IN_MEMORY - 1]).await.expect("a disk");
             kept.push(spool.finish().await.expect("a disk"));
         }
@@ -237,11 +237,11 @@ mod tests {
     #[actix_web::test]
     async fn what_was_taken_in_comes_out_and_leaves_no_name_behind() {
         let folder = tempfile::tempdir().expect("a folder");
-        let spools = Spools::new(folder.path().to_owned(), 1, WAIT);
+        let spools = UploadSpool::new(folder.path().to_owned(), 1, WAIT);
         for length in [0, 1, IN_MEMORY, IN_MEMORY + 1, 1_000_000] {
             let bytes: Vec<u8> = (0..length).map(|n| u8::try_from(n % 251).unwrap_or_default()).collect();
-            let room = spools.room(Some(1)).await.expect("room");
-            let mut spool = room.spool();
+            let slot = spools.slot(Some(1)).await.expect("room");
+            let mut spool = slot.spool();
             for chunk in bytes.chunks(7777) {
                 spool.push(chunk).await.expect("a disk");
             }

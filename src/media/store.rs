@@ -36,7 +36,7 @@ pub struct Store {
 
 /// A file in the list of all files.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct ListResponse {
     /// The key.
     pub key: String,
     /// The size in bytes.
@@ -174,11 +174,11 @@ impl Store {
     }
 
     /// List every file, in no particular order.
-    pub fn list(&self) -> impl Stream<Item = Result<Listed, StoreError>> + Unpin {
+    pub fn list(&self) -> impl Stream<Item = Result<ListResponse, StoreError>> + Unpin {
         self.requests.inc();
         self.inner.list(None).map(|listed| {
             let meta = listed?;
-            Ok(Listed { key: meta.location.to_string(), size: meta.size })
+            Ok(ListResponse { key: meta.location.to_string(), size: meta.size })
         })
     }
 

@@ -14,9 +14,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Media;
 use super::limits::{ACCEPTED, LIMITS, MASTER_SIDE};
-use super::spool::Spooled;
+use super::spool::SpooledFile;
 use super::store::{StoreError, unavailable};
-use super::variants::{self, Purpose, Use, Variant};
+use super::variants::{self, PictureKind, Purpose, Variant};
 use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::file::File;
@@ -61,7 +61,7 @@ impl Media {
     /// the store is down. In these cases, nothing has changed.
     pub async fn keep<T, F>(
         &self,
-        content: Spooled,
+        content: SpooledFile,
         part: &'static str,
         purpose: Purpose,
         work: F,
@@ -82,7 +82,7 @@ impl Media {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection, &Stored) -> Result<T> + Send + 'static,
     {
-        let stored = named(&rendered, self.uses.of(purpose))?;
+        let stored = named(&rendered, self.kinds.of(purpose))?;
         let (keys, lease) = (stored.keys.clone(), to_time_delta(self.upload_lease));
         self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
         let written = self.write(&stored, rendered).await;
@@ -102,7 +102,12 @@ impl Media {
         done
     }
 
-    async fn render(&self, mut content: Spooled, part: &'static str, purpose: Purpose) -> Result<Rendered> {
+    async fn render(
+        &self,
+        mut content: SpooledFile,
+        part: &'static str,
+        purpose: Purpose,
+    ) -> Result<Rendered> {
         let length = content.len() as u64;
         // To know what decoding will take, the header must be read, which takes memory itself. That memory is released in
         // between, or uploads whose header has been read could wait for each other.
@@ -115,17 +120,17 @@ impl Media {
             header.map(|header| (content, header))
         });
         let (mut content, header) = inspected.await??;
-        let price = |effort| length + price(&header, self.uses.of(purpose), effort);
+        let price = |effort| length + price(&header, self.kinds.of(purpose), effort);
         let effort = self.budget.effort(price);
         let (price, all) = (price(effort), self.budget.all());
         if price > all {
             return Err(too_dear(part, price, all));
         }
         let share = self.budget.reserve(price).await?;
-        let uses = Arc::clone(&self.uses);
+        let kinds = Arc::clone(&self.kinds);
         let rendered = self.workers.run_within(self.timing.picture_wait, move || {
             let bytes = read(&mut content)?;
-            render(&bytes, part, uses.of(purpose), effort, share)
+            render(&bytes, part, kinds.of(purpose), effort, share)
         });
         rendered.await?
     }
@@ -156,12 +161,12 @@ impl Media {
     }
 }
 
-fn read(content: &mut Spooled) -> Result<bytes::Bytes> {
+fn read(content: &mut SpooledFile) -> Result<bytes::Bytes> {
     content.read().map_err(Error::internal)
 }
 
 /// Return the keys, the original's first, and the row.
-fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
+fn named(rendered: &Rendered, of: &PictureKind) -> Result<Stored> {
     let master = &rendered.master;
     let key = of.new_key(master.format);
     let variants = rendered.variants.iter().map(|(name, file)| variants::key_of(&key, name, file.format));
@@ -178,12 +183,12 @@ fn named(rendered: &Rendered, of: &Use) -> Result<Stored> {
 }
 
 /// Return the variants that are made at upload.
-fn at_upload(of: &Use) -> impl Iterator<Item = &Variant> {
+fn at_upload(of: &PictureKind) -> impl Iterator<Item = &Variant> {
     of.variants.iter().filter(|variant| of.at_upload.contains(&variant.name))
 }
 
 /// Return the number of bytes that a picture takes until its files are made: its own, and those of the largest variant.
-fn price(header: &Header, of: &Use, effort: Effort) -> u64 {
+fn price(header: &Header, of: &PictureKind, effort: Effort) -> u64 {
     let size = header.size(MASTER_SIDE);
     let variant = |variant: &Variant| image::memory_of_variant(size, variant.resize, header.format, effort);
     header.memory(MASTER_SIDE).saturating_add(at_upload(of).map(variant).max().unwrap_or(0))
@@ -203,7 +208,7 @@ fn too_dear(part: &str, price: u64, all: u64) -> Error {
 fn render(
     bytes: &[u8],
     part: &str,
-    of: &Use,
+    of: &PictureKind,
     effort: Effort,
     share: OwnedSemaphorePermit,
 ) -> Result<Rendered> {
@@ -216,7 +221,7 @@ fn render(
 pub(super) fn finished(
     picture: &Picture,
     master: Encoded,
-    of: &Use,
+    of: &PictureKind,
     effort: Effort,
     mut share: OwnedSemaphorePermit,
 ) -> Result<Rendered> {

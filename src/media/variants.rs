@@ -66,7 +66,7 @@ pub struct Named {
 
 /// The settings of pictures of one purpose: where they are stored, and which variants they have.
 #[derive(Clone, Debug)]
-pub struct Use {
+pub struct PictureKind {
     /// The purpose.
     pub purpose: Purpose,
     /// The folder of the originals.
@@ -79,18 +79,18 @@ pub struct Use {
 
 /// The settings of all pictures.
 #[derive(Clone, Debug)]
-pub struct Uses {
+pub struct PictureKinds {
     /// Avatars.
-    pub avatar: Use,
+    pub avatar: PictureKind,
     /// Covers.
-    pub cover: Use,
+    pub cover: PictureKind,
     /// The name of the avatar variant that is shown where a user is mentioned: a square.
     pub square: String,
 }
 
-impl Uses {
+impl PictureKinds {
     /// Return the settings of one purpose.
-    pub fn of(&self, purpose: Purpose) -> &Use {
+    pub fn of(&self, purpose: Purpose) -> &PictureKind {
         match purpose {
             Purpose::Avatar => &self.avatar,
             Purpose::Cover => &self.cover,
@@ -98,7 +98,7 @@ impl Uses {
     }
 }
 
-impl Use {
+impl PictureKind {
     /// Return the variant of this name.
     pub fn variant(&self, name: &str) -> Option<&Variant> {
         self.variants.iter().find(|variant| variant.name == name)

@@ -4,12 +4,12 @@ use prometheus_client::metrics::family::Family;
 
 /// Metrics of one name, one for each value of a label. Clones share them.
 #[derive(Clone, Debug)]
-pub struct By<M> {
+pub struct LabeledMetric<M> {
     label: &'static str,
     family: Family<[(&'static str, &'static str); 1], M>,
 }
 
-impl<M: Clone + Default> By<M> {
+impl<M: Clone + Default> LabeledMetric<M> {
     /// Create the metrics of a label. Those of `values` exist from the start, at 0: if a metric appears with its first event,
     /// Prometheus misses that event.
     pub fn new(label: &'static str, values: &[&'static str]) -> Self {

@@ -5,7 +5,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 /// The load of one kind of worker threads. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Load {
+pub struct WorkerMetrics {
     /// Jobs that wait.
     pub waiting: Gauge,
     /// Jobs that are running.
@@ -16,9 +16,9 @@ pub struct Load {
 
 /// Adds one to a gauge until it is dropped, for whatever reason.
 #[derive(Debug)]
-pub struct Counted(Gauge);
+pub struct GaugeGuard(Gauge);
 
-impl Counted {
+impl GaugeGuard {
     /// Add one to this gauge.
     pub fn new(gauge: &Gauge) -> Self {
         gauge.inc();
@@ -26,7 +26,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

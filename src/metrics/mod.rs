@@ -9,8 +9,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-pub use by::By;
-pub use load::{Counted, Load};
+pub use by::LabeledMetric;
+pub use load::{GaugeGuard, WorkerMetrics};
 pub use requests::Requests;
 
 use crate::models::job::JobKind;
@@ -23,21 +23,21 @@ pub struct Metrics {
     /// Statements sent to the database.
     pub statements: Counter,
     /// Work that got 503 instead of an answer of the database, by `code`.
-    pub database_refused: By<Counter>,
+    pub database_refused: LabeledMetric<Counter>,
     /// Attempts that had to wait, by `rule`.
-    pub throttled: By<Counter>,
+    pub throttled: LabeledMetric<Counter>,
     /// Requests sent to the store.
     pub store_requests: Counter,
     /// Pictures that were accepted, by `purpose`.
-    pub pictures_kept: By<Counter>,
+    pub pictures_kept: LabeledMetric<Counter>,
     /// Pictures that were rejected, by `code`.
-    pub pictures_refused: By<Counter>,
+    pub pictures_refused: LabeledMetric<Counter>,
     /// Pictures that wait for memory.
     pub pictures_waiting: Gauge,
     /// Variants that were made because a client requested them.
     pub variants_made: Counter,
     /// Variants that could not be made, by `code`.
-    pub variants_failed: By<Counter>,
+    pub variants_failed: LabeledMetric<Counter>,
     /// Files removed from the store.
     pub files_collected: Counter,
     /// Failed attempts to remove files from the store.
@@ -45,21 +45,21 @@ pub struct Metrics {
     /// Events that this node published.
     pub events_published: Counter,
     /// Jobs that this node completed, by `kind`.
-    pub jobs_done: By<Counter>,
+    pub jobs_done: LabeledMetric<Counter>,
     /// Failed attempts at jobs that will be retried, by `kind`.
-    pub jobs_retried: By<Counter>,
+    pub jobs_retried: LabeledMetric<Counter>,
     /// Jobs that this node gave up, by `kind`.
-    pub jobs_failed: By<Counter>,
+    pub jobs_failed: LabeledMetric<Counter>,
     workers: Workers,
 }
 
 /// The metrics of all threads that have a queue, by `workers`.
 #[derive(Clone, Debug)]
 struct Workers {
-    threads: By<Gauge>,
-    waiting: By<Gauge>,
-    running: By<Gauge>,
-    refused: By<Counter>,
+    threads: LabeledMetric<Gauge>,
+    waiting: LabeledMetric<Gauge>,
+    running: LabeledMetric<Gauge>,
+    refused: LabeledMetric<Counter>,
 }
 
 impl Default for Metrics {
@@ -68,28 +68,28 @@ impl Default for Metrics {
         Self {
             requests: Requests::default(),
             statements: Counter::default(),
-            database_refused: By::new("code", &["database_unavailable", "query_timeout", "busy"]),
-            throttled: By::new("rule", &[]),
+            database_refused: LabeledMetric::new("code", &["database_unavailable", "query_timeout", "busy"]),
+            throttled: LabeledMetric::new("rule", &[]),
             store_requests: Counter::default(),
-            pictures_kept: By::new("purpose", &["avatar", "cover"]),
-            pictures_refused: By::new(
+            pictures_kept: LabeledMetric::new("purpose", &["avatar", "cover"]),
+            pictures_refused: LabeledMetric::new(
                 "code",
                 &["unsupported_picture", "image_too_large", "image_corrupt", "busy"],
             ),
             pictures_waiting: Gauge::default(),
             variants_made: Counter::default(),
-            variants_failed: By::new("code", &["busy", "store_unavailable"]),
+            variants_failed: LabeledMetric::new("code", &["busy", "store_unavailable"]),
             files_collected: Counter::default(),
             collections_failed: Counter::default(),
             events_published: Counter::default(),
-            jobs_done: By::new("kind", &JobKind::ALL.map(JobKind::as_str)),
-            jobs_retried: By::new("kind", &JobKind::ALL.map(JobKind::as_str)),
-            jobs_failed: By::new("kind", &JobKind::ALL.map(JobKind::as_str)),
+            jobs_done: LabeledMetric::new("kind", &JobKind::ALL.map(JobKind::as_str)),
+            jobs_retried: LabeledMetric::new("kind", &JobKind::ALL.map(JobKind::as_str)),
+            jobs_failed: LabeledMetric::new("kind", &JobKind::ALL.map(JobKind::as_str)),
             workers: Workers {
-                threads: By::new(by_workers, &[]),
-                waiting: By::new(by_workers, &[]),
-                running: By::new(by_workers, &[]),
-                refused: By::new(by_workers, &[]),
+                threads: LabeledMetric::new(by_workers, &[]),
+                waiting: LabeledMetric::new(by_workers, &[]),
+                running: LabeledMetric::new(by_workers, &[]),
+                refused: LabeledMetric::new(by_workers, &[]),
             },
         }
     }
@@ -97,9 +97,9 @@ impl Default for Metrics {
 
 impl Metrics {
     /// Set the number of worker threads of this name, and return their load.
-    pub fn workers(&self, name: &'static str, threads: usize) -> Load {
+    pub fn workers(&self, name: &'static str, threads: usize) -> WorkerMetrics {
         self.workers.threads.of(name).set(i64::try_from(threads).unwrap_or(i64::MAX));
-        Load {
+        WorkerMetrics {
             waiting: self.workers.waiting.of(name),
             running: self.workers.running.of(name),
             refused: self.workers.refused.of(name),

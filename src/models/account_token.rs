@@ -12,14 +12,14 @@ use crate::schema::{account_tokens, users};
 
 /// The purpose for which a token is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum TokenPurpose {
     /// Shows that mail to an address reaches the user.
     ConfirmAddress,
     /// Lets the user set a password without the current one.
     ResetPassword,
 }
 
-impl Purpose {
+impl TokenPurpose {
     /// Return the name that the table and the jobs use.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ pub struct NewAccountToken<'a> {
     /// The user to whom the token belongs.
     pub user_id: i64,
     /// The purpose for which it is valid.
-    pub purpose: Purpose,
+    pub purpose: TokenPurpose,
     /// The address to which the mail is sent.
     pub email: &'a Email,
     /// SHA-256 of the token.
@@ -80,7 +80,7 @@ impl NewAccountToken<'_> {
 
 impl AccountToken {
     /// Find a token by its id and purpose, unless it has expired or its user is inactive.
-    pub fn find(conn: &mut PgConnection, id: i64, purpose: Purpose) -> QueryResult<Option<Self>> {
+    pub fn find(conn: &mut PgConnection, id: i64, purpose: TokenPurpose) -> QueryResult<Option<Self>> {
         account_tokens::table
             .inner_join(users::table)
             .filter(account_tokens::id.eq(id).and(account_tokens::purpose.eq(purpose.as_str())))

@@ -90,17 +90,17 @@ impl From<FullRow> for FullComment {
 impl FullComment {
     /// Whether the viewer may see that the comment exists: the author, staff, and every viewer who may see its post.
     pub fn is_visible_to(&self, viewer: Viewer) -> bool {
-        self.is_edited_by(viewer) || self.post.as_ref().is_some_and(|post| post.is_visible_to(viewer))
+        self.can_edit(viewer) || self.post.as_ref().is_some_and(|post| post.is_visible_to(viewer))
     }
 
     /// Whether the viewer may change the comment: the author and staff may.
-    pub fn is_edited_by(&self, viewer: Viewer) -> bool {
+    pub fn can_edit(&self, viewer: Viewer) -> bool {
         viewer.is_staff() || viewer.id() == Some(self.comment.user_id)
     }
 
     /// Whether the viewer may detach the comment from its post: the author, staff and the post's writer may.
-    pub fn is_moderated_by(&self, viewer: Viewer) -> bool {
-        self.is_edited_by(viewer) || self.post.as_ref().is_some_and(|post| post.is_owned_by(viewer))
+    pub fn can_moderate(&self, viewer: Viewer) -> bool {
+        self.can_edit(viewer) || self.post.as_ref().is_some_and(|post| post.can_manage(viewer))
     }
 }
 
@@ -126,7 +126,7 @@ impl Comment {
     /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullComment>> {
         selection.slice::<FullRow, _>(conn, |conn, rows| {
-            full_comments!(rows.place()).filter(rows.are_these()).order(rows.order()).load(conn)
+            full_comments!(rows.place()).filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 

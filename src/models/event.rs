@@ -166,7 +166,7 @@ impl Event {
     /// Return a page of a selection.
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullEvent>> {
         selection.slice::<FullEvent, _>(conn, |conn, rows| {
-            full_events!(rows.place()).filter(rows.are_these()).order(rows.order()).load(conn)
+            full_events!(rows.place()).filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 

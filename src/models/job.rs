@@ -61,7 +61,7 @@ pub enum JobKind {
     /// Mails the token of a row: `{token, purpose}`.
     SendToken,
     /// Mails a notice to a user: `{what, to, username}`.
-    Notice,
+    AccountNotice,
     /// Makes a digest of new posts for each administrator: `{events}`.
     NewPosts,
     /// Mails a digest to an administrator: `{to, events}`.
@@ -77,7 +77,7 @@ impl JobKind {
     pub const ALL: [Self; 7] = [
         Self::WantToken,
         Self::SendToken,
-        Self::Notice,
+        Self::AccountNotice,
         Self::NewPosts,
         Self::TellAdministrator,
         Self::Deliver,
@@ -89,7 +89,7 @@ impl JobKind {
         match self {
             Self::WantToken => "mail.wanted",
             Self::SendToken => "mail.token",
-            Self::Notice => "mail.notice",
+            Self::AccountNotice => "mail.notice",
             Self::NewPosts => "mail.new_posts",
             Self::TellAdministrator => "mail.administrator",
             Self::Deliver => "webhook.deliver",

@@ -90,7 +90,7 @@ struct Summed {
 }
 
 #[derive(QueryableByName)]
-struct Found {
+struct LabelMatch {
     #[diesel(sql_type = BigInt)]
     place: i64,
     #[diesel(sql_type = BigInt)]
@@ -104,7 +104,7 @@ impl Label {
     }
 
     /// Find the row alone.
-    pub fn look_up(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
+    pub fn find_row(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).first(conn)
     }
 
@@ -121,7 +121,7 @@ impl Label {
             let locked = conn.transaction(|conn| {
                 let known: i64 =
                     labels::table.filter(labels::slug.eq(slug)).select(labels::id).first(conn)?;
-                let ids = Post::labeled(conn, known, staff)?;
+                let ids = Post::ids_with_label(conn, known, staff)?;
                 Post::lock_all(conn, &ids)?;
                 let label = Self::lock(conn, slug)?;
                 let others = post_labels::table
@@ -146,7 +146,7 @@ impl Label {
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullLabel>> {
         selection.slice::<(Self, i64), _>(conn, |conn, rows| {
             let query = labels::table.select(((columns::<Self>(), PostCount), rows.place()));
-            query.filter(rows.are_these()).order(rows.order()).load(conn)
+            query.filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 
@@ -219,7 +219,7 @@ impl Label {
             };
             named.iter().map(text).collect()
         };
-        let found: Vec<Found> = diesel::sql_query(
+        let found: Vec<LabelMatch> = diesel::sql_query(
             "SELECT place, found.id
              FROM unnest($1, $2) WITH ORDINALITY AS wanted (slug, name, place)
              CROSS JOIN LATERAL (
@@ -233,7 +233,7 @@ impl Label {
         .bind::<Array<Text>, _>(text(false))
         .load(conn)?;
         let mut ids = vec![None; named.len()];
-        for Found { place, id } in found {
+        for LabelMatch { place, id } in found {
             let slot = usize::try_from(place - 1).ok().and_then(|place| ids.get_mut(place));
             let beyond = || {
                 Error::DeserializationError(

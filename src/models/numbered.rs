@@ -20,7 +20,7 @@ pub struct Slugs {
 }
 
 #[derive(QueryableByName)]
-struct Taken {
+struct SlugUse {
     #[diesel(sql_type = Bool)]
     is_taken: bool,
 }
@@ -58,7 +58,7 @@ impl Slugs {
         let query =
             format!("SELECT EXISTS (SELECT FROM {table} WHERE slug = $1 AND {owner} <> $2) AS is_taken");
         let query = diesel::sql_query(query).bind::<Text, _>(slug).bind::<BigInt, _>(id);
-        Ok(query.get_result::<Taken>(conn)?.is_taken)
+        Ok(query.get_result::<SlugUse>(conn)?.is_taken)
     }
 
     fn numbered(self, wanted: &Slug, number: i64) -> String {

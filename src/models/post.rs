@@ -199,7 +199,7 @@ impl Post {
     }
 
     /// Find the row alone. Drafts are treated as in [`Post::find`].
-    pub fn look_up(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
+    pub fn find_row(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
         let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
         row.first::<Self>(conn)?.shown_to(viewer)
     }
@@ -224,7 +224,7 @@ impl Post {
     /// Return the current slug of a post that once had the slug `former`, if the viewer may see the post.
     pub fn renamed(conn: &mut PgConnection, former: &str, viewer: Viewer) -> QueryResult<String> {
         let slug = post_slug::current(conn, former)?;
-        let post = Self::look_up(conn, &slug, viewer)?;
+        let post = Self::find_row(conn, &slug, viewer)?;
         if post.slug == former { Err(diesel::NotFound) } else { Ok(post.slug) }
     }
 
@@ -232,7 +232,7 @@ impl Post {
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
         selection.slice::<FullRow, _>(conn, |conn, rows| {
             let query = full_posts!(left(posts::content, EXCERPT), rows.place());
-            query.filter(rows.are_these()).order(rows.order()).load(conn)
+            query.filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 
@@ -240,22 +240,22 @@ impl Post {
     pub fn page_in_full(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<FullPost>> {
         selection.slice::<FullRow, _>(conn, |conn, rows| {
             let query = full_posts!(posts::content, rows.place());
-            query.filter(rows.are_these()).order(rows.order()).load(conn)
+            query.filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 
     /// Whether the viewer may see that the post exists.
     pub fn is_visible_to(&self, viewer: Viewer) -> bool {
-        self.published || self.is_changed_by(viewer)
+        self.published || self.can_change(viewer)
     }
 
     /// Whether the viewer may change the post: the writer, the editor and staff may.
-    pub fn is_changed_by(&self, viewer: Viewer) -> bool {
-        self.is_owned_by(viewer) || (viewer.id().is_some() && self.editor_id == viewer.id())
+    pub fn can_change(&self, viewer: Viewer) -> bool {
+        self.can_manage(viewer) || (viewer.id().is_some() && self.editor_id == viewer.id())
     }
 
     /// Whether the viewer has every right to the post: the writer and staff do.
-    pub fn is_owned_by(&self, viewer: Viewer) -> bool {
+    pub fn can_manage(&self, viewer: Viewer) -> bool {
         viewer.is_staff() || viewer.id() == Some(self.writer_id)
     }
 
@@ -335,18 +335,18 @@ impl Post {
     }
 
     /// Return the ids of the posts that have a label and that the viewer may change.
-    pub fn labeled(conn: &mut PgConnection, label_id: i64, viewer: Viewer) -> QueryResult<Vec<i64>> {
-        let labeled = post_labels::table
+    pub fn ids_with_label(conn: &mut PgConnection, label_id: i64, viewer: Viewer) -> QueryResult<Vec<i64>> {
+        let ids_with_label = post_labels::table
             .inner_join(posts::table)
             .filter(post_labels::label_id.eq(label_id))
             .select(post_labels::post_id)
             .into_boxed();
         match viewer {
             Viewer::Anonymous => Ok(Vec::new()),
-            Viewer::Staff(_) => labeled.load(conn),
+            Viewer::Staff(_) => ids_with_label.load(conn),
             Viewer::Member(id) => {
                 let is_changeable = posts::writer_id.eq(id).or(posts::editor_id.is_not_distinct_from(id));
-                labeled.filter(is_changeable).load(conn)
+                ids_with_label.filter(is_changeable).load(conn)
             }
         }
     }

@@ -146,7 +146,7 @@ pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice
                 (labels::slug, labels::name, post_labels::reason, post_labels::labeled_at),
                 rows.place(),
             ))
-            .filter(rows.are_these())
+            .filter(rows.id_filter())
             .order(rows.order())
             .load(conn)
     })

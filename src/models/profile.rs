@@ -104,7 +104,7 @@ impl Profile {
                 .inner_join(users::table)
                 .left_join(pictures::table)
                 .select(((columns::<Self>(), users::username, columns::<Option<Picture>>()), rows.place()))
-                .filter(rows.are_these())
+                .filter(rows.id_filter())
                 .order(rows.order())
                 .load(conn)
         })

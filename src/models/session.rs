@@ -161,7 +161,7 @@ impl Session {
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
         selection.slice::<Self, _>(conn, |conn, rows| {
             let query = sessions::table.select((Self::as_select(), rows.place()));
-            query.filter(rows.are_these()).order(rows.order()).load(conn)
+            query.filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 

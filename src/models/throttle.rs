@@ -11,7 +11,7 @@ use crate::schema::{login_prefixes, throttle_buckets};
 
 /// Commit this transaction without waiting for the disk. What a crash loses of it does no harm, and other transactions wait for
 /// its rows.
-pub fn hurry(conn: &mut PgConnection) -> QueryResult<()> {
+pub fn commit_asynchronously(conn: &mut PgConnection) -> QueryResult<()> {
     conn.batch_execute("SET LOCAL synchronous_commit = off")
 }
 
@@ -80,7 +80,7 @@ pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> Query
 }
 
 /// Return those of these users who logged in from this network after `since`.
-pub fn at_home(
+pub fn is_known_network(
     conn: &mut PgConnection,
     users: &[i64],
     prefix: &str,
@@ -94,7 +94,7 @@ pub fn at_home(
 }
 
 /// Return the networks from which a user has recently logged in, and when, the latest first.
-pub fn homes(conn: &mut PgConnection, user_id: i64) -> QueryResult<Vec<(String, DateTime<Utc>)>> {
+pub fn known_networks(conn: &mut PgConnection, user_id: i64) -> QueryResult<Vec<(String, DateTime<Utc>)>> {
     login_prefixes::table
         .filter(login_prefixes::user_id.eq(user_id))
         .order(login_prefixes::last_login_at.desc())

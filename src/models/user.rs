@@ -167,7 +167,7 @@ impl User {
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
         selection.slice::<Self, _>(conn, |conn, rows| {
             let query = users::table.select((Self::as_select(), rows.place()));
-            query.filter(rows.are_these()).order(rows.order()).load(conn)
+            query.filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 

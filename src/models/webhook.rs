@@ -81,7 +81,7 @@ pub struct Delivery {
 
 /// Everything that an attempt needs.
 #[derive(Clone, Debug)]
-pub struct Errand {
+pub struct PendingDelivery {
     /// The delivery and its outcome so far.
     pub delivery: Delivery,
     /// The webhook to notify.
@@ -121,7 +121,7 @@ impl Webhook {
     pub fn page(conn: &mut PgConnection, selection: &Selection) -> QueryResult<Slice<Self>> {
         selection.slice::<Self, _>(conn, |conn, rows| {
             let query = webhooks::table.select((Self::as_select(), rows.place()));
-            query.filter(rows.are_these()).order(rows.order()).load(conn)
+            query.filter(rows.id_filter()).order(rows.order()).load(conn)
         })
     }
 
@@ -245,7 +245,7 @@ impl Delivery {
             deliveries::table
                 .inner_join(events::table)
                 .select(((columns::<Self>(), events::type_), rows.place()))
-                .filter(rows.are_these())
+                .filter(rows.id_filter())
                 .order(rows.order())
                 .load(conn)
         })
@@ -287,7 +287,7 @@ impl Delivery {
     }
 
     /// Return what an attempt needs; `None` if no attempt is to be made any more.
-    pub fn errand(conn: &mut PgConnection, id: i64) -> QueryResult<Option<Errand>> {
+    pub fn pending(conn: &mut PgConnection, id: i64) -> QueryResult<Option<PendingDelivery>> {
         let found = deliveries::table
             .inner_join(webhooks::table)
             .filter(deliveries::id.eq(id).and(deliveries::status.eq("pending")))
@@ -296,7 +296,7 @@ impl Delivery {
             .optional()?;
         let Some((delivery, webhook)) = found else { return Ok(None) };
         let event = Event::find(conn, delivery.event_id)?;
-        Ok(Some(Errand { delivery, webhook, event }))
+        Ok(Some(PendingDelivery { delivery, webhook, event }))
     }
 
     /// Record the outcome of an attempt. A webhook that has been failing since before `given_up_before` is given up.

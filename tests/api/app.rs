@@ -272,7 +272,7 @@ impl TestApp {
 
     /// Wait until the node hears what others do.
     pub async fn hears(&self) {
-        self.eventually("the node hears", || self.app.callers().is_hearing()).await;
+        self.eventually("the node hears", || self.app.callers().is_listening()).await;
     }
 
     /// The backend that this node listens on. For a test of one node.

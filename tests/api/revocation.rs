@@ -110,7 +110,7 @@ async fn a_node_that_hears_nothing_asks_each_time() {
     assert_snapshot!(ana.get("/api/v1/choices").await.status, @"200 OK");
     // From now on nothing that is told arrives, and the connection stays open.
     let deaf = app.deafen();
-    app.eventually("the node knows", || !app.app.callers().is_hearing()).await;
+    app.eventually("the node knows", || !app.app.callers().is_listening()).await;
     app.sql("DELETE FROM sessions");
     assert_snapshot!(ana.get("/api/v1/choices").await.refusal(), @"401 session_revoked");
     drop(deaf);

@@ -11,14 +11,14 @@ use crate::api::client::Client;
 use crate::api::document::Refusals;
 use crate::api::input::{Check, Member};
 use crate::api::users::parse_email;
-use crate::auth::callers::Callers;
 use crate::auth::mail_tokens::{self, MailTokens};
 use crate::auth::passwords::{Passwords, judge};
+use crate::auth::session_cache::SessionCache;
 use crate::auth::throttle::Throttle;
 use crate::db::Db;
 use crate::error::{Code, OnConstraint, Result};
-use crate::events::accounts::Notice;
-use crate::models::account_token::Purpose;
+use crate::events::accounts::AccountNotice;
+use crate::models::account_token::TokenPurpose;
 
 /// The address to which a mail is requested.
 #[derive(Deserialize, ToSchema)]
@@ -55,8 +55,8 @@ pub struct PasswordReset {
 }
 
 /// Request a mail. 202 whether or not a user has the address: a job looks for the user later.
-async fn want(
-    purpose: Purpose,
+async fn send_token_if_known(
+    purpose: TokenPurpose,
     body: Body<MailRequest>,
     client: Client,
     db: Data<Db>,
@@ -68,7 +68,7 @@ async fn want(
     let email = check.finish(|| email)?;
     let buckets = throttle.mail(purpose, &email, &client.prefix().to_string());
     db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
-    db.transaction(move |conn| MailTokens::want(conn, purpose, &email)).await?;
+    db.transaction(move |conn| MailTokens::send_token_if_known(conn, purpose, &email)).await?;
     Ok(HttpResponse::new(StatusCode::ACCEPTED))
 }
 
@@ -87,7 +87,7 @@ pub async fn request_email_verification(
     db: Data<Db>,
     throttle: Data<Throttle>,
 ) -> Result<HttpResponse> {
-    want(Purpose::ConfirmAddress, body, client, db, throttle).await
+    send_token_if_known(TokenPurpose::ConfirmAddress, body, client, db, throttle).await
 }
 
 /// Confirm an e-mail address.
@@ -109,7 +109,7 @@ pub async fn confirm_email(
     let token = check.required("token", body.get()?.token);
     let token = check.finish(|| token)?;
     db.transaction(move |conn| {
-        let found = tokens.find(conn, &token, Purpose::ConfirmAddress)?;
+        let found = tokens.find(conn, &token, TokenPurpose::ConfirmAddress)?;
         if !found.user.lock_as_read(conn)? {
             return Err(mail_tokens::invalid());
         }
@@ -122,7 +122,7 @@ pub async fn confirm_email(
             return Ok(());
         }
         // The notice goes to the previous address.
-        Notice::AddressChanged.send(conn, &found.user)
+        AccountNotice::AddressChanged.send(conn, &found.user)
     })
     .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
@@ -142,7 +142,7 @@ pub async fn request_password_reset(
     db: Data<Db>,
     throttle: Data<Throttle>,
 ) -> Result<HttpResponse> {
-    want(Purpose::ResetPassword, body, client, db, throttle).await
+    send_token_if_known(TokenPurpose::ResetPassword, body, client, db, throttle).await
 }
 
 /// Set a password with the token of a mail.
@@ -160,7 +160,7 @@ pub async fn reset_password(
     db: Data<Db>,
     tokens: Data<MailTokens>,
     passwords: Data<Passwords>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
 ) -> Result<HttpResponse> {
     let mut check = Check::default();
     let body = body.get()?;
@@ -169,7 +169,7 @@ pub async fn reset_password(
     let (token, password) = check.finish(|| token.zip(password))?;
     let (tokens, sent) = (tokens.into_inner(), token.clone());
     let finder = std::sync::Arc::clone(&tokens);
-    let found = db.run(move |conn| finder.find(conn, &sent, Purpose::ResetPassword)).await?;
+    let found = db.run(move |conn| finder.find(conn, &sent, TokenPurpose::ResetPassword)).await?;
     if found.email_key != found.user.email_key {
         return Err(mail_tokens::invalid());
     }
@@ -189,9 +189,9 @@ pub async fn reset_password(
         if found.user.email_verified_at.is_none() {
             found.user.confirm_email(conn, &found.email, &found.email_key)?;
         }
-        Notice::PasswordChanged.send(conn, &found.user)
+        AccountNotice::PasswordChanged.send(conn, &found.user)
     })
     .await?;
-    callers.forget(user_id);
+    callers.evict(user_id);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

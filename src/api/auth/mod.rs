@@ -13,9 +13,9 @@ use super::body::{Body, OptionalBody};
 use super::client::Client;
 use super::document::Refusals;
 use super::input::{Check, Member};
-use crate::auth::callers::Callers;
 use crate::auth::passwords::{self, Passwords, Verdict};
-use crate::auth::sessions::{Pair, Refreshed, Sessions, ended, invalid_refresh_token};
+use crate::auth::session_cache::SessionCache;
+use crate::auth::sessions::{Pair, RefreshOutcome, Sessions, ended, invalid_refresh_token};
 use crate::auth::throttle::Throttle;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
@@ -125,9 +125,9 @@ pub async fn login(
     passwords: Data<Passwords>,
     throttle: Data<Throttle>,
     sessions: Data<Sessions>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
 ) -> Result<Json<Tokens>> {
-    callers.know_keys().await?;
+    callers.ensure_fresh_keys().await?;
     let (name, password) = body.get()?.validate()?;
     let _turn = passwords.turn().await?;
     let (network, limits) = (client.prefix().to_string(), throttle.clone());
@@ -213,16 +213,16 @@ pub async fn refresh_token(
     body: Body<Refresh>,
     db: Data<Db>,
     sessions: Data<Sessions>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
 ) -> Result<Json<Tokens>> {
     let mut check = Check::default();
     let token = check.required("refresh_token", body.get()?.refresh_token);
     let token = check.finish(|| token)?;
-    callers.know_keys().await?;
+    callers.ensure_fresh_keys().await?;
     match db.transaction(move |conn| sessions.refresh(conn, &token)).await? {
-        Refreshed::Pair(pair) => Ok(Json(Tokens::from(*pair))),
-        Refreshed::Replayed(user_id) => {
-            callers.forget(user_id);
+        RefreshOutcome::Pair(pair) => Ok(Json(Tokens::from(*pair))),
+        RefreshOutcome::Replayed(user_id) => {
+            callers.evict(user_id);
             Err(invalid_refresh_token())
         }
     }
@@ -281,7 +281,7 @@ pub async fn logout(
     body: OptionalBody<Logout>,
     db: Data<Db>,
     sessions: Data<Sessions>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
 ) -> Result<HttpResponse> {
     let leaving = Leaving::new(caller, body)?;
     let user = db
@@ -292,7 +292,7 @@ pub async fn logout(
         })
         .await?;
     if let Some(user) = user {
-        callers.forget(user);
+        callers.evict(user);
     }
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
@@ -313,7 +313,7 @@ pub async fn logout_all(
     body: OptionalBody<Logout>,
     db: Data<Db>,
     sessions: Data<Sessions>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
 ) -> Result<HttpResponse> {
     let leaving = Leaving::new(caller, body)?;
     let user = db
@@ -323,6 +323,6 @@ pub async fn logout_all(
             Ok(user)
         })
         .await?;
-    callers.forget(user);
+    callers.evict(user);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

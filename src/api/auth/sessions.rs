@@ -6,14 +6,14 @@ use actix_web::{HttpResponse, delete, get};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::conditional::Listed;
+use crate::api::conditional::ListResponse;
 use crate::api::document::Refusals;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
 use crate::api::path::Id;
 use crate::api::timestamp;
 use crate::auth::CurrentUser;
-use crate::auth::callers::Callers;
+use crate::auth::session_cache::SessionCache;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lookups::table::Resource;
@@ -71,7 +71,7 @@ impl Session {
     responses((status = 200, description = "A page of sessions", body = SessionPage), Refusals)
 )]
 #[get("/auth/sessions")]
-pub async fn list_sessions(user: CurrentUser, list: List<Session>, db: Data<Db>) -> Result<Listed> {
+pub async fn list_sessions(user: CurrentUser, list: List<Session>, db: Data<Db>) -> Result<ListResponse> {
     let slice = list.read(&db, |conn, selection| Ok(session::Session::page(conn, selection)?)).await?;
     list.answer(slice, |row| Session::of(row, user.session_id))
 }
@@ -90,12 +90,12 @@ pub async fn revoke_session(
     user: CurrentUser,
     id: Id,
     db: Data<Db>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
 ) -> Result<HttpResponse> {
     let (id, user_id) = (id.0, user.id);
     if !db.run(move |conn| Ok(session::Session::end_of(conn, id, user_id)?)).await? {
         return Err(Error::not_found());
     }
-    callers.forget(user.id);
+    callers.evict(user.id);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::conditional::Listed;
+use super::conditional::ListResponse;
 use super::document::Refusals;
 use super::list::List;
 use super::page::{Page, Paged};
@@ -131,7 +131,7 @@ pub async fn list_events(
     list: List<Event>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     let slice = list.read(&db, |conn, selection| Ok(event::Event::page(conn, selection)?)).await?;
     list.answer(slice, |full| Event::of(full, &urls))
 }

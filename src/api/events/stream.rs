@@ -20,7 +20,7 @@ use crate::api::document::Refusals;
 use crate::api::gate::bearer;
 use crate::api::urls::Urls;
 use crate::auth::CurrentUser;
-use crate::auth::callers::Callers;
+use crate::auth::session_cache::SessionCache;
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::Viewer;
@@ -134,7 +134,7 @@ struct Follower {
     streams: Data<Streams>,
     db: Data<Db>,
     urls: Data<Urls>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
     token: String,
     after: i64,
     published: watch::Receiver<i64>,
@@ -241,7 +241,7 @@ pub async fn stream_events(
     request: HttpRequest,
     user: CurrentUser,
     streams: Data<Streams>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
     db: Data<Db>,
     urls: Data<Urls>,
 ) -> Result<HttpResponse> {

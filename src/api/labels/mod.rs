@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::conditional::{IfMatch, Listed, Versioned};
+use super::conditional::{IfMatch, ListResponse, ResourceResponse};
 use super::document::Refusals;
-use super::idempotency::Once;
+use super::idempotency::IdempotencyKey;
 use super::input::{Check, Member};
 use super::list::List;
 use super::page::{Page, Paged};
-use super::path::NamedSlug;
+use super::path::SlugPath;
 use super::urls::Urls;
 use super::{Deleted, count, timestamp};
 use crate::auth::CurrentUser;
@@ -120,8 +120,8 @@ fn slug_taken() -> Error {
     Error::refused(Code::SlugTaken, Code::SlugTaken.entry().meaning)
 }
 
-fn respond(full: &FullLabel, urls: &Urls) -> Result<Versioned> {
-    Versioned::new(full.label.version, &Label::of(full, urls))
+fn respond(full: &FullLabel, urls: &Urls) -> Result<ResourceResponse> {
+    ResourceResponse::new(full.label.version, &Label::of(full, urls))
 }
 
 /// List labels.
@@ -132,7 +132,7 @@ fn respond(full: &FullLabel, urls: &Urls) -> Result<Versioned> {
     responses((status = 200, description = "A page of labels", body = LabelPage), Refusals)
 )]
 #[get("/labels")]
-pub async fn list_labels(list: List<Label>, db: Data<Db>, urls: Data<Urls>) -> Result<Listed> {
+pub async fn list_labels(list: List<Label>, db: Data<Db>, urls: Data<Urls>) -> Result<ListResponse> {
     let slice = list.read(&db, |conn, selection| Ok(label::Label::page(conn, selection)?)).await?;
     list.answer(slice, |full| Label::of(full, &urls))
 }
@@ -156,11 +156,11 @@ pub async fn list_labels(list: List<Label>, db: Data<Db>, urls: Data<Urls>) -> R
 #[post("/labels")]
 pub async fn create_label(
     user: CurrentUser,
-    once: Once,
+    once: IdempotencyKey,
     body: Body<CreateLabel>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         request.once(conn, |conn| {
@@ -182,7 +182,7 @@ pub async fn create_label(
     responses((status = 200, description = "The label", body = Label), Refusals)
 )]
 #[get("/labels/{slug}")]
-pub async fn get_label(slug: NamedSlug, db: Data<Db>, urls: Data<Urls>) -> Result<Versioned> {
+pub async fn get_label(slug: SlugPath, db: Data<Db>, urls: Data<Urls>) -> Result<ResourceResponse> {
     let full = db.run(move |conn| Ok(label::Label::find(conn, &slug.0)?)).await?;
     respond(&full, &urls)
 }
@@ -203,12 +203,12 @@ pub async fn get_label(slug: NamedSlug, db: Data<Db>, urls: Data<Urls>) -> Resul
 #[patch("/labels/{slug}")]
 pub async fn update_label(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     body: Body<UpdateLabel>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let full = db
         .transaction(move |conn| {
             let before = label::Label::lock(conn, &slug.0)?;
@@ -238,7 +238,7 @@ pub async fn update_label(
 #[delete("/labels/{slug}")]
 pub async fn delete_label(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {

@@ -11,12 +11,12 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::api::body::Body;
-use crate::api::conditional::{IfMatch, Listed, Versioned};
+use crate::api::conditional::{IfMatch, ListResponse, ResourceResponse};
 use crate::api::document::Refusals;
-use crate::api::idempotency::{Once, Shown};
+use crate::api::idempotency::{DataSubjects, IdempotencyKey};
 use crate::api::input::{Check, Member, Object};
 use crate::api::list::List;
-use crate::api::path::NamedSlug;
+use crate::api::path::SlugPath;
 use crate::api::posts::choice::{REASON_MAX, duplicate, refuse_overfull};
 use crate::api::posts::{PostPage, PostSummary};
 use crate::api::timestamp;
@@ -85,7 +85,7 @@ pub struct LabeledPosts {
 }
 
 /// A chosen post that is valid in itself.
-struct Chosen {
+struct PostChoice {
     place: usize,
     slug: String,
     reason: Option<Option<String>>,
@@ -93,14 +93,14 @@ struct Chosen {
 
 impl ChosenPosts {
     /// Return the posts that are valid in themselves, and note the faults of the others.
-    fn validate(self, check: &mut Check) -> Vec<Chosen> {
+    fn validate(self, check: &mut Check) -> Vec<PostChoice> {
         let posts = check.required("posts", self.posts).unwrap_or_default();
         if posts.len() > MOST {
             let detail = format!("At most {MOST} posts at once.");
             check.fault(Violation::body("/posts", "too_many", detail).with(json!({ "max": MOST })));
             return Vec::new();
         }
-        let mut chosen: Vec<Chosen> = Vec::with_capacity(posts.len());
+        let mut chosen: Vec<PostChoice> = Vec::with_capacity(posts.len());
         for (place, Object(post)) in posts.into_iter().enumerate() {
             let pointer = format!("posts/{place}/slug");
             let reason = check.clearable(&format!("posts/{place}/reason"), post.reason, REASON_MAX);
@@ -114,7 +114,7 @@ impl ChosenPosts {
             if chosen.iter().any(|other| other.slug == slug) {
                 check.fault(duplicate(format!("/posts/{place}"), "This post is in the list already."));
             }
-            chosen.push(Chosen { place, slug, reason });
+            chosen.push(PostChoice { place, slug, reason });
         }
         chosen
     }
@@ -124,7 +124,7 @@ impl ChosenPosts {
 /// may see a post but not change it.
 fn find<'a>(
     mut check: Check,
-    chosen: &[Chosen],
+    chosen: &[PostChoice],
     read: &'a [Post],
     user: &CurrentUser,
 ) -> Result<(Vec<&'a Post>, Check)> {
@@ -132,7 +132,7 @@ fn find<'a>(
     let mut found = Vec::with_capacity(chosen.len());
     for chosen in chosen {
         match by_slug.get(chosen.slug.as_str()).filter(|post| post.is_visible_to(user.viewer())) {
-            Some(post) if post.is_changed_by(user.viewer()) => found.push(*post),
+            Some(post) if post.can_change(user.viewer()) => found.push(*post),
             Some(_) => return Err(Error::forbidden()),
             None => check.fault(Violation::body(
                 format!("/posts/{}/slug", chosen.place),
@@ -151,7 +151,7 @@ fn lock(
     user: &CurrentUser,
     others: Vec<i64>,
     stale: impl Fn() -> Result<()>,
-) -> Result<(Vec<Chosen>, Vec<Post>)> {
+) -> Result<(Vec<PostChoice>, Vec<Post>)> {
     let mut check = Check::default();
     let chosen = match body.get() {
         Ok(posts) => posts.validate(&mut check),
@@ -169,7 +169,7 @@ fn lock(
 
 /// Return the chosen posts among the locked ones. In the meantime, a post may have been deleted, or may have become another
 /// user's.
-fn found<'a>(chosen: &[Chosen], locked: &'a [Post], user: &CurrentUser) -> Result<Vec<&'a Post>> {
+fn found<'a>(chosen: &[PostChoice], locked: &'a [Post], user: &CurrentUser) -> Result<Vec<&'a Post>> {
     let (posts, check) = find(Check::default(), chosen, locked, user)?;
     check.finish(|| Some(posts))
 }
@@ -178,10 +178,10 @@ fn found<'a>(chosen: &[Chosen], locked: &'a [Post], user: &CurrentUser) -> Resul
 fn put(
     conn: &mut PgConnection,
     label: &Label,
-    chosen: &[Chosen],
+    chosen: &[PostChoice],
     posts: &[&Post],
     urls: &Urls,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let labelings: Vec<Labeling> = posts
         .iter()
         .zip(chosen)
@@ -209,7 +209,7 @@ fn put(
             labeled_at: timestamp(detail.labeled_at),
         })
     });
-    Versioned::new(label.version, &LabeledPosts { posts: shown.collect::<Result<_>>()? })
+    ResourceResponse::new(label.version, &LabeledPosts { posts: shown.collect::<Result<_>>()? })
 }
 
 /// List a label's posts.
@@ -222,17 +222,17 @@ fn put(
 )]
 #[get("/labels/{slug}/posts")]
 pub async fn list_label_posts(
-    slug: NamedSlug,
+    slug: SlugPath,
     list: List<PostSummary>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     let list = list.within(&LABELS_OF_POST, &slug.0);
     let slice = list
         .read(&db, move |conn, selection| {
             let slice = Post::page(conn, selection)?;
             if slice.rows.is_empty() {
-                Label::look_up(conn, &slug.0)?;
+                Label::find_row(conn, &slug.0)?;
             }
             Ok(slice)
         })
@@ -262,20 +262,20 @@ pub async fn list_label_posts(
 #[post("/labels/{slug}/posts")]
 pub async fn add_label_posts(
     user: CurrentUser,
-    slug: NamedSlug,
-    once: Once,
+    slug: SlugPath,
+    once: IdempotencyKey,
     body: Body<ChosenPosts>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         request.once(conn, |conn| {
-            Label::look_up(conn, &slug.0)?;
+            Label::find_row(conn, &slug.0)?;
             let (chosen, locked) = lock(conn, body, &user, Vec::new(), || Ok(()))?;
             let posts = found(&chosen, &locked, &user)?;
             let label = Label::hold(conn, &slug.0)?;
-            let shown = Shown::from(user.id).and(posts.iter().map(|post| post.writer_id));
+            let shown = DataSubjects::from(user.id).and(posts.iter().map(|post| post.writer_id));
             Ok((put(conn, &label, &chosen, &posts, &urls)?, shown))
         })
     })
@@ -297,22 +297,21 @@ pub async fn add_label_posts(
 #[put("/labels/{slug}/posts")]
 pub async fn replace_label_posts(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     body: Body<ChosenPosts>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     db.long_transaction(move |conn| {
-        let known = Label::look_up(conn, &slug.0)?;
-        let labeled = Post::labeled(conn, known.id, user.viewer())?;
-        let (chosen, locked) = lock(conn, body, &user, labeled, || if_match.check(known.version))?;
+        let known = Label::find_row(conn, &slug.0)?;
+        let ids_with_label = Post::ids_with_label(conn, known.id, user.viewer())?;
+        let (chosen, locked) = lock(conn, body, &user, ids_with_label, || if_match.check(known.version))?;
         let posts = found(&chosen, &locked, &user)?;
         let label = Label::hold(conn, &slug.0)?;
         if_match.check(label.version)?;
         let kept: HashSet<i64> = posts.iter().map(|post| post.id).collect();
-        let others =
-            locked.iter().filter(|post| !kept.contains(&post.id) && post.is_changed_by(user.viewer()));
+        let others = locked.iter().filter(|post| !kept.contains(&post.id) && post.can_change(user.viewer()));
         post_label::remove(conn, label.id, &others.map(|post| post.id).collect::<Vec<_>>())?;
         put(conn, &label, &chosen, &posts, &urls)
     })
@@ -334,17 +333,17 @@ pub async fn replace_label_posts(
 #[delete("/labels/{slug}/posts")]
 pub async fn clear_label_posts(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<HttpResponse> {
     db.long_transaction(move |conn| {
-        let known = Label::look_up(conn, &slug.0)?;
-        let labeled = Post::labeled(conn, known.id, user.viewer())?;
-        let locked = Post::lock_all(conn, &labeled)?;
+        let known = Label::find_row(conn, &slug.0)?;
+        let ids_with_label = Post::ids_with_label(conn, known.id, user.viewer())?;
+        let locked = Post::lock_all(conn, &ids_with_label)?;
         let label = Label::hold(conn, &slug.0)?;
         if_match.check(label.version)?;
-        let changed = locked.iter().filter(|post| post.is_changed_by(user.viewer()));
+        let changed = locked.iter().filter(|post| post.can_change(user.viewer()));
         post_label::remove(conn, label.id, &changed.map(|post| post.id).collect::<Vec<_>>())?;
         Ok(())
     })

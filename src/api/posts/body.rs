@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::choice::{self, Chosen, ChosenLabel};
+use super::choice::{self, ChosenLabel, LabelChoice};
 use super::rules::Rules;
 use crate::api::input::{Check, Member, Object};
 use crate::auth::CurrentUser;
@@ -154,14 +154,14 @@ pub(super) type EditorChange = Option<Option<String>>;
 pub(super) struct Draft {
     new: Option<NewPost>,
     editor: EditorChange,
-    labels: Vec<Chosen>,
+    labels: Vec<LabelChoice>,
 }
 
 /// A post to create, whose editor and labels exist.
 pub(super) struct Approved {
     pub(super) new: NewPost,
     pub(super) editor_id: Option<i64>,
-    pub(super) labels: Vec<Chosen>,
+    pub(super) labels: Vec<LabelChoice>,
 }
 
 impl CreatePost {
@@ -187,7 +187,7 @@ impl CreatePost {
 
 impl Draft {
     /// Note a fault for each user and label that is named and does not exist. Return the editor's id.
-    pub(super) fn look_up(
+    pub(super) fn find_row(
         &self,
         conn: &mut PgConnection,
         check: &mut Check,
@@ -204,7 +204,7 @@ impl Draft {
         mut check: Check,
         user: &CurrentUser,
     ) -> Result<Approved> {
-        let editor_id = self.look_up(conn, &mut check, user)?;
+        let editor_id = self.find_row(conn, &mut check, user)?;
         let new = check.finish(|| self.new)?;
         Ok(Approved { new, editor_id, labels: self.labels })
     }

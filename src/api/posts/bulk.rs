@@ -11,7 +11,7 @@ use super::{BulkUpdatePosts, PostSummary, named_users_exist};
 use crate::api::body::Body;
 use crate::api::document::Refusals;
 use crate::api::input::Check;
-use crate::api::list::Chosen;
+use crate::api::list::BulkSelection;
 use crate::api::{Deleted, count};
 use crate::auth::CurrentUser;
 use crate::db::Db;
@@ -31,14 +31,14 @@ pub struct Updated {
 /// Changes the posts that the query string selects, among those that the caller may change: as writer, as editor or as staff. A
 /// request without a condition requires `all=true`. The body is a merge patch (RFC 7396) of every field except the slug.
 #[utoipa::path(
-    operation_id = "bulkUpdatePosts", tag = "posts", security(("bearer" = [])), params(Chosen<PostSummary>),
+    operation_id = "bulkUpdatePosts", tag = "posts", security(("bearer" = [])), params(BulkSelection<PostSummary>),
     request_body = BulkUpdatePosts,
     responses((status = 200, description = "Number of changed posts", body = Updated), Refusals)
 )]
 #[patch("/posts")]
 pub async fn bulk_update_posts(
     user: CurrentUser,
-    chosen: Chosen<PostSummary>,
+    chosen: BulkSelection<PostSummary>,
     body: Body<BulkUpdatePosts>,
     rules: Data<Rules>,
     db: Data<Db>,
@@ -60,13 +60,13 @@ pub async fn bulk_update_posts(
 /// Deletes the posts that the query string selects, among those that the caller may delete: as writer or as staff. A request
 /// without a condition requires `all=true`. Cascades to the comments of the posts, and makes their slugs available again.
 #[utoipa::path(
-    operation_id = "bulkDeletePosts", tag = "posts", security(("bearer" = [])), params(Chosen<PostSummary>),
+    operation_id = "bulkDeletePosts", tag = "posts", security(("bearer" = [])), params(BulkSelection<PostSummary>),
     responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/posts")]
 pub async fn bulk_delete_posts(
     _user: CurrentUser,
-    chosen: Chosen<PostSummary>,
+    chosen: BulkSelection<PostSummary>,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
     let counts = chosen.apply(&db, |conn, selection| Ok(Post::delete_selected(conn, selection)?)).await?;

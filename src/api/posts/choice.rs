@@ -45,7 +45,8 @@ pub struct ChosenLabels {
 /// The reason why a post has a label.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Reasoned {
+#[schema(as = Reasoned)]
+pub struct LabelReason {
     /// Why the post has the label. If left out, the reason stays as it was; `null` and `""` clear it.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 256, examples("It is about Ada"))]
@@ -54,7 +55,7 @@ pub struct Reasoned {
 
 /// A chosen label that is valid in itself.
 #[derive(Clone, Debug)]
-pub struct Chosen {
+pub struct LabelChoice {
     /// The position in the list.
     place: usize,
     named: Named,
@@ -63,13 +64,13 @@ pub struct Chosen {
 
 impl ChosenLabels {
     /// Return the labels that are valid in themselves, and note the faults of the others.
-    pub fn validate(self, check: &mut Check) -> Vec<Chosen> {
+    pub fn validate(self, check: &mut Check) -> Vec<LabelChoice> {
         let labels = check.required("labels", self.labels).unwrap_or_default();
         validate(labels, check)
     }
 }
 
-impl Reasoned {
+impl LabelReason {
     /// Validate the reason. `None` keeps the previous one.
     pub fn validate(self, check: &mut Check) -> Option<Option<String>> {
         check.clearable("reason", self.reason, REASON_MAX)
@@ -77,7 +78,7 @@ impl Reasoned {
 }
 
 /// Return the labels of a list at `/labels` that are valid in themselves, and note the faults of the others.
-pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Chosen> {
+pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<LabelChoice> {
     if labels.len() > MOST {
         check.fault(too_many("/labels"));
         return Vec::new();
@@ -102,14 +103,14 @@ pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Chos
                 return None;
             }
         };
-        Some(Chosen { place, named, reason })
+        Some(LabelChoice { place, named, reason })
     };
     labels.into_iter().enumerate().filter_map(choose).collect()
 }
 
 /// Note a fault for each label that does not exist and cannot be created, and for each that is listed twice. Return the ids of
 /// the labels that exist.
-pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[Chosen]) -> Result<Vec<i64>> {
+pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[LabelChoice]) -> Result<Vec<i64>> {
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
@@ -120,7 +121,7 @@ pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[Chosen
 }
 
 /// Add the labels to a locked post, and create those that do not exist. They have been checked, but may have been deleted since.
-pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[Chosen]) -> Result<()> {
+pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[LabelChoice]) -> Result<()> {
     // Most posts are created without labels.
     if chosen.is_empty() {
         return Ok(());
@@ -140,7 +141,7 @@ pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[Chosen]) -> R
     refuse_overfull(conn, &[post_id], |_| "/labels".to_owned())
 }
 
-fn faults(chosen: &[Chosen], ids: &[Option<i64>], must_be: impl Fn(&Named) -> bool) -> Vec<Violation> {
+fn faults(chosen: &[LabelChoice], ids: &[Option<i64>], must_be: impl Fn(&Named) -> bool) -> Vec<Violation> {
     let mut faults = Vec::new();
     for (index, (item, id)) in chosen.iter().zip(ids).enumerate() {
         let place = item.place;

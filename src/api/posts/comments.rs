@@ -5,12 +5,12 @@ use actix_web::{delete, get, post};
 
 use crate::api::body::Body;
 use crate::api::comments::{Comment, CommentPage, CreatePostComment, write};
-use crate::api::conditional::{IfMatch, Listed, Versioned};
+use crate::api::conditional::{IfMatch, ListResponse, ResourceResponse};
 use crate::api::document::Refusals;
-use crate::api::idempotency::Once;
+use crate::api::idempotency::IdempotencyKey;
 use crate::api::input::Check;
 use crate::api::list::List;
-use crate::api::path::NamedSlug;
+use crate::api::path::SlugPath;
 use crate::api::urls::Urls;
 use crate::api::{Deleted, count};
 use crate::auth::{CurrentUser, MaybeUser};
@@ -35,18 +35,18 @@ use crate::models::resources::POST_OF_COMMENT;
 #[get("/posts/{slug}/comments")]
 pub async fn list_post_comments(
     caller: MaybeUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     list: List<Comment>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     let viewer = caller.viewer();
     let list = list.within(&POST_OF_COMMENT, &slug.0);
     let slice = list
         .read(&db, move |conn, selection| {
             let slice = comment::Comment::page(conn, selection)?;
             if slice.rows.is_empty() {
-                Post::look_up(conn, &slug.0, viewer)?;
+                Post::find_row(conn, &slug.0, viewer)?;
             }
             Ok(slice)
         })
@@ -76,12 +76,12 @@ pub async fn list_post_comments(
 #[post("/posts/{slug}/comments")]
 pub async fn create_post_comment(
     user: CurrentUser,
-    slug: NamedSlug,
-    once: Once,
+    slug: SlugPath,
+    once: IdempotencyKey,
     body: Body<CreatePostComment>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         request.once(conn, |conn| {
@@ -114,13 +114,13 @@ pub async fn create_post_comment(
 #[delete("/posts/{slug}/comments")]
 pub async fn delete_post_comments(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
     db.long_transaction(move |conn| {
         let post = Post::lock(conn, &slug.0, user.viewer())?;
-        if !post.is_owned_by(user.viewer()) {
+        if !post.can_manage(user.viewer()) {
             return Err(Error::forbidden());
         }
         if_match.check(post.version)?;

@@ -6,10 +6,10 @@ use actix_web::{HttpResponse, delete, put};
 use utoipa::ToSchema;
 
 use super::{Post, respond};
-use crate::api::conditional::{IfMatch, Versioned};
+use crate::api::conditional::{IfMatch, ResourceResponse};
 use crate::api::document::Refusals;
-use crate::api::path::NamedSlug;
-use crate::api::to_its_end;
+use crate::api::path::SlugPath;
+use crate::api::run_to_completion;
 use crate::api::upload::Upload;
 use crate::api::urls::Urls;
 use crate::auth::CurrentUser;
@@ -29,7 +29,7 @@ pub struct CoverForm {
 }
 
 fn may_change(post: &post::Post, user: &CurrentUser, if_match: &IfMatch) -> Result<()> {
-    if !post.is_changed_by(user.viewer()) {
+    if !post.can_change(user.viewer()) {
         return Err(Error::forbidden());
     }
     if_match.check(post.version)
@@ -56,18 +56,18 @@ fn may_change(post: &post::Post, user: &CurrentUser, if_match: &IfMatch) -> Resu
 #[put("/posts/{slug}/cover")]
 pub async fn upload_cover(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     upload: Upload,
     db: Data<Db>,
     media: Data<Media>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let (name, known, caller) = (slug.0.clone(), if_match.clone(), user.clone());
     db.run(move |conn| may_change(&post::Post::find(conn, &name, caller.viewer())?.post, &caller, &known))
         .await?;
     let file = upload.file("cover")?;
-    let full = to_its_end(async move {
+    let full = run_to_completion(async move {
         media
             .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
                 let before = post::Post::lock(conn, &slug.0, user.viewer())?;
@@ -102,7 +102,7 @@ pub async fn upload_cover(
 #[delete("/posts/{slug}/cover")]
 pub async fn delete_cover(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<HttpResponse> {

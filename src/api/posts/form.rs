@@ -9,11 +9,11 @@ use super::body::{Category, CreatePost};
 use super::rules::Rules;
 use super::{Post, write};
 use crate::api::body;
-use crate::api::conditional::Versioned;
+use crate::api::conditional::ResourceResponse;
 use crate::api::document::Refusals;
-use crate::api::idempotency::Once;
+use crate::api::idempotency::IdempotencyKey;
 use crate::api::input::Check;
-use crate::api::to_its_end;
+use crate::api::run_to_completion;
 use crate::api::upload::{Text, Upload, missing};
 use crate::api::urls::Urls;
 use crate::auth::CurrentUser;
@@ -97,13 +97,13 @@ fn listed(text: &Value) -> Value {
 #[post("/forms/posts")]
 pub async fn create_post_with_cover(
     user: CurrentUser,
-    once: Once,
+    once: IdempotencyKey,
     upload: Upload,
     rules: Data<Rules>,
     db: Data<Db>,
     media: Data<Media>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| upload.canonical());
     if let Some(answer) = request.answer(&db).await? {
         return Ok(answer);
@@ -122,12 +122,12 @@ pub async fn create_post_with_cover(
     let check = db
         .run(move |conn| {
             let mut check = check.clone();
-            seen.look_up(conn, &mut check, &caller)?;
+            seen.find_row(conn, &mut check, &caller)?;
             Ok(check)
         })
         .await?;
     let file = check.finish(|| form.file)?;
-    to_its_end(async move {
+    run_to_completion(async move {
         media
             .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
                 request.once(conn, |conn| {

@@ -7,15 +7,15 @@ use diesel::PgConnection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::choice::{Chosen, ChosenLabels, Reasoned, check_labels, put_labels, refuse_overfull};
+use super::choice::{ChosenLabels, LabelChoice, LabelReason, check_labels, put_labels, refuse_overfull};
 use crate::api::body::Body;
-use crate::api::conditional::{IfMatch, Listed, Versioned};
+use crate::api::conditional::{IfMatch, ListResponse, ResourceResponse};
 use crate::api::document::Refusals;
-use crate::api::idempotency::{Once, Shown};
+use crate::api::idempotency::{DataSubjects, IdempotencyKey};
 use crate::api::input::Check;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
-use crate::api::path::{NamedLabel, NamedSlug};
+use crate::api::path::{NamedLabel, SlugPath};
 use crate::api::timestamp;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
@@ -67,18 +67,18 @@ impl From<post_label::PostLabel> for PostLabel {
 /// Lock the post for a change of its labels. 403 unless the user is its writer, its editor or staff.
 fn lock(conn: &mut PgConnection, slug: &str, user: &CurrentUser) -> Result<Post> {
     let post = Post::lock(conn, slug, user.viewer())?;
-    if post.is_changed_by(user.viewer()) { Ok(post) } else { Err(Error::forbidden()) }
+    if post.can_change(user.viewer()) { Ok(post) } else { Err(Error::forbidden()) }
 }
 
 /// Return all labels of the post, with the post's current version.
-fn answer(conn: &mut PgConnection, post: &Post, user: &CurrentUser) -> Result<Versioned> {
-    let version = Post::look_up(conn, &post.slug, user.viewer())?.version;
+fn answer(conn: &mut PgConnection, post: &Post, user: &CurrentUser) -> Result<ResourceResponse> {
+    let version = Post::find_row(conn, &post.slug, user.viewer())?.version;
     let labels = post_label::of_post(conn, post.id)?.into_iter().map(PostLabel::from).collect();
-    Versioned::new(version, &PostLabels { labels })
+    ResourceResponse::new(version, &PostLabels { labels })
 }
 
 /// Return the labels that the request chooses, and the ids of those that exist.
-fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<Chosen>, Vec<i64>)> {
+fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<LabelChoice>, Vec<i64>)> {
     let mut check = Check::default();
     let chosen = body.get()?.validate(&mut check);
     let ids = check_labels(conn, &mut check, &chosen)?;
@@ -100,17 +100,17 @@ fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<Chosen
 #[get("/posts/{slug}/labels")]
 pub async fn list_post_labels(
     caller: MaybeUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     list: List<PostLabel>,
     db: Data<Db>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     let viewer = caller.viewer();
     let list = list.within(&POST_OF_LABELING, &slug.0);
     let slice = list
         .read(&db, move |conn, selection| {
             let slice = post_label::page(conn, selection)?;
             if slice.rows.is_empty() {
-                Post::look_up(conn, &slug.0, viewer)?;
+                Post::find_row(conn, &slug.0, viewer)?;
             }
             Ok(slice)
         })
@@ -141,18 +141,18 @@ pub async fn list_post_labels(
 #[post("/posts/{slug}/labels")]
 pub async fn add_post_labels(
     user: CurrentUser,
-    slug: NamedSlug,
-    once: Once,
+    slug: SlugPath,
+    once: IdempotencyKey,
     body: Body<ChosenLabels>,
     db: Data<Db>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         request.once(conn, |conn| {
             let post = lock(conn, &slug.0, &user)?;
             let (chosen, _) = read(conn, body)?;
             put_labels(conn, post.id, &chosen)?;
-            Ok((answer(conn, &post, &user)?, Shown::from(user.id).and([post.writer_id])))
+            Ok((answer(conn, &post, &user)?, DataSubjects::from(user.id).and([post.writer_id])))
         })
     })
     .await
@@ -177,11 +177,11 @@ pub async fn add_post_labels(
 #[put("/posts/{slug}/labels")]
 pub async fn replace_post_labels(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     body: Body<ChosenLabels>,
     db: Data<Db>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     db.transaction(move |conn| {
         let post = lock(conn, &slug.0, &user)?;
         if_match.check(post.version)?;
@@ -214,7 +214,7 @@ pub async fn replace_post_labels(
 #[delete("/posts/{slug}/labels")]
 pub async fn clear_post_labels(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<HttpResponse> {
@@ -233,7 +233,7 @@ pub async fn clear_post_labels(
 /// For the post's writer, its editor and staff; 403 for others. The label must exist; otherwise 404. If the post already has the
 /// label, it gets the new reason.
 #[utoipa::path(
-    operation_id = "setPostLabel", tag = "labels", security(("bearer" = [])), request_body = Reasoned,
+    operation_id = "setPostLabel", tag = "labels", security(("bearer" = [])), request_body = LabelReason,
     params(
         ("slug" = String, Path, description = "Slug of the post."),
         ("label" = String, Path, description = "Slug of the label."),
@@ -249,16 +249,16 @@ pub async fn clear_post_labels(
 #[put("/posts/{slug}/labels/{label}")]
 pub async fn set_post_label(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     name: NamedLabel,
     if_match: IfMatch,
-    body: Body<Reasoned>,
+    body: Body<LabelReason>,
     db: Data<Db>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     db.transaction(move |conn| {
         let post = Post::lock(conn, &slug.0, user.viewer())?;
         let label = Label::hold(conn, &name.0)?;
-        if !post.is_changed_by(user.viewer()) {
+        if !post.can_change(user.viewer()) {
             return Err(Error::forbidden());
         }
         if_match.check(post.version)?;
@@ -293,7 +293,7 @@ pub async fn set_post_label(
 #[delete("/posts/{slug}/labels/{label}")]
 pub async fn remove_post_label(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     name: NamedLabel,
     if_match: IfMatch,
     db: Data<Db>,

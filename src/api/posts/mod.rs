@@ -16,12 +16,12 @@ use diesel::PgConnection;
 
 use super::Deleted;
 use super::body::Body;
-use super::conditional::{IfMatch, Listed, Versioned};
+use super::conditional::{IfMatch, ListResponse, ResourceResponse};
 use super::document::Refusals;
-use super::idempotency::{Once, Shown};
+use super::idempotency::{DataSubjects, IdempotencyKey};
 use super::input::Check;
 use super::list::List;
-use super::path::NamedSlug;
+use super::path::SlugPath;
 use super::urls::Urls;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::db::Db;
@@ -33,8 +33,8 @@ pub use body::{BulkUpdatePosts, Category, CreatePost, UpdatePost};
 pub use representation::{Post, PostCommon, PostPage, PostSummary};
 use rules::Rules;
 
-fn respond(full: FullPost, urls: &Urls) -> Result<Versioned> {
-    Versioned::new(full.post.version, &Post::of(full, urls))
+fn respond(full: FullPost, urls: &Urls) -> Result<ResourceResponse> {
+    ResourceResponse::new(full.post.version, &Post::of(full, urls))
 }
 
 /// Report a user who no longer exists: users who existed a moment ago may have been deleted.
@@ -70,12 +70,12 @@ fn slug_taken() -> Error {
 #[post("/posts")]
 pub async fn create_post(
     user: CurrentUser,
-    once: Once,
+    once: IdempotencyKey,
     body: Body<CreatePost>,
     rules: Data<Rules>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
         request.once(conn, |conn| {
@@ -95,13 +95,13 @@ fn write(
     approved: &Approved,
     cover_key: Option<&str>,
     urls: &Urls,
-) -> Result<(Versioned, Shown)> {
+) -> Result<(ResourceResponse, DataSubjects)> {
     let inserted = approved.new.insert(conn, user.id, approved.editor_id, cover_key);
     let (id, slug) = named_users_exist(inserted)?.ok_or_else(slug_taken)?;
     choice::put_labels(conn, id, &approved.labels)?;
     let full = post::Post::find(conn, &slug, user.viewer())?;
     let url = urls.post(&full.post.slug);
-    Ok((respond(full, urls)?.created(url), Shown::from(user.id)))
+    Ok((respond(full, urls)?.created(url), DataSubjects::from(user.id)))
 }
 
 /// List posts.
@@ -112,7 +112,7 @@ fn write(
     responses((status = 200, description = "A page of posts", body = PostPage), Refusals)
 )]
 #[get("/posts")]
-pub async fn list_posts(list: List<PostSummary>, db: Data<Db>, urls: Data<Urls>) -> Result<Listed> {
+pub async fn list_posts(list: List<PostSummary>, db: Data<Db>, urls: Data<Urls>) -> Result<ListResponse> {
     let slice = list.read(&db, |conn, selection| Ok(post::Post::page(conn, selection)?)).await?;
     list.answer(slice, |full| PostSummary::of(full, &urls))
 }
@@ -133,10 +133,10 @@ pub async fn list_posts(list: List<PostSummary>, db: Data<Db>, urls: Data<Urls>)
 #[get("/posts/{slug}")]
 pub async fn get_post(
     caller: MaybeUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
     let full = db.run(move |conn| Ok(post::Post::find(conn, &slug.0, viewer)?)).await?;
     respond(full, &urls)
@@ -163,18 +163,18 @@ pub async fn get_post(
 #[patch("/posts/{slug}")]
 pub async fn update_post(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     body: Body<UpdatePost>,
     rules: Data<Rules>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let full = db
         .transaction(move |conn| {
             let viewer = user.viewer();
             let before = post::Post::lock(conn, &slug.0, viewer)?;
-            if !before.is_changed_by(viewer) {
+            if !before.can_change(viewer) {
                 return Err(Error::forbidden());
             }
             if_match.check(before.version)?;
@@ -208,14 +208,14 @@ pub async fn update_post(
 #[delete("/posts/{slug}")]
 pub async fn delete_post(
     user: CurrentUser,
-    slug: NamedSlug,
+    slug: SlugPath,
     if_match: IfMatch,
     db: Data<Db>,
 ) -> Result<Json<Deleted>> {
     db.long_transaction(move |conn| {
         let viewer = user.viewer();
         let post = post::Post::lock(conn, &slug.0, viewer)?;
-        if !post.is_owned_by(viewer) {
+        if !post.can_manage(viewer) {
             return Err(Error::forbidden());
         }
         if_match.check(post.version)?;

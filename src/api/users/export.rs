@@ -15,7 +15,7 @@ use super::{User, may_change};
 use crate::api::auth::sessions::Session;
 use crate::api::comments::Comment;
 use crate::api::document::Refusals;
-use crate::api::path::NamedUser;
+use crate::api::path::UsernamePath;
 use crate::api::posts::Post;
 use crate::api::profiles::Profile;
 use crate::api::timestamp;
@@ -89,7 +89,7 @@ struct Writer {
 #[get("/users/{username}/export")]
 pub async fn export_user(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     db: Data<Db>,
     urls: Data<Urls>,
 ) -> Result<HttpResponse> {
@@ -101,7 +101,7 @@ pub async fn export_user(
             let row = user::User::find(conn, &name.0, viewer)?;
             may_change(&user, &row)?;
             let profile = profile::Profile::find(conn, &row.username, Viewer::Staff(row.id))?;
-            let networks = throttle::homes(conn, row.id)?;
+            let networks = throttle::known_networks(conn, row.id)?;
             let pending = AccountToken::pending_emails(conn, &row)?;
             Ok((row, profile, networks, pending))
         })

@@ -13,25 +13,25 @@ use utoipa::ToSchema;
 
 use super::body::Body;
 use super::client::Client;
-use super::conditional::{IfMatch, Listed, Versioned};
+use super::conditional::{IfMatch, ListResponse, ResourceResponse};
 use super::document::Refusals;
-use super::idempotency::Once;
+use super::idempotency::IdempotencyKey;
 use super::list::List;
 use super::page::{Page, Paged};
-use super::path::NamedUser;
+use super::path::UsernamePath;
 use super::urls::Urls;
 use super::{Deleted, timestamp};
-use crate::auth::callers::Callers;
 use crate::auth::mail_tokens::MailTokens;
+use crate::auth::session_cache::SessionCache;
 use crate::auth::{CurrentUser, Guards, MaybeUser};
 use crate::config::Accounts;
 use crate::config::time::to_time_delta;
 use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
-use crate::events::accounts::Notice;
+use crate::events::accounts::AccountNotice;
 use crate::lookups::table::Resource;
 use crate::models::Viewer;
-use crate::models::account_token::{AccountToken, Purpose};
+use crate::models::account_token::{AccountToken, TokenPurpose};
 use crate::models::names::Email;
 use crate::models::post::Post;
 use crate::models::resources::USERS;
@@ -122,13 +122,13 @@ pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::Us
 )]
 #[post("/users")]
 pub async fn create_user(
-    once: Once,
+    once: IdempotencyKey,
     body: Body<CreateUser>,
     client: Client,
     db: Data<Db>,
     guards: Data<Guards>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
     if let Some(answer) = request.answer(&db).await? {
         return Ok(answer);
@@ -146,10 +146,10 @@ pub async fn create_user(
     db.transaction(move |conn| {
         request.once(conn, |conn| {
             let row = insert(conn, &new)?;
-            guards.mail_tokens.send(conn, row.id, Purpose::ConfirmAddress, &email)?;
+            guards.mail_tokens.send(conn, row.id, TokenPurpose::ConfirmAddress, &email)?;
             // The answer goes to the client that has just created the user, so it shows what the user may see.
             let user = User::of(&row, Viewer::Member(row.id), &urls);
-            Ok((Versioned::new(row.version, &user)?.created(user.url), row.id))
+            Ok((ResourceResponse::new(row.version, &user)?.created(user.url), row.id))
         })
     })
     .await
@@ -169,7 +169,7 @@ pub async fn list_users(
     list: List<User>,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     let viewer = caller.viewer();
     let slice = list.read(&db, |conn, selection| Ok(user::User::page(conn, selection)?)).await?;
     list.answer(slice, |row| User::of(row, viewer, &urls))
@@ -187,13 +187,13 @@ pub async fn list_users(
 #[get("/users/{username}")]
 pub async fn get_user(
     caller: MaybeUser,
-    name: NamedUser,
+    name: UsernamePath,
     db: Data<Db>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
     let row = db.run(move |conn| Ok(user::User::find(conn, &name.0, viewer)?)).await?;
-    Versioned::new(row.version, &User::of(&row, viewer, &urls))
+    ResourceResponse::new(row.version, &User::of(&row, viewer, &urls))
 }
 
 /// Change a user.
@@ -217,13 +217,13 @@ pub async fn get_user(
 #[patch("/users/{username}")]
 pub async fn update_user(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     if_match: IfMatch,
     body: Body<UpdateUser>,
     db: Data<Db>,
     guards: Data<Guards>,
     urls: Data<Urls>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     let viewer = user.viewer();
     let target = name.clone();
     let before = db.run(move |conn| Ok(user::User::find(conn, &target.0, viewer)?)).await?;
@@ -265,8 +265,8 @@ pub async fn update_user(
             change_row(conn, &tokens, &row, &change)
         })
         .await?;
-    guards.callers.forget(row.id);
-    Versioned::new(row.version, &User::of(&row, viewer, &urls))
+    guards.callers.evict(row.id);
+    ResourceResponse::new(row.version, &User::of(&row, viewer, &urls))
 }
 
 /// Record the address that users request for themselves. It takes effect once it is confirmed.
@@ -281,8 +281,8 @@ fn want_email(
     }
     // Only the latest request counts.
     AccountToken::void_wishes(conn, row)?;
-    tokens.send(conn, row.id, Purpose::ConfirmAddress, email)?;
-    Notice::AddressChangeRequested.send(conn, row)
+    tokens.send(conn, row.id, TokenPurpose::ConfirmAddress, email)?;
+    AccountNotice::AddressChangeRequested.send(conn, row)
 }
 
 /// Apply the changes that take effect immediately, which are those that staff make.
@@ -295,8 +295,8 @@ fn change_row(
     let changed = row.update(conn, &change.row).on_constraint("users_email_key_key", Code::EmailTaken)?;
     if let Some(email) = &change.new_email {
         row.void_tokens(conn)?;
-        tokens.send(conn, row.id, Purpose::ConfirmAddress, email)?;
-        Notice::AddressChanged.send(conn, row)?;
+        tokens.send(conn, row.id, TokenPurpose::ConfirmAddress, email)?;
+        AccountNotice::AddressChanged.send(conn, row)?;
     }
     if !changed.is_active {
         row.void_tokens(conn)?;
@@ -353,10 +353,10 @@ fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
 #[delete("/users/{username}")]
 pub async fn delete_user(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     if_match: IfMatch,
     db: Data<Db>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
     settings: Data<Accounts>,
 ) -> Result<Json<Deleted>> {
     let (id, deleted) = db
@@ -377,6 +377,6 @@ pub async fn delete_user(
             Ok((row.id, Deleted::of(counts).and([("users", 1), ("profiles", 1)])))
         })
         .await?;
-    callers.forget(id);
+    callers.evict(id);
     Ok(Json(deleted))
 }

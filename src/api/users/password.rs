@@ -10,11 +10,11 @@ use super::confirm;
 use crate::api::body::Body;
 use crate::api::document::Refusals;
 use crate::api::input::{Check, Member};
-use crate::api::path::NamedUser;
+use crate::api::path::UsernamePath;
 use crate::auth::{CurrentUser, Guards, passwords};
 use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::events::accounts::Notice;
+use crate::events::accounts::AccountNotice;
 use crate::models::user::User;
 
 /// The current password and the new one.
@@ -44,7 +44,7 @@ pub struct ChangePassword {
 #[put("/users/{username}/password")]
 pub async fn change_password(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     body: Body<ChangePassword>,
     db: Data<Db>,
     guards: Data<Guards>,
@@ -71,9 +71,9 @@ pub async fn change_password(
             // the user.
             return Err(super::wrong_password());
         }
-        Notice::PasswordChanged.send(conn, &row)
+        AccountNotice::PasswordChanged.send(conn, &row)
     })
     .await?;
-    guards.callers.forget(user.id);
+    guards.callers.evict(user.id);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

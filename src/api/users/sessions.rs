@@ -6,9 +6,9 @@ use actix_web::{HttpResponse, delete};
 
 use super::may_change;
 use crate::api::document::Refusals;
-use crate::api::path::NamedUser;
+use crate::api::path::UsernamePath;
 use crate::auth::CurrentUser;
-use crate::auth::callers::Callers;
+use crate::auth::session_cache::SessionCache;
 use crate::db::Db;
 use crate::error::Result;
 use crate::models::session::Session;
@@ -25,9 +25,9 @@ use crate::models::user::User;
 #[delete("/users/{username}/sessions")]
 pub async fn revoke_user_sessions(
     user: CurrentUser,
-    name: NamedUser,
+    name: UsernamePath,
     db: Data<Db>,
-    callers: Data<Callers>,
+    callers: Data<SessionCache>,
 ) -> Result<HttpResponse> {
     let revoked = db
         .transaction(move |conn| {
@@ -37,6 +37,6 @@ pub async fn revoke_user_sessions(
             Ok(row.id)
         })
         .await?;
-    callers.forget(revoked);
+    callers.evict(revoked);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -5,9 +5,9 @@ use actix_web::{get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::conditional::{Listed, Versioned};
+use crate::api::conditional::{ListResponse, ResourceResponse};
 use crate::api::document::Refusals;
-use crate::api::idempotency::Once;
+use crate::api::idempotency::IdempotencyKey;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
 use crate::api::path::{DeliveryId, Id};
@@ -98,7 +98,7 @@ pub async fn list_deliveries(
     id: Id,
     list: List<Delivery>,
     db: Data<Db>,
-) -> Result<Listed> {
+) -> Result<ListResponse> {
     user.must_be_staff()?;
     let list = list.within(&WEBHOOK_OF_DELIVERY, &id.0.to_string());
     let slice = list
@@ -135,9 +135,9 @@ pub async fn replay_delivery(
     user: CurrentUser,
     id: Id,
     delivery: DeliveryId,
-    once: Once,
+    once: IdempotencyKey,
     db: Data<Db>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let request = once.of(Vec::new);
     db.transaction(move |conn| {
@@ -146,7 +146,7 @@ pub async fn replay_delivery(
             let row = row.replay(conn)?;
             // The number of attempts serves as the version, since it changes with each attempt.
             let version = row.attempts.into();
-            Ok((Versioned::new(version, &Delivery::of(&(row, kind)))?.accepted(), user.id))
+            Ok((ResourceResponse::new(version, &Delivery::of(&(row, kind)))?.accepted(), user.id))
         })
     })
     .await

@@ -10,9 +10,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::Body;
-use super::conditional::{IfMatch, Listed, Versioned};
+use super::conditional::{IfMatch, ListResponse, ResourceResponse};
 use super::document::Refusals;
-use super::idempotency::Once;
+use super::idempotency::IdempotencyKey;
 use super::list::List;
 use super::page::{Page, Paged};
 use super::path::Id;
@@ -89,9 +89,9 @@ impl Webhook {
     }
 }
 
-fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<Versioned> {
+fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<ResourceResponse> {
     let secret = secrets.map(|secrets| secrets.secret(row.id, i64::from(row.generation)).reveal());
-    Versioned::new(row.version, &Webhook::of(row, secret))
+    ResourceResponse::new(row.version, &Webhook::of(row, secret))
 }
 
 /// Create a webhook.
@@ -113,12 +113,12 @@ fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<Versione
 #[post("/webhooks")]
 pub async fn create_webhook(
     user: CurrentUser,
-    once: Once,
+    once: IdempotencyKey,
     body: Body<CreateWebhook>,
     db: Data<Db>,
     urls: Data<Urls>,
     (secrets, allows): (Data<Secrets>, Data<AllowsPrivate>),
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let request = once.of(|| body.canonical());
     db.transaction(move |conn| {
@@ -146,7 +146,7 @@ pub async fn create_webhook(
     responses((status = 200, description = "A page of webhooks", body = WebhookPage), Refusals)
 )]
 #[get("/webhooks")]
-pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>) -> Result<Listed> {
+pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>) -> Result<ListResponse> {
     user.must_be_staff()?;
     let slice = list.read(&db, |conn, selection| Ok(webhook::Webhook::page(conn, selection)?)).await?;
     list.answer(slice, |row| Webhook::of(row, None))
@@ -161,7 +161,7 @@ pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>)
     responses((status = 200, description = "The webhook", body = Webhook), Refusals)
 )]
 #[get("/webhooks/{id}")]
-pub async fn get_webhook(user: CurrentUser, id: Id, db: Data<Db>) -> Result<Versioned> {
+pub async fn get_webhook(user: CurrentUser, id: Id, db: Data<Db>) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let row = db.run(move |conn| Ok(webhook::Webhook::find(conn, id.0)?)).await?;
     respond(&row, None)
@@ -188,7 +188,7 @@ pub async fn update_webhook(
     body: Body<UpdateWebhook>,
     db: Data<Db>,
     allows: Data<AllowsPrivate>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let row = db
         .transaction(move |conn| {
@@ -259,10 +259,10 @@ pub async fn rotate_webhook_secret(
     user: CurrentUser,
     id: Id,
     if_match: IfMatch,
-    once: Once,
+    once: IdempotencyKey,
     db: Data<Db>,
     secrets: Data<Secrets>,
-) -> Result<Versioned> {
+) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let until: DateTime<Utc> = Utc::now() + ROTATION;
     let request = once.of(Vec::new);

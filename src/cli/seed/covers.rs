@@ -6,14 +6,14 @@ use fake::rand::rngs::StdRng;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jpeg_encoder::{ColorType, Encoder};
 
+use super::content::Written;
 use super::progress;
-use super::writings::Written;
 use crate::cli::database::Database;
 use crate::cli::{Result, media};
 use crate::config::Config;
 use crate::db::Db;
 use crate::error::Error;
-use crate::media::spool::Spools;
+use crate::media::spool::UploadSpool;
 use crate::media::variants::Purpose;
 use crate::metrics::Metrics;
 use crate::models::post::Post;
@@ -35,13 +35,13 @@ pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[
         let connections = u32::try_from(AT_ONCE)?;
         let db = Db::new(database.url(), connections, config.statement_timeout);
         let media = media::open(config, &db, Metrics::default())?;
-        let spools = Spools::new(config.data_dir.clone(), connections, config.timing.picture_wait);
+        let spools = UploadSpool::new(config.data_dir.clone(), connections, config.timing.picture_wait);
         let (media, spools, pictures, bar) = (&media, &spools, &pictures, &bar);
         let put = |(number, post): (usize, &Written)| {
             let id = post.id;
             async move {
-                let room = spools.room(None).await?;
-                let mut spool = room.spool();
+                let slot = spools.slot(None).await?;
+                let mut spool = slot.spool();
                 spool.push(&pictures[number % KINDS]).await.map_err(Error::internal)?;
                 let file = spool.finish().await.map_err(Error::internal)?;
                 let keep = media.keep(file, "/cover", Purpose::Cover, move |conn, stored| {

@@ -1,8 +1,8 @@
 //! `plaza seed`.
 
+mod content;
 mod covers;
 mod people;
-mod writings;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -61,10 +61,10 @@ impl Seed {
         let mut random = StdRng::seed_from_u64(self.variety);
         let people =
             people::make(&mut conn, &mut random, self.posts.div_ceil(POSTS_OF_USER), config.argon2())?;
-        let labels = writings::make_labels(&mut conn)?;
-        let mut posts = writings::make_posts(&mut conn, &mut random, self.posts, &people, &labels)?;
+        let labels = content::make_labels(&mut conn)?;
+        let mut posts = content::make_posts(&mut conn, &mut random, self.posts, &people, &labels)?;
         let comments = self.comments.unwrap_or(self.posts.saturating_mul(COMMENTS_OF_POST));
-        writings::make_comments(&mut conn, &mut random, comments, &people, &posts)?;
+        content::make_comments(&mut conn, &mut random, comments, &people, &posts)?;
         let covers =
             self.covers.unwrap_or_else(|| (self.posts / POSTS_OF_COVER).min(MOST_COVERS)).min(self.posts);
         posts.sort_by_key(|post| std::cmp::Reverse(post.created_at));

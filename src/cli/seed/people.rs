@@ -16,7 +16,7 @@ use crate::models::user::NewUser;
 use crate::schema::{profiles, users};
 
 /// A made-up user.
-pub struct Someone {
+pub struct SeedUser {
     pub id: i64,
     pub username: String,
     pub display_name: String,
@@ -28,7 +28,7 @@ pub fn make(
     random: &mut StdRng,
     number: u32,
     argon2: argon2::Params,
-) -> Result<Vec<Someone>> {
+) -> Result<Vec<SeedUser>> {
     // One hash for all users, because Argon2 is slow by design.
     let hash = actix_web::rt::System::new()
         .block_on(async { Passwords::start(1, argon2)?.hash(PASSWORD.to_owned()).await })
@@ -49,7 +49,7 @@ pub fn make(
     Ok(people)
 }
 
-fn make_one(conn: &mut PgConnection, random: &mut StdRng, hash: &str) -> Result<Someone> {
+fn make_one(conn: &mut PgConnection, random: &mut StdRng, hash: &str) -> Result<SeedUser> {
     loop {
         let (first, last): (String, String) =
             (FirstName().fake_with_rng(random), LastName().fake_with_rng(random));
@@ -75,6 +75,6 @@ fn make_one(conn: &mut PgConnection, random: &mut StdRng, hash: &str) -> Result<
                 profiles::created_at.eq(joined),
             ))
             .execute(conn)?;
-        return Ok(Someone { id: row.id, username: row.username, display_name });
+        return Ok(SeedUser { id: row.id, username: row.username, display_name });
     }
 }

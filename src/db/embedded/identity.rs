@@ -66,7 +66,7 @@ impl User {
     /// and to users that may debug any process, which root in a container may not.
     pub(super) fn look<T>(&self, look: impl FnOnce() -> T) -> T {
         #[cfg(target_os = "linux")]
-        let _eyes = (effective_uid() == 0).then(|| Eyes::of(self));
+        let _eyes = (effective_uid() == 0).then(|| FsUidGuard::of(self));
         look()
     }
 
@@ -89,13 +89,13 @@ impl User {
 
 /// Gives the thread another identity for access to files, until it is dropped.
 #[cfg(target_os = "linux")]
-struct Eyes {
+struct FsUidGuard {
     uid: libc::c_int,
     gid: libc::c_int,
 }
 
 #[cfg(target_os = "linux")]
-impl Eyes {
+impl FsUidGuard {
     fn of(user: &User) -> Self {
         // SAFETY: both calls take plain numbers, affect this thread only, and return the previous identity.
         let (gid, uid) = unsafe { (libc::setfsgid(user.gid), libc::setfsuid(user.uid)) };
@@ -104,7 +104,7 @@ impl Eyes {
 }
 
 #[cfg(target_os = "linux")]
-impl Drop for Eyes {
+impl Drop for FsUidGuard {
     fn drop(&mut self) {
         // SAFETY: both calls take plain numbers and affect this thread only; the numbers are those that it had before.
         unsafe {

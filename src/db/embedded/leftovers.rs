@@ -16,7 +16,7 @@ use super::error::{self, Error};
 use super::identity::User;
 
 /// A step in stopping processes: the signals to send, and how long to wait before the next step.
-struct Rung {
+struct StopStep {
     postmaster: libc::c_int,
     orphan: libc::c_int,
     patience: Duration,
@@ -24,10 +24,10 @@ struct Rung {
 
 /// The steps in order. SIGINT makes a postmaster shut down fast. SIGTERM makes an orphan end its session and report it, where
 /// SIGINT would end only its query. SIGQUIT ends both without a checkpoint, which loses nothing that was committed.
-const LADDER: [Rung; 3] = [
-    Rung { postmaster: libc::SIGINT, orphan: libc::SIGTERM, patience: Duration::from_secs(30) },
-    Rung { postmaster: libc::SIGQUIT, orphan: libc::SIGQUIT, patience: Duration::from_secs(10) },
-    Rung { postmaster: libc::SIGKILL, orphan: libc::SIGKILL, patience: Duration::from_secs(10) },
+const STOP_SEQUENCE: [StopStep; 3] = [
+    StopStep { postmaster: libc::SIGINT, orphan: libc::SIGTERM, patience: Duration::from_secs(30) },
+    StopStep { postmaster: libc::SIGQUIT, orphan: libc::SIGQUIT, patience: Duration::from_secs(10) },
+    StopStep { postmaster: libc::SIGKILL, orphan: libc::SIGKILL, patience: Duration::from_secs(10) },
 ];
 
 /// A process whose working folder is the cluster.
@@ -39,12 +39,12 @@ struct Process {
 
 /// Stop the processes that still run in the cluster, and wait until they are gone.
 pub(super) fn stop(cluster: &Path, user: &User) -> Result<(), Error> {
-    climb(cluster, user, &LADDER)
+    escalate(cluster, user, &STOP_SEQUENCE)
 }
 
 /// Immediately kill the processes that still run in a half-made cluster.
 pub(super) fn kill(cluster: &Path, user: &User) -> Result<(), Error> {
-    climb(cluster, user, &LADDER[2..])
+    escalate(cluster, user, &STOP_SEQUENCE[2..])
 }
 
 /// Whether this process belongs to the cluster's server. Without `/proc`, it is assumed to.
@@ -54,7 +54,7 @@ pub(super) fn is_process_of(pid: u32, cluster: &Path, user: &User) -> Result<boo
     Ok(found.is_some() || !Path::new("/proc/self").exists())
 }
 
-fn climb(cluster: &Path, user: &User, ladder: &[Rung]) -> Result<(), Error> {
+fn escalate(cluster: &Path, user: &User, ladder: &[StopStep]) -> Result<(), Error> {
     for rung in ladder {
         let deadline = Instant::now() + rung.patience;
         let mut told = HashSet::new();

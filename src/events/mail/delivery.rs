@@ -7,9 +7,9 @@ use crate::events::outcome::{Failure, Outcome};
 pub(in crate::events) async fn deliver(mailer: &Mailer, letter: &Letter) -> Outcome {
     mailer.send(letter).await.map_err(|error| {
         if error.is_permanent() {
-            Failure::Lasting(error.to_string())
+            Failure::Permanent(error.to_string())
         } else {
-            Failure::Passing(error.to_string())
+            Failure::Transient(error.to_string())
         }
     })
 }

@@ -60,7 +60,7 @@ pub struct Delivered {
 
 /// Why a delivery failed. The text contains no secret and no part of the URL, whose path may be one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Undelivered {
+pub enum DeliveryError {
     /// The receiver never wants another delivery (410).
     #[error("answered 410: gone")]
     Gone,
@@ -93,7 +93,7 @@ pub enum Undelivered {
     Unsent(String),
 }
 
-impl Undelivered {
+impl DeliveryError {
     /// Return the status that the receiver answered with, if it answered.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -125,26 +125,26 @@ impl Client {
     }
 
     /// Sign and send one delivery, within the deadline.
-    pub async fn deliver(&self, delivery: Delivery) -> Result<Delivered, Undelivered> {
+    pub async fn deliver(&self, delivery: Delivery) -> Result<Delivered, DeliveryError> {
         let end = Instant::now() + self.deadline;
-        let answer = timeout_at(end, self.send(delivery)).await.map_err(|_| Undelivered::TimedOut)??;
+        let answer = timeout_at(end, self.send(delivery)).await.map_err(|_| DeliveryError::TimedOut)??;
         let status = answer.status().as_u16();
         // The status has arrived; reading the body only serves the reuse of the connection.
         let _ = timeout_at(end.min(Instant::now() + BODY_TIME), read(answer)).await;
         match status {
             200..300 => Ok(Delivered { status }),
-            300..400 => Err(Undelivered::Redirect(status)),
-            410 => Err(Undelivered::Gone),
-            _ => Err(Undelivered::Answered(status)),
+            300..400 => Err(DeliveryError::Redirect(status)),
+            410 => Err(DeliveryError::Gone),
+            _ => Err(DeliveryError::Answered(status)),
         }
     }
 
     /// Send the request, and wait for the head of the answer.
-    async fn send(&self, delivery: Delivery) -> Result<Response, Undelivered> {
+    async fn send(&self, delivery: Delivery) -> Result<Response, DeliveryError> {
         let Delivery { url, id, body, secrets } = delivery;
         // The resolver checks the addresses of a name. An address never gets there, so it is checked here.
         if !self.allow_private && names_private_address(&url) {
-            return Err(Undelivered::Private);
+            return Err(DeliveryError::Private);
         }
         let timestamp = Utc::now().timestamp();
         let signature = signature::header(&secrets, &id, timestamp, &body);
@@ -159,11 +159,11 @@ impl Client {
         request.send().await.map_err(|error| explain(&error))
     }
 
-    fn http(&self) -> Result<&reqwest::Client, Undelivered> {
+    fn http(&self) -> Result<&reqwest::Client, DeliveryError> {
         if let Some(http) = self.http.get() {
             return Ok(http);
         }
-        let http = build(self.allow_private).map_err(|error| Undelivered::Unsent(cause(&error)))?;
+        let http = build(self.allow_private).map_err(|error| DeliveryError::Unsent(cause(&error)))?;
         Ok(self.http.get_or_init(|| http))
     }
 }
@@ -238,22 +238,22 @@ enum LookupFault {
 }
 
 /// Find the cause in the chain that explains the failure. The error's own text is not used: it contains the URL.
-fn explain(error: &reqwest::Error) -> Undelivered {
+fn explain(error: &reqwest::Error) -> DeliveryError {
     let causes = || std::iter::successors(error.source(), |cause| (*cause).source());
     if let Some(fault) = causes().find_map(|cause| cause.downcast_ref()) {
         return match fault {
-            LookupFault::NotFound => Undelivered::NotFound,
-            LookupFault::Private => Undelivered::Private,
+            LookupFault::NotFound => DeliveryError::NotFound,
+            LookupFault::Private => DeliveryError::Private,
         };
     }
     let kind = causes().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     match kind {
-        _ if error.is_timeout() => Undelivered::TimedOut,
-        Some(io::ErrorKind::TimedOut) => Undelivered::TimedOut,
-        Some(io::ErrorKind::ConnectionRefused) => Undelivered::Refused,
-        _ if error.is_connect() => Undelivered::Connection(cause(error)),
-        _ if error.is_builder() => Undelivered::Unsent(cause(error)),
-        _ => Undelivered::NoAnswer(cause(error)),
+        _ if error.is_timeout() => DeliveryError::TimedOut,
+        Some(io::ErrorKind::TimedOut) => DeliveryError::TimedOut,
+        Some(io::ErrorKind::ConnectionRefused) => DeliveryError::Refused,
+        _ if error.is_connect() => DeliveryError::Connection(cause(error)),
+        _ if error.is_builder() => DeliveryError::Unsent(cause(error)),
+        _ => DeliveryError::NoAnswer(cause(error)),
     }
 }
 

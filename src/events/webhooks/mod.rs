@@ -2,8 +2,8 @@
 //! and how its outcome is handled ([`courier`]).
 
 pub mod client;
-pub mod courier;
 pub mod signature;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod worker;

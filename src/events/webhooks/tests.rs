@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::client::{Client, Delivered, Delivery, Undelivered};
+use super::client::{Client, Delivered, Delivery, DeliveryError};
 use super::signature::{Secrets, WebhookSecret};
 use crate::auth::secret::Secret;
 
@@ -44,8 +44,8 @@ fn listen() -> (TcpListener, String) {
 /// Run the server on another thread, while the test's runtime continues: the runtime is what closes connections.
 async fn beside<T: Send + 'static>(
     server: impl FnOnce() -> T + Send + 'static,
-    delivery: impl Future<Output = Result<Delivered, Undelivered>>,
-) -> (Result<Delivered, Undelivered>, T) {
+    delivery: impl Future<Output = Result<Delivered, DeliveryError>>,
+) -> (Result<Delivered, DeliveryError>, T) {
     let (done, served) = oneshot::channel();
     std::thread::spawn(move || done.send(server()));
     let both = async { (delivery.await, served.await.expect("the server did not panic")) };
@@ -72,7 +72,7 @@ fn read_request(stream: &mut TcpStream) -> String {
 /// Return the result of the delivery, and what `serve` made of the connection.
 async fn against<T: Send + 'static>(
     serve: impl FnOnce(&mut TcpStream, String) -> T + Send + 'static,
-) -> (Result<Delivered, Undelivered>, T) {
+) -> (Result<Delivered, DeliveryError>, T) {
     let (listener, url) = listen();
     let server = move || {
         let (mut stream, request) = receive(&listener);
@@ -81,7 +81,7 @@ async fn against<T: Send + 'static>(
     beside(server, client(true).deliver(delivery(&url))).await
 }
 
-async fn answered(head: &'static str) -> Result<Delivered, Undelivered> {
+async fn answered(head: &'static str) -> Result<Delivered, DeliveryError> {
     against(move |stream, _| stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap()).await.0
 }
 
@@ -154,7 +154,7 @@ async fn redirects_are_not_followed() {
             stream.write_all(answer.as_bytes()).unwrap();
         })
         .await;
-        assert_eq!(result, Err(Undelivered::Redirect(status)));
+        assert_eq!(result, Err(DeliveryError::Redirect(status)));
     }
     assert_untouched(&elsewhere);
 }
@@ -163,9 +163,9 @@ async fn redirects_are_not_followed() {
 async fn whoever_hangs_up_or_speaks_otherwise_has_not_answered() {
     let (result, ()) = against(|_, _| ()).await;
     let error = result.unwrap_err();
-    assert!(matches!(error, Undelivered::NoAnswer(_)) && error.status().is_none(), "{error}");
+    assert!(matches!(error, DeliveryError::NoAnswer(_)) && error.status().is_none(), "{error}");
     let error = answered("220 mail.example ESMTP").await.unwrap_err();
-    assert!(matches!(error, Undelivered::NoAnswer(_)), "{error}");
+    assert!(matches!(error, DeliveryError::NoAnswer(_)), "{error}");
     let (listener, url) = listen();
     drop(listener);
     let error = client(true).deliver(delivery(&url)).await.unwrap_err();
@@ -183,11 +183,11 @@ async fn a_failure_does_not_tell_the_url() {
     let url = url.replace("http://", "https://");
     let (result, ()) = beside(server, client(true).deliver(delivery(&url))).await;
     let error = result.unwrap_err();
-    assert!(matches!(error, Undelivered::Connection(_)), "{error}");
+    assert!(matches!(error, DeliveryError::Connection(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
     let bad = Delivery { id: "evt\n7".into(), ..delivery(&url) };
     let error = client(true).deliver(bad).await.unwrap_err();
-    assert!(matches!(error, Undelivered::Unsent(_)), "{error}");
+    assert!(matches!(error, DeliveryError::Unsent(_)), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
 }
 
@@ -237,7 +237,7 @@ async fn a_body_that_trickles_is_dropped() {
         }
     })
     .await;
-    assert_eq!(result, Err(Undelivered::Answered(500)));
+    assert_eq!(result, Err(DeliveryError::Answered(500)));
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn a_head_that_does_not_end_is_no_answer() {
         })
         .await;
         let error = result.unwrap_err();
-        assert!(matches!(error, Undelivered::NoAnswer(_)), "{error}");
+        assert!(matches!(error, DeliveryError::NoAnswer(_)), "{error}");
         assert!(taken < MUCH, "{taken}");
     }
 }

@@ -8,7 +8,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Bool, Text};
 use diesel::{PgConnection, QueryResult, RunQueryDsl};
 use plaza::lookups::fragment::Sql;
-use plaza::lookups::request::{Purpose, Request};
+use plaza::lookups::request::{Request, RequestKind};
 use plaza::lookups::selection::Selection;
 use plaza::lookups::table::{Reader, Resource};
 use plaza::models::resources::{COMMENTS, LABELS_OF_POST, POST_OF_COMMENT, POSTS};
@@ -81,8 +81,9 @@ impl Planner<'_> {
         page: impl Fn(Selection) -> Selection,
     ) -> String {
         let parameters: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-        let request = Request::parse(resource, &parameters, reader, Purpose::List).expect("a request");
-        let rows = page(Selection::new(resource, reader.clone(), request).led()).rows().are_these();
+        let request = Request::parse(resource, &parameters, reader, RequestKind::List).expect("a request");
+        let rows =
+            page(Selection::new(resource, reader.clone(), request).drive_by_link_index()).rows().id_filter();
         let explained = Explained { table: resource.table, rows };
         let lines: plaza::error::Result<Vec<String>> =
             self.app.app.db().transaction_blocking(|conn| Ok(explained.load(conn)?));

@@ -13,7 +13,7 @@ use crate::error::{Code, Result};
 
 /// The outcome of making a variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum VariantOutcome {
     /// It is in the store.
     Yes,
     /// There is no such picture, or it has no variant of this name.
@@ -23,11 +23,11 @@ pub enum Made {
 }
 
 /// The outcome, or the code of the error response to every request that waited.
-pub(super) type Outcome = Result<Made, Code>;
+pub(super) type Outcome = Result<VariantOutcome, Code>;
 
 /// The variants that are being made on this node, and those that recently could not be made. Clones share them.
 #[derive(Clone)]
-pub(super) struct Flights {
+pub(super) struct InFlight {
     under_way: Arc<Mutex<HashMap<String, watch::Receiver<Option<Outcome>>>>>,
     missing: Arc<Mutex<LruCache<String, Instant>>>,
     remembered: Duration,
@@ -36,7 +36,7 @@ pub(super) struct Flights {
 /// Maximum number of missing sources that are remembered, so that further requests cost nothing.
 const MISSING: NonZeroUsize = NonZeroUsize::new(1024).expect("it is more than nothing");
 
-impl Flights {
+impl InFlight {
     /// Create an empty set. `remembered` is how long a missing source is remembered.
     pub(super) fn new(remembered: Duration) -> Self {
         let missing = Arc::new(Mutex::new(LruCache::new(MISSING)));
@@ -55,32 +55,32 @@ impl Flights {
 
     /// Return the sender of the outcome to the caller, who then makes the variant. `Err` is the receiver of the outcome, if
     /// another task makes it already.
-    pub(super) fn board(
+    pub(super) fn join_or_start(
         &self,
         key: &str,
     ) -> Result<watch::Sender<Option<Outcome>>, watch::Receiver<Option<Outcome>>> {
-        let mut flights = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(key) {
+        let mut in_flight = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = in_flight.get(key) {
             return Err(flight.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        flights.insert(key.to_owned(), receiver);
+        in_flight.insert(key.to_owned(), receiver);
         Ok(sender)
     }
 
-    fn land(&self, key: &str) {
+    fn finish(&self, key: &str) {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
 /// Ends a flight when it is dropped, even after a panic.
-pub(super) struct Landing {
-    pub(super) flights: Flights,
+pub(super) struct FlightGuard {
+    pub(super) in_flight: InFlight,
     pub(super) key: String,
 }
 
-impl Drop for Landing {
+impl Drop for FlightGuard {
     fn drop(&mut self) {
-        self.flights.land(&self.key);
+        self.in_flight.finish(&self.key);
     }
 }

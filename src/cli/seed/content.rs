@@ -7,7 +7,7 @@ use fake::faker::lorem::en::{Paragraph, Paragraphs, Sentence};
 use fake::rand::RngExt;
 use fake::rand::rngs::StdRng;
 
-use super::people::Someone;
+use super::people::SeedUser;
 use super::{BATCH, OLDEST_POST, progress};
 use crate::cli::Result;
 use crate::models::choices::CATEGORIES;
@@ -118,7 +118,7 @@ pub fn make_posts(
     conn: &mut PgConnection,
     random: &mut StdRng,
     number: u32,
-    people: &[Someone],
+    people: &[SeedUser],
     labels: &[i64],
 ) -> Result<Vec<Written>> {
     let bar = progress("posts", u64::from(number));
@@ -148,7 +148,7 @@ pub fn make_comments(
     conn: &mut PgConnection,
     random: &mut StdRng,
     number: u32,
-    people: &[Someone],
+    people: &[SeedUser],
     posts: &[Written],
 ) -> Result<()> {
     let bar = progress("comments", u64::from(number));
@@ -164,7 +164,7 @@ pub fn make_comments(
     Ok(())
 }
 
-fn post(random: &mut StdRng, people: &[Someone]) -> PostRow {
+fn post(random: &mut StdRng, people: &[SeedUser]) -> PostRow {
     let title: String = Sentence(3..9).fake_with_rng(random);
     let title = title.trim_end_matches('.').to_owned();
     let paragraphs: Vec<String> = Paragraphs(2..6).fake_with_rng(random);
@@ -203,7 +203,7 @@ fn labels_of(random: &mut StdRng, post: &Written, labels: &[i64]) -> Vec<LabelRo
     chosen.into_iter().map(row).collect()
 }
 
-fn comment<'a>(random: &mut StdRng, people: &'a [Someone], posts: &[Written]) -> CommentRow<'a> {
+fn comment<'a>(random: &mut StdRng, people: &'a [SeedUser], posts: &[Written]) -> CommentRow<'a> {
     let post = &posts[random.random_range(0..posts.len()).min(random.random_range(0..posts.len()))];
     let author = &people[random.random_range(0..people.len())];
     let age = (Utc::now() - post.created_at).num_seconds().max(1);

@@ -19,57 +19,57 @@ use super::caller::CurrentUser;
 use super::sessions::ended;
 use super::tokens::{AccessTokens, BadToken, Verified};
 use crate::db::Db;
-use crate::db::listener::{Listener, News};
+use crate::db::listener::{Listener, Notice};
 use crate::error::Result;
 use crate::models::session::Session;
 
 /// How long a request waits for the database to identify the user of a token: as long as it waits for a connection.
-const ASKING: Duration = Duration::from_secs(3);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Maximum number of cached tokens, at about 300 bytes each. The least recently used one is evicted first.
-const REMEMBERED: NonZero<usize> = NonZero::new(16_384).expect("more than nothing");
+const CACHE_SIZE: NonZero<usize> = NonZero::new(16_384).expect("more than nothing");
 
 /// Identifies callers by their tokens.
-pub struct Callers {
+pub struct SessionCache {
     tokens: Data<AccessTokens>,
     db: Data<Db>,
-    memory: Arc<Memory>,
+    cache: Arc<CachedSessions>,
     listener: Listener,
 }
 
 /// The cached callers of a node. Shared with the code that evicts them.
-pub struct Memory {
-    known: Mutex<Known>,
+pub struct CachedSessions {
+    state: Mutex<CacheState>,
 }
 
-struct Known {
-    callers: LruCache<[u8; 32], Remembered>,
+struct CacheState {
+    users: LruCache<[u8; 32], CachedSession>,
     /// Counts the evictions, so that a lookup that was in progress during one is not cached.
-    forgotten: u64,
+    evictions: u64,
 }
 
-struct Remembered {
+struct CachedSession {
     user: Arc<CurrentUser>,
     until: DateTime<Utc>,
 }
 
-impl Default for Memory {
+impl Default for CachedSessions {
     fn default() -> Self {
-        Self { known: Mutex::new(Known { callers: LruCache::new(REMEMBERED), forgotten: 0 }) }
+        Self { state: Mutex::new(CacheState { users: LruCache::new(CACHE_SIZE), evictions: 0 }) }
     }
 }
 
-impl Memory {
+impl CachedSessions {
     /// Evict every caller whom these notices may concern.
-    pub fn hear(&self, news: &[News]) {
+    pub fn apply(&self, notices: &[Notice]) {
         // A key that is removed invalidates every token that it signed.
-        if news.iter().any(|news| matches!(news, News::Connected | News::Keys | News::Users)) {
-            let mut known = self.lock();
-            known.forgotten += 1;
-            known.callers.clear();
+        if notices.iter().any(|notices| matches!(notices, Notice::Connected | Notice::Keys | Notice::Users)) {
+            let mut state = self.lock();
+            state.evictions += 1;
+            state.users.clear();
         } else {
-            self.forget(news.iter().filter_map(|news| match news {
-                News::User(id) => Some(*id),
+            self.evict(notices.iter().filter_map(|notices| match notices {
+                Notice::User(id) => Some(*id),
                 _ => None,
             }));
         }
@@ -77,58 +77,63 @@ impl Memory {
 
     /// Evict these users. Code that changes a user's rights on this node calls this after the commit, so that the change takes
     /// effect here immediately. The other nodes receive a notice.
-    pub fn forget(&self, users: impl IntoIterator<Item = i64>) {
+    pub fn evict(&self, users: impl IntoIterator<Item = i64>) {
         let users: HashSet<i64> = users.into_iter().collect();
         if users.is_empty() {
             return;
         }
-        let mut known = self.lock();
-        known.forgotten += 1;
-        let theirs: Vec<[u8; 32]> = known
-            .callers
+        let mut state = self.lock();
+        state.evictions += 1;
+        let theirs: Vec<[u8; 32]> = state
+            .users
             .iter()
-            .filter(|(_, remembered)| users.contains(&remembered.user.id))
+            .filter(|(_, cached)| users.contains(&cached.user.id))
             .map(|(token, _)| *token)
             .collect();
         for token in theirs {
-            known.callers.pop(&token);
+            state.users.pop(&token);
         }
     }
 
     fn recall(&self, token: &[u8; 32]) -> Option<Arc<CurrentUser>> {
-        let mut known = self.lock();
-        let remembered = known.callers.get(token)?;
-        if remembered.until > Utc::now() {
-            return Some(Arc::clone(&remembered.user));
+        let mut state = self.lock();
+        let cached = state.users.get(token)?;
+        if cached.until > Utc::now() {
+            return Some(Arc::clone(&cached.user));
         }
-        known.callers.pop(token);
+        state.users.pop(token);
         None
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, CacheState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Callers {
-    /// Create the lookup of callers. `memory` must receive the notices that `listener` delivers.
-    pub fn new(tokens: Data<AccessTokens>, db: Data<Db>, memory: Arc<Memory>, listener: Listener) -> Self {
-        Self { tokens, db, memory, listener }
+impl SessionCache {
+    /// Create the lookup of callers. `cache` must receive the notices that `listener` delivers.
+    pub fn new(
+        tokens: Data<AccessTokens>,
+        db: Data<Db>,
+        cache: Arc<CachedSessions>,
+        listener: Listener,
+    ) -> Self {
+        Self { tokens, db, cache, listener }
     }
 
     /// Whether this node receives notices of changes, and so may use its cache.
-    pub fn is_hearing(&self) -> bool {
-        self.listener.is_hearing()
+    pub fn is_listening(&self) -> bool {
+        self.listener.is_listening()
     }
 
     /// Evict a user whose rights or sessions have just changed on this node.
-    pub fn forget(&self, user_id: i64) {
-        self.memory.forget([user_id]);
+    pub fn evict(&self, user_id: i64) {
+        self.cache.evict([user_id]);
     }
 
     /// Reload the signing keys if this node receives no notices of new ones. Call this before a key signs or is published.
-    pub async fn know_keys(&self) -> Result<()> {
-        if !self.listener.is_hearing() {
+    pub async fn ensure_fresh_keys(&self) -> Result<()> {
+        if !self.listener.is_listening() {
             self.tokens.keys().look_again(&self.db, false).await?;
         }
         Ok(())
@@ -138,16 +143,16 @@ impl Callers {
     /// only the database can tell and it does not answer.
     pub async fn identify(&self, token: &str) -> Result<Arc<CurrentUser>> {
         let fingerprint = fingerprint(token);
-        if self.listener.is_hearing()
-            && let Some(user) = self.memory.recall(&fingerprint)
+        if self.listener.is_listening()
+            && let Some(user) = self.cache.recall(&fingerprint)
         {
             return Ok(user);
         }
         let verified = self.verify(token).await?;
-        let forgotten = self.memory.lock().forgotten;
+        let evictions = self.cache.lock().evictions;
         let find =
             move |conn: &mut PgConnection| Ok(Session::live(conn, verified.session_id, verified.user_id)?);
-        let live = self.db.run_within(ASKING, find);
+        let live = self.db.run_within(LOOKUP_TIMEOUT, find);
         let live = live.await?.filter(|live| live.is_active).ok_or_else(ended)?;
         let until = verified.expires_at.min(live.expires_at);
         let user = Arc::new(CurrentUser {
@@ -158,9 +163,9 @@ impl Callers {
             session_id: verified.session_id,
             logged_in_at: live.created_at,
         });
-        let mut known = self.memory.lock();
-        if known.forgotten == forgotten {
-            known.callers.put(fingerprint, Remembered { user: Arc::clone(&user), until });
+        let mut state = self.cache.lock();
+        if state.evictions == evictions {
+            state.users.put(fingerprint, CachedSession { user: Arc::clone(&user), until });
         }
         Ok(user)
     }
@@ -170,7 +175,7 @@ impl Callers {
         if first != Err(BadToken::UnknownKey) {
             return Ok(first?);
         }
-        self.tokens.keys().look_again(&self.db, self.listener.is_hearing()).await?;
+        self.tokens.keys().look_again(&self.db, self.listener.is_listening()).await?;
         Ok(self.tokens.verify(token)?)
     }
 }
