@@ -2,7 +2,6 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, Header};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, delete, get, put};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -15,12 +14,10 @@ use super::profiles::{Profile, may_change};
 use super::query::{self, Query};
 use super::run_to_completion;
 use super::upload::Upload;
-use super::urls::Urls;
+use crate::api::state::AppState;
 use crate::auth::{CurrentUser, MaybeUser};
-use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::media::Media;
-use crate::media::variants::Purpose;
+use crate::media::variants::PicturePurpose;
 use crate::models::profile;
 
 /// The body of `uploadAvatar`.
@@ -52,39 +49,42 @@ pub struct AvatarForm {
 )]
 #[put("/profiles/{username}/avatar")]
 pub async fn upload_avatar(
+    app: AppState,
     user: CurrentUser,
     name: UsernamePath,
     if_match: IfMatch,
     upload: Upload,
-    db: Data<Db>,
-    media: Data<Media>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let viewer = user.viewer();
     let (target, known) = (name.clone(), if_match.clone());
     let owner = user.clone();
-    db.run(move |conn| {
-        let before = profile::Profile::find(conn, &target.0, viewer)?;
-        may_change(&owner, &before)?;
-        known.check(before.profile.version)
-    })
-    .await?;
+    app.db
+        .run(move |conn| {
+            let before = profile::Profile::find(conn, &target.0, viewer)?;
+            may_change(&owner, &before)?;
+            known.check(before.profile.version)
+        })
+        .await?;
     let file = upload.file("avatar")?;
+    let state = app.clone();
     // If the client disconnects in the meantime, the work still ends, with success or failure.
     let full = run_to_completion(async move {
-        media
-            .keep(file, "/avatar", Purpose::Avatar, move |conn, stored| {
-                let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
-                may_change(&user, &before)?;
-                if_match.check(before.profile.version)?;
-                let key = stored.insert(conn)?;
-                before.profile.set_avatar(conn, Some(key))?;
-                Ok(profile::Profile::find(conn, &before.username, user.viewer())?)
-            })
-            .await
+        let stored = state.media.store_picture(file, "/avatar", PicturePurpose::Avatar).await?;
+        let record = stored.record();
+        let shown = state.db.transaction(move |conn| {
+            let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
+            may_change(&user, &before)?;
+            if_match.check(before.profile.version)?;
+            let key = record.insert(conn)?;
+            before.profile.set_avatar(conn, Some(key))?;
+            Ok(profile::Profile::find(conn, &before.username, user.viewer())?)
+        });
+        let shown = shown.await;
+        stored.settle(shown.is_ok()).await;
+        shown
     })
     .await?;
-    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &app.urls))
 }
 
 /// Remove an avatar.
@@ -102,21 +102,22 @@ pub async fn upload_avatar(
 )]
 #[delete("/profiles/{username}/avatar")]
 pub async fn delete_avatar(
+    app: AppState,
     user: CurrentUser,
     name: UsernamePath,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<HttpResponse> {
-    db.transaction(move |conn| {
-        let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
-        may_change(&user, &before)?;
-        if_match.check(before.profile.version)?;
-        if before.profile.avatar_key.is_some() {
-            before.profile.set_avatar(conn, None)?;
-        }
-        Ok(())
-    })
-    .await?;
+    app.db
+        .transaction(move |conn| {
+            let before = profile::Profile::lock(conn, &name.0, user.viewer())?;
+            may_change(&user, &before)?;
+            if_match.check(before.profile.version)?;
+            if before.profile.avatar_key.is_some() {
+                before.profile.set_avatar(conn, None)?;
+            }
+            Ok(())
+        })
+        .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
@@ -170,20 +171,19 @@ impl AvatarQuery {
 )]
 #[get("/profiles/{username}/avatar")]
 pub async fn get_avatar(
+    app: AppState,
     request: HttpRequest,
     caller: MaybeUser,
     name: UsernamePath,
     query: Query<AvatarQuery>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<HttpResponse> {
     let (size, without_default) = (query.0.size()?, query.0.without_default()?);
     let viewer = caller.viewer();
-    let full = db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
+    let full = app.db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
     if without_default && full.avatar.is_none() {
         return Err(Error::not_found());
     }
-    let picture = Picture::avatar(&urls, &full.username, full.avatar.as_ref());
+    let picture = Picture::avatar(&app.urls, &full.username, full.avatar.as_ref());
     let chosen =
         choose(&picture.variants, size, takes_webp(&request)).map_or(&picture.url, |variant| &variant.url);
     Ok(HttpResponse::Found()

@@ -6,7 +6,6 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header;
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Future, Stream, StreamExt};
@@ -14,34 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::limits::BodyLimits;
+use super::state::AppState;
 use crate::error::{Code, Error, Result, Violation};
-
-/// Limits of what a client may send. Sizes are in bytes.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyLimits {
-    /// Maximum size of a JSON body.
-    pub json: usize,
-    /// Maximum size of an uploaded file.
-    pub file: usize,
-    /// How long a body may take before its rate counts.
-    pub grace: Duration,
-    /// Minimum rate after that, in bytes per second on average.
-    pub least_rate: u32,
-}
-
-impl BodyLimits {
-    /// Set the limits: 1 MiB for JSON, 10 MiB for a file, and at least 1 KiB per second after `grace`.
-    pub fn new(grace: Duration) -> Self {
-        Self { json: 1 << 20, file: 10 << 20, grace, least_rate: 1024 }
-    }
-
-    /// Return the limits of the application.
-    pub fn of(request: &HttpRequest) -> Self {
-        request
-            .app_data::<Data<Self>>()
-            .map_or_else(|| Self::new(Duration::from_secs(10)), |limits| ***limits)
-    }
-}
 
 /// A JSON body. It is known to be JSON. Only [`Body::get`] reports whether it has the right shape, since 422 comes after 404, 403
 /// and 412.
@@ -136,7 +110,7 @@ fn expect_json(request: &HttpRequest) -> Result<()> {
 }
 
 async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes> {
-    let limits = BodyLimits::of(request);
+    let limits = AppState::of(request)?.body_limits;
     let declared =
         request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > limits.json) {

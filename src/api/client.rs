@@ -6,15 +6,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use ipnet::IpNet;
 
+use super::state::AppState;
 use crate::error::{Error, Result};
-
-/// The reverse proxies that are trusted.
-#[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(pub Vec<IpNet>);
 
 /// The address and the `User-Agent` of a client.
 #[derive(Clone, Debug)]
@@ -58,12 +54,14 @@ impl FromRequest for Client {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let user_agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        let trusted =
-            request.app_data::<Data<TrustedProxies>>().map(|data| data.0.as_slice()).unwrap_or_default();
-        let ip = request.peer_addr().map(|peer| address(peer.ip(), forwarded(request), trusted).to_string());
-        ready(Ok(Self {
-            ip: ip.unwrap_or_default(),
-            user_agent: user_agent.unwrap_or_default().chars().take(512).collect(),
+        ready(AppState::of(request).map(|app| {
+            let trusted = &app.trusted_proxies;
+            let ip =
+                request.peer_addr().map(|peer| address(peer.ip(), forwarded(request), trusted).to_string());
+            Self {
+                ip: ip.unwrap_or_default(),
+                user_agent: user_agent.unwrap_or_default().chars().take(512).collect(),
+            }
         }))
     }
 }

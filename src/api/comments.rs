@@ -1,7 +1,6 @@
 //! Comments: what users say about posts. A comment can be detached from its post.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, patch, post};
 use diesel::{OptionalExtension, PgConnection};
 use serde::{Deserialize, Serialize};
@@ -16,10 +15,8 @@ use super::list::List;
 use super::page::{Page, Paged};
 use super::path::Id;
 use super::pictures::UserRef;
-use super::timestamp;
-use super::urls::Urls;
+use crate::api::state::AppState;
 use crate::auth::{CurrentUser, MaybeUser};
-use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
 use crate::lookups::table::Resource;
 use crate::models::Viewer;
@@ -27,6 +24,8 @@ use crate::models::comment::{self, CommentChanges, FullComment, NewComment};
 use crate::models::names::SLUG_MAX;
 use crate::models::post::Post;
 use crate::models::resources::COMMENTS;
+use crate::time::timestamp;
+use crate::urls::Urls;
 
 /// Maximum number of characters of an alias, which is that of a display name.
 const ALIAS_MAX: usize = 128;
@@ -202,7 +201,7 @@ fn hold(
     viewer: Viewer,
 ) -> Result<Option<i64>> {
     let Some(slug) = slug.filter(|slug| !slug.contains('\0')) else { return Ok(None) };
-    let found = Post::hold(conn, slug, viewer).optional()?;
+    let found = Post::lock_key_share(conn, slug, viewer).optional()?;
     if found.is_none() {
         let detail = "There is no such post, or none that you may see.";
         check.fault(Violation::body("/post", "unknown_post", detail));
@@ -238,15 +237,10 @@ fn respond(full: &FullComment, viewer: Viewer, urls: &Urls) -> Result<ResourceRe
     responses((status = 200, description = "A page of comments", body = CommentPage), Refusals)
 )]
 #[get("/comments")]
-pub async fn list_comments(
-    caller: MaybeUser,
-    list: List<Comment>,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<ListResponse> {
+pub async fn list_comments(app: AppState, caller: MaybeUser, list: List<Comment>) -> Result<ListResponse> {
     let viewer = caller.viewer();
-    let slice = list.read(&db, |conn, selection| Ok(comment::Comment::page(conn, selection)?)).await?;
-    list.answer(slice, |full| Comment::of(full, viewer, &urls))
+    let slice = list.read(&app.db, |conn, selection| Ok(comment::Comment::page(conn, selection)?)).await?;
+    list.answer(slice, |full| Comment::of(full, viewer, &app.urls))
 }
 
 /// Create a comment.
@@ -267,20 +261,19 @@ pub async fn list_comments(
 )]
 #[post("/comments")]
 pub async fn create_comment(
+    app: AppState,
     user: CurrentUser,
     once: IdempotencyKey,
     body: Body<CreateComment>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         request.once(conn, |conn| {
             let mut check = Check::default();
             let (new, post) = body.get()?.validate(&mut check);
             let post_id = hold(conn, &mut check, post.as_deref(), user.viewer())?;
             let new = check.finish(|| new)?;
-            write(conn, &user, &new, post_id, &urls)
+            write(conn, &user, &new, post_id, &app.urls)
         })
     })
     .await
@@ -296,15 +289,10 @@ pub async fn create_comment(
     responses((status = 200, description = "The comment", body = Comment), Refusals)
 )]
 #[get("/comments/{id}")]
-pub async fn get_comment(
-    caller: MaybeUser,
-    id: Id,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<ResourceResponse> {
+pub async fn get_comment(app: AppState, caller: MaybeUser, id: Id) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
-    let full = db.run(move |conn| Ok(comment::Comment::find(conn, id.0, viewer)?)).await?;
-    respond(&full, viewer, &urls)
+    let full = app.db.run(move |conn| Ok(comment::Comment::find(conn, id.0, viewer)?)).await?;
+    respond(&full, viewer, &app.urls)
 }
 
 /// Change a comment.
@@ -321,15 +309,15 @@ pub async fn get_comment(
 )]
 #[patch("/comments/{id}")]
 pub async fn update_comment(
+    app: AppState,
     user: CurrentUser,
     id: Id,
     if_match: IfMatch,
     body: Body<UpdateComment>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let viewer = user.viewer();
-    let full = db
+    let full = app
+        .db
         .transaction(move |conn| {
             let known = comment::Comment::find(conn, id.0, viewer)?;
             let shaped = body.get();
@@ -350,7 +338,7 @@ pub async fn update_comment(
             Ok(comment::Comment::read(conn, id.0)?)
         })
         .await?;
-    respond(&full, viewer, &urls)
+    respond(&full, viewer, &app.urls)
 }
 
 fn may_change(full: &FullComment, only_detaches: bool, viewer: Viewer) -> Result<()> {
@@ -371,17 +359,18 @@ fn may_change(full: &FullComment, only_detaches: bool, viewer: Viewer) -> Result
 )]
 #[delete("/comments/{id}")]
 pub async fn delete_comment(
+    app: AppState,
     user: CurrentUser,
     id: Id,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<HttpResponse> {
-    db.transaction(move |conn| {
-        let before = comment::Comment::lock(conn, id.0, user.viewer())?;
-        may_change(&before, true, user.viewer())?;
-        if_match.check(before.comment.version)?;
-        Ok(before.comment.delete(conn)?)
-    })
-    .await?;
+    app.db
+        .transaction(move |conn| {
+            let before = comment::Comment::lock(conn, id.0, user.viewer())?;
+            may_change(&before, true, user.viewer())?;
+            if_match.check(before.comment.version)?;
+            Ok(before.comment.delete(conn)?)
+        })
+        .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

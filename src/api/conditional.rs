@@ -48,6 +48,11 @@ impl ResourceResponse {
         Self { status: StatusCode::ACCEPTED, ..self }
     }
 
+    /// Whether this is the answer to an earlier request.
+    pub fn is_replayed(&self) -> bool {
+        self.is_replayed
+    }
+
     /// Return the answer in the form in which it is kept for a repeat of the request.
     pub fn keep(&self, digest: Vec<u8>) -> Result<KeptAnswer> {
         Ok(KeptAnswer {

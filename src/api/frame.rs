@@ -1,6 +1,7 @@
 //! The outermost layer: what applies to every request, whatever its outcome.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::HttpMessage;
@@ -10,15 +11,13 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::test::TestRequest;
-use actix_web::web::Data;
 use bytes::Bytes;
 use futures_util::{FutureExt, stream};
-use tracing::Instrument;
 
-use super::document::template;
+use super::operations::template;
+use super::state::AppState;
+use crate::context::Context;
 use crate::error::{Code, Error};
-use crate::metrics::Metrics;
-use crate::request_id;
 
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 
@@ -29,28 +28,28 @@ pub async fn frame<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     let started = Instant::now();
-    let id = request_id::of(request.headers());
+    let context = Context::new(request.headers());
+    let (id, span) = (Arc::clone(&context.request_id), context.span.clone());
     let method = request.method().clone();
     let route = Route::of(&request);
     request.extensions_mut().insert(route.clone());
     let class = Class::of(&route.path);
     let has_credentials = request.headers().contains_key(header::AUTHORIZATION);
     // Taken now, since the response may come with another request than this one.
-    let metrics = request.app_data::<Data<Metrics>>().cloned();
+    let app = request.app_data::<AppState>().cloned();
     simplify(&mut request);
-    let span = tracing::info_span!("request", id = %id);
     let answer = async {
         let response = next.call(request).await?;
         Ok::<_, actix_web::Error>(as_problem(response, &method))
     };
-    let mut response = request_id::scope(id.clone(), answer.instrument(span.clone())).await?;
+    let mut response = context.scope(answer).await?;
 
     if method == Method::HEAD {
         response = bodiless(response);
     }
     let status = response.status();
     let headers = response.headers_mut();
-    // `request_id::of` returns only characters that a header may contain.
+    // A request id has only characters that a header may contain.
     if let Ok(id) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, id);
     }
@@ -62,8 +61,8 @@ pub async fn frame<B: MessageBody + 'static>(
         let ms = (took.as_secs_f64() * 10_000.0).round() / 10.0;
         tracing::info!(%method, route = route.pattern.as_deref().unwrap_or("-"), status = status.as_u16(), ms, "answered");
     });
-    if let Some(metrics) = metrics {
-        metrics.requests.answered(route.pattern, &method, status, took);
+    if let Some(app) = app {
+        app.metrics.requests.answered(route.pattern, &method, status, took);
     }
     Ok(response)
 }

@@ -10,16 +10,15 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::body;
-use super::document::{Operation, Operations};
 use super::frame::Route;
-use crate::auth::session_cache::SessionCache;
+use super::operations::Operation;
+use super::state::AppState;
 use crate::auth::{Caller, CurrentUser};
-use crate::db::actor;
+use crate::context;
 use crate::error::{Code, Error, Result, Violation};
 use crate::lookups::name::nearest;
 
@@ -36,12 +35,7 @@ pub async fn gate<B: MessageBody + 'static>(
         Ok(caller) => {
             let actor = caller.as_ref().map(|user| user.id);
             request.extensions_mut().insert(Caller(caller));
-            let answer = next.call(request);
-            let answer = match actor {
-                Some(user) => actor::acting(user, answer).await,
-                None => answer.await,
-            };
-            answer.map(ServiceResponse::map_into_left_body)
+            context::acting_as(actor, next.call(request)).await.map(ServiceResponse::map_into_left_body)
         }
         Err(error) => {
             let (request, mut payload) = request.into_parts();
@@ -52,15 +46,12 @@ pub async fn gate<B: MessageBody + 'static>(
 }
 
 async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
-    let operations = data::<Operations>(request.request())?;
+    let app = AppState::of(request.request())?;
     let route = request.extensions().get::<Route>().cloned();
     let pattern = route.as_ref().and_then(|route| route.pattern.as_deref());
-    let operation = pattern.and_then(|pattern| operations.find(pattern, request.method()));
+    let operation = pattern.and_then(|pattern| app.operations.find(pattern, request.method()));
     let caller = match bearer(request.request())? {
-        Some(token) => {
-            let callers = data::<SessionCache>(request.request())?;
-            Some(callers.identify(token).await?)
-        }
+        Some(token) => Some(app.auth.cache.identify(token).await?),
         None => None,
     };
     if let Some(operation) = operation {
@@ -70,14 +61,6 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
         check_query(request.query_string(), operation)?;
     }
     Ok(caller)
-}
-
-/// Return a part of the application.
-pub fn data<T: 'static>(request: &HttpRequest) -> Result<Data<T>> {
-    request
-        .app_data::<Data<T>>()
-        .cloned()
-        .ok_or_else(|| Error::internal("a part of the application is missing"))
 }
 
 /// Return the token of `Authorization: Bearer …`, if there is one. Any other content of that header is 401, and so are two of
@@ -159,10 +142,10 @@ fn unknown(name: &str, known: &[String]) -> Violation {
 /// Answer a request that matches no route: 405 with `Allow` if the path exists, otherwise 404. An attribute route of actix
 /// answers a wrong method with the default service, which is this one.
 pub async fn no_route(request: HttpRequest) -> Result<HttpResponse> {
-    let operations = data::<Operations>(&request)?;
+    let app = AppState::of(&request)?;
     let route = request.extensions().get::<Route>().cloned();
     let allowed =
-        route.and_then(|route| Some(operations.methods(route.pattern.as_deref()?))).unwrap_or_default();
+        route.and_then(|route| Some(app.operations.methods(route.pattern.as_deref()?))).unwrap_or_default();
     if allowed.is_empty() {
         return Err(Error::refused(Code::NotFound, "There is nothing at this path."));
     }

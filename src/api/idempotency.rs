@@ -7,17 +7,13 @@ use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
-use aws_lc_rs::hmac;
 use chrono::TimeDelta;
 use diesel::PgConnection;
 
 use super::conditional::ResourceResponse;
+use super::state::AppState;
 use crate::auth::Caller;
-use crate::auth::secret::Secret;
-use crate::config::Accounts;
-use crate::config::time::to_time_delta;
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::idempotency_key::Name;
@@ -28,33 +24,17 @@ const KEY: &str = "idempotency-key";
 /// Maximum number of characters of a key.
 const MAX: usize = 128;
 
-/// The settings that all requests share.
-pub struct Idempotency {
-    key: hmac::Key,
-    lifetime: TimeDelta,
-}
-
-impl Idempotency {
-    /// Derive the key. Bodies are compared by a digest with a separate key, so that the table reveals nothing about them.
-    pub fn new(secret: &Secret, settings: &Accounts) -> Self {
-        Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("idempotency")),
-            lifetime: to_time_delta(settings.idempotency_lifetime),
-        }
-    }
-}
-
 /// The request's `Idempotency-Key`, if it has one.
 pub struct IdempotencyKey {
     name: Option<Name>,
-    shared: Data<Idempotency>,
+    app: AppState,
 }
 
 impl IdempotencyKey {
     /// Combine the key with the content of the body. `body` is called only if there is a key.
     pub fn of(self, body: impl FnOnce() -> Vec<u8>) -> Request {
-        let digest = |body: Vec<u8>| hmac::sign(&self.shared.key, &body).as_ref().to_vec();
-        Request { named: self.name.map(|name| (name, digest(body()))), lifetime: self.shared.lifetime }
+        let keys = &self.app.auth.idempotency;
+        Request { named: self.name.map(|name| (name, keys.digest(&body()))), lifetime: keys.lifetime }
     }
 }
 
@@ -143,12 +123,9 @@ impl FromRequest for IdempotencyKey {
 }
 
 fn read(request: &HttpRequest) -> Result<IdempotencyKey> {
-    let shared = request
-        .app_data::<Data<Idempotency>>()
-        .cloned()
-        .ok_or_else(|| Error::internal("a part of the application is missing"))?;
+    let app = AppState::of(request)?.clone();
     let mut headers = request.headers().get_all(KEY);
-    let Some(header) = headers.next() else { return Ok(IdempotencyKey { name: None, shared }) };
+    let Some(header) = headers.next() else { return Ok(IdempotencyKey { name: None, app }) };
     let key = header
         .to_str()
         .ok()
@@ -166,5 +143,5 @@ fn read(request: &HttpRequest) -> Result<IdempotencyKey> {
         route: format!("{} {}", request.method(), request.path()),
         key: key.to_owned(),
     };
-    Ok(IdempotencyKey { name: Some(name), shared })
+    Ok(IdempotencyKey { name: Some(name), app })
 }

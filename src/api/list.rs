@@ -5,34 +5,32 @@ use std::marker::PhantomData;
 use std::time::Instant;
 
 use actix_web::dev::Payload;
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use diesel::pg::PgConnection;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::conditional::ListResponse;
 use super::frame::Route;
-use super::gate::data;
 use super::page::{Page, Paged};
-use super::urls::{self, Urls};
+use super::state::AppState;
 use crate::auth::Caller;
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
-use crate::lookups::cursor::{Cursor, Cursors};
+use crate::lookups::cursor::Cursor;
 use crate::lookups::fault::Refusal;
 use crate::lookups::order::Place;
 use crate::lookups::page::Slice;
 use crate::lookups::request::{Request, RequestKind};
 use crate::lookups::selection::Selection;
 use crate::lookups::table::{Reader, Relation, Resource};
+use crate::urls;
 
 /// A page of a list of `T`, as a request selects it.
 pub struct List<T> {
     selection: Selection,
     path: String,
     parameters: Vec<(String, String)>,
-    cursors: Data<Cursors>,
-    urls: Data<Urls>,
+    app: AppState,
     shown: PhantomData<T>,
 }
 
@@ -40,14 +38,13 @@ impl<T: Paged> List<T> {
     fn of(request: &HttpRequest) -> Result<Self> {
         let (selection, parameters) = select(request, T::RESOURCE, RequestKind::List)?;
         let route = request.extensions().get::<Route>().map(|route| route.path.clone());
-        let route = route.ok_or_else(|| Error::internal("a part of the application is missing"))?;
+        let route = route.ok_or_else(|| Error::internal("the request did not pass the frame"))?;
         let path: Vec<String> = route.split('/').map(urls::segment).collect();
         let mut list = Self {
             selection,
             path: path.join("/"),
             parameters,
-            cursors: data(request)?,
-            urls: data(request)?,
+            app: AppState::of(request)?.clone(),
             shown: PhantomData,
         };
         list.selection.from = list.place()?;
@@ -66,7 +63,7 @@ impl<T: Paged> List<T> {
 
     fn place(&self) -> Result<Option<(Place, bool)>> {
         let Some(text) = &self.selection.request.cursor else { return Ok(None) };
-        let cursor = self.cursors.open(&self.identity(), text);
+        let cursor = self.app.cursors.open(&self.identity(), text);
         let is_place = |cursor: &Cursor| self.selection.request.ordering.has(&cursor.place);
         let cursor = cursor.filter(is_place).ok_or_else(|| {
             let detail = "The cursor is not one of this list's pages, filtered and ordered like this.";
@@ -107,7 +104,7 @@ impl<T: Paged> List<T> {
     /// Return the answer.
     pub fn answer<R>(&self, slice: Slice<R>, show: impl FnMut(&R) -> T) -> Result<ListResponse> {
         let cursor = |place: Option<Place>, backward| {
-            let seal = |place| self.cursors.seal(&self.identity(), &Cursor { place, backward });
+            let seal = |place| self.app.cursors.seal(&self.identity(), &Cursor { place, backward });
             place.map(seal).transpose().map_err(Error::internal)
         };
         let next_cursor = cursor(slice.next, false)?;
@@ -119,7 +116,7 @@ impl<T: Paged> List<T> {
                     .extend_pairs(kept)
                     .append_pair("cursor", cursor)
                     .finish();
-                self.urls.path(&format!("{}?{query}", self.path))
+                self.app.urls.path(&format!("{}?{query}", self.path))
             })
         };
         let page = Page {

@@ -1,7 +1,6 @@
 //! The files of pictures: immutable, also served in ranges, and served without the database.
 
 use actix_web::http::{StatusCode, header};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -12,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::conditional::matches_any;
 use super::document::Refusals;
 use super::path;
+use crate::api::state::AppState;
 use crate::error::{Code, Error, Result};
 use crate::media::defaults::{AVATAR_FORMATS, COVER, COVER_KEY};
 use crate::media::store::IMMUTABLE;
@@ -38,34 +38,29 @@ use crate::models::names::Username;
     )
 )]
 #[get("/media/{key:.*}")]
-pub async fn get_media(
-    request: HttpRequest,
-    media: Data<Media>,
-    serves: Data<ServesMedia>,
-) -> Result<HttpResponse> {
+pub async fn get_media(app: AppState, request: HttpRequest) -> Result<HttpResponse> {
     let key = path::segment(&request, "key")?;
-    if let Some(found) = DefaultCover::parse(&key, media.kinds()) {
-        return found.answer(&request, &media).await;
+    if let Some(found) = DefaultCover::parse(&key, app.media.kinds()) {
+        return found.answer(&request, &app.media).await;
     }
-    let Some(parsed) = Key::parse(&key).filter(|_| serves.0) else { return Err(Error::not_found()) };
+    let Some(parsed) = Key::parse(&key).filter(|_| app.serves_media) else {
+        return Err(Error::not_found());
+    };
     let tag = tag_of(key.as_bytes());
-    if let Some(file) = stored(&request, &media, &key, &tag).await? {
+    if let Some(file) = stored(&request, &app.media, &key, &tag).await? {
         return Ok(file);
     }
     if parsed.variant.is_none() {
         return Err(Error::not_found());
     }
-    match media.make(&key).await? {
-        VariantOutcome::Yes => stored(&request, &media, &key, &tag).await?.ok_or_else(Error::not_found),
+    match app.media.make(&key).await? {
+        VariantOutcome::Yes => stored(&request, &app.media, &key, &tag).await?.ok_or_else(Error::not_found),
         VariantOutcome::Unknown => Err(Error::not_found()),
         VariantOutcome::SourceMissing => {
             Err(Error::refused(Code::SourceMissing, Code::SourceMissing.entry().meaning))
         }
     }
 }
-
-/// Whether this program serves the files of the store, or another server does.
-pub struct ServesMedia(pub bool);
 
 /// Return a file of the store; `None` if it does not exist.
 async fn stored(request: &HttpRequest, media: &Media, key: &str, tag: &str) -> Result<Option<HttpResponse>> {
@@ -235,15 +230,15 @@ impl<'a> DefaultCover<'a> {
     responses((status = 200, description = "The file", content_type = "image/*", body = MediaFile), Refusals)
 )]
 #[get("/media/default-avatars/{username}/{file}")]
-pub async fn get_default_avatar(request: HttpRequest, media: Data<Media>) -> Result<HttpResponse> {
+pub async fn get_default_avatar(app: AppState, request: HttpRequest) -> Result<HttpResponse> {
     let (username, file) = (path::segment(&request, "username")?, path::segment(&request, "file")?);
     let is_name = Username::parse(&username).is_some();
-    let found = media.kinds().avatar.variants.iter().find_map(|variant| {
+    let found = app.media.kinds().avatar.variants.iter().find_map(|variant| {
         let format =
             AVATAR_FORMATS.into_iter().find(|f| file == format!("{}.{}", variant.name, f.extension()))?;
         Some((variant, format))
     });
     let (variant, format) = found.filter(|_| is_name).ok_or_else(Error::not_found)?;
-    let bytes = media.defaults().avatar(&username, variant, format).await?;
+    let bytes = app.media.defaults().avatar(&username, variant, format).await?;
     Ok(default_picture(&request, bytes, format))
 }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -15,14 +14,14 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::timeout;
 
-use super::events::stream::Streams;
-use crate::db::{Connections, Db};
+use crate::api::state::AppState;
+use crate::db::Connections;
 use crate::error::{Error, Result};
-use crate::media::spool::{UnderWay, UploadSpool};
-use crate::media::{Media, Memory};
+use crate::media::Memory;
+use crate::media::spool::UnderWay;
 use crate::metrics::{LabeledMetric, Metrics};
 use crate::models::event::{Event, EventCount};
-use crate::models::job::{Job, JobCount, JobKind};
+use crate::models::job::{JobCount, JobKind, TakenJob};
 
 /// The media type of the response.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,17 +31,10 @@ const JOBS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Return the metrics, on the operators' listener only. The metrics of jobs and events are included if the database returns them.
 #[get("/metrics")]
-pub async fn get_metrics(
-    db: Data<Db>,
-    media: Data<Media>,
-    spools: Data<UploadSpool>,
-    streams: Data<Streams>,
-    metrics: Data<Metrics>,
-) -> Result<HttpResponse> {
+pub async fn get_metrics(app: AppState) -> Result<HttpResponse> {
     // Read before this request itself takes a connection.
-    let connections = db.connections();
-    let counts =
-        db.run(|conn| Ok((Job::counts(conn, &JobKind::ALL.map(JobKind::as_str))?, Event::count(conn)?)));
+    let connections = app.db.connections();
+    let counts = app.db.run(|conn| Ok((TakenJob::counts(conn, &JobKind::names())?, Event::count(conn)?)));
     // While the database is unavailable, the node's own counters matter most.
     let (jobs, events) = match timeout(JOBS_PATIENCE, counts).await {
         Ok(Ok((jobs, events))) => (jobs, Some(events)),
@@ -55,12 +47,12 @@ pub async fn get_metrics(
     let readings = Readings {
         jobs,
         events,
-        streams: streams.count(),
+        streams: app.streams.count(),
         connections,
-        memory: media.memory(),
-        uploads: spools.under_way(),
+        memory: app.media.memory(),
+        uploads: app.uploads.under_way(),
     };
-    let text = text(&metrics, &readings).map_err(Error::internal)?;
+    let text = text(&app.metrics, &readings).map_err(Error::internal)?;
     Ok(HttpResponse::Ok().content_type(OPENMETRICS).body(text))
 }
 

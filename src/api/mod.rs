@@ -11,7 +11,9 @@ pub mod frame;
 pub mod gate;
 pub mod idempotency;
 pub mod input;
+pub mod limits;
 pub mod list;
+pub mod operations;
 pub mod page;
 pub mod pages;
 pub mod parameters;
@@ -19,8 +21,8 @@ pub mod path;
 pub mod query;
 pub mod reference;
 pub mod renamed;
+pub mod state;
 pub mod upload;
-pub mod urls;
 
 pub mod auth;
 pub mod avatars;
@@ -39,15 +41,13 @@ pub mod webhooks;
 
 use std::future::Future;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tracing::Instrument;
 use utoipa::ToSchema;
 use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::db::actor;
+use crate::context;
 use crate::error::{Error, Result};
 use crate::models::post_deletion::DeletionCounts;
 
@@ -135,7 +135,7 @@ pub fn routes(config: &mut ServiceConfig) {
 /// Run work to completion, even if the client disconnects. actix drops a handler whose connection is reset, and the files that it
 /// had announced would stay in the store until their lease ends.
 pub async fn run_to_completion<T: 'static>(work: impl Future<Output = Result<T>> + 'static) -> Result<T> {
-    actix_web::rt::spawn(actor::carried(work).in_current_span()).await.map_err(Error::internal)?
+    context::spawn(work).await.map_err(Error::internal)?
 }
 
 /// The number of rows that a deletion removed, in total and by type.
@@ -176,9 +176,4 @@ impl Deleted {
 /// Return a number of rows as the integer that JSON responses contain.
 pub fn count(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
-/// Return a time in the format of RFC 3339, in UTC with six decimals.
-pub fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }

@@ -4,11 +4,11 @@ use plaza_image::Format;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::urls::Urls;
 use crate::media::defaults::{self, AVATAR_FORMATS, COVER_KEY};
 use crate::media::variants::{self, PictureKind, Variant};
 use crate::models::picture;
 use crate::models::profile::Person;
+use crate::urls::Urls;
 
 /// A picture in all its sizes, with all that a `srcset` needs.
 #[derive(Debug, Serialize, ToSchema)]

@@ -1,6 +1,5 @@
 //! Profiles: what users show about themselves.
 
-use actix_web::web::Data;
 use actix_web::{get, patch};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,15 +12,15 @@ use super::list::List;
 use super::page::{Page, Paged};
 use super::path::UsernamePath;
 use super::pictures::Picture;
-use super::timestamp;
-use super::urls::Urls;
+use crate::api::state::AppState;
 use crate::auth::{CurrentUser, MaybeUser};
-use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lookups::table::Resource;
 use crate::models::Viewer;
 use crate::models::profile::{self, FullProfile, ProfileChanges};
 use crate::models::resources::PROFILES;
+use crate::time::timestamp;
+use crate::urls::Urls;
 
 /// The profile of a user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -95,15 +94,10 @@ pub fn may_change(user: &CurrentUser, profile: &FullProfile) -> Result<()> {
     responses((status = 200, description = "A page of profiles", body = ProfilePage), Refusals)
 )]
 #[get("/profiles")]
-pub async fn list_profiles(
-    caller: MaybeUser,
-    list: List<Profile>,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<ListResponse> {
+pub async fn list_profiles(app: AppState, caller: MaybeUser, list: List<Profile>) -> Result<ListResponse> {
     let viewer = caller.viewer();
-    let slice = list.read(&db, |conn, selection| Ok(profile::Profile::page(conn, selection)?)).await?;
-    list.answer(slice, |row| Profile::of(row, viewer, &urls))
+    let slice = list.read(&app.db, |conn, selection| Ok(profile::Profile::page(conn, selection)?)).await?;
+    list.answer(slice, |row| Profile::of(row, viewer, &app.urls))
 }
 
 /// Read a profile.
@@ -116,15 +110,10 @@ pub async fn list_profiles(
     responses((status = 200, description = "The profile", body = Profile), Refusals)
 )]
 #[get("/profiles/{username}")]
-pub async fn get_profile(
-    caller: MaybeUser,
-    name: UsernamePath,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<ResourceResponse> {
+pub async fn get_profile(app: AppState, caller: MaybeUser, name: UsernamePath) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
-    let full = db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
-    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+    let full = app.db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
+    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &app.urls))
 }
 
 /// Changes to a profile. Fields that are left out keep their values; `null` and `""` clear a field.
@@ -179,15 +168,15 @@ impl UpdateProfile {
 )]
 #[patch("/profiles/{username}")]
 pub async fn update_profile(
+    app: AppState,
     user: CurrentUser,
     name: UsernamePath,
     if_match: IfMatch,
     body: Body<UpdateProfile>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let viewer = user.viewer();
-    let full = db
+    let full = app
+        .db
         .transaction(move |conn| {
             let before = profile::Profile::lock(conn, &name.0, viewer)?;
             may_change(&user, &before)?;
@@ -197,5 +186,5 @@ pub async fn update_profile(
             Ok(profile::Profile::find(conn, &before.username, viewer)?)
         })
         .await?;
-    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &urls))
+    ResourceResponse::new(full.profile.version, &Profile::of(&full, viewer, &app.urls))
 }

@@ -1,11 +1,11 @@
 //! Pages of the documentation that are generated from the program: error codes, settings, and the browsable OpenAPI document.
 
 use std::fmt::Write;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
-use actix_web::web::{self, Data};
+use actix_web::web;
 use bytes::Bytes;
 use clap::{ArgAction, Args, Command};
 use utoipa_swagger_ui::SwaggerUi;
@@ -16,23 +16,6 @@ use crate::config::Config;
 use crate::error::{Entry, REGISTRY, RULES};
 use crate::lookups::describe;
 use crate::models::resources::RESOURCES;
-
-/// The OpenAPI documents as they are served. Each is built at the first request for it.
-#[derive(Default)]
-pub struct Documents {
-    json_3_1: OnceLock<Bytes>,
-    json_3_0: OnceLock<Bytes>,
-}
-
-impl Documents {
-    fn json_3_1(&self) -> Bytes {
-        self.json_3_1.get_or_init(|| document::json_3_1().into()).clone()
-    }
-
-    fn json_3_0(&self) -> Bytes {
-        self.json_3_0.get_or_init(|| document::json_3_0().into()).clone()
-    }
-}
 
 /// Register `/openapi.json`, `/openapi-3.0.json` and `/docs`. They are for people and generators, so the document does not list
 /// them as operations.
@@ -49,12 +32,14 @@ pub fn routes(config: &mut web::ServiceConfig) {
         );
 }
 
-async fn openapi_3_1(documents: Data<Documents>) -> ListResponse {
-    ListResponse::of_bytes(documents.json_3_1())
+async fn openapi_3_1() -> ListResponse {
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| document::json_3_1().into());
+    ListResponse::of_bytes(JSON.clone())
 }
 
-async fn openapi_3_0(documents: Data<Documents>) -> ListResponse {
-    ListResponse::of_bytes(documents.json_3_0())
+async fn openapi_3_0() -> ListResponse {
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| document::json_3_0().into());
+    ListResponse::of_bytes(JSON.clone())
 }
 
 async fn to_docs() -> HttpResponse {

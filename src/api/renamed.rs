@@ -4,14 +4,12 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, dev};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::conditional::header_value;
-use super::urls::Urls;
+use super::state::AppState;
 use crate::auth::MaybeUser;
-use crate::db::Db;
 use crate::error::{Code, Result};
 use crate::models::names::{SLUG_MAX, Slug};
 use crate::models::post::Post;
@@ -53,16 +51,13 @@ async fn present_url(request: &HttpRequest) -> Result<Option<String>> {
     // The sub-path as it was sent, after the five slashes of `/api/v1/posts/{slug}/`. Decoded, it would be another path, or none
     // at all.
     let sub_path = request.uri().path().splitn(6, '/').nth(5);
-    let (Some(former), Some(db), Some(urls)) =
-        (Slug::parse(former, SLUG_MAX), request.app_data::<Data<Db>>(), request.app_data::<Data<Urls>>())
-    else {
-        return Ok(None);
-    };
+    let Some(former) = Slug::parse(former, SLUG_MAX) else { return Ok(None) };
+    let app = AppState::of(request)?;
     let viewer = MaybeUser::from_request(request, &mut dev::Payload::None).await?.viewer();
-    let found = db.run(move |conn| Ok(Post::renamed(conn, former.as_str(), viewer)?)).await;
+    let found = app.db.run(move |conn| Ok(Post::renamed(conn, former.as_str(), viewer)?)).await;
     match found {
         Ok(slug) => {
-            let mut url = urls.post(&slug);
+            let mut url = app.urls.post(&slug);
             if let Some(sub_path) = sub_path {
                 url.push('/');
                 url.extend(utf8_percent_encode(sub_path, CONTROLS));

@@ -1,11 +1,8 @@
 //! What operators, load balancers and other services ask for: whether the node is alive, whether it is ready, and the keys with
 //! which it signs.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use actix_web::http::header;
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{CustomizeResponder, Responder, get};
 use chrono::Utc;
 use serde::Serialize;
@@ -13,24 +10,9 @@ use utoipa::ToSchema;
 
 use super::conditional::ListResponse;
 use super::document::Refusals;
+use crate::api::state::AppState;
 use crate::auth::keys::Jwks;
-use crate::auth::session_cache::SessionCache;
-use crate::auth::tokens::AccessTokens;
-use crate::db::Db;
 use crate::error::{Code, Error, Result};
-
-/// Whether this node accepts requests.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness {
-    is_stopping: Arc<AtomicBool>,
-}
-
-impl Readiness {
-    /// Make `/readyz` return 503 from now on, so that load balancers use other nodes.
-    pub fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Release);
-    }
-}
 
 /// The state of the service.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,11 +50,11 @@ pub async fn get_liveness() -> Json<Health> {
     responses((status = 200, description = "The node accepts requests", body = Health), Refusals)
 )]
 #[get("/readyz")]
-pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<Json<Health>> {
-    if readiness.is_stopping.load(Ordering::Acquire) {
+pub async fn get_readiness(app: AppState) -> Result<Json<Health>> {
+    if app.is_stopping() {
         return Err(Error::unavailable(Code::ShuttingDown, 1));
     }
-    db.ping().await?;
+    app.db.ping().await?;
     Ok(Health::ok())
 }
 
@@ -84,14 +66,11 @@ pub async fn get_readiness(readiness: Data<Readiness>, db: Data<Db>) -> Result<J
     responses((status = 200, description = "The keys", body = Jwks), Refusals)
 )]
 #[get("/.well-known/jwks.json")]
-pub async fn get_jwks(
-    tokens: Data<AccessTokens>,
-    callers: Data<SessionCache>,
-) -> Result<CustomizeResponder<ListResponse>> {
+pub async fn get_jwks(app: AppState) -> Result<CustomizeResponder<ListResponse>> {
     // While the database is unavailable, the keys that were read before are better than none.
-    if let Err(error) = callers.ensure_fresh_keys().await {
+    if let Err(error) = app.auth.cache.ensure_fresh_keys().await {
         error.log("the signing keys could not be read again");
     }
-    let jwks = ListResponse::new(&tokens.keys().ring().jwks(Utc::now()), Vec::new())?;
+    let jwks = ListResponse::new(&app.auth.access.keys().ring().jwks(Utc::now()), Vec::new())?;
     Ok(jwks.customize().insert_header((header::CACHE_CONTROL, "public, max-age=300")))
 }

@@ -8,18 +8,17 @@ use std::pin::Pin;
 use actix_multipart::{Multipart, MultipartError};
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
-use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use bytes::Bytes;
 use futures_util::{Future, StreamExt};
 use serde_json::{Map, Value, json};
 
-use super::body::{BodyLimits, Paced, drain};
-use super::gate::data;
+use super::body::{Paced, drain};
+use super::limits::BodyLimits;
+use super::state::AppState;
 use crate::auth::Caller;
 use crate::error::{Code, Error, Result, Violation};
-use crate::media::spool::{Slot, SpooledFile, UploadSpool};
-use crate::metrics::Metrics;
+use crate::media::spool::{Slot, SpooledFile};
 
 /// Maximum number of parts of a form. The next one is rejected, whatever it is.
 const MAX_PARTS: usize = 32;
@@ -171,17 +170,14 @@ impl FromRequest for Upload {
 }
 
 async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Upload> {
-    let limits = BodyLimits::of(request);
+    let app = AppState::of(request)?;
+    let limits = app.body_limits;
     if !matches!(request.mime_type(), Ok(Some(mime)) if mime.essence_str() == "multipart/form-data") {
         return Err(Error::refused(Code::UnsupportedMediaType, "Send the body as `multipart/form-data`."));
     }
-    let spools = request
-        .app_data::<Data<UploadSpool>>()
-        .ok_or_else(|| Error::internal("a part of the application is missing"))?;
     let user = request.extensions().get::<Caller>().and_then(|caller| caller.0.as_ref().map(|user| user.id));
-    let metrics = data::<Metrics>(request)?;
-    let slot = spools.slot(user).await.inspect_err(|error| {
-        metrics.pictures_refused.of(error.code().entry().name).inc();
+    let slot = app.uploads.slot(user).await.inspect_err(|error| {
+        app.metrics.pictures_refused.of(error.code().entry().name).inc();
     })?;
     let upload = read_parts(request, payload, limits, &slot).await?;
     // The parser stops at the last boundary. A body that breaks off after it, according to its length, is still not complete.

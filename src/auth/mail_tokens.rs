@@ -2,40 +2,42 @@
 
 use chrono::TimeDelta;
 use diesel::PgConnection;
-use serde_json::json;
 
 use super::secret::Secret;
 use super::tokens::{OpaqueTokens, Ticket, hash, random_id};
-use crate::config::Accounts;
-use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
 use crate::models::account_token::{AccountToken, NewAccountToken, TokenPurpose};
-use crate::models::job::{JobKind, NewJob};
+use crate::models::job::Payload;
+use crate::models::job_payload::{SendToken, SendTokenIfKnown};
 use crate::models::names::Email;
+
+/// How long the tokens of mails are valid.
+#[derive(Clone, Copy, Debug)]
+pub struct MailTokenLifetimes {
+    /// Tokens that confirm an address.
+    pub confirmation: TimeDelta,
+    /// Tokens that set a password.
+    pub reset: TimeDelta,
+}
 
 /// Makes and opens the tokens of mails.
 #[derive(Clone)]
 pub struct MailTokens {
     tokens: OpaqueTokens,
-    confirmation: TimeDelta,
-    reset: TimeDelta,
+    lifetimes: MailTokenLifetimes,
 }
 
 impl MailTokens {
     /// Derive the key for these tokens. It is used for nothing else, and is the same on every node.
-    pub fn new(secret: &Secret, settings: &Accounts) -> Self {
-        Self {
-            tokens: OpaqueTokens::new(secret, "account tokens"),
-            confirmation: to_time_delta(settings.confirmation_lifetime),
-            reset: to_time_delta(settings.reset_lifetime),
-        }
+    pub fn new(secret: &Secret, lifetimes: MailTokenLifetimes) -> Self {
+        Self { tokens: OpaqueTokens::new(secret, "account tokens"), lifetimes }
     }
 
     /// How long a token is valid.
     pub fn lifetime(&self, purpose: TokenPurpose) -> TimeDelta {
         match purpose {
-            TokenPurpose::ConfirmAddress => self.confirmation,
-            TokenPurpose::ResetPassword => self.reset,
+            TokenPurpose::ConfirmAddress => self.lifetimes.confirmation,
+            TokenPurpose::ResetPassword => self.lifetimes.reset,
         }
     }
 
@@ -52,16 +54,13 @@ impl MailTokens {
         let token_hash = &hash(&self.token(id, purpose)?);
         let lifetime = self.lifetime(purpose);
         NewAccountToken { id, user_id, purpose, email, token_hash, lifetime }.insert(conn)?;
-        let payload = json!({ "token": id, "purpose": purpose.as_str() });
-        NewJob { kind: JobKind::SendToken, payload, user_id: Some(user_id) }.insert(conn)?;
-        Ok(())
+        Ok(SendToken { purpose, token: id }.enqueue(conn, Some(user_id))?)
     }
 
     /// Have a mail sent to the user who has this address, if there is one. It takes equally long if there is none, because only the
     /// job looks for the user.
     pub fn send_token_if_known(conn: &mut PgConnection, purpose: TokenPurpose, email: &Email) -> Result<()> {
-        let payload = json!({ "purpose": purpose.as_str(), "email": email.as_str() });
-        Ok(NewJob { kind: JobKind::WantToken, payload, user_id: None }.insert(conn)?)
+        Ok(SendTokenIfKnown { purpose, email: email.as_str().to_owned() }.enqueue(conn, None)?)
     }
 
     /// Return the token of a row. It is never stored.

@@ -9,7 +9,6 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use actix_web::web::Data;
 use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 use diesel::PgConnection;
@@ -31,8 +30,8 @@ const CACHE_SIZE: NonZero<usize> = NonZero::new(16_384).expect("more than nothin
 
 /// Identifies callers by their tokens.
 pub struct SessionCache {
-    tokens: Data<AccessTokens>,
-    db: Data<Db>,
+    tokens: Arc<AccessTokens>,
+    db: Db,
     cache: Arc<CachedSessions>,
     listener: Listener,
 }
@@ -112,12 +111,7 @@ impl CachedSessions {
 
 impl SessionCache {
     /// Create the lookup of callers. `cache` must receive the notices that `listener` delivers.
-    pub fn new(
-        tokens: Data<AccessTokens>,
-        db: Data<Db>,
-        cache: Arc<CachedSessions>,
-        listener: Listener,
-    ) -> Self {
+    pub fn new(tokens: Arc<AccessTokens>, db: Db, cache: Arc<CachedSessions>, listener: Listener) -> Self {
         Self { tokens, db, cache, listener }
     }
 

@@ -1,32 +1,33 @@
 //! Sessions: how they are opened, refreshed and ended.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::PgConnection;
 
+use super::secret::Secret;
 use super::tokens::{AccessTokens, OpaqueTokens, Ticket, hash, random_id};
-use crate::config::Accounts;
-use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
 use crate::models::session::{NewSession, Rotation, Session};
 
 /// The time limits of sessions and refresh tokens.
 #[derive(Clone, Copy, Debug)]
-struct Windows {
+pub struct SessionLifetimes {
     /// How long a refresh token is valid if it is not used.
-    sliding: TimeDelta,
+    pub sliding: TimeDelta,
     /// How long a session lasts at most.
-    absolute: TimeDelta,
+    pub absolute: TimeDelta,
     /// How long a used token still returns the current one, which parallel tabs need.
-    grace: TimeDelta,
+    pub grace: TimeDelta,
     /// How long a used token still returns its successor if that has not been used, which lost responses need.
-    repeat: TimeDelta,
+    pub repeat: TimeDelta,
 }
 
 /// Issues the tokens of sessions, and exchanges refresh tokens for new pairs.
 pub struct Sessions {
-    access: actix_web::web::Data<AccessTokens>,
+    access: Arc<AccessTokens>,
     refresh: OpaqueTokens,
-    windows: Windows,
+    lifetimes: SessionLifetimes,
 }
 
 /// The tokens of a session.
@@ -54,19 +55,9 @@ pub enum RefreshOutcome {
 }
 
 impl Sessions {
-    /// Take the time limits from the settings. `refresh` makes the refresh tokens.
-    pub fn new(
-        access: actix_web::web::Data<AccessTokens>,
-        refresh: OpaqueTokens,
-        settings: &Accounts,
-    ) -> Self {
-        let windows = Windows {
-            sliding: to_time_delta(settings.refresh_lifetime),
-            absolute: to_time_delta(settings.session_lifetime),
-            grace: to_time_delta(settings.refresh_grace),
-            repeat: to_time_delta(settings.refresh_repeat),
-        };
-        Self { access, refresh, windows }
+    /// Derive the key of the refresh tokens. `access` issues the access tokens.
+    pub fn new(secret: &Secret, access: Arc<AccessTokens>, lifetimes: SessionLifetimes) -> Self {
+        Self { access, refresh: OpaqueTokens::new(secret, "refresh tokens"), lifetimes }
     }
 
     /// Return the issuer of the access tokens.
@@ -78,7 +69,7 @@ impl Sessions {
     pub fn open(&self, conn: &mut PgConnection, user_id: i64, user_agent: &str, ip: &str) -> Result<Pair> {
         let now = Utc::now();
         let ticket = Ticket { id: random_id()?, generation: 0 };
-        let expires_at = now + self.windows.sliding.min(self.windows.absolute);
+        let expires_at = now + self.lifetimes.sliding.min(self.lifetimes.absolute);
         let pair = self.pair(user_id, ticket, expires_at, now)?;
         let token_hash = &hash(&pair.refresh);
         NewSession { id: ticket.id, user_id, token_hash, user_agent, ip, expires_at }.insert(conn)?;
@@ -102,9 +93,9 @@ impl Sessions {
             generation: ticket.generation,
             old_hash: &hash(token),
             new_hash: &hash(&self.refresh.seal(next)?),
-            sliding: self.windows.sliding,
-            absolute: self.windows.absolute,
-            grace: self.windows.grace,
+            sliding: self.lifetimes.sliding,
+            absolute: self.lifetimes.absolute,
+            grace: self.lifetimes.grace,
         };
         if let Some(session) = rotation.execute(conn)? {
             return self.present(&session);
@@ -112,9 +103,9 @@ impl Sessions {
         // Another request was faster, the token is old, or the session has ended.
         let (session, at) = Session::find(conn, ticket.id)?.ok_or_else(ended)?;
         let since = session.since_rotation(ticket.generation, at);
-        let is_parallel = since.is_some_and(|since| since < self.windows.grace);
+        let is_parallel = since.is_some_and(|since| since < self.lifetimes.grace);
         let was_lost =
-            session.generation == next.generation && since.is_some_and(|since| since < self.windows.repeat);
+            session.generation == next.generation && since.is_some_and(|since| since < self.lifetimes.repeat);
         if is_parallel || was_lost {
             return self.present(&session);
         }

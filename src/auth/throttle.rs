@@ -13,8 +13,6 @@ use diesel::PgConnection;
 use prometheus_client::metrics::counter::Counter;
 
 use super::secret::Secret;
-use crate::config::Accounts;
-use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result};
 use crate::metrics::LabeledMetric;
 use crate::models::account_token::TokenPurpose;
@@ -54,13 +52,22 @@ static POLICIES: [&Policy; 7] =
 /// The age from which a bucket may be purged. It is longer than any window, so an older bucket has drained, or nearly so.
 pub const FORGETS_AFTER: TimeDelta = TimeDelta::hours(2);
 
+/// The settings of the throttle.
+#[derive(Clone, Debug)]
+pub struct ThrottleOptions {
+    /// Whether clients must wait at all.
+    pub is_on: bool,
+    /// Maximum wait.
+    pub longest_delay: TimeDelta,
+    /// How long a network counts as one of a user's known networks after a login.
+    pub known_network: TimeDelta,
+}
+
 /// Counts attempts, and makes clients wait.
 #[derive(Clone)]
 pub struct Throttle {
     key: hmac::Key,
-    is_on: bool,
-    longest: TimeDelta,
-    known_network: TimeDelta,
+    options: ThrottleOptions,
     refused: LabeledMetric<Counter>,
 }
 
@@ -80,15 +87,13 @@ pub struct LoginBuckets {
 
 impl Throttle {
     /// Create the throttle from the settings. `refused` counts the attempts that must wait, by the name of the policy.
-    pub fn new(secret: &Secret, settings: &Accounts, refused: LabeledMetric<Counter>) -> Self {
+    pub fn new(secret: &Secret, options: &ThrottleOptions, refused: LabeledMetric<Counter>) -> Self {
         for policy in POLICIES {
             refused.of(policy.name);
         }
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, &secret.derive("throttle")),
-            is_on: settings.throttle.is_on(),
-            longest: to_time_delta(settings.throttle_delay),
-            known_network: to_time_delta(settings.known_network),
+            options: options.clone(),
             refused,
         }
     }
@@ -135,7 +140,7 @@ impl Throttle {
         network: &str,
     ) -> Result<LoginBuckets> {
         let is_known_network =
-            throttle::is_known_network(conn, users, network, Utc::now() - self.known_network)?;
+            throttle::is_known_network(conn, users, network, Utc::now() - self.options.known_network)?;
         let mut accounts: Vec<_> = users
             .iter()
             .map(|user| {
@@ -161,7 +166,7 @@ impl Throttle {
         conn: &mut PgConnection,
         buckets: impl IntoIterator<Item = &'a Bucket>,
     ) -> Result<()> {
-        if !self.is_on {
+        if !self.options.is_on {
             return Ok(());
         }
         throttle::commit_asynchronously(conn)?;
@@ -169,7 +174,11 @@ impl Throttle {
         // Always in the same order, so that two transactions that wait for each other's rows cannot deadlock.
         buckets.sort_by(|a, b| a.key.cmp(&b.key));
         for bucket in &buckets {
-            let rule = Rule { free: bucket.policy.free, window: bucket.policy.window, longest: self.longest };
+            let rule = Rule {
+                free: bucket.policy.free,
+                window: bucket.policy.window,
+                longest: self.options.longest_delay,
+            };
             if !throttle::take(conn, &bucket.key, rule)? {
                 let keys: Vec<_> = buckets.iter().map(|bucket| bucket.key.clone()).collect();
                 let wait = throttle::blocked_for(conn, &keys)?;
@@ -183,7 +192,8 @@ impl Throttle {
     /// Uncount an attempt that succeeded. Use a separate transaction, as for [`Throttle::take`].
     pub fn give_back(&self, conn: &mut PgConnection, buckets: &[Bucket]) -> Result<()> {
         throttle::commit_asynchronously(conn)?;
-        let mut keys: Vec<_> = buckets.iter().filter(|_| self.is_on).map(|bucket| &bucket.key).collect();
+        let mut keys: Vec<_> =
+            buckets.iter().filter(|_| self.options.is_on).map(|bucket| &bucket.key).collect();
         // In the same order as [`Throttle::take`].
         keys.sort_unstable();
         for key in keys {
@@ -203,7 +213,7 @@ impl Throttle {
     ) -> Result<()> {
         throttle::commit_asynchronously(conn)?;
         throttle::remember_home(conn, user_id, network)?;
-        if !self.is_on {
+        if !self.options.is_on {
             return Ok(());
         }
         let own = buckets.accounts.iter().filter(|(user, _)| *user == Some(user_id));

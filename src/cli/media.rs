@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Data;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use prometheus_client::metrics::counter::Counter;
@@ -103,7 +102,7 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
 pub fn open(config: &Config, db: &Db, metrics: Metrics) -> Result<media::Media> {
     let store = Store::open(&config.store, &config.aws, Counter::default())?;
     let kinds = Arc::new(config.pictures.kinds()?);
-    let media = media::Media::new(config, store, Data::new(db.clone()), kinds, metrics);
+    let media = media::Media::new(config.media(), store, db.clone(), kinds, metrics);
     media.map_err(|error| error.to_string().into())
 }
 

@@ -58,12 +58,12 @@ impl Serve {
             let servers = tokio::spawn(async move { tokio::try_join!(public, operators) });
             let name = signals.next().await;
             tracing::info!(signal = name, ?drain, "stopping: /readyz says so, requests are still taken");
-            app.readiness().stop();
+            app.state().begin_stop();
             tokio::select! {
                 () = tokio::time::sleep(drain) => {}
                 _ = signals.next() => {}
             }
-            app.streams().end();
+            app.state().streams.end();
             tokio::select! {
                 () = handles.0.stop(true) => {}
                 _ = signals.next() => handles.0.stop(false).await,

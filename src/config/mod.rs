@@ -12,13 +12,13 @@ mod values;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 use url::Url;
 
+use crate::media::store::StoreLocation;
 use crate::timing::Timing;
 use crate::workers::Priority;
 use time::{duration, positive_duration};
@@ -165,41 +165,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line, for programs.
     Json,
-}
-
-/// Where pictures are stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreLocation {
-    /// A folder on this machine.
-    File(PathBuf),
-    /// A bucket, and the prefix of the keys in it, which may be empty.
-    S3 {
-        /// The name of the bucket.
-        bucket: String,
-        /// The prefix of every key, without slashes at either end.
-        prefix: String,
-    },
-}
-
-impl FromStr for StoreLocation {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
-            Some(("s3", rest)) => {
-                let (bucket, prefix) = rest
-                    .trim_start_matches('/')
-                    .split_once('/')
-                    .unwrap_or((rest.trim_start_matches('/'), ""));
-                if bucket.is_empty() {
-                    return Err("the bucket is missing: s3://BUCKET/PREFIX".into());
-                }
-                Ok(Self::S3 { bucket: bucket.into(), prefix: prefix.trim_matches('/').into() })
-            }
-            _ => Err("must be file:FOLDER or s3://BUCKET/PREFIX".into()),
-        }
-    }
 }
 
 impl Config {

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::time::duration;
 use super::values::{Switch, base_url};
-use crate::media::variants::{Folder, Named, PictureKind, PictureKinds, Purpose, Variant};
+use crate::media::variants::{Folder, Named, PictureKind, PictureKinds, PicturePurpose, Variant};
 
 /// Maximum length of a variant's side, in pixels.
 const LONGEST: u32 = 2048;
@@ -82,13 +82,13 @@ impl Pictures {
             .clone();
         let at_upload = match &self.variants_at_upload {
             Some(AtUpload(names)) => names.clone(),
-            None => vec![Named { purpose: Purpose::Avatar, name: square.clone() }],
+            None => vec![Named { purpose: PicturePurpose::Avatar, name: square.clone() }],
         };
         // If another server serves the files, Plaza does not see the first request for a variant.
         let at_upload = self.serve_media.is_on().then_some(at_upload.as_slice());
         Ok(PictureKinds {
-            avatar: of(Purpose::Avatar, &self.avatar_folder, &self.avatar_variants, at_upload)?,
-            cover: of(Purpose::Cover, &self.cover_folder, &self.cover_variants, at_upload)?,
+            avatar: of(PicturePurpose::Avatar, &self.avatar_folder, &self.avatar_variants, at_upload)?,
+            cover: of(PicturePurpose::Cover, &self.cover_folder, &self.cover_variants, at_upload)?,
             square,
         })
     }
@@ -96,7 +96,7 @@ impl Pictures {
 
 /// Return the settings of one kind of picture. `at_upload` names the variants that are made at upload; `None` means all of them.
 fn of(
-    purpose: Purpose,
+    purpose: PicturePurpose,
     folder: &Folder,
     variants: &[Variant],
     at_upload: Option<&[Named]>,

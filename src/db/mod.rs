@@ -1,6 +1,5 @@
 //! The database: the one bridge from async code to diesel, migrations, notices between nodes, and the embedded server.
 
-pub mod actor;
 pub mod embedded;
 pub mod listener;
 pub mod migrations;
@@ -18,6 +17,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool};
 use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::context;
 use crate::error::{Code, Error, Result, is_connection_lost};
 use crate::metrics::{LabeledMetric, Metrics};
 use crate::timing::Timing;
@@ -284,7 +284,7 @@ impl Db {
 
 /// Return the SQL that begins a transaction and sets what its triggers need to know, in one message.
 fn begin(statement_timeout: Option<Duration>) -> String {
-    let actor = actor::current().map(|user| format!("; SET LOCAL plaza.actor = '{user}'"));
+    let actor = context::actor().map(|user| format!("; SET LOCAL plaza.actor = '{user}'"));
     let time = statement_timeout.map(|time| format!("; SET LOCAL statement_timeout = {}", time.as_millis()));
     format!("BEGIN{}{}", actor.unwrap_or_default(), time.unwrap_or_default())
 }

@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use crate::request_id;
+use crate::context;
 pub use registry::{Code, Entry, REGISTRY, RULES};
 
 /// The result of everything that can be rejected or fail.
@@ -234,7 +234,7 @@ impl Error {
             title: entry.title.into(),
             status: entry.status,
             detail,
-            instance: request_id::current(),
+            instance: context::request_id(),
             code: entry.name.into(),
             errors,
         };

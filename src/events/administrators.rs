@@ -1,64 +1,54 @@
 //! The mails to the administrators about new posts.
 
-use std::sync::Arc;
-
-use actix_web::web::Data;
-use serde::Deserialize;
-use serde_json::{Value, json};
-
+use super::accounts::MAIL_ATTEMPTS;
+use super::job::{Job, JobContext, Queue};
 use super::mail::delivery::deliver;
-use super::mail::{Mailer, letters};
-use super::outcome::{Outcome, read, unreadable};
-use crate::db::Db;
+use super::mail::letters;
+use super::outcome::{Outcome, unreadable};
+use super::publisher::Subscription;
 use crate::models::event::Event;
-use crate::models::job::{JobKind, NewJob};
-use crate::models::names::Email;
+use crate::models::job::Payload;
+use crate::models::job_payload::{DigestPosts, SendDigest};
 
 /// Maximum number of posts that a mail names. Of further posts it gives only the number.
 const NAMED: usize = 20;
 
-/// Writes and sends these mails.
-pub struct AdministratorMails {
-    /// The database that holds the events.
-    pub db: Data<Db>,
-    /// Delivers the mails.
-    pub mailer: Mailer,
-    /// The recipients.
-    pub administrators: Vec<Email>,
-    /// Returns the URL at which the post with this slug can be viewed.
-    pub link: Box<dyn Fn(&str) -> String + Send + Sync>,
-}
+impl Job for DigestPosts {
+    const ATTEMPTS: i32 = MAIL_ATTEMPTS;
+    const QUEUE: Queue = Queue::Mails;
 
-#[derive(Deserialize)]
-struct Gathered {
-    events: Vec<i64>,
-}
+    fn subscription(context: &JobContext) -> Option<Subscription> {
+        let is_wanted = !context.administrators.is_empty();
+        is_wanted.then_some(Subscription {
+            kind: Self::KIND,
+            types: &["post.created"],
+            within: context.digest_window,
+        })
+    }
 
-#[derive(Deserialize)]
-struct Told {
-    to: String,
-    events: Vec<i64>,
-}
-
-impl AdministratorMails {
     /// Write one job per administrator, so that a server that rejects mail for one does not delay the mails to the others.
-    pub async fn of_new_posts(self: Arc<Self>, payload: Value) -> Outcome {
-        let Gathered { events } = read(payload)?;
-        let administrators = self.administrators.clone();
-        let jobs = self.db.transaction(move |conn| {
+    async fn run(self, context: &JobContext) -> Outcome {
+        let administrators = context.administrators.clone();
+        let jobs = context.db.transaction(move |conn| {
             for administrator in &administrators {
-                let payload = json!({ "to": administrator.as_str(), "events": events });
-                NewJob { kind: JobKind::TellAdministrator, payload, user_id: None }.insert(conn)?;
+                let digest =
+                    SendDigest { to: administrator.as_str().to_owned(), events: self.events.clone() };
+                digest.enqueue(conn, None)?;
             }
             Ok(())
         });
         Ok(jobs.await?)
     }
+}
+
+impl Job for SendDigest {
+    const ATTEMPTS: i32 = MAIL_ATTEMPTS;
+    const QUEUE: Queue = Queue::Mails;
 
     /// Mail one digest of all these posts. Posts whose writer was deleted in the meantime are left out.
-    pub async fn tell(self: Arc<Self>, payload: Value) -> Outcome {
-        let Told { to, events } = read(payload)?;
-        let found = self.db.run(move |conn| Ok(Event::of_ids(conn, &events)?)).await?;
+    async fn run(self, context: &JobContext) -> Outcome {
+        let Self { to, events } = self;
+        let found = context.db.run(move |conn| Ok(Event::of_ids(conn, &events)?)).await?;
         let mut posts = Vec::with_capacity(found.len());
         for full in &found {
             let Some(data) = &full.event.data else { continue };
@@ -67,13 +57,18 @@ impl AdministratorMails {
             posts.push(letters::NewPost {
                 title: text("title")?.to_owned(),
                 writer: writer.to_owned(),
-                url: (self.link)(text("slug")?),
+                url: link(context, text("slug")?),
             });
         }
         if posts.is_empty() {
             return Ok(());
         }
         let more = posts.len().saturating_sub(NAMED);
-        deliver(&self.mailer, &letters::new_posts(&posts[..posts.len() - more], more).to(to)).await
+        deliver(&context.mailer, &letters::new_posts(&posts[..posts.len() - more], more).to(to)).await
     }
+}
+
+/// Return the URL at which the post can be viewed.
+fn link(context: &JobContext, slug: &str) -> String {
+    if context.has_post_pages { format!("{}/posts/{slug}", context.pages) } else { context.urls.post(slug) }
 }

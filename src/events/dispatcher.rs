@@ -5,20 +5,18 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Data;
 use chrono::TimeDelta;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, watch};
 
+use super::job::{JobContext, JobSignals, Queue, Receiver};
 use super::outcome::Failure;
 use super::publisher::Subscription;
-use super::receiver::{JobSignals, QUEUES, Queue, Receiver, Subscriptions};
-use super::receivers::{Means, lanes};
-use crate::db::Db;
+use super::receivers::receivers;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::models::job::Job;
+use crate::models::job::TakenJob;
 use crate::timing::Timing;
 
 /// Maximum number of jobs that a node runs concurrently for one webhook, and for one whose last attempt failed: a webhook that
@@ -30,7 +28,7 @@ const LONGEST_DELAY: TimeDelta = TimeDelta::hours(1);
 
 /// The result of looking for a job.
 enum NextJob {
-    Job(Job),
+    Job(TakenJob),
     Nothing { until_due: Duration },
 }
 
@@ -68,51 +66,43 @@ impl Calls {
 
 /// Runs jobs, on the thread that calls [`run`](Self::run).
 pub struct Dispatcher {
-    db: Data<Db>,
+    context: Arc<JobContext>,
     signals: Arc<JobSignals>,
-    lanes: [Queue; QUEUES],
+    receivers: Vec<Receiver>,
     metrics: Metrics,
     timing: Timing,
 }
 
 impl Dispatcher {
-    /// Create a dispatcher. `signals` is notified of new jobs.
-    pub fn new(signals: Arc<JobSignals>, means: &Means, metrics: Metrics, timing: Timing) -> Self {
-        Self { lanes: lanes(means, &timing), db: means.db.clone(), signals, metrics, timing }
+    /// Create a dispatcher. `signals` reports new jobs.
+    pub fn new(signals: Arc<JobSignals>, context: Arc<JobContext>, metrics: Metrics, timing: Timing) -> Self {
+        Self { receivers: receivers(), context, signals, metrics, timing }
     }
 
     /// Return the receivers' subscriptions to events.
     pub fn subscriptions(&self) -> Vec<Subscription> {
-        let receivers = self.lanes.iter().flat_map(|lane| &lane.receivers);
-        let wishes = receivers.filter_map(|receiver| Some((receiver.kind, receiver.subscriptions?)));
-        wishes.map(|(kind, Subscriptions { types, within })| Subscription { kind, types, within }).collect()
+        self.receivers.iter().filter_map(|receiver| (receiver.subscription)(&self.context)).collect()
     }
 
-    /// Run jobs until `stop` is set. A job that has started is finished. Slow jobs delay only the jobs of their own lane.
+    /// Run jobs until `stop` is set. A job that has started is finished. Slow jobs delay only the jobs of their own queue.
     pub async fn run(self, stop: watch::Receiver<bool>) {
-        let calls: [Mutex<Calls>; QUEUES] = Default::default();
-        let lanes = self.lanes.iter().zip(&self.signals.lanes).zip(&calls);
-        let workers = lanes.flat_map(|((lane, signals), calls)| {
-            (0..lane.workers).map(|_| self.work(lane, signals, calls, stop.clone())).collect::<Vec<_>>()
+        let calls: [Mutex<Calls>; Queue::ALL.len()] = Default::default();
+        let workers = Queue::ALL.into_iter().zip(&calls).flat_map(|(queue, calls)| {
+            (0..queue.workers()).map(|_| self.work(queue, calls, stop.clone())).collect::<Vec<_>>()
         });
         join_all(workers).await;
     }
 
     /// Run one job after another until `stop` is set.
-    async fn work(
-        &self,
-        lane: &Queue,
-        signals: &Notify,
-        calls: &Mutex<Calls>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    async fn work(&self, queue: Queue, calls: &Mutex<Calls>, mut stop: watch::Receiver<bool>) {
+        let signal = self.signals.of(queue);
         while !*stop.borrow() {
-            let wait = match self.take(lane, calls).await {
+            let wait = match self.take(queue, calls).await {
                 Ok(NextJob::Job(job)) => {
                     // There may be more jobs, for a worker that is waiting.
-                    signals.notify_one();
+                    signal.notify_one();
                     let webhook = job.webhook_id;
-                    let attempt = self.attempt(lane, job).await;
+                    let attempt = self.attempt(job).await;
                     if let Some(webhook) = webhook {
                         calls.lock().await.end(webhook, attempt.as_ref().is_ok_and(|is_done| *is_done));
                     }
@@ -127,7 +117,7 @@ impl Dispatcher {
                 }
             };
             tokio::select! {
-                () = signals.notified() => {}
+                () = signal.notified() => {}
                 () = tokio::time::sleep(wait) => {}
                 // Either the stop was requested, or the sender that could request it is gone.
                 _ = stop.changed() => return,
@@ -135,40 +125,42 @@ impl Dispatcher {
         }
     }
 
-    async fn take(&self, lane: &Queue, calls: &Mutex<Calls>) -> Result<NextJob> {
-        let kinds = lane.kinds();
-        let order = lane.order;
+    async fn take(&self, queue: Queue, calls: &Mutex<Calls>) -> Result<NextJob> {
+        let of_queue = self.receivers.iter().filter(|receiver| receiver.queue == queue);
+        let kinds: Vec<_> = of_queue.map(|receiver| receiver.kind.as_str()).collect();
+        let order = queue.order();
         // One worker at a time, so that each knows which jobs the others have taken.
         let mut calls = calls.lock().await;
         let busy = calls.busy();
         let (lease, poll) = (self.timing.job_lease, self.timing.job_poll);
         let taken = self
+            .context
             .db
             .run(move |conn| {
-                if let Some(job) = Job::take(conn, &kinds, order, lease, &busy)? {
+                if let Some(job) = TakenJob::take(conn, &kinds, order, lease, &busy)? {
                     return Ok(NextJob::Job(job));
                 }
                 // `next_due` only looks for jobs that are due later, so no time is negative.
-                let due = Job::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
+                let due = TakenJob::next_due(conn, &kinds)?.and_then(|due| due.to_std().ok());
                 Ok(NextJob::Nothing { until_due: due.unwrap_or(poll).min(poll) })
             })
             .await?;
-        if let NextJob::Job(Job { webhook_id: Some(webhook), .. }) = taken {
+        if let NextJob::Job(TakenJob { webhook_id: Some(webhook), .. }) = taken {
             calls.begin(webhook);
         }
         Ok(taken)
     }
 
     /// Run one attempt. Return whether the job is done.
-    async fn attempt(&self, lane: &Queue, job: Job) -> Result<bool> {
-        let Some(receiver) = lane.receivers.iter().find(|receiver| receiver.kind.as_str() == job.kind) else {
+    async fn attempt(&self, job: TakenJob) -> Result<bool> {
+        let Some(receiver) = self.receivers.iter().find(|receiver| receiver.kind.as_str() == job.kind) else {
             return Err(Error::internal(format!("there is no receiver for jobs of the kind {}", job.kind)));
         };
-        let outcome = if job.attempts > receiver.tries {
+        let outcome = if job.attempts > receiver.attempts {
             // The nodes that took the job before died before they could record an outcome.
             Err(Failure::Permanent("it ended the program that did it".into()))
         } else {
-            let work = AssertUnwindSafe((receiver.work)(job.payload.clone()));
+            let work = AssertUnwindSafe((receiver.run)(job.payload.clone(), &self.context));
             work.catch_unwind()
                 .await
                 .unwrap_or_else(|_| Err(Failure::Transient("a receiver panicked".into())))
@@ -176,16 +168,16 @@ impl Dispatcher {
         match outcome {
             Ok(()) => {
                 self.metrics.jobs_done.of(receiver.kind.as_str()).inc();
-                self.db.run(move |conn| Ok(job.done(conn)?)).await.map(|()| true)
+                self.context.db.run(move |conn| Ok(job.done(conn)?)).await.map(|()| true)
             }
             Err(failure) => self.fail(receiver, job, failure).await.map(|()| false),
         }
     }
 
     /// Schedule a retry of the job after a delay, or give it up.
-    async fn fail(&self, receiver: &Receiver, job: Job, failure: Failure) -> Result<()> {
+    async fn fail(&self, receiver: &Receiver, job: TakenJob, failure: Failure) -> Result<()> {
         let (cause, delay) = match failure {
-            Failure::Transient(cause) if job.attempts < receiver.tries => {
+            Failure::Transient(cause) if job.attempts < receiver.attempts => {
                 (cause, Some(delay(self.timing.first_delay, job.attempts)))
             }
             Failure::Transient(cause) | Failure::Permanent(cause) => (cause, None),
@@ -198,7 +190,7 @@ impl Dispatcher {
             self.metrics.jobs_failed.of(kind).inc();
             tracing::error!(kind, job = id, attempt, cause, "a job is given up");
         }
-        self.db.run(move |conn| Ok(job.failed(conn, &cause, delay)?)).await
+        self.context.db.run(move |conn| Ok(job.failed(conn, &cause, delay)?)).await
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use actix_web::web::Data;
 use chrono::{TimeDelta, Utc};
 use diesel::{PgConnection, QueryResult};
 use tokio::sync::watch;
@@ -14,7 +13,7 @@ use crate::error::Result;
 use crate::models::account_token::AccountToken;
 use crate::models::event::Event;
 use crate::models::file::File;
-use crate::models::job::Job;
+use crate::models::job::TakenJob;
 use crate::models::label::Label;
 use crate::models::session::Session;
 use crate::models::webhook::Delivery;
@@ -29,7 +28,7 @@ const FAILED_JOBS: TimeDelta = TimeDelta::days(30);
 #[derive(Clone)]
 pub struct Housekeeping {
     /// The database.
-    pub db: Data<Db>,
+    pub db: Db,
     /// The lifetime of an access token, and therefore of a key that signed one.
     pub access_lifetime: TimeDelta,
     /// How long a network counts as one of a user's known networks.
@@ -72,7 +71,7 @@ impl Housekeeping {
         rows += self.batches(|conn| File::purge(conn, BATCH)).await?;
         rows += self.batches(move |conn| buckets::purge(conn, now - throttle::FORGETS_AFTER, BATCH)).await?;
         rows += self.batches(move |conn| buckets::purge_homes(conn, now - known, BATCH)).await?;
-        rows += self.batches(move |conn| Job::purge(conn, now - FAILED_JOBS, BATCH)).await?;
+        rows += self.batches(move |conn| TakenJob::purge(conn, now - FAILED_JOBS, BATCH)).await?;
         rows += self.batches(move |conn| Delivery::purge(conn, now - kept, BATCH)).await?;
         rows += self.batches(move |conn| Event::purge(conn, now - kept, BATCH)).await?;
         rows += self.batches(|conn| Label::sum_up_counts(conn, BATCH)).await?;

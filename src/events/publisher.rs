@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use actix_web::web::Data;
 use chrono::TimeDelta;
 use diesel::{Connection, PgConnection};
 use tokio::sync::{Notify, watch};
@@ -38,7 +37,7 @@ pub struct Subscription {
 /// Publishes events.
 pub struct Publisher {
     /// The database that holds the events.
-    pub db: Data<Db>,
+    pub db: Db,
     /// The subscriptions of the receivers.
     pub subscriptions: Vec<Subscription>,
     /// The metrics of this node.

@@ -12,7 +12,7 @@ use super::Media;
 use super::limits::{LIMITS, MASTER_SIDE};
 use super::store::unavailable;
 use super::upload::{self, Rendered};
-use super::variants::{self, Key, Purpose};
+use super::variants::{self, Key, PicturePurpose};
 use crate::error::{Error, Result};
 use crate::models::file::File;
 use crate::models::picture::Picture;
@@ -54,7 +54,7 @@ impl Media {
     }
 
     async fn lost_rows(&self, picture: &Picture, original: &Pixels, key: &str) -> Result<u32> {
-        let purpose: Option<Purpose> = picture.purpose.parse().ok();
+        let purpose: Option<PicturePurpose> = picture.purpose.parse().ok();
         let name = Key::parse(key).and_then(|key| key.variant);
         // A size that the settings no longer name cannot be compared.
         let named = purpose.zip(name).and_then(|(purpose, name)| self.kinds.of(purpose).variant(name));
@@ -75,7 +75,7 @@ impl Media {
     /// is gone or is not a picture. Fails if nothing shows the picture any more.
     pub async fn renew(&self, picture: &Picture) -> Result<Option<String>> {
         let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", picture.purpose));
-        let purpose: Purpose = picture.purpose.parse().map_err(unknown)?;
+        let purpose: PicturePurpose = picture.purpose.parse().map_err(unknown)?;
         let Some((bytes, pixels, share)) = self.original(picture).await? else { return Ok(None) };
         let kinds = self.kinds.clone();
         let format = variants::format_of(&picture.key);
@@ -86,11 +86,15 @@ impl Media {
         };
         let rendered = self.workers.run(render).await??;
         let old = picture.key.clone();
-        let kept = self.keep_rendered(rendered, purpose, move |conn, stored| {
-            let new = stored.insert(conn)?.to_owned();
+        let stored = self.store_rendered(rendered, purpose).await?;
+        let record = stored.record();
+        let renewed = self.db.transaction(move |conn| {
+            let new = record.insert(conn)?.to_owned();
             if Picture::replace(conn, &old, &new)? { Ok(Some(new)) } else { Err(RollbackTransaction.into()) }
         });
-        kept.await
+        let renewed = renewed.await;
+        stored.settle(renewed.is_ok()).await;
+        renewed
     }
 
     /// Return the bytes and the pixels of an original, and the permit for the memory that they take. `None` if its file is gone,

@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use diesel::PgConnection;
 use plaza_image::{self as image, Encoded, Format, Limits, Rejected};
-use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::Instrument;
 
 use super::Media;
 use super::in_flight::{FlightGuard, VariantOutcome};
 use super::limits::MASTER_SIDE;
 use super::store::{StoreError, unavailable};
-use super::variants::{self, Key, Purpose, Variant};
+use super::variants::{self, Key, PicturePurpose, Variant};
+use crate::context;
 use crate::error::{Code, Error, Result};
 use crate::models::file::{Claim, File};
-use crate::models::job::{JobKind, NewJob};
+use crate::models::job::Payload;
+use crate::models::job_payload::RemoveFiles;
 use crate::models::picture::Picture;
 
 /// The first and the longest interval at which a node that waits for another one looks again. It doubles with each look.
@@ -52,7 +52,7 @@ impl Media {
                     }
                     flight.send_replace(Some(outcome));
                 };
-                actix_web::rt::spawn(make.in_current_span());
+                context::spawn(make);
                 outcome
             }
         };
@@ -68,7 +68,7 @@ impl Media {
     /// Ensure that every variant of a picture that the settings name is in the store, for the command line. Return the keys of
     /// the variants that could not be made.
     pub async fn make_all(&self, picture: &Picture) -> Vec<String> {
-        let Ok(purpose) = picture.purpose.parse::<Purpose>() else { return vec![picture.key.clone()] };
+        let Ok(purpose) = picture.purpose.parse::<PicturePurpose>() else { return vec![picture.key.clone()] };
         let formats = variants::formats(variants::format_of(&picture.key));
         let mut failed = Vec::new();
         for variant in &self.kinds.of(purpose).variants {
@@ -96,7 +96,7 @@ impl Media {
         let find = move |conn: &mut PgConnection| Ok(Picture::find(conn, &originals, &purposes)?);
         let Some(source) = self.db.run(find).await? else { return Ok(VariantOutcome::Unknown) };
         let unknown = |()| Error::internal(format!("a picture has the unknown purpose {}", source.purpose));
-        let purpose: Purpose = source.purpose.parse().map_err(unknown)?;
+        let purpose: PicturePurpose = source.purpose.parse().map_err(unknown)?;
         let Some(variant) = self.kinds.of(purpose).variant(name) else { return Ok(VariantOutcome::Unknown) };
         let (give_up_at, lease) = (Instant::now() + self.timing.variant_wait, self.timing.variant_claim);
         let (mut look, mut vanished) = (FIRST_LOOK, None);
@@ -158,8 +158,7 @@ impl Media {
             let is_kept = File::stored(conn, &owned)?;
             if !is_kept {
                 // The picture was removed in the meantime, and its files with it, but this file was written later.
-                let payload = json!({ "keys": [owned] });
-                NewJob { kind: JobKind::RemoveFiles, payload, user_id: None }.insert(conn)?;
+                RemoveFiles { keys: vec![owned], were_public: false }.enqueue(conn, None)?;
             }
             Ok(is_kept)
         };

@@ -13,20 +13,18 @@ mod limits;
 mod making;
 pub mod spool;
 pub mod store;
+pub mod stored;
 pub mod upload;
 pub mod variants;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web::Data;
-
-use crate::config::Config;
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::timing::Timing;
-use crate::workers::Workers;
+use crate::workers::{Priority, Workers};
 use budget::Budget;
 use defaults::{Defaults, PAINTERS};
 use in_flight::InFlight;
@@ -37,11 +35,25 @@ pub use budget::Memory;
 pub use in_flight::VariantOutcome;
 pub use limits::{ACCEPTED, LIMITS};
 
+/// The settings of the processing of pictures.
+pub struct MediaOptions {
+    /// Memory for pictures that are being processed, in MiB.
+    pub memory: u32,
+    /// Number of threads.
+    pub threads: usize,
+    /// The priority of these threads.
+    pub priority: Priority,
+    /// How long an upload may take.
+    pub upload_lease: Duration,
+    /// The intervals that pictures wait out.
+    pub timing: Timing,
+}
+
 /// The store, and the threads and the memory for processing pictures. Clones share them.
 #[derive(Clone)]
 pub struct Media {
     store: Store,
-    db: Data<Db>,
+    db: Db,
     kinds: Arc<PictureKinds>,
     workers: Workers,
     budget: Budget,
@@ -55,22 +67,22 @@ pub struct Media {
 impl Media {
     /// Start the threads and set the limits, as the settings say.
     pub fn new(
-        config: &Config,
+        options: MediaOptions,
         store: Store,
-        db: Data<Db>,
+        db: Db,
         kinds: Arc<PictureKinds>,
         metrics: Metrics,
     ) -> Result<Self> {
         let budget =
-            Budget::new(config.media_memory, config.timing.picture_wait, metrics.pictures_waiting.clone());
+            Budget::new(options.memory, options.timing.picture_wait, metrics.pictures_waiting.clone());
         // A picture in the queue has memory, at least a mebibyte of it, so the queue is never full.
-        let queued = config.media_memory as usize;
-        let threads = config.picture_threads();
+        let queued = options.memory as usize;
+        let threads = options.threads;
         let load = metrics.workers("pictures", threads);
-        let workers = Workers::start("picture", threads, queued, config.work_priority, load)
-            .map_err(Error::internal)?;
+        let workers =
+            Workers::start("picture", threads, queued, options.priority, load).map_err(Error::internal)?;
         let load = metrics.workers("default_pictures", PAINTERS);
-        let defaults = Defaults::start(config.work_priority, config.timing.drawing_wait, load)?;
+        let defaults = Defaults::start(options.priority, options.timing.drawing_wait, load)?;
         Ok(Self {
             store,
             db,
@@ -78,9 +90,9 @@ impl Media {
             workers,
             budget,
             defaults,
-            in_flight: InFlight::new(config.timing.missing_remembered),
-            upload_lease: config.pictures.upload_lease,
-            timing: config.timing.clone(),
+            in_flight: InFlight::new(options.timing.missing_remembered),
+            upload_lease: options.upload_lease,
+            timing: options.timing,
             metrics,
         })
     }
@@ -88,6 +100,11 @@ impl Media {
     /// Return the store.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Return the settings of pictures by purpose, for a part that keeps them.
+    pub fn kinds_shared(&self) -> Arc<PictureKinds> {
+        Arc::clone(&self.kinds)
     }
 
     /// Return the settings of pictures by purpose.

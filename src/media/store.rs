@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path as FsPath, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +20,45 @@ use object_store::{
 use plaza_image::Format;
 use prometheus_client::metrics::counter::Counter;
 
-use crate::config::StoreLocation;
 use crate::error::{Code, Error};
 
 /// The `Cache-Control` of a file whose key is never used again.
 pub const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+
+/// Where pictures are stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// A folder on this machine.
+    File(PathBuf),
+    /// A bucket, and the prefix of the keys in it, which may be empty.
+    S3 {
+        /// The name of the bucket.
+        bucket: String,
+        /// The prefix of every key, without slashes at either end.
+        prefix: String,
+    },
+}
+
+impl FromStr for StoreLocation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            Some(("s3", rest)) => {
+                let (bucket, prefix) = rest
+                    .trim_start_matches('/')
+                    .split_once('/')
+                    .unwrap_or((rest.trim_start_matches('/'), ""));
+                if bucket.is_empty() {
+                    return Err("the bucket is missing: s3://BUCKET/PREFIX".into());
+                }
+                Ok(Self::S3 { bucket: bucket.into(), prefix: prefix.trim_matches('/').into() })
+            }
+            _ => Err("must be file:FOLDER or s3://BUCKET/PREFIX".into()),
+        }
+    }
+}
 
 /// The store. Clones share it.
 #[derive(Clone)]

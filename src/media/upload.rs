@@ -1,13 +1,9 @@
 //! Uploads: from what a client sends to files that a row names.
 //!
-//! The files are announced in the database before they are written, and confirmed by the transaction that uses them. If anything
-//! fails in between, the files that were announced and not confirmed are removed: immediately if this node can, or else when
-//! their lease ends.
+//! The files are announced in the database before they are written, and confirmed by the transaction that uses them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use diesel::PgConnection;
 use plaza_image::{self as image, Effort, Encoded, Header, Picture, Rejected};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,32 +12,12 @@ use super::Media;
 use super::limits::{ACCEPTED, LIMITS, MASTER_SIDE};
 use super::spool::SpooledFile;
 use super::store::{StoreError, unavailable};
-use super::variants::{self, PictureKind, Purpose, Variant};
+use super::stored::{PictureRecord, StoredPicture};
+use super::variants::{self, PictureKind, PicturePurpose, Variant};
 use crate::config::time::to_time_delta;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::file::File;
 use crate::models::picture::NewPicture;
-
-/// A picture whose files are in the store, but whose row is not in the database yet.
-#[derive(Clone)]
-pub struct Stored {
-    picture: NewPicture,
-    keys: Vec<String>,
-    is_used: Arc<AtomicBool>,
-}
-
-impl Stored {
-    /// Record the picture, in the transaction that makes a row show it, and return its key. 503 `busy` if the upload took so long
-    /// that its files are being removed.
-    pub fn insert(&self, conn: &mut PgConnection) -> Result<&str> {
-        if !File::confirm(conn, &self.keys, &self.picture.key)? {
-            return Err(Error::unavailable(Code::Busy, 1));
-        }
-        self.picture.insert(conn)?;
-        self.is_used.store(true, Ordering::Release);
-        Ok(&self.picture.key)
-    }
-}
 
 /// The files of one picture, ready to be written.
 pub(super) struct Rendered {
@@ -53,60 +29,44 @@ pub(super) struct Rendered {
 }
 
 impl Media {
-    /// Decode a picture, turn it upright, strip it, store it with the variants that are made at upload, and do `work` in a
-    /// transaction, which records it. The files are durable before the transaction begins. If it fails, or does not use them,
-    /// they are removed again. `part` is the part of the request in which the client sent the picture.
+    /// Decode a picture, turn it upright, strip it, and store it with the variants that are made at upload. The files are durable
+    /// when this returns. Record them in a transaction, and then settle them. `part` is the part of the request in which the
+    /// client sent the picture.
     ///
     /// 415 if the content is not a picture, 422 if it is damaged or has too many pixels, 503 if memory or threads stay short or
     /// the store is down. In these cases, nothing has changed.
-    pub async fn keep<T, F>(
+    pub async fn store_picture(
         &self,
         content: SpooledFile,
         part: &'static str,
-        purpose: Purpose,
-        work: F,
-    ) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut PgConnection, &Stored) -> Result<T> + Send + 'static,
-    {
+        purpose: PicturePurpose,
+    ) -> Result<StoredPicture> {
         let rendered = self.render(content, part, purpose).await.inspect_err(|error| {
             self.metrics.pictures_refused.of(error.code().entry().name).inc();
         })?;
-        self.keep_rendered(rendered, purpose, work).await
+        self.store_rendered(rendered, purpose).await
     }
 
-    /// Write the files of a picture, and do `work` in a transaction, as [`keep`](Self::keep) does.
-    pub(super) async fn keep_rendered<T, F>(&self, rendered: Rendered, purpose: Purpose, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&mut PgConnection, &Stored) -> Result<T> + Send + 'static,
-    {
-        let stored = named(&rendered, self.kinds.of(purpose))?;
-        let (keys, lease) = (stored.keys.clone(), to_time_delta(self.upload_lease));
+    /// Announce the files of a picture, and write them.
+    pub(super) async fn store_rendered(
+        &self,
+        rendered: Rendered,
+        purpose: PicturePurpose,
+    ) -> Result<StoredPicture> {
+        let record = record(&rendered, self.kinds.of(purpose))?;
+        let (keys, lease) = (record.keys.clone(), to_time_delta(self.upload_lease));
+        let mut stored = StoredPicture::announced(self.clone(), record, purpose);
         self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
-        let written = self.write(&stored, rendered).await;
-        let is_written = written.is_ok();
-        let done = match written {
-            Ok(()) => {
-                let stored = stored.clone();
-                self.db.transaction(move |conn| work(conn, &stored)).await
-            }
-            Err(error) => Err(error),
-        };
-        if done.is_err() || !stored.is_used.load(Ordering::Acquire) {
-            self.give_up(stored.keys, is_written).await;
-        } else {
-            self.metrics.pictures_kept.of(purpose.as_str()).inc();
-        }
-        done
+        self.write(&stored.record().keys, rendered).await?;
+        stored.is_written = true;
+        Ok(stored)
     }
 
     async fn render(
         &self,
         mut content: SpooledFile,
         part: &'static str,
-        purpose: Purpose,
+        purpose: PicturePurpose,
     ) -> Result<Rendered> {
         let length = content.len() as u64;
         // To know what decoding will take, the header must be read, which takes memory itself. That memory is released in
@@ -135,12 +95,12 @@ impl Media {
         rendered.await?
     }
 
-    async fn write(&self, stored: &Stored, rendered: Rendered) -> Result<()> {
+    async fn write(&self, keys: &[String], rendered: Rendered) -> Result<()> {
         let _share = rendered.share;
         let files =
             std::iter::once(rendered.master).chain(rendered.variants.into_iter().map(|(_, file)| file));
         let write = async {
-            for (key, file) in stored.keys.iter().zip(files) {
+            for (key, file) in keys.iter().zip(files) {
                 self.store.put(key, file.bytes.into(), file.format).await?;
             }
             Ok::<(), StoreError>(())
@@ -151,14 +111,6 @@ impl Media {
             Err(_) => Err(Error::unavailable(Code::StoreUnavailable, 5)),
         }
     }
-
-    /// Give up the files. If that fails now, because the database is down, they are removed when their lease ends.
-    async fn give_up(&self, keys: Vec<String>, is_written: bool) {
-        let given_up = self.db.transaction(move |conn| Ok(File::give_up(conn, &keys, is_written)?)).await;
-        if let Err(error) = given_up {
-            tracing::warn!(cause = %error, "an upload that failed is removed later");
-        }
-    }
 }
 
 fn read(content: &mut SpooledFile) -> Result<bytes::Bytes> {
@@ -166,7 +118,7 @@ fn read(content: &mut SpooledFile) -> Result<bytes::Bytes> {
 }
 
 /// Return the keys, the original's first, and the row.
-fn named(rendered: &Rendered, of: &PictureKind) -> Result<Stored> {
+fn record(rendered: &Rendered, of: &PictureKind) -> Result<PictureRecord> {
     let master = &rendered.master;
     let key = of.new_key(master.format);
     let variants = rendered.variants.iter().map(|(name, file)| variants::key_of(&key, name, file.format));
@@ -179,7 +131,7 @@ fn named(rendered: &Rendered, of: &PictureKind) -> Result<Stored> {
         blurhash: rendered.blurhash.clone(),
         purpose: of.purpose.as_str(),
     };
-    Ok(Stored { picture, keys, is_used: Arc::default() })
+    Ok(PictureRecord { picture, keys })
 }
 
 /// Return the variants that are made at upload.

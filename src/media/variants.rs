@@ -19,14 +19,14 @@ pub struct Variant {
 
 /// The purpose of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
+pub enum PicturePurpose {
     /// The avatar of a profile.
     Avatar,
     /// The cover of a post.
     Cover,
 }
 
-impl Purpose {
+impl PicturePurpose {
     /// Return the name in the database and in settings.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Purpose {
     }
 }
 
-impl FromStr for Purpose {
+impl FromStr for PicturePurpose {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -59,7 +59,7 @@ impl Folder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
     /// The purpose of the pictures.
-    pub purpose: Purpose,
+    pub purpose: PicturePurpose,
     /// The name of the variant.
     pub name: String,
 }
@@ -68,7 +68,7 @@ pub struct Named {
 #[derive(Clone, Debug)]
 pub struct PictureKind {
     /// The purpose.
-    pub purpose: Purpose,
+    pub purpose: PicturePurpose,
     /// The folder of the originals.
     pub folder: Folder,
     /// The variants, in the order of the settings.
@@ -90,10 +90,10 @@ pub struct PictureKinds {
 
 impl PictureKinds {
     /// Return the settings of one purpose.
-    pub fn of(&self, purpose: Purpose) -> &PictureKind {
+    pub fn of(&self, purpose: PicturePurpose) -> &PictureKind {
         match purpose {
-            Purpose::Avatar => &self.avatar,
-            Purpose::Cover => &self.cover,
+            PicturePurpose::Avatar => &self.avatar,
+            PicturePurpose::Cover => &self.cover,
         }
     }
 }

@@ -82,9 +82,9 @@ impl Default for Metrics {
             files_collected: Counter::default(),
             collections_failed: Counter::default(),
             events_published: Counter::default(),
-            jobs_done: LabeledMetric::new("kind", &JobKind::ALL.map(JobKind::as_str)),
-            jobs_retried: LabeledMetric::new("kind", &JobKind::ALL.map(JobKind::as_str)),
-            jobs_failed: LabeledMetric::new("kind", &JobKind::ALL.map(JobKind::as_str)),
+            jobs_done: LabeledMetric::new("kind", &JobKind::names()),
+            jobs_retried: LabeledMetric::new("kind", &JobKind::names()),
+            jobs_failed: LabeledMetric::new("kind", &JobKind::names()),
             workers: Workers {
                 threads: LabeledMetric::new(by_workers, &[]),
                 waiting: LabeledMetric::new(by_workers, &[]),

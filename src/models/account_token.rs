@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{Interval, Timestamptz};
+use serde::{Deserialize, Serialize};
 
 use super::delete_some;
 use super::names::Email;
@@ -11,7 +12,8 @@ use super::user::User;
 use crate::schema::{account_tokens, users};
 
 /// The purpose for which a token is valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TokenPurpose {
     /// Shows that mail to an address reaches the user.
     ConfirmAddress,
@@ -20,7 +22,7 @@ pub enum TokenPurpose {
 }
 
 impl TokenPurpose {
-    /// Return the name that the table and the jobs use.
+    /// Return the name that the table uses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ConfirmAddress => "confirm_address",

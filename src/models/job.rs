@@ -3,8 +3,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::now;
 use diesel::prelude::*;
+use diesel::result::Error::SerializationError;
 use diesel::sql_types::{Array, BigInt, Double, Integer, Interval, Nullable, Text, Timestamptz};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use super::delete_some;
 use crate::schema::jobs;
@@ -19,11 +23,11 @@ macro_rules! after {
     };
 }
 
-/// A job to run.
+/// A job that a worker has taken.
 #[derive(Clone, Debug, QueryableByName)]
 #[diesel(table_name = jobs, check_for_backend(diesel::pg::Pg))]
 #[expect(missing_docs, reason = "the columns speak for themselves; the migration explains them")]
-pub struct Job {
+pub struct TakenJob {
     pub id: i64,
     pub kind: String,
     pub payload: Value,
@@ -53,48 +57,42 @@ pub struct JobCount {
     pub oldest: f64,
 }
 
-/// What a job does, and therefore which receiver runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a job does. Its payload is a type of [`super::job_payload`], and the module `events` runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, VariantArray)]
 pub enum JobKind {
-    /// Mails a token to an address, if a user has the address: `{purpose, email}`.
-    WantToken,
-    /// Mails the token of a row: `{token, purpose}`.
+    /// Mails a token to an address, if a user has the address.
+    SendTokenIfKnown,
+    /// Mails the token of a row.
     SendToken,
-    /// Mails a notice to a user: `{what, to, username}`.
-    AccountNotice,
-    /// Makes a digest of new posts for each administrator: `{events}`.
-    NewPosts,
-    /// Mails a digest to an administrator: `{to, events}`.
-    TellAdministrator,
-    /// Calls a webhook: `{delivery}`.
-    Deliver,
-    /// Removes files from the store: `{keys}`. The database writes these jobs too, in a trigger.
+    /// Mails a notice to a user.
+    SendAccountNotice,
+    /// Makes a digest of new posts for each administrator.
+    DigestPosts,
+    /// Mails a digest to an administrator.
+    SendDigest,
+    /// Calls a webhook.
+    CallWebhook,
+    /// Removes files from the store. The database writes these jobs too, in a trigger.
     RemoveFiles,
 }
 
 impl JobKind {
-    /// All kinds.
-    pub const ALL: [Self; 7] = [
-        Self::WantToken,
-        Self::SendToken,
-        Self::AccountNotice,
-        Self::NewPosts,
-        Self::TellAdministrator,
-        Self::Deliver,
-        Self::RemoveFiles,
-    ];
-
     /// Return the name that the table and the metrics use.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::WantToken => "mail.wanted",
+            Self::SendTokenIfKnown => "mail.wanted",
             Self::SendToken => "mail.token",
-            Self::AccountNotice => "mail.notice",
-            Self::NewPosts => "mail.new_posts",
-            Self::TellAdministrator => "mail.administrator",
-            Self::Deliver => "webhook.deliver",
+            Self::SendAccountNotice => "mail.notice",
+            Self::DigestPosts => "mail.new_posts",
+            Self::SendDigest => "mail.administrator",
+            Self::CallWebhook => "webhook.deliver",
             Self::RemoveFiles => "media.remove",
         }
+    }
+
+    /// Return the names of all kinds.
+    pub fn names() -> Vec<&'static str> {
+        Self::VARIANTS.iter().map(|kind| kind.as_str()).collect()
     }
 }
 
@@ -107,25 +105,20 @@ pub enum Order {
     NewestFirst,
 }
 
-/// The values for a new job.
-#[derive(Debug)]
-pub struct NewJob {
-    /// The kind, which determines the receiver.
-    pub kind: JobKind,
-    /// What the receiver needs to know.
-    pub payload: Value,
-    /// The user that the job is about, if the job is void without that user.
-    pub user_id: Option<i64>,
-}
+/// What the code that runs a job needs to know.
+pub trait Payload: Serialize + DeserializeOwned {
+    /// The kind of the job.
+    const KIND: JobKind;
 
-impl NewJob {
-    /// Insert the job, which is run once the transaction is committed.
-    pub fn insert(&self, conn: &mut PgConnection) -> QueryResult<()> {
+    /// Insert a job, which is run once the transaction is committed. `user_id` is the user that the job is about, if the job is
+    /// void without that user.
+    fn enqueue(&self, conn: &mut PgConnection, user_id: Option<i64>) -> QueryResult<()> {
+        let payload = serde_json::to_value(self).map_err(|error| SerializationError(error.into()))?;
         diesel::insert_into(jobs::table)
             .values((
-                jobs::kind.eq(self.kind.as_str()),
-                jobs::payload.eq(&self.payload),
-                jobs::user_id.eq(self.user_id),
+                jobs::kind.eq(Self::KIND.as_str()),
+                jobs::payload.eq(payload),
+                jobs::user_id.eq(user_id),
             ))
             .execute(conn)
             .map(drop)
@@ -165,7 +158,7 @@ pub fn gather_events(
         .map(drop)
 }
 
-impl Job {
+impl TakenJob {
     /// Take a job of these kinds that is due: the one that has been due for the longest or the shortest time, by `order`. It
     /// becomes due again after `lease`, in case this node dies. Nodes that take jobs concurrently take different ones. Jobs that
     /// call one of the `busy` webhooks are skipped.

@@ -138,7 +138,7 @@ impl Label {
     }
 
     /// Find the row for a caller that refers to it, and keep it from being deleted until the transaction ends.
-    pub fn hold(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
+    pub fn lock_key_share(conn: &mut PgConnection, slug: &str) -> QueryResult<Self> {
         labels::table.filter(labels::slug.eq(slug)).select(Self::as_select()).for_key_share().first(conn)
     }
 

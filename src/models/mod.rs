@@ -10,6 +10,7 @@ pub mod event;
 pub mod file;
 pub mod idempotency_key;
 pub mod job;
+pub mod job_payload;
 pub mod label;
 pub mod names;
 pub mod numbered;

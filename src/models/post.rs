@@ -212,7 +212,7 @@ impl Post {
 
     /// Find the row for a caller that refers to it, and keep it from being deleted until the transaction ends. Drafts are treated
     /// as in [`Post::find`].
-    pub fn hold(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
+    pub fn lock_key_share(conn: &mut PgConnection, slug: &str, viewer: Viewer) -> QueryResult<Self> {
         let row = posts::table.filter(posts::slug.eq(slug)).select(Self::as_select());
         row.for_key_share().first::<Self>(conn)?.shown_to(viewer)
     }
@@ -320,7 +320,7 @@ impl Post {
     }
 
     /// Return the posts with these slugs.
-    pub fn named(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<Vec<Self>> {
+    pub fn by_slugs(conn: &mut PgConnection, slugs: &[&str]) -> QueryResult<Vec<Self>> {
         posts::table.filter(posts::slug.eq_any(slugs)).select(Self::as_select()).load(conn)
     }
 

@@ -232,7 +232,7 @@ impl Delivery {
         .bind::<Array<BigInt>, _>(ids)
         .bind::<Array<Text>, _>(kinds)
         .bind::<Array<Text>, _>(subjects)
-        .bind::<Text, _>(JobKind::Deliver.as_str())
+        .bind::<Text, _>(JobKind::CallWebhook.as_str())
         .bind::<Array<BigInt>, _>(active)
         .execute(conn)
         .map(drop)
@@ -275,7 +275,7 @@ impl Delivery {
                  concat_ws(' ', $3, resource_type, coalesce(resource_id, 0)), $2
              FROM events_with_names WHERE id = $4",
         )
-        .bind::<Text, _>(JobKind::Deliver.as_str())
+        .bind::<Text, _>(JobKind::CallWebhook.as_str())
         .bind::<BigInt, _>(self.id)
         .bind::<BigInt, _>(self.webhook_id)
         .bind::<BigInt, _>(self.event_id)

@@ -25,7 +25,7 @@ use crate::database::Database;
 use crate::stores::{self, Store};
 
 /// Longer than anything takes, on a machine with other things to do.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What every member logs in with.
 pub const PASSWORD: &str = "correct horse battery";
@@ -188,7 +188,7 @@ impl TestApp {
             let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cheapest);
             argon2.hash_password(PASSWORD.as_bytes()).expect("a hash").to_string()
         });
-        let tokens = self.app.db().transaction_blocking(|conn| {
+        let tokens = self.app.state().db.transaction_blocking(|conn| {
             let user = match plaza::models::user::User::by_login(conn, name)?.into_iter().next() {
                 Some(user) => user,
                 None => NewUser {
@@ -200,7 +200,7 @@ impl TestApp {
                 .insert(conn)?,
             };
             plaza::models::user::User::touch_login(conn, user.id)?;
-            self.app.sessions().open(conn, user.id, "tests", "127.0.0.1")
+            self.app.state().auth.sessions.open(conn, user.id, "tests", "127.0.0.1")
         });
         self.client(Some(tokens.expect("tokens").access))
     }
@@ -272,7 +272,7 @@ impl TestApp {
 
     /// Wait until the node hears what others do.
     pub async fn hears(&self) {
-        self.eventually("the node hears", || self.app.callers().is_listening()).await;
+        self.eventually("the node hears", || self.app.state().auth.cache.is_listening()).await;
     }
 
     /// The backend that this node listens on. For a test of one node.

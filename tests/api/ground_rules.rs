@@ -288,7 +288,7 @@ async fn alive_and_ready_are_told_on_both_ports() {
         assert_eq!(client.get("/readyz").await.json(), json!({ "status": "ok" }));
     }
     assert_snapshot!(ops.get("/api/v1/posts").await.refusal(), @"404 not_found");
-    app.app.readiness().stop();
+    app.app.state().begin_stop();
     let answer = ops.get("/readyz").await;
     assert_snapshot!(answer.refusal(), @"503 shutting_down");
     assert_eq!(answer.header("retry-after"), "1");

@@ -40,21 +40,21 @@ async fn a_variant_is_made_when_it_is_asked_for_and_kept() {
         for (name, side) in [("32", 32), ("512", 512)] {
             for kind in ["image/webp", "image/jpeg"] {
                 let url = variant(&ana, name, kind).await;
-                let made = app.app.metrics().variants_made.get();
+                let made = app.app.state().metrics.variants_made.get();
                 let first = app.guest().get(&url).await;
                 assert_eq!((first.status.as_str(), first.header("content-type")), ("200 OK", kind));
                 let header = plaza_image::inspect(&first.bytes, &plaza::media::LIMITS).expect("a picture");
                 assert_eq!((header.width, header.height), (side, side));
-                let statements = app.app.metrics().statements.get();
+                let statements = app.app.state().metrics.statements.get();
                 let again = app.guest().get(&url).await;
                 assert_eq!(again.bytes, first.bytes);
                 assert_eq!(again.header("etag"), first.header("etag"));
-                assert_eq!(app.app.metrics().variants_made.get(), made + 1);
+                assert_eq!(app.app.state().metrics.variants_made.get(), made + 1);
                 // What is there is served without the database, where events are published and jobs looked for meanwhile.
                 for _ in 0..100 {
                     app.guest().get(&url).await;
                 }
-                assert!(app.app.metrics().statements.get() < statements + 100, "{url}");
+                assert!(app.app.state().metrics.statements.get() < statements + 100, "{url}");
             }
         }
         agrees(&app, 7).await;
@@ -105,7 +105,8 @@ async fn of_all_who_ask_first_one_makes_it() {
         for answer in &answers {
             assert_eq!((answer.status.as_str(), &answer.bytes), ("200 OK", &answers[0].bytes));
         }
-        let made = app.app.metrics().variants_made.get() + other.app.metrics().variants_made.get();
+        let made =
+            app.app.state().metrics.variants_made.get() + other.app.state().metrics.variants_made.get();
         assert_eq!((made, app.count("files WHERE key LIKE '%\\_256.webp'")), (1, 1));
         agrees(&app, 4).await;
     }
@@ -121,7 +122,7 @@ async fn a_variant_that_vanished_is_made_again_and_a_source_that_vanished_is_tol
     let on_disk = |url: &str| app.media().join(url.split_once("/media/").expect("a file").1);
     std::fs::remove_file(on_disk(&url)).expect("the variant");
     assert_eq!(app.guest().get(&url).await.bytes, first.bytes);
-    assert_eq!(app.app.metrics().variants_made.get(), 2);
+    assert_eq!(app.app.state().metrics.variants_made.get(), 2);
     agrees(&app, 4).await;
 
     let (kept, missing) =
@@ -196,7 +197,7 @@ async fn ten_thousand_posts_take_their_covers_along() {
     app.sql("DELETE FROM posts WHERE slug <> 'p1'");
     app.idle().await;
     assert_eq!((app.count("pictures"), app.count("files"), app.count("jobs")), (1, 1, 0));
-    assert_eq!(app.app.metrics().files_collected.get(), 9999);
+    assert_eq!(app.app.state().metrics.files_collected.get(), 9999);
 }
 
 #[actix_web::test]
@@ -322,13 +323,13 @@ async fn a_page_of_pictures_takes_one_statement_and_asks_no_store() {
     app.rest().await;
     let guest = app.guest();
     for path in ["/api/v1/posts", "/api/v1/profiles", "/api/v1/posts/post-7", "/api/v1/profiles/user7"] {
-        let (asked, statements) = (app.bucket().requests(), app.app.metrics().statements.get());
+        let (asked, statements) = (app.bucket().requests(), app.app.state().metrics.statements.get());
         for _ in 0..100 {
             let page = guest.get(path).await;
             assert_eq!(page.status, "200 OK");
             assert!(!page.json().to_string().contains("\"is_default\":true"), "{path}");
         }
-        let statements = app.app.metrics().statements.get() - statements;
+        let statements = app.app.state().metrics.statements.get() - statements;
         assert_eq!(app.bucket().requests(), asked, "{path}");
         assert_eq!(statements, 100, "{path}, 100 times");
     }

@@ -34,7 +34,7 @@ impl Mint {
         let token = member.token.clone().expect("a token");
         let parts: Vec<&str> = token.split('.').collect();
         let [header, claims, _] = parts[..] else { panic!("{token} has other than three parts") };
-        let (now, ring) = (chrono::Utc::now(), app.app.sessions().access().keys().ring());
+        let (now, ring) = (chrono::Utc::now(), app.app.state().auth.access.keys().ring());
         let jwks = ring.jwks(now);
         let jwk = &jwks.keys[0];
         Self {

@@ -110,7 +110,7 @@ async fn a_node_that_hears_nothing_asks_each_time() {
     assert_snapshot!(ana.get("/api/v1/choices").await.status, @"200 OK");
     // From now on nothing that is told arrives, and the connection stays open.
     let deaf = app.deafen();
-    app.eventually("the node knows", || !app.app.callers().is_listening()).await;
+    app.eventually("the node knows", || !app.app.state().auth.cache.is_listening()).await;
     app.sql("DELETE FROM sessions");
     assert_snapshot!(ana.get("/api/v1/choices").await.refusal(), @"401 session_revoked");
     drop(deaf);
@@ -144,7 +144,12 @@ async fn a_rotated_key_signs_and_verifies_on_both_nodes() {
     assert_eq!(before.len(), 1);
     let rotate = |milliseconds: i64| {
         let lead = chrono::TimeDelta::milliseconds(milliseconds);
-        one.app.db().transaction_blocking(|conn| Keys::rotate(conn, &one.secret, lead)).expect("a key").kid
+        one.app
+            .state()
+            .db
+            .transaction_blocking(|conn| Keys::rotate(conn, &one.secret, lead))
+            .expect("a key")
+            .kid
     };
     let kid = rotate(3000);
     assert_eq!(rotate(3000), kid, "one waits already");

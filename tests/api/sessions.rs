@@ -359,9 +359,9 @@ async fn an_expired_token_says_so() {
     let long_ago = chrono::Utc::now() - chrono::TimeDelta::hours(1);
     let user: i64 = ana.get("/api/v1/users/me").await.at("/id").as_i64().expect("an id");
     let session = session_of(ana.token.as_deref().expect("a token"));
-    let token = app.app.sessions().access().issue(user, session, long_ago).expect("a token");
+    let token = app.app.state().auth.access.issue(user, session, long_ago).expect("a token");
     assert_snapshot!(app.guest().with_token(&token).get("/api/v1/posts").await.refusal(), @"401 token_expired");
-    let now = app.app.sessions().access().issue(user, session, chrono::Utc::now()).expect("a token");
+    let now = app.app.state().auth.access.issue(user, session, chrono::Utc::now()).expect("a token");
     assert_snapshot!(app.guest().with_token(&now).get("/api/v1/posts").await.status, @"200 OK");
 }
 

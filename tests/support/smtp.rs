@@ -12,7 +12,7 @@ use mail_parser::MessageParser;
 use tokio::sync::watch;
 
 /// How long a test waits for a mail before it fails.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A mail that was taken.
 #[derive(Clone, Debug)]

@@ -1,7 +1,6 @@
 //! Operations that use mails: confirming an address, and setting a password without the current one.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, post};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -10,15 +9,13 @@ use crate::api::body::Body;
 use crate::api::client::Client;
 use crate::api::document::Refusals;
 use crate::api::input::{Check, Member};
+use crate::api::state::{AppState, State};
 use crate::api::users::parse_email;
 use crate::auth::mail_tokens::{self, MailTokens};
-use crate::auth::passwords::{Passwords, judge};
-use crate::auth::session_cache::SessionCache;
-use crate::auth::throttle::Throttle;
-use crate::db::Db;
+use crate::auth::passwords::judge;
 use crate::error::{Code, OnConstraint, Result};
-use crate::events::accounts::AccountNotice;
 use crate::models::account_token::TokenPurpose;
+use crate::models::job_payload::AccountNotice;
 
 /// The address to which a mail is requested.
 #[derive(Deserialize, ToSchema)]
@@ -56,19 +53,18 @@ pub struct PasswordReset {
 
 /// Request a mail. 202 whether or not a user has the address: a job looks for the user later.
 async fn send_token_if_known(
+    app: AppState,
     purpose: TokenPurpose,
     body: Body<MailRequest>,
     client: Client,
-    db: Data<Db>,
-    throttle: Data<Throttle>,
 ) -> Result<HttpResponse> {
     let mut check = Check::default();
     let email = check.required("email", body.get()?.email);
     let email = email.and_then(|text| parse_email(&mut check, &text));
     let email = check.finish(|| email)?;
-    let buckets = throttle.mail(purpose, &email, &client.prefix().to_string());
-    db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
-    db.transaction(move |conn| MailTokens::send_token_if_known(conn, purpose, &email)).await?;
+    let buckets = app.auth.throttle.mail(purpose, &email, &client.prefix().to_string());
+    app.transaction(move |app, conn| app.auth.throttle.take(conn, &buckets)).await?;
+    app.db.transaction(move |conn| MailTokens::send_token_if_known(conn, purpose, &email)).await?;
     Ok(HttpResponse::new(StatusCode::ACCEPTED))
 }
 
@@ -82,12 +78,11 @@ async fn send_token_if_known(
 )]
 #[post("/auth/email-verification")]
 pub async fn request_email_verification(
+    app: AppState,
     body: Body<MailRequest>,
     client: Client,
-    db: Data<Db>,
-    throttle: Data<Throttle>,
 ) -> Result<HttpResponse> {
-    send_token_if_known(TokenPurpose::ConfirmAddress, body, client, db, throttle).await
+    send_token_if_known(app, TokenPurpose::ConfirmAddress, body, client).await
 }
 
 /// Confirm an e-mail address.
@@ -100,20 +95,16 @@ pub async fn request_email_verification(
     responses((status = 204, description = "The address is confirmed"), Refusals)
 )]
 #[post("/auth/email-verification/confirm")]
-pub async fn confirm_email(
-    body: Body<EmailConfirmation>,
-    db: Data<Db>,
-    tokens: Data<MailTokens>,
-) -> Result<HttpResponse> {
+pub async fn confirm_email(app: AppState, body: Body<EmailConfirmation>) -> Result<HttpResponse> {
     let mut check = Check::default();
     let token = check.required("token", body.get()?.token);
     let token = check.finish(|| token)?;
-    db.transaction(move |conn| {
-        let found = tokens.find(conn, &token, TokenPurpose::ConfirmAddress)?;
+    app.transaction(move |app, conn| {
+        let found = app.auth.mail_tokens.find(conn, &token, TokenPurpose::ConfirmAddress)?;
         if !found.user.lock_as_read(conn)? {
             return Err(mail_tokens::invalid());
         }
-        tokens.spend(conn, &found, &token)?;
+        app.auth.mail_tokens.spend(conn, &found, &token)?;
         found
             .user
             .confirm_email(conn, &found.email, &found.email_key)
@@ -122,7 +113,7 @@ pub async fn confirm_email(
             return Ok(());
         }
         // The notice goes to the previous address.
-        AccountNotice::AddressChanged.send(conn, &found.user)
+        Ok(AccountNotice::AddressChanged.send(conn, &found.user)?)
     })
     .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
@@ -137,12 +128,11 @@ pub async fn confirm_email(
 )]
 #[post("/auth/password-reset")]
 pub async fn request_password_reset(
+    app: AppState,
     body: Body<MailRequest>,
     client: Client,
-    db: Data<Db>,
-    throttle: Data<Throttle>,
 ) -> Result<HttpResponse> {
-    send_token_if_known(TokenPurpose::ResetPassword, body, client, db, throttle).await
+    send_token_if_known(app, TokenPurpose::ResetPassword, body, client).await
 }
 
 /// Set a password with the token of a mail.
@@ -155,21 +145,17 @@ pub async fn request_password_reset(
     responses((status = 204, description = "The password is set"), Refusals)
 )]
 #[post("/auth/password-reset/confirm")]
-pub async fn reset_password(
-    body: Body<PasswordReset>,
-    db: Data<Db>,
-    tokens: Data<MailTokens>,
-    passwords: Data<Passwords>,
-    callers: Data<SessionCache>,
-) -> Result<HttpResponse> {
+pub async fn reset_password(app: AppState, body: Body<PasswordReset>) -> Result<HttpResponse> {
     let mut check = Check::default();
     let body = body.get()?;
     let token = check.required("token", body.token);
     let password = check.required("new_password", body.new_password);
     let (token, password) = check.finish(|| token.zip(password))?;
-    let (tokens, sent) = (tokens.into_inner(), token.clone());
-    let finder = std::sync::Arc::clone(&tokens);
-    let found = db.run(move |conn| finder.find(conn, &sent, TokenPurpose::ResetPassword)).await?;
+    let sent = token.clone();
+    let find = move |app: &State, conn: &mut diesel::PgConnection| {
+        app.auth.mail_tokens.find(conn, &sent, TokenPurpose::ResetPassword)
+    };
+    let found = app.run(find).await?;
     if found.email_key != found.user.email_key {
         return Err(mail_tokens::invalid());
     }
@@ -177,21 +163,21 @@ pub async fn reset_password(
     check.characters("new_password", &password);
     check.faults(judge(&password, &found.user.username, &found.user.email, "/new_password"));
     check.finish(|| Some(()))?;
-    let hash = passwords.hash(password).await?;
+    let hash = app.auth.passwords.hash(password).await?;
     let user_id = found.user.id;
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         // Lock the user before the token, in the same order as a change of the password.
         if !found.user.lock_as_read(conn)? {
             return Err(mail_tokens::invalid());
         }
-        tokens.spend(conn, &found, &token)?;
+        app.auth.mail_tokens.spend(conn, &found, &token)?;
         found.user.set_password(conn, &hash, None)?;
         if found.user.email_verified_at.is_none() {
             found.user.confirm_email(conn, &found.email, &found.email_key)?;
         }
-        AccountNotice::PasswordChanged.send(conn, &found.user)
+        Ok(AccountNotice::PasswordChanged.send(conn, &found.user)?)
     })
     .await?;
-    callers.evict(user_id);
+    app.auth.cache.evict(user_id);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -4,7 +4,7 @@ pub mod mails;
 pub mod sessions;
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{HttpResponse, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,12 +13,10 @@ use super::body::{Body, OptionalBody};
 use super::client::Client;
 use super::document::Refusals;
 use super::input::{Check, Member};
+use crate::api::state::AppState;
 use crate::auth::passwords::{self, Passwords, Verdict};
-use crate::auth::session_cache::SessionCache;
 use crate::auth::sessions::{Pair, RefreshOutcome, Sessions, ended, invalid_refresh_token};
-use crate::auth::throttle::Throttle;
 use crate::auth::{CurrentUser, MaybeUser};
-use crate::db::Db;
 use crate::error::{Code, Error, Result};
 use crate::models::names::EMAIL_MAX;
 use crate::models::session::Session;
@@ -118,20 +116,13 @@ fn invalid_credentials() -> Error {
     responses((status = 200, description = "A new session's tokens", body = Tokens), Refusals)
 )]
 #[post("/auth/login")]
-pub async fn login(
-    body: Body<Login>,
-    client: Client,
-    db: Data<Db>,
-    passwords: Data<Passwords>,
-    throttle: Data<Throttle>,
-    sessions: Data<Sessions>,
-    callers: Data<SessionCache>,
-) -> Result<Json<Tokens>> {
-    callers.ensure_fresh_keys().await?;
+pub async fn login(app: AppState, body: Body<Login>, client: Client) -> Result<Json<Tokens>> {
+    app.auth.cache.ensure_fresh_keys().await?;
     let (name, password) = body.get()?.validate()?;
-    let _turn = passwords.turn().await?;
-    let (network, limits) = (client.prefix().to_string(), throttle.clone());
-    let (candidates, buckets) = db
+    let _turn = app.auth.passwords.turn().await?;
+    let (network, limits) = (client.prefix().to_string(), app.auth.throttle.clone());
+    let (candidates, buckets) = app
+        .db
         .transaction(move |conn| {
             let candidates = User::by_login(conn, &name)?;
             let ids: Vec<i64> = candidates.iter().map(|user| user.id).collect();
@@ -140,15 +131,15 @@ pub async fn login(
             Ok((candidates, buckets))
         })
         .await?;
-    let checked = check(candidates, password, &passwords).await;
+    let checked = check(candidates, password, &app.auth.passwords).await;
     if checked.as_ref().is_err_and(|error| error.code() == Code::Busy) {
         // The password was not checked, so this was not an attempt.
-        let (all, limits) = (buckets.all(), throttle.clone());
-        db.transaction(move |conn| limits.give_back(conn, &all)).await?;
+        let (all, limits) = (buckets.all(), app.auth.throttle.clone());
+        app.db.transaction(move |conn| limits.give_back(conn, &all)).await?;
     }
     let (user, new_hash) = checked?;
     let (user_id, network) = (user.id, client.prefix().to_string());
-    let opened = db.transaction(move |conn| {
+    let opened = app.transaction(move |app, conn| {
         // In the meantime, the user may have been deleted or deactivated, or the password changed.
         if !user.lock_as_read(conn)? {
             return Err(invalid_credentials());
@@ -156,18 +147,18 @@ pub async fn login(
         if let Some(hash) = new_hash {
             user.replace_hash(conn, &hash)?;
         }
-        sessions.open(conn, user.id, &client.user_agent, &client.ip)
+        app.auth.sessions.open(conn, user.id, &client.user_agent, &client.ip)
     });
     let pair = opened.await?;
     // In a separate transaction, since many logins share these rows, and would wait for each other while the session is written
     // to the disk.
-    let noted = db.transaction(move |conn| {
+    let noted = app.transaction(move |app, conn| {
         // Lock the user first, in the same order as the deletion of a user.
         User::touch_login(conn, user_id)?;
-        throttle.succeed(conn, &buckets, user_id, &network)
+        app.auth.throttle.succeed(conn, &buckets, user_id, &network)
     });
     if let Err(error) = noted.await {
-        // The session is open; the throttle forgives the attempt over time.
+        // The session is open; the app.auth.throttle forgives the attempt over time.
         tracing::warn!(cause = %error, "a login was not noted");
     }
     Ok(Json(pair.into()))
@@ -209,20 +200,15 @@ async fn check(
     responses((status = 200, description = "The session's next tokens", body = Tokens), Refusals)
 )]
 #[post("/auth/refresh")]
-pub async fn refresh_token(
-    body: Body<Refresh>,
-    db: Data<Db>,
-    sessions: Data<Sessions>,
-    callers: Data<SessionCache>,
-) -> Result<Json<Tokens>> {
+pub async fn refresh_token(app: AppState, body: Body<Refresh>) -> Result<Json<Tokens>> {
     let mut check = Check::default();
     let token = check.required("refresh_token", body.get()?.refresh_token);
     let token = check.finish(|| token)?;
-    callers.ensure_fresh_keys().await?;
-    match db.transaction(move |conn| sessions.refresh(conn, &token)).await? {
+    app.auth.cache.ensure_fresh_keys().await?;
+    match app.transaction(move |app, conn| app.auth.sessions.refresh(conn, &token)).await? {
         RefreshOutcome::Pair(pair) => Ok(Json(Tokens::from(*pair))),
         RefreshOutcome::Replayed(user_id) => {
-            callers.evict(user_id);
+            app.auth.cache.evict(user_id);
             Err(invalid_refresh_token())
         }
     }
@@ -276,23 +262,17 @@ impl Leaving {
     responses((status = 204, description = "The session has ended"), Refusals)
 )]
 #[post("/auth/logout")]
-pub async fn logout(
-    caller: MaybeUser,
-    body: OptionalBody<Logout>,
-    db: Data<Db>,
-    sessions: Data<Sessions>,
-    callers: Data<SessionCache>,
-) -> Result<HttpResponse> {
+pub async fn logout(app: AppState, caller: MaybeUser, body: OptionalBody<Logout>) -> Result<HttpResponse> {
     let leaving = Leaving::new(caller, body)?;
-    let user = db
-        .transaction(move |conn| {
-            let (session, user) = leaving.session(conn, &sessions)?;
+    let user = app
+        .transaction(move |app, conn| {
+            let (session, user) = leaving.session(conn, &app.auth.sessions)?;
             Session::end(conn, session)?;
             Ok(user)
         })
         .await?;
     if let Some(user) = user {
-        callers.evict(user);
+        app.auth.cache.evict(user);
     }
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
@@ -309,20 +289,18 @@ pub async fn logout(
 )]
 #[post("/auth/logout-all")]
 pub async fn logout_all(
+    app: AppState,
     caller: MaybeUser,
     body: OptionalBody<Logout>,
-    db: Data<Db>,
-    sessions: Data<Sessions>,
-    callers: Data<SessionCache>,
 ) -> Result<HttpResponse> {
     let leaving = Leaving::new(caller, body)?;
-    let user = db
-        .transaction(move |conn| {
-            let user = leaving.session(conn, &sessions)?.1.ok_or_else(ended)?;
+    let user = app
+        .transaction(move |app, conn| {
+            let user = leaving.session(conn, &app.auth.sessions)?.1.ok_or_else(ended)?;
             Session::end_all(conn, user, None)?;
             Ok(user)
         })
         .await?;
-    callers.evict(user);
+    app.auth.cache.evict(user);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

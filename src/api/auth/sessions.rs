@@ -1,7 +1,6 @@
 //! Sessions: the logins of a user.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,14 +10,13 @@ use crate::api::document::Refusals;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
 use crate::api::path::Id;
-use crate::api::timestamp;
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::auth::session_cache::SessionCache;
-use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lookups::table::Resource;
 use crate::models::resources::SESSIONS;
 use crate::models::session;
+use crate::time::timestamp;
 
 /// A session: one login, until it is logged out or revoked, or is not refreshed for too long.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,8 +69,8 @@ impl Session {
     responses((status = 200, description = "A page of sessions", body = SessionPage), Refusals)
 )]
 #[get("/auth/sessions")]
-pub async fn list_sessions(user: CurrentUser, list: List<Session>, db: Data<Db>) -> Result<ListResponse> {
-    let slice = list.read(&db, |conn, selection| Ok(session::Session::page(conn, selection)?)).await?;
+pub async fn list_sessions(app: AppState, user: CurrentUser, list: List<Session>) -> Result<ListResponse> {
+    let slice = list.read(&app.db, |conn, selection| Ok(session::Session::page(conn, selection)?)).await?;
     list.answer(slice, |row| Session::of(row, user.session_id))
 }
 
@@ -86,16 +84,11 @@ pub async fn list_sessions(user: CurrentUser, list: List<Session>, db: Data<Db>)
     responses((status = 204, description = "The session has ended"), Refusals)
 )]
 #[delete("/auth/sessions/{id}")]
-pub async fn revoke_session(
-    user: CurrentUser,
-    id: Id,
-    db: Data<Db>,
-    callers: Data<SessionCache>,
-) -> Result<HttpResponse> {
+pub async fn revoke_session(app: AppState, user: CurrentUser, id: Id) -> Result<HttpResponse> {
     let (id, user_id) = (id.0, user.id);
-    if !db.run(move |conn| Ok(session::Session::end_of(conn, id, user_id)?)).await? {
+    if !app.db.run(move |conn| Ok(session::Session::end_of(conn, id, user_id)?)).await? {
         return Err(Error::not_found());
     }
-    callers.evict(user.id);
+    app.auth.cache.evict(user.id);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

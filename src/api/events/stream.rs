@@ -4,137 +4,32 @@
 //! events are read once for all streams of the node; a stream that is further behind reads by itself. Nothing is buffered for a
 //! client that reads slowly: the stream does not write to it, and the system closes its connection.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::watch;
 
-use super::Event;
+use super::streams::Seat;
 use crate::api::document::Refusals;
 use crate::api::gate::bearer;
-use crate::api::urls::Urls;
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::auth::session_cache::SessionCache;
-use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
+use crate::events::json::Event;
 use crate::models::Viewer;
 use crate::models::event::{self, FullEvent};
-use crate::timing::Timing;
 
 /// Maximum number of events that a stream reads and writes in one step.
 const BATCH: i64 = 100;
-/// Maximum number of events that are read for all streams together. A stream that is further behind reads the rest by itself.
-const TAIL: i64 = 500;
 /// The header in which an interrupted client says where to continue.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// The streams of this node.
-pub struct Streams {
-    published: watch::Sender<i64>,
-    is_over: watch::Sender<bool>,
-    tail: tokio::sync::Mutex<Arc<Tail>>,
-    seats: Mutex<HashMap<i64, usize>>,
-    most: usize,
-    token_check: Duration,
-    heartbeat: Duration,
-}
-
-/// The latest published events: all events between two positions.
-#[derive(Default)]
-struct Tail {
-    after: i64,
-    up_to: i64,
-    events: Vec<FullEvent>,
-}
-
-impl Streams {
-    /// Allow at most `most` streams for each user.
-    pub fn new(most: usize, timing: &Timing) -> Self {
-        Self {
-            published: watch::channel(0).0,
-            is_over: watch::channel(false).0,
-            tail: tokio::sync::Mutex::default(),
-            seats: Mutex::default(),
-            most,
-            token_check: timing.token_check,
-            heartbeat: timing.stream_heartbeat,
-        }
-    }
-
-    /// Return the latest events, up to this position or beyond it. They are replaced when further events are published, so erased
-    /// data is not shown for longer than it takes to publish the deletion.
-    async fn tail(&self, db: &Db, up_to: i64) -> Result<Arc<Tail>> {
-        let mut tail = self.tail.lock().await;
-        if tail.up_to < up_to {
-            let after = tail.up_to.max(up_to - TAIL);
-            let all = Viewer::Staff(0);
-            let read = db.run(move |conn| Ok(event::Event::between(conn, all, (after, up_to), TAIL)?));
-            *tail = Arc::new(Tail { after, up_to, events: read.await? });
-        }
-        Ok(Arc::clone(&tail))
-    }
-
-    /// Notify the streams that events are published up to this position.
-    pub fn go_on_to(&self, position: i64) {
-        self.published.send_if_modified(|last| {
-            let is_new = position > *last;
-            *last = position.max(*last);
-            is_new
-        });
-    }
-
-    /// End all streams. Their clients continue on another node.
-    pub fn end(&self) {
-        self.is_over.send_replace(true);
-    }
-
-    /// Return the number of streams.
-    pub fn count(&self) -> usize {
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
-    }
-
-    /// Take a place among the streams for a user. 429 `too_many_streams` if the user has the maximum number of streams.
-    fn seat(self: &Arc<Self>, user_id: i64) -> Result<Seat> {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = seats.entry(user_id).or_default();
-        if *taken >= self.most {
-            return Err(Error::unavailable(Code::TooManyStreams, 5));
-        }
-        *taken += 1;
-        Ok(Seat { streams: Arc::clone(self), user_id })
-    }
-}
-
-/// A user's place among the streams.
-struct Seat {
-    streams: Arc<Streams>,
-    user_id: i64,
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut seats = self.streams.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = seats.get_mut(&self.user_id) {
-            *taken -= 1;
-            if *taken == 0 {
-                seats.remove(&self.user_id);
-            }
-        }
-    }
-}
-
 /// One stream.
 struct Follower {
-    streams: Data<Streams>,
-    db: Data<Db>,
-    urls: Data<Urls>,
-    callers: Data<SessionCache>,
+    app: AppState,
     token: String,
     after: i64,
     published: watch::Receiver<i64>,
@@ -150,7 +45,7 @@ impl Follower {
             return Some(self.say(": events follow\nretry: 1000\n\n".to_owned()));
         }
         loop {
-            let caller = or_log(self.callers.identify(&self.token).await)?;
+            let caller = or_log(self.app.auth.cache.identify(&self.token).await)?;
             let up_to = *self.published.borrow_and_update();
             if *self.is_over.borrow() {
                 return None;
@@ -162,20 +57,20 @@ impl Follower {
                 }
                 continue;
             }
-            if self.spoke.is_some_and(|spoke| spoke.elapsed() >= self.streams.heartbeat) {
+            if self.spoke.is_some_and(|spoke| spoke.elapsed() >= self.app.streams.heartbeat) {
                 return Some(self.say(": still here\n\n".to_owned()));
             }
             tokio::select! {
                 changed = self.published.changed() => changed.ok()?,
                 _ = self.is_over.changed() => return None,
-                () = tokio::time::sleep(self.streams.token_check) => {}
+                () = tokio::time::sleep(self.app.streams.token_check) => {}
             }
         }
     }
 
     /// Advance by one batch at most. Return what the viewer may read of it.
     async fn read(&mut self, viewer: Viewer, up_to: i64) -> Result<String> {
-        let tail = self.streams.tail(&self.db, up_to).await?;
+        let tail = self.app.streams.tail(&self.app.db, up_to).await?;
         if self.after >= tail.after {
             let is_new = |full: &&FullEvent| full.event.id > self.after && full.event.is_readable_by(viewer);
             let text = tail.events.iter().filter(is_new).map(|full| self.told(full)).collect();
@@ -183,7 +78,7 @@ impl Follower {
             return text;
         }
         let span = (self.after, up_to);
-        let read = self.db.run(move |conn| Ok(event::Event::between(conn, viewer, span, BATCH)?));
+        let read = self.app.db.run(move |conn| Ok(event::Event::between(conn, viewer, span, BATCH)?));
         let events = read.await?;
         let is_all = i64::try_from(events.len()).is_ok_and(|number| number < BATCH);
         let text = events.iter().map(|full| self.told(full)).collect();
@@ -198,7 +93,7 @@ impl Follower {
 
     /// Format an event. Its JSON contains no line breaks, so its data is one line.
     fn told(&self, full: &FullEvent) -> Result<String> {
-        let shown = Event::of(full, &self.urls);
+        let shown = Event::of(full, &self.app.urls);
         let data = serde_json::to_string(&shown).map_err(Error::internal)?;
         Ok(format!("id: {}\nevent: {}\ndata: {data}\n\n", shown.id, shown.kind))
     }
@@ -237,29 +132,19 @@ fn last_event_id(request: &HttpRequest) -> Result<Option<i64>> {
     )
 )]
 #[get("/events/stream")]
-pub async fn stream_events(
-    request: HttpRequest,
-    user: CurrentUser,
-    streams: Data<Streams>,
-    callers: Data<SessionCache>,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<HttpResponse> {
+pub async fn stream_events(app: AppState, request: HttpRequest, user: CurrentUser) -> Result<HttpResponse> {
     let wished = last_event_id(&request)?;
     let token = bearer(&request)?.unwrap_or_default().to_owned();
-    let seat = streams.clone().into_inner().seat(user.id)?;
-    let last = db.run(|conn| Ok(event::Event::last_position(conn)?)).await?;
-    streams.go_on_to(last);
+    let seat = app.streams.seat(user.id)?;
+    let last = app.db.run(|conn| Ok(event::Event::last_position(conn)?)).await?;
+    app.streams.go_on_to(last);
     let follower = Follower {
-        callers,
         token,
         after: wished.unwrap_or(last).min(last),
-        published: streams.published.subscribe(),
-        is_over: streams.is_over.subscribe(),
+        published: app.streams.published.subscribe(),
+        is_over: app.streams.is_over.subscribe(),
         spoke: None,
-        streams,
-        db,
-        urls,
+        app,
         _seat: seat,
     };
     let words = stream::unfold(follower, |mut follower| async move {

@@ -2,7 +2,7 @@
 
 pub mod posts;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{delete, get, patch, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,16 +15,17 @@ use super::input::{Check, Member};
 use super::list::List;
 use super::page::{Page, Paged};
 use super::path::SlugPath;
-use super::urls::Urls;
-use super::{Deleted, count, timestamp};
+use super::{Deleted, count};
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::lookups::table::Resource;
 use crate::models::label::{self, FullLabel, LabelChanges, NAME_MAX, NewLabel};
 use crate::models::names::LABEL_SLUG_MAX;
 use crate::models::post::SlugChange;
 use crate::models::resources::LABELS;
+use crate::time::timestamp;
+use crate::urls::Urls;
 
 /// A label.
 #[derive(Debug, Serialize, ToSchema)]
@@ -132,9 +133,9 @@ fn respond(full: &FullLabel, urls: &Urls) -> Result<ResourceResponse> {
     responses((status = 200, description = "A page of labels", body = LabelPage), Refusals)
 )]
 #[get("/labels")]
-pub async fn list_labels(list: List<Label>, db: Data<Db>, urls: Data<Urls>) -> Result<ListResponse> {
-    let slice = list.read(&db, |conn, selection| Ok(label::Label::page(conn, selection)?)).await?;
-    list.answer(slice, |full| Label::of(full, &urls))
+pub async fn list_labels(app: AppState, list: List<Label>) -> Result<ListResponse> {
+    let slice = list.read(&app.db, |conn, selection| Ok(label::Label::page(conn, selection)?)).await?;
+    list.answer(slice, |full| Label::of(full, &app.urls))
 }
 
 /// Create a label.
@@ -155,19 +156,18 @@ pub async fn list_labels(list: List<Label>, db: Data<Db>, urls: Data<Urls>) -> R
 )]
 #[post("/labels")]
 pub async fn create_label(
+    app: AppState,
     user: CurrentUser,
     once: IdempotencyKey,
     body: Body<CreateLabel>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         request.once(conn, |conn| {
             let new = body.get()?.validate()?;
             let row = new.insert(conn)?.ok_or_else(slug_taken)?;
-            let url = urls.label(&row.slug);
-            Ok((respond(&FullLabel { label: row, post_count: 0 }, &urls)?.created(url), user.id))
+            let url = app.urls.label(&row.slug);
+            Ok((respond(&FullLabel { label: row, post_count: 0 }, &app.urls)?.created(url), user.id))
         })
     })
     .await
@@ -182,9 +182,9 @@ pub async fn create_label(
     responses((status = 200, description = "The label", body = Label), Refusals)
 )]
 #[get("/labels/{slug}")]
-pub async fn get_label(slug: SlugPath, db: Data<Db>, urls: Data<Urls>) -> Result<ResourceResponse> {
-    let full = db.run(move |conn| Ok(label::Label::find(conn, &slug.0)?)).await?;
-    respond(&full, &urls)
+pub async fn get_label(app: AppState, slug: SlugPath) -> Result<ResourceResponse> {
+    let full = app.db.run(move |conn| Ok(label::Label::find(conn, &slug.0)?)).await?;
+    respond(&full, &app.urls)
 }
 
 /// Change a label.
@@ -202,14 +202,14 @@ pub async fn get_label(slug: SlugPath, db: Data<Db>, urls: Data<Urls>) -> Result
 )]
 #[patch("/labels/{slug}")]
 pub async fn update_label(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
     body: Body<UpdateLabel>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
-    let full = db
+    let full = app
+        .db
         .transaction(move |conn| {
             let before = label::Label::lock(conn, &slug.0)?;
             user.must_be_staff()?;
@@ -221,7 +221,7 @@ pub async fn update_label(
             Ok(label::Label::find(conn, &slug)?)
         })
         .await?;
-    respond(&full, &urls)
+    respond(&full, &app.urls)
 }
 
 /// Delete a label.
@@ -237,18 +237,19 @@ pub async fn update_label(
 )]
 #[delete("/labels/{slug}")]
 pub async fn delete_label(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    db.long_transaction(move |conn| {
-        label::Label::find(conn, &slug.0)?;
-        user.must_be_staff()?;
-        let row = label::Label::lock_with_posts(conn, &slug.0, user.viewer())?;
-        if_match.check(row.version)?;
-        let post_labels = row.delete(conn)?;
-        Ok(Json(Deleted::new([("labels", 1), ("post_labels", count(post_labels))])))
-    })
-    .await
+    app.db
+        .long_transaction(move |conn| {
+            label::Label::find(conn, &slug.0)?;
+            user.must_be_staff()?;
+            let row = label::Label::lock_with_posts(conn, &slug.0, user.viewer())?;
+            if_match.check(row.version)?;
+            let post_labels = row.delete(conn)?;
+            Ok(Json(Deleted::new([("labels", 1), ("post_labels", count(post_labels))])))
+        })
+        .await
 }

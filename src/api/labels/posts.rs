@@ -1,9 +1,9 @@
 //! The posts of a label: the relation between posts and labels, from the side of the label.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, post, put};
 use diesel::PgConnection;
 use serde::{Deserialize, Serialize};
@@ -19,16 +19,16 @@ use crate::api::list::List;
 use crate::api::path::SlugPath;
 use crate::api::posts::choice::{REASON_MAX, duplicate, refuse_overfull};
 use crate::api::posts::{PostPage, PostSummary};
-use crate::api::timestamp;
-use crate::api::urls::Urls;
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::db::Db;
 use crate::error::{Error, Result, Violation};
 use crate::models::label::Label;
 use crate::models::names::SLUG_MAX;
 use crate::models::post::Post;
 use crate::models::post_label::{self, Detail, Labeling};
 use crate::models::resources::LABELS_OF_POST;
+use crate::time::timestamp;
+use crate::urls::Urls;
 
 /// Maximum number of posts in one request.
 const MOST: usize = 1000;
@@ -158,7 +158,7 @@ fn lock(
         Err(error) => return Err(stale().err().unwrap_or(error)),
     };
     let slugs: Vec<&str> = chosen.iter().map(|chosen| chosen.slug.as_str()).collect();
-    let read = Post::named(conn, &slugs)?;
+    let read = Post::by_slugs(conn, &slugs)?;
     let (posts, check) = find(check, &chosen, &read, user)?;
     stale()?;
     check.finish(|| Some(()))?;
@@ -222,14 +222,13 @@ fn put(
 )]
 #[get("/labels/{slug}/posts")]
 pub async fn list_label_posts(
+    app: AppState,
     slug: SlugPath,
     list: List<PostSummary>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ListResponse> {
     let list = list.within(&LABELS_OF_POST, &slug.0);
     let slice = list
-        .read(&db, move |conn, selection| {
+        .read(&app.db, move |conn, selection| {
             let slice = Post::page(conn, selection)?;
             if slice.rows.is_empty() {
                 Label::find_row(conn, &slug.0)?;
@@ -237,7 +236,7 @@ pub async fn list_label_posts(
             Ok(slice)
         })
         .await?;
-    list.answer(slice, |full| PostSummary::of(full, &urls))
+    list.answer(slice, |full| PostSummary::of(full, &app.urls))
 }
 
 /// Add a label to posts.
@@ -261,22 +260,21 @@ pub async fn list_label_posts(
 )]
 #[post("/labels/{slug}/posts")]
 pub async fn add_label_posts(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     once: IdempotencyKey,
     body: Body<ChosenPosts>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         request.once(conn, |conn| {
             Label::find_row(conn, &slug.0)?;
             let (chosen, locked) = lock(conn, body, &user, Vec::new(), || Ok(()))?;
             let posts = found(&chosen, &locked, &user)?;
-            let label = Label::hold(conn, &slug.0)?;
+            let label = Label::lock_key_share(conn, &slug.0)?;
             let shown = DataSubjects::from(user.id).and(posts.iter().map(|post| post.writer_id));
-            Ok((put(conn, &label, &chosen, &posts, &urls)?, shown))
+            Ok((put(conn, &label, &chosen, &posts, &app.urls)?, shown))
         })
     })
     .await
@@ -296,26 +294,28 @@ pub async fn add_label_posts(
 )]
 #[put("/labels/{slug}/posts")]
 pub async fn replace_label_posts(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
     body: Body<ChosenPosts>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
-    db.long_transaction(move |conn| {
-        let known = Label::find_row(conn, &slug.0)?;
-        let ids_with_label = Post::ids_with_label(conn, known.id, user.viewer())?;
-        let (chosen, locked) = lock(conn, body, &user, ids_with_label, || if_match.check(known.version))?;
-        let posts = found(&chosen, &locked, &user)?;
-        let label = Label::hold(conn, &slug.0)?;
-        if_match.check(label.version)?;
-        let kept: HashSet<i64> = posts.iter().map(|post| post.id).collect();
-        let others = locked.iter().filter(|post| !kept.contains(&post.id) && post.can_change(user.viewer()));
-        post_label::remove(conn, label.id, &others.map(|post| post.id).collect::<Vec<_>>())?;
-        put(conn, &label, &chosen, &posts, &urls)
-    })
-    .await
+    let urls = Arc::clone(&app.urls);
+    app.db
+        .long_transaction(move |conn| {
+            let known = Label::find_row(conn, &slug.0)?;
+            let ids_with_label = Post::ids_with_label(conn, known.id, user.viewer())?;
+            let (chosen, locked) = lock(conn, body, &user, ids_with_label, || if_match.check(known.version))?;
+            let posts = found(&chosen, &locked, &user)?;
+            let label = Label::lock_key_share(conn, &slug.0)?;
+            if_match.check(label.version)?;
+            let kept: HashSet<i64> = posts.iter().map(|post| post.id).collect();
+            let others =
+                locked.iter().filter(|post| !kept.contains(&post.id) && post.can_change(user.viewer()));
+            post_label::remove(conn, label.id, &others.map(|post| post.id).collect::<Vec<_>>())?;
+            put(conn, &label, &chosen, &posts, &urls)
+        })
+        .await
 }
 
 /// Remove a label from posts.
@@ -332,21 +332,23 @@ pub async fn replace_label_posts(
 )]
 #[delete("/labels/{slug}/posts")]
 pub async fn clear_label_posts(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<HttpResponse> {
-    db.long_transaction(move |conn| {
-        let known = Label::find_row(conn, &slug.0)?;
-        let ids_with_label = Post::ids_with_label(conn, known.id, user.viewer())?;
-        let locked = Post::lock_all(conn, &ids_with_label)?;
-        let label = Label::hold(conn, &slug.0)?;
-        if_match.check(label.version)?;
-        let changed = locked.iter().filter(|post| post.can_change(user.viewer()));
-        post_label::remove(conn, label.id, &changed.map(|post| post.id).collect::<Vec<_>>())?;
-        Ok(())
-    })
-    .await?;
+    let _urls = Arc::clone(&app.urls);
+    app.db
+        .long_transaction(move |conn| {
+            let known = Label::find_row(conn, &slug.0)?;
+            let ids_with_label = Post::ids_with_label(conn, known.id, user.viewer())?;
+            let locked = Post::lock_all(conn, &ids_with_label)?;
+            let label = Label::lock_key_share(conn, &slug.0)?;
+            if_match.check(label.version)?;
+            let changed = locked.iter().filter(|post| post.can_change(user.viewer()));
+            post_label::remove(conn, label.id, &changed.map(|post| post.id).collect::<Vec<_>>())?;
+            Ok(())
+        })
+        .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -1,20 +1,19 @@
 //! Changes and deletions of many posts in one request, selected by lookups.
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{delete, patch};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::resolve_editor;
-use super::rules::Rules;
 use super::{BulkUpdatePosts, PostSummary, named_users_exist};
 use crate::api::body::Body;
 use crate::api::document::Refusals;
 use crate::api::input::Check;
 use crate::api::list::BulkSelection;
+use crate::api::state::AppState;
 use crate::api::{Deleted, count};
 use crate::auth::CurrentUser;
-use crate::db::Db;
 use crate::error::Result;
 use crate::models::post::Post;
 
@@ -37,16 +36,16 @@ pub struct Updated {
 )]
 #[patch("/posts")]
 pub async fn bulk_update_posts(
+    app: AppState,
     user: CurrentUser,
     chosen: BulkSelection<PostSummary>,
     body: Body<BulkUpdatePosts>,
-    rules: Data<Rules>,
-    db: Data<Db>,
 ) -> Result<Json<Updated>> {
+    let rules = app.rules;
     let updated = chosen
-        .apply(&db, move |conn, selection| {
+        .apply(&app.db, move |conn, selection| {
             let mut check = Check::default();
-            let (mut changes, editor) = body.get()?.validate(**rules, &mut check);
+            let (mut changes, editor) = body.get()?.validate(rules, &mut check);
             changes.editor_id = resolve_editor(conn, &mut check, editor, &user, None)?;
             let changes = check.finish(|| Some(changes))?;
             named_users_exist(Post::update_all(conn, selection, &changes))
@@ -65,10 +64,10 @@ pub async fn bulk_update_posts(
 )]
 #[delete("/posts")]
 pub async fn bulk_delete_posts(
+    app: AppState,
     _user: CurrentUser,
     chosen: BulkSelection<PostSummary>,
-    db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    let counts = chosen.apply(&db, |conn, selection| Ok(Post::delete_selected(conn, selection)?)).await?;
+    let counts = chosen.apply(&app.db, |conn, selection| Ok(Post::delete_selected(conn, selection)?)).await?;
     Ok(Json(Deleted::of(counts)))
 }

@@ -1,6 +1,6 @@
 //! The comments on a post.
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{delete, get, post};
 
 use crate::api::body::Body;
@@ -11,10 +11,9 @@ use crate::api::idempotency::IdempotencyKey;
 use crate::api::input::Check;
 use crate::api::list::List;
 use crate::api::path::SlugPath;
-use crate::api::urls::Urls;
+use crate::api::state::AppState;
 use crate::api::{Deleted, count};
 use crate::auth::{CurrentUser, MaybeUser};
-use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::models::comment;
 use crate::models::post::Post;
@@ -34,16 +33,15 @@ use crate::models::resources::POST_OF_COMMENT;
 )]
 #[get("/posts/{slug}/comments")]
 pub async fn list_post_comments(
+    app: AppState,
     caller: MaybeUser,
     slug: SlugPath,
     list: List<Comment>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ListResponse> {
     let viewer = caller.viewer();
     let list = list.within(&POST_OF_COMMENT, &slug.0);
     let slice = list
-        .read(&db, move |conn, selection| {
+        .read(&app.db, move |conn, selection| {
             let slice = comment::Comment::page(conn, selection)?;
             if slice.rows.is_empty() {
                 Post::find_row(conn, &slug.0, viewer)?;
@@ -51,7 +49,7 @@ pub async fn list_post_comments(
             Ok(slice)
         })
         .await?;
-    list.answer(slice, |full| Comment::of(full, viewer, &urls))
+    list.answer(slice, |full| Comment::of(full, viewer, &app.urls))
 }
 
 /// Comment on a post.
@@ -75,21 +73,20 @@ pub async fn list_post_comments(
 )]
 #[post("/posts/{slug}/comments")]
 pub async fn create_post_comment(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     once: IdempotencyKey,
     body: Body<CreatePostComment>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         request.once(conn, |conn| {
-            let post = Post::hold(conn, &slug.0, user.viewer())?;
+            let post = Post::lock_key_share(conn, &slug.0, user.viewer())?;
             let mut check = Check::default();
             let new = body.get()?.validate(&mut check);
             let new = check.finish(|| new)?;
-            write(conn, &user, &new, Some(post.id), &urls)
+            write(conn, &user, &new, Some(post.id), &app.urls)
         })
     })
     .await
@@ -113,19 +110,20 @@ pub async fn create_post_comment(
 )]
 #[delete("/posts/{slug}/comments")]
 pub async fn delete_post_comments(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    db.long_transaction(move |conn| {
-        let post = Post::lock(conn, &slug.0, user.viewer())?;
-        if !post.can_manage(user.viewer()) {
-            return Err(Error::forbidden());
-        }
-        if_match.check(post.version)?;
-        let comments = post.delete_comments(conn)?;
-        Ok(Json(Deleted::new([("comments", count(comments))])))
-    })
-    .await
+    app.db
+        .long_transaction(move |conn| {
+            let post = Post::lock(conn, &slug.0, user.viewer())?;
+            if !post.can_manage(user.viewer()) {
+                return Err(Error::forbidden());
+            }
+            if_match.check(post.version)?;
+            let comments = post.delete_comments(conn)?;
+            Ok(Json(Deleted::new([("comments", count(comments))])))
+        })
+        .await
 }

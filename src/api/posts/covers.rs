@@ -1,7 +1,6 @@
 //! Covers: the pictures of posts.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, put};
 use utoipa::ToSchema;
 
@@ -10,13 +9,11 @@ use crate::api::conditional::{IfMatch, ResourceResponse};
 use crate::api::document::Refusals;
 use crate::api::path::SlugPath;
 use crate::api::run_to_completion;
+use crate::api::state::AppState;
 use crate::api::upload::Upload;
-use crate::api::urls::Urls;
 use crate::auth::CurrentUser;
-use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::media::Media;
-use crate::media::variants::Purpose;
+use crate::media::variants::PicturePurpose;
 use crate::models::post;
 
 /// The body of `uploadCover`.
@@ -55,31 +52,34 @@ fn may_change(post: &post::Post, user: &CurrentUser, if_match: &IfMatch) -> Resu
 )]
 #[put("/posts/{slug}/cover")]
 pub async fn upload_cover(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
     upload: Upload,
-    db: Data<Db>,
-    media: Data<Media>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let (name, known, caller) = (slug.0.clone(), if_match.clone(), user.clone());
-    db.run(move |conn| may_change(&post::Post::find(conn, &name, caller.viewer())?.post, &caller, &known))
+    app.db
+        .run(move |conn| may_change(&post::Post::find(conn, &name, caller.viewer())?.post, &caller, &known))
         .await?;
     let file = upload.file("cover")?;
+    let state = app.clone();
     let full = run_to_completion(async move {
-        media
-            .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
-                let before = post::Post::lock(conn, &slug.0, user.viewer())?;
-                may_change(&before, &user, &if_match)?;
-                let key = stored.insert(conn)?;
-                post::Post::set_cover(conn, before.id, Some(key))?;
-                Ok(post::Post::find(conn, &slug.0, user.viewer())?)
-            })
-            .await
+        let stored = state.media.store_picture(file, "/cover", PicturePurpose::Cover).await?;
+        let record = stored.record();
+        let shown = state.db.transaction(move |conn| {
+            let before = post::Post::lock(conn, &slug.0, user.viewer())?;
+            may_change(&before, &user, &if_match)?;
+            let key = record.insert(conn)?;
+            post::Post::set_cover(conn, before.id, Some(key))?;
+            Ok(post::Post::find(conn, &slug.0, user.viewer())?)
+        });
+        let shown = shown.await;
+        stored.settle(shown.is_ok()).await;
+        shown
     })
     .await?;
-    respond(full, &urls)
+    respond(full, &app.urls)
 }
 
 /// Remove a post's cover.
@@ -101,19 +101,20 @@ pub async fn upload_cover(
 )]
 #[delete("/posts/{slug}/cover")]
 pub async fn delete_cover(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<HttpResponse> {
-    db.transaction(move |conn| {
-        let before = post::Post::lock(conn, &slug.0, user.viewer())?;
-        may_change(&before, &user, &if_match)?;
-        if before.cover_key.is_some() {
-            post::Post::set_cover(conn, before.id, None)?;
-        }
-        Ok(())
-    })
-    .await?;
+    app.db
+        .transaction(move |conn| {
+            let before = post::Post::lock(conn, &slug.0, user.viewer())?;
+            may_change(&before, &user, &if_match)?;
+            if before.cover_key.is_some() {
+                post::Post::set_cover(conn, before.id, None)?;
+            }
+            Ok(())
+        })
+        .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -1,12 +1,10 @@
 //! The creation of a post with its cover, in one form.
 
 use actix_web::post;
-use actix_web::web::Data;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::body::{Category, CreatePost};
-use super::rules::Rules;
 use super::{Post, write};
 use crate::api::body;
 use crate::api::conditional::ResourceResponse;
@@ -14,13 +12,11 @@ use crate::api::document::Refusals;
 use crate::api::idempotency::IdempotencyKey;
 use crate::api::input::Check;
 use crate::api::run_to_completion;
+use crate::api::state::AppState;
 use crate::api::upload::{Text, Upload, missing};
-use crate::api::urls::Urls;
 use crate::auth::CurrentUser;
-use crate::db::Db;
 use crate::error::{Error, Result};
-use crate::media::Media;
-use crate::media::variants::Purpose;
+use crate::media::variants::PicturePurpose;
 
 /// A new post with its cover.
 #[derive(ToSchema)]
@@ -96,16 +92,13 @@ fn listed(text: &Value) -> Value {
 )]
 #[post("/forms/posts")]
 pub async fn create_post_with_cover(
+    app: AppState,
     user: CurrentUser,
     once: IdempotencyKey,
     upload: Upload,
-    rules: Data<Rules>,
-    db: Data<Db>,
-    media: Data<Media>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| upload.canonical());
-    if let Some(answer) = request.answer(&db).await? {
+    if let Some(answer) = request.answer(&app.db).await? {
         return Ok(answer);
     }
     let mut form = upload.form("cover", type_of)?;
@@ -114,12 +107,13 @@ pub async fn create_post_with_cover(
         *labels = listed(labels);
     }
     let texts = serde_json::to_vec(&form.texts).map_err(Error::internal)?;
-    let draft = body::parse::<CreatePost>(&texts)?.validate(**rules, &mut check);
+    let draft = body::parse::<CreatePost>(&texts)?.validate(app.rules, &mut check);
     if form.file.is_none() {
         check.fault(missing("cover"));
     }
     let (seen, caller) = (draft.clone(), user.clone());
-    let check = db
+    let check = app
+        .db
         .run(move |conn| {
             let mut check = check.clone();
             seen.find_row(conn, &mut check, &caller)?;
@@ -128,16 +122,19 @@ pub async fn create_post_with_cover(
         .await?;
     let file = check.finish(|| form.file)?;
     run_to_completion(async move {
-        media
-            .keep(file, "/cover", Purpose::Cover, move |conn, stored| {
-                request.once(conn, |conn| {
-                    // The editor or a label may have been deleted a moment ago.
-                    let approved = draft.approve(conn, Check::default(), &user)?;
-                    let key = stored.insert(conn)?;
-                    write(conn, &user, &approved, Some(key), &urls)
-                })
+        let stored = app.media.store_picture(file, "/cover", PicturePurpose::Cover).await?;
+        let record = stored.record();
+        let written = app.transaction(move |app, conn| {
+            request.once(conn, |conn| {
+                // The editor or a label may have been deleted a moment ago.
+                let approved = draft.approve(conn, Check::default(), &user)?;
+                let key = record.insert(conn)?;
+                write(conn, &user, &approved, Some(key), &app.urls)
             })
-            .await
+        });
+        let written = written.await;
+        stored.settle(written.as_ref().is_ok_and(|answer| !answer.is_replayed())).await;
+        written
     })
     .await
 }

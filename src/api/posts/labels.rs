@@ -1,7 +1,6 @@
 //! A post's labels, each with the reason why the post has it.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, delete, get, post, put};
 use diesel::PgConnection;
 use serde::Serialize;
@@ -16,15 +15,15 @@ use crate::api::input::Check;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
 use crate::api::path::{NamedLabel, SlugPath};
-use crate::api::timestamp;
+use crate::api::state::AppState;
 use crate::auth::{CurrentUser, MaybeUser};
-use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::lookups::table::Resource;
 use crate::models::label::Label;
 use crate::models::post::Post;
 use crate::models::post_label::{self, Action, Labeling};
 use crate::models::resources::{POST_LABELS, POST_OF_LABELING};
+use crate::time::timestamp;
 
 /// A label of a post.
 #[derive(Debug, Serialize, ToSchema)]
@@ -99,15 +98,15 @@ fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<LabelC
 )]
 #[get("/posts/{slug}/labels")]
 pub async fn list_post_labels(
+    app: AppState,
     caller: MaybeUser,
     slug: SlugPath,
     list: List<PostLabel>,
-    db: Data<Db>,
 ) -> Result<ListResponse> {
     let viewer = caller.viewer();
     let list = list.within(&POST_OF_LABELING, &slug.0);
     let slice = list
-        .read(&db, move |conn, selection| {
+        .read(&app.db, move |conn, selection| {
             let slice = post_label::page(conn, selection)?;
             if slice.rows.is_empty() {
                 Post::find_row(conn, &slug.0, viewer)?;
@@ -140,22 +139,23 @@ pub async fn list_post_labels(
 )]
 #[post("/posts/{slug}/labels")]
 pub async fn add_post_labels(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     once: IdempotencyKey,
     body: Body<ChosenLabels>,
-    db: Data<Db>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
-    db.transaction(move |conn| {
-        request.once(conn, |conn| {
-            let post = lock(conn, &slug.0, &user)?;
-            let (chosen, _) = read(conn, body)?;
-            put_labels(conn, post.id, &chosen)?;
-            Ok((answer(conn, &post, &user)?, DataSubjects::from(user.id).and([post.writer_id])))
+    app.db
+        .transaction(move |conn| {
+            request.once(conn, |conn| {
+                let post = lock(conn, &slug.0, &user)?;
+                let (chosen, _) = read(conn, body)?;
+                put_labels(conn, post.id, &chosen)?;
+                Ok((answer(conn, &post, &user)?, DataSubjects::from(user.id).and([post.writer_id])))
+            })
         })
-    })
-    .await
+        .await
 }
 
 /// Replace a post's labels.
@@ -176,23 +176,24 @@ pub async fn add_post_labels(
 )]
 #[put("/posts/{slug}/labels")]
 pub async fn replace_post_labels(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
     body: Body<ChosenLabels>,
-    db: Data<Db>,
 ) -> Result<ResourceResponse> {
-    db.transaction(move |conn| {
-        let post = lock(conn, &slug.0, &user)?;
-        if_match.check(post.version)?;
-        let (chosen, kept) = read(conn, body)?;
-        post_label::announce(conn, Action::Set)?;
-        // Remove labels first, to make room: the number of labels of a post is limited.
-        post_label::keep_labels(conn, post.id, &kept)?;
-        put_labels(conn, post.id, &chosen)?;
-        answer(conn, &post, &user)
-    })
-    .await
+    app.db
+        .transaction(move |conn| {
+            let post = lock(conn, &slug.0, &user)?;
+            if_match.check(post.version)?;
+            let (chosen, kept) = read(conn, body)?;
+            post_label::announce(conn, Action::Set)?;
+            // Remove labels first, to make room: the number of labels of a post is limited.
+            post_label::keep_labels(conn, post.id, &kept)?;
+            put_labels(conn, post.id, &chosen)?;
+            answer(conn, &post, &user)
+        })
+        .await
 }
 
 /// Remove all labels from a post.
@@ -213,18 +214,19 @@ pub async fn replace_post_labels(
 )]
 #[delete("/posts/{slug}/labels")]
 pub async fn clear_post_labels(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<HttpResponse> {
-    db.transaction(move |conn| {
-        let post = lock(conn, &slug.0, &user)?;
-        if_match.check(post.version)?;
-        post_label::announce(conn, Action::Clear)?;
-        Ok(post_label::keep_labels(conn, post.id, &[])?)
-    })
-    .await?;
+    app.db
+        .transaction(move |conn| {
+            let post = lock(conn, &slug.0, &user)?;
+            if_match.check(post.version)?;
+            post_label::announce(conn, Action::Clear)?;
+            Ok(post_label::keep_labels(conn, post.id, &[])?)
+        })
+        .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }
 
@@ -248,28 +250,29 @@ pub async fn clear_post_labels(
 )]
 #[put("/posts/{slug}/labels/{label}")]
 pub async fn set_post_label(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     name: NamedLabel,
     if_match: IfMatch,
     body: Body<LabelReason>,
-    db: Data<Db>,
 ) -> Result<ResourceResponse> {
-    db.transaction(move |conn| {
-        let post = Post::lock(conn, &slug.0, user.viewer())?;
-        let label = Label::hold(conn, &name.0)?;
-        if !post.can_change(user.viewer()) {
-            return Err(Error::forbidden());
-        }
-        if_match.check(post.version)?;
-        let mut check = Check::default();
-        let reason = body.get()?.validate(&mut check);
-        check.finish(|| Some(()))?;
-        post_label::add(conn, &[Labeling { post_id: post.id, label_id: label.id, reason }])?;
-        refuse_overfull(conn, &[post.id], |_| String::new())?;
-        answer(conn, &post, &user)
-    })
-    .await
+    app.db
+        .transaction(move |conn| {
+            let post = Post::lock(conn, &slug.0, user.viewer())?;
+            let label = Label::lock_key_share(conn, &name.0)?;
+            if !post.can_change(user.viewer()) {
+                return Err(Error::forbidden());
+            }
+            if_match.check(post.version)?;
+            let mut check = Check::default();
+            let reason = body.get()?.validate(&mut check);
+            check.finish(|| Some(()))?;
+            post_label::add(conn, &[Labeling { post_id: post.id, label_id: label.id, reason }])?;
+            refuse_overfull(conn, &[post.id], |_| String::new())?;
+            answer(conn, &post, &user)
+        })
+        .await
 }
 
 /// Remove a label from a post.
@@ -292,18 +295,19 @@ pub async fn set_post_label(
 )]
 #[delete("/posts/{slug}/labels/{label}")]
 pub async fn remove_post_label(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     name: NamedLabel,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<HttpResponse> {
-    db.transaction(move |conn| {
-        let post = lock(conn, &slug.0, &user)?;
-        if_match.check(post.version)?;
-        post_label::remove_named(conn, post.id, &name.0)?;
-        Ok(())
-    })
-    .await?;
+    app.db
+        .transaction(move |conn| {
+            let post = lock(conn, &slug.0, &user)?;
+            if_match.check(post.version)?;
+            post_label::remove_named(conn, post.id, &name.0)?;
+            Ok(())
+        })
+        .await?;
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -10,7 +10,7 @@ pub mod labels;
 mod representation;
 pub mod rules;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{delete, get, patch, post};
 use diesel::PgConnection;
 
@@ -22,16 +22,15 @@ use super::idempotency::{DataSubjects, IdempotencyKey};
 use super::input::Check;
 use super::list::List;
 use super::path::SlugPath;
-use super::urls::Urls;
+use crate::api::state::AppState;
 use crate::auth::{CurrentUser, MaybeUser};
-use crate::db::Db;
 use crate::error::{Code, Error, OnConstraint, Result};
 use crate::models::Viewer;
 use crate::models::post::{self, FullPost};
+use crate::urls::Urls;
 use body::{Approved, resolve_editor, unknown_editor};
 pub use body::{BulkUpdatePosts, Category, CreatePost, UpdatePost};
 pub use representation::{Post, PostCommon, PostPage, PostSummary};
-use rules::Rules;
 
 fn respond(full: FullPost, urls: &Urls) -> Result<ResourceResponse> {
     ResourceResponse::new(full.post.version, &Post::of(full, urls))
@@ -69,19 +68,17 @@ fn slug_taken() -> Error {
 )]
 #[post("/posts")]
 pub async fn create_post(
+    app: AppState,
     user: CurrentUser,
     once: IdempotencyKey,
     body: Body<CreatePost>,
-    rules: Data<Rules>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         request.once(conn, |conn| {
             let mut check = Check::default();
-            let approved = body.get()?.validate(**rules, &mut check).approve(conn, check, &user)?;
-            write(conn, &user, &approved, None, &urls)
+            let approved = body.get()?.validate(app.rules, &mut check).approve(conn, check, &user)?;
+            write(conn, &user, &approved, None, &app.urls)
         })
     })
     .await
@@ -112,9 +109,9 @@ fn write(
     responses((status = 200, description = "A page of posts", body = PostPage), Refusals)
 )]
 #[get("/posts")]
-pub async fn list_posts(list: List<PostSummary>, db: Data<Db>, urls: Data<Urls>) -> Result<ListResponse> {
-    let slice = list.read(&db, |conn, selection| Ok(post::Post::page(conn, selection)?)).await?;
-    list.answer(slice, |full| PostSummary::of(full, &urls))
+pub async fn list_posts(app: AppState, list: List<PostSummary>) -> Result<ListResponse> {
+    let slice = list.read(&app.db, |conn, selection| Ok(post::Post::page(conn, selection)?)).await?;
+    list.answer(slice, |full| PostSummary::of(full, &app.urls))
 }
 
 /// Read a post.
@@ -131,15 +128,10 @@ pub async fn list_posts(list: List<PostSummary>, db: Data<Db>, urls: Data<Urls>)
     )
 )]
 #[get("/posts/{slug}")]
-pub async fn get_post(
-    caller: MaybeUser,
-    slug: SlugPath,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<ResourceResponse> {
+pub async fn get_post(app: AppState, caller: MaybeUser, slug: SlugPath) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
-    let full = db.run(move |conn| Ok(post::Post::find(conn, &slug.0, viewer)?)).await?;
-    respond(full, &urls)
+    let full = app.db.run(move |conn| Ok(post::Post::find(conn, &slug.0, viewer)?)).await?;
+    respond(full, &app.urls)
 }
 
 /// Change a post.
@@ -162,16 +154,14 @@ pub async fn get_post(
 )]
 #[patch("/posts/{slug}")]
 pub async fn update_post(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
     body: Body<UpdatePost>,
-    rules: Data<Rules>,
-    db: Data<Db>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
-    let full = db
-        .transaction(move |conn| {
+    let full = app
+        .transaction(move |app, conn| {
             let viewer = user.viewer();
             let before = post::Post::lock(conn, &slug.0, viewer)?;
             if !before.can_change(viewer) {
@@ -179,7 +169,7 @@ pub async fn update_post(
             }
             if_match.check(before.version)?;
             let mut check = Check::default();
-            let (mut changes, slug, editor) = body.get()?.validate(**rules, &before, &mut check);
+            let (mut changes, slug, editor) = body.get()?.validate(app.rules, &before, &mut check);
             changes.editor_id = resolve_editor(conn, &mut check, editor, &user, before.editor_id)?;
             let changes = check.finish(|| Some(changes))?;
             let slug =
@@ -187,7 +177,7 @@ pub async fn update_post(
             Ok(post::Post::find(conn, &slug, Viewer::Staff(user.id))?)
         })
         .await?;
-    respond(full, &urls)
+    respond(full, &app.urls)
 }
 
 /// Delete a post.
@@ -207,19 +197,20 @@ pub async fn update_post(
 )]
 #[delete("/posts/{slug}")]
 pub async fn delete_post(
+    app: AppState,
     user: CurrentUser,
     slug: SlugPath,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<Json<Deleted>> {
-    db.long_transaction(move |conn| {
-        let viewer = user.viewer();
-        let post = post::Post::lock(conn, &slug.0, viewer)?;
-        if !post.can_manage(viewer) {
-            return Err(Error::forbidden());
-        }
-        if_match.check(post.version)?;
-        Ok(Json(Deleted::of(post.delete(conn)?)))
-    })
-    .await
+    app.db
+        .long_transaction(move |conn| {
+            let viewer = user.viewer();
+            let post = post::Post::lock(conn, &slug.0, viewer)?;
+            if !post.can_manage(viewer) {
+                return Err(Error::forbidden());
+            }
+            if_match.check(post.version)?;
+            Ok(Json(Deleted::of(post.delete(conn)?)))
+        })
+        .await
 }

@@ -7,12 +7,12 @@ use utoipa::{PartialSchema, ToSchema};
 use super::labels::PostLabel;
 use crate::api::page::{Page, Paged};
 use crate::api::pictures::{Picture, UserRef};
-use crate::api::timestamp;
-use crate::api::urls::Urls;
 use crate::lookups::table::Resource;
 use crate::models::choices::{category_label, rating_label};
 use crate::models::post::FullPost;
 use crate::models::resources::POSTS;
+use crate::time::timestamp;
+use crate::urls::Urls;
 
 /// A post.
 #[derive(Debug, Serialize)]

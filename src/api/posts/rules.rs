@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::api::input::Check;
-use crate::config;
 use crate::error::Violation;
 use crate::models::names::Slug;
 
@@ -13,16 +12,13 @@ const TITLE_MAX: usize = 256;
 /// The optional rules, off by default.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    title_case: bool,
-    slug_of_title: bool,
+    /// Titles must be in title case.
+    pub title_case: bool,
+    /// Slugs must be made of the title.
+    pub slug_of_title: bool,
 }
 
 impl Rules {
-    /// Take the rules that the settings enable.
-    pub fn new(settings: &config::Posts) -> Self {
-        Self { title_case: settings.title_case.is_on(), slug_of_title: settings.slug_of_title.is_on() }
-    }
-
     /// Check and return a title: 1 to 256 characters, in title case if the setting requires it.
     pub(super) fn title(self, check: &mut Check, text: &str) -> String {
         let title = check.text("title", text, 1, TITLE_MAX);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use bytes::Bytes;
 use chrono::Utc;
@@ -18,10 +17,9 @@ use crate::api::document::Refusals;
 use crate::api::path::UsernamePath;
 use crate::api::posts::Post;
 use crate::api::profiles::Profile;
-use crate::api::timestamp;
-use crate::api::urls::Urls;
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::db::Db;
+use crate::context;
 use crate::error::{Error, Result};
 use crate::lookups::page::Slice;
 use crate::lookups::request::Request;
@@ -30,6 +28,7 @@ use crate::models::account_token::AccountToken;
 use crate::models::names::fold;
 use crate::models::resources::{COMMENTS, POSTS, SESSIONS, USER_OF_COMMENT, WRITER_OF_POST};
 use crate::models::{Viewer, comment, post, profile, session, throttle, user};
+use crate::time::timestamp;
 
 /// Number of rows per read. A post may have a megabyte, and rows that were read wait in memory for a slow client.
 const AT_ONCE: i64 = 5;
@@ -74,7 +73,7 @@ pub struct LoginNetwork {
 /// Writes a JSON object to a client, one field after the other.
 struct Writer {
     sender: mpsc::Sender<Result<Bytes>>,
-    db: Data<Db>,
+    app: AppState,
 }
 
 /// Export everything about a user.
@@ -87,16 +86,12 @@ struct Writer {
     responses((status = 200, description = "Everything about the user", body = UserExport), Refusals)
 )]
 #[get("/users/{username}/export")]
-pub async fn export_user(
-    user: CurrentUser,
-    name: UsernamePath,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<HttpResponse> {
+pub async fn export_user(app: AppState, user: CurrentUser, name: UsernamePath) -> Result<HttpResponse> {
     let viewer = user.viewer();
     // If staff export another user, none of that user's sessions is marked as current.
     let current = user.session_id;
-    let (row, profile, networks, pending) = db
+    let (row, profile, networks, pending) = app
+        .db
         .run(move |conn| {
             let row = user::User::find(conn, &name.0, viewer)?;
             may_change(&user, &row)?;
@@ -114,15 +109,15 @@ pub async fn export_user(
     let head = format!(
         "{{\"exported_at\":{},\"user\":{},\"profile\":{},\"networks\":{},\"pending_emails\":{}",
         json(&timestamp(Utc::now()))?,
-        json(&User::of(&row, shown, &urls))?,
-        json(&Profile::of(&profile, shown, &urls))?,
+        json(&User::of(&row, shown, &app.urls))?,
+        json(&Profile::of(&profile, shown, &app.urls))?,
         json(&networks)?,
         json(&pending)?,
     );
     let (sender, receiver) = mpsc::channel(2);
-    let writer = Writer { sender, db };
-    actix_web::rt::spawn(async move {
-        if let Err(error) = writer.write(head, row.id, &row.username, current, &urls).await {
+    let writer = Writer { sender, app };
+    context::spawn(async move {
+        if let Err(error) = writer.write(head, row.id, &row.username, current).await {
             writer.break_off(error).await;
         }
     });
@@ -133,14 +128,7 @@ pub async fn export_user(
 }
 
 impl Writer {
-    async fn write(
-        &self,
-        head: String,
-        user_id: i64,
-        username: &str,
-        current: i64,
-        urls: &Urls,
-    ) -> Result<()> {
+    async fn write(&self, head: String, user_id: i64, username: &str, current: i64) -> Result<()> {
         self.send(head).await?;
         // The export shows what the user may see, no matter who requests it. Reading as staff ensures that nothing is left out.
         let all = |resource| {
@@ -152,10 +140,11 @@ impl Writer {
         self.list("sessions", sessions, session::Session::page, |row| json(&Session::of(&row, current)))
             .await?;
         let posts = all(&POSTS).within(&WRITER_OF_POST, &key);
-        self.list("posts", posts, post::Post::page_in_full, |row| json(&Post::of(row, urls))).await?;
+        self.list("posts", posts, post::Post::page_in_full, |row| json(&Post::of(row, &self.app.urls)))
+            .await?;
         let comments = all(&COMMENTS).within(&USER_OF_COMMENT, &key);
         let author = Viewer::Member(user_id);
-        let show = |row| json(&Comment::of(&row, author, urls));
+        let show = |row| json(&Comment::of(&row, author, &self.app.urls));
         self.list("comments", comments, comment::Comment::page, show).await?;
         self.send("}".into()).await
     }
@@ -171,7 +160,7 @@ impl Writer {
         let mut before = format!(",\"{name}\":[");
         loop {
             let asked = selection.clone();
-            let slice = self.db.run(move |conn| Ok(page(conn, &asked)?)).await?;
+            let slice = self.app.db.run(move |conn| Ok(page(conn, &asked)?)).await?;
             selection.from = slice.next.map(|place| (place, false));
             for row in slice.rows {
                 self.send(std::mem::replace(&mut before, ",".into()) + &show(row)?).await?;

@@ -5,12 +5,13 @@ pub mod export;
 pub mod password;
 pub mod sessions;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{delete, get, patch, post};
 use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::Deleted;
 use super::body::Body;
 use super::client::Client;
 use super::conditional::{IfMatch, ListResponse, ResourceResponse};
@@ -19,24 +20,21 @@ use super::idempotency::IdempotencyKey;
 use super::list::List;
 use super::page::{Page, Paged};
 use super::path::UsernamePath;
-use super::urls::Urls;
-use super::{Deleted, timestamp};
+use crate::api::state::AppState;
 use crate::auth::mail_tokens::MailTokens;
-use crate::auth::session_cache::SessionCache;
-use crate::auth::{CurrentUser, Guards, MaybeUser};
-use crate::config::Accounts;
-use crate::config::time::to_time_delta;
-use crate::db::Db;
+use crate::auth::{CurrentUser, MaybeUser};
 use crate::error::{Code, Error, OnConstraint, Result, Violation};
-use crate::events::accounts::AccountNotice;
 use crate::lookups::table::Resource;
 use crate::models::Viewer;
 use crate::models::account_token::{AccountToken, TokenPurpose};
+use crate::models::job_payload::AccountNotice;
 use crate::models::names::Email;
 use crate::models::post::Post;
 use crate::models::resources::USERS;
 use crate::models::session::Session;
 use crate::models::user::{self, NewUser};
+use crate::time::timestamp;
+use crate::urls::Urls;
 pub(super) use body::parse_email;
 pub use body::{CreateUser, Registration, UpdateUser};
 
@@ -122,33 +120,31 @@ pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::Us
 )]
 #[post("/users")]
 pub async fn create_user(
+    app: AppState,
     once: IdempotencyKey,
     body: Body<CreateUser>,
     client: Client,
-    db: Data<Db>,
-    guards: Data<Guards>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let request = once.of(|| body.canonical());
-    if let Some(answer) = request.answer(&db).await? {
+    if let Some(answer) = request.answer(&app.db).await? {
         return Ok(answer);
     }
     let registration = body.get()?.validate()?;
-    let throttle = guards.throttle.clone();
+    let throttle = app.auth.throttle.clone();
     let buckets = throttle.registration(&client.prefix().to_string());
-    db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
+    app.db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
     let email = registration.email.clone();
-    let new = match registration.prepare(&db, &guards.passwords, false).await {
+    let new = match registration.prepare(&app.db, &app.auth.passwords, false).await {
         Ok(new) => new,
         // The name may be taken because this same request, sent before with the same key, has taken it in the meantime.
-        Err(error) => return request.answer(&db).await?.ok_or(error),
+        Err(error) => return request.answer(&app.db).await?.ok_or(error),
     };
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         request.once(conn, |conn| {
             let row = insert(conn, &new)?;
-            guards.mail_tokens.send(conn, row.id, TokenPurpose::ConfirmAddress, &email)?;
+            app.auth.mail_tokens.send(conn, row.id, TokenPurpose::ConfirmAddress, &email)?;
             // The answer goes to the client that has just created the user, so it shows what the user may see.
-            let user = User::of(&row, Viewer::Member(row.id), &urls);
+            let user = User::of(&row, Viewer::Member(row.id), &app.urls);
             Ok((ResourceResponse::new(row.version, &user)?.created(user.url), row.id))
         })
     })
@@ -164,15 +160,10 @@ pub async fn create_user(
     responses((status = 200, description = "A page of users", body = UserPage), Refusals)
 )]
 #[get("/users")]
-pub async fn list_users(
-    caller: MaybeUser,
-    list: List<User>,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<ListResponse> {
+pub async fn list_users(app: AppState, caller: MaybeUser, list: List<User>) -> Result<ListResponse> {
     let viewer = caller.viewer();
-    let slice = list.read(&db, |conn, selection| Ok(user::User::page(conn, selection)?)).await?;
-    list.answer(slice, |row| User::of(row, viewer, &urls))
+    let slice = list.read(&app.db, |conn, selection| Ok(user::User::page(conn, selection)?)).await?;
+    list.answer(slice, |row| User::of(row, viewer, &app.urls))
 }
 
 /// Read a user.
@@ -185,15 +176,10 @@ pub async fn list_users(
     responses((status = 200, description = "The user", body = User), Refusals)
 )]
 #[get("/users/{username}")]
-pub async fn get_user(
-    caller: MaybeUser,
-    name: UsernamePath,
-    db: Data<Db>,
-    urls: Data<Urls>,
-) -> Result<ResourceResponse> {
+pub async fn get_user(app: AppState, caller: MaybeUser, name: UsernamePath) -> Result<ResourceResponse> {
     let viewer = caller.viewer();
-    let row = db.run(move |conn| Ok(user::User::find(conn, &name.0, viewer)?)).await?;
-    ResourceResponse::new(row.version, &User::of(&row, viewer, &urls))
+    let row = app.db.run(move |conn| Ok(user::User::find(conn, &name.0, viewer)?)).await?;
+    ResourceResponse::new(row.version, &User::of(&row, viewer, &app.urls))
 }
 
 /// Change a user.
@@ -216,17 +202,15 @@ pub async fn get_user(
 )]
 #[patch("/users/{username}")]
 pub async fn update_user(
+    app: AppState,
     user: CurrentUser,
     name: UsernamePath,
     if_match: IfMatch,
     body: Body<UpdateUser>,
-    db: Data<Db>,
-    guards: Data<Guards>,
-    urls: Data<Urls>,
 ) -> Result<ResourceResponse> {
     let viewer = user.viewer();
     let target = name.clone();
-    let before = db.run(move |conn| Ok(user::User::find(conn, &target.0, viewer)?)).await?;
+    let before = app.db.run(move |conn| Ok(user::User::find(conn, &target.0, viewer)?)).await?;
     may_change(&user, &before)?;
     let shaped = body.get();
     if shaped.as_ref().is_ok_and(UpdateUser::is_administration) && !user.is_staff {
@@ -235,15 +219,15 @@ pub async fn update_user(
     if_match.check(before.version)?;
     let change = shaped?.validate(before.id == user.id, &before.email)?;
     if let Some(password) = change.password.clone() {
-        confirm(&db, &guards, &before, password).await?;
+        confirm(&app, &before, password).await?;
     }
     if let Some(email) = &change.wanted_email {
-        let (throttle, buckets) = (guards.throttle.clone(), guards.throttle.own_mail(email, before.id));
-        db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
+        let buckets = app.auth.throttle.own_mail(email, before.id);
+        app.transaction(move |app, conn| app.auth.throttle.take(conn, &buckets)).await?;
     }
-    let tokens = guards.mail_tokens.clone();
-    let row = db
-        .transaction(move |conn| {
+    let row = app
+        .transaction(move |app, conn| {
+            let tokens = &app.auth.mail_tokens;
             let steps_down = change.row.is_active == Some(false) || change.row.is_staff == Some(false);
             let staff = if steps_down { user::User::lock_staff(conn)? } else { Vec::new() };
             let row = user::User::lock(conn, &name.0, viewer)?;
@@ -260,13 +244,13 @@ pub async fn update_user(
                 keep_one_staff(&staff, &row)?;
             }
             if let Some(email) = &change.wanted_email {
-                want_email(conn, &tokens, &row, email)?;
+                want_email(conn, tokens, &row, email)?;
             }
-            change_row(conn, &tokens, &row, &change)
+            change_row(conn, tokens, &row, &change)
         })
         .await?;
-    guards.callers.evict(row.id);
-    ResourceResponse::new(row.version, &User::of(&row, viewer, &urls))
+    app.auth.cache.evict(row.id);
+    ResourceResponse::new(row.version, &User::of(&row, viewer, &app.urls))
 }
 
 /// Record the address that users request for themselves. It takes effect once it is confirmed.
@@ -282,7 +266,7 @@ fn want_email(
     // Only the latest request counts.
     AccountToken::void_wishes(conn, row)?;
     tokens.send(conn, row.id, TokenPurpose::ConfirmAddress, email)?;
-    AccountNotice::AddressChangeRequested.send(conn, row)
+    Ok(AccountNotice::AddressChangeRequested.send(conn, row)?)
 }
 
 /// Apply the changes that take effect immediately, which are those that staff make.
@@ -310,18 +294,16 @@ fn may_change(user: &CurrentUser, target: &user::User) -> Result<()> {
 }
 
 /// 422 unless this is the user's password; 429 after too many wrong ones.
-async fn confirm(db: &Db, guards: &Guards, user: &user::User, password: String) -> Result<()> {
-    let _turn = guards.passwords.turn().await?;
-    let throttle = &guards.throttle;
-    let (limits, buckets) = (throttle.clone(), throttle.password(user.id));
+async fn confirm(app: &AppState, user: &user::User, password: String) -> Result<()> {
+    let _turn = app.auth.passwords.turn().await?;
+    let buckets = app.auth.throttle.password(user.id);
     let counted = buckets.clone();
-    db.transaction(move |conn| limits.take(conn, &counted)).await?;
-    let verdict = guards.passwords.verify(password, Some(user.password_hash.clone())).await;
+    app.transaction(move |app, conn| app.auth.throttle.take(conn, &counted)).await?;
+    let verdict = app.auth.passwords.verify(password, Some(user.password_hash.clone())).await;
     if verdict.as_ref().is_ok_and(|verdict| !verdict.is_right()) {
         return Err(wrong_password());
     }
-    let limits = throttle.clone();
-    db.transaction(move |conn| limits.give_back(conn, &buckets)).await?;
+    app.transaction(move |app, conn| app.auth.throttle.give_back(conn, &buckets)).await?;
     verdict.map(drop)
 }
 
@@ -352,21 +334,21 @@ fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
 )]
 #[delete("/users/{username}")]
 pub async fn delete_user(
+    app: AppState,
     user: CurrentUser,
     name: UsernamePath,
     if_match: IfMatch,
-    db: Data<Db>,
-    callers: Data<SessionCache>,
-    settings: Data<Accounts>,
 ) -> Result<Json<Deleted>> {
-    let (id, deleted) = db
+    let fresh_login = app.fresh_login;
+    let (id, deleted) = app
+        .db
         .long_transaction(move |conn| {
             let staff = user::User::lock_staff(conn)?;
             // Lock posts before their users, in the same order as a request that changes a post.
             Post::lock_all_of(conn, &name.0)?;
             let row = user::User::lock(conn, &name.0, user.viewer())?;
             may_change(&user, &row)?;
-            if !user.is_staff && Utc::now() - user.logged_in_at > to_time_delta(settings.fresh_login) {
+            if !user.is_staff && Utc::now() - user.logged_in_at > fresh_login {
                 let detail = "Log in again, then delete within ten minutes.";
                 return Err(Error::refused(Code::ReauthenticationRequired, detail));
             }
@@ -377,6 +359,6 @@ pub async fn delete_user(
             Ok((row.id, Deleted::of(counts).and([("users", 1), ("profiles", 1)])))
         })
         .await?;
-    callers.evict(id);
+    app.auth.cache.evict(id);
     Ok(Json(deleted))
 }

@@ -1,7 +1,6 @@
 //! The caller's password.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, put};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,10 +10,10 @@ use crate::api::body::Body;
 use crate::api::document::Refusals;
 use crate::api::input::{Check, Member};
 use crate::api::path::UsernamePath;
-use crate::auth::{CurrentUser, Guards, passwords};
-use crate::db::Db;
+use crate::api::state::AppState;
+use crate::auth::{CurrentUser, passwords};
 use crate::error::{Error, Result};
-use crate::events::accounts::AccountNotice;
+use crate::models::job_payload::AccountNotice;
 use crate::models::user::User;
 
 /// The current password and the new one.
@@ -43,14 +42,13 @@ pub struct ChangePassword {
 )]
 #[put("/users/{username}/password")]
 pub async fn change_password(
+    app: AppState,
     user: CurrentUser,
     name: UsernamePath,
     body: Body<ChangePassword>,
-    db: Data<Db>,
-    guards: Data<Guards>,
 ) -> Result<HttpResponse> {
     let viewer = user.viewer();
-    let row = db.run(move |conn| Ok(User::find(conn, &name.0, viewer)?)).await?;
+    let row = app.db.run(move |conn| Ok(User::find(conn, &name.0, viewer)?)).await?;
     if row.id != user.id {
         return Err(Error::forbidden());
     }
@@ -63,17 +61,18 @@ pub async fn change_password(
         check.faults(passwords::judge(new, &row.username, &row.email, "/new_password"));
     }
     let (current, new) = check.finish(|| current.zip(new))?;
-    confirm(&db, &guards, &row, current).await?;
-    let hash = guards.passwords.hash(new).await?;
-    db.transaction(move |conn| {
-        if !row.set_password(conn, &hash, Some(user.session_id))? {
-            // The password was changed, or the user deactivated, since the check. So the client that sends the request may not be
-            // the user.
-            return Err(super::wrong_password());
-        }
-        AccountNotice::PasswordChanged.send(conn, &row)
-    })
-    .await?;
-    guards.callers.evict(user.id);
+    confirm(&app, &row, current).await?;
+    let hash = app.auth.passwords.hash(new).await?;
+    app.db
+        .transaction(move |conn| {
+            if !row.set_password(conn, &hash, Some(user.session_id))? {
+                // The password was changed, or the user deactivated, since the check. So the client that sends the request may not be
+                // the user.
+                return Err(super::wrong_password());
+            }
+            Ok(AccountNotice::PasswordChanged.send(conn, &row)?)
+        })
+        .await?;
+    app.auth.cache.evict(user.id);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

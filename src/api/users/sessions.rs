@@ -1,15 +1,13 @@
 //! All sessions of a user, for the user and for staff.
 
 use actix_web::http::StatusCode;
-use actix_web::web::Data;
 use actix_web::{HttpResponse, delete};
 
 use super::may_change;
 use crate::api::document::Refusals;
 use crate::api::path::UsernamePath;
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::auth::session_cache::SessionCache;
-use crate::db::Db;
 use crate::error::Result;
 use crate::models::session::Session;
 use crate::models::user::User;
@@ -24,12 +22,12 @@ use crate::models::user::User;
 )]
 #[delete("/users/{username}/sessions")]
 pub async fn revoke_user_sessions(
+    app: AppState,
     user: CurrentUser,
     name: UsernamePath,
-    db: Data<Db>,
-    callers: Data<SessionCache>,
 ) -> Result<HttpResponse> {
-    let revoked = db
+    let revoked = app
+        .db
         .transaction(move |conn| {
             let row = User::find(conn, &name.0, user.viewer())?;
             may_change(&user, &row)?;
@@ -37,6 +35,6 @@ pub async fn revoke_user_sessions(
             Ok(row.id)
         })
         .await?;
-    callers.evict(revoked);
+    app.auth.cache.evict(revoked);
     Ok(HttpResponse::new(StatusCode::NO_CONTENT))
 }

@@ -1,6 +1,5 @@
 //! Deliveries: how the notification of a webhook about an event went.
 
-use actix_web::web::Data;
 use actix_web::{get, post};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,13 +10,13 @@ use crate::api::idempotency::IdempotencyKey;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
 use crate::api::path::{DeliveryId, Id};
-use crate::api::timestamp;
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::db::Db;
 use crate::error::Result;
 use crate::lookups::table::Resource;
 use crate::models::resources::{DELIVERIES, WEBHOOK_OF_DELIVERY};
 use crate::models::webhook;
+use crate::time::timestamp;
 
 /// The notification of a webhook about an event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -94,15 +93,15 @@ impl Delivery {
 )]
 #[get("/webhooks/{id}/deliveries")]
 pub async fn list_deliveries(
+    app: AppState,
     user: CurrentUser,
     id: Id,
     list: List<Delivery>,
-    db: Data<Db>,
 ) -> Result<ListResponse> {
     user.must_be_staff()?;
     let list = list.within(&WEBHOOK_OF_DELIVERY, &id.0.to_string());
     let slice = list
-        .read(&db, move |conn, selection| {
+        .read(&app.db, move |conn, selection| {
             let slice = webhook::Delivery::page(conn, selection)?;
             if slice.rows.is_empty() {
                 webhook::Webhook::find(conn, id.0)?;
@@ -132,22 +131,23 @@ pub async fn list_deliveries(
 )]
 #[post("/webhooks/{id}/deliveries/{delivery}/replay")]
 pub async fn replay_delivery(
+    app: AppState,
     user: CurrentUser,
     id: Id,
     delivery: DeliveryId,
     once: IdempotencyKey,
-    db: Data<Db>,
 ) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let request = once.of(Vec::new);
-    db.transaction(move |conn| {
-        request.once(conn, |conn| {
-            let (row, kind) = webhook::Delivery::lock(conn, id.0, delivery.0)?;
-            let row = row.replay(conn)?;
-            // The number of attempts serves as the version, since it changes with each attempt.
-            let version = row.attempts.into();
-            Ok((ResourceResponse::new(version, &Delivery::of(&(row, kind)))?.accepted(), user.id))
+    app.db
+        .transaction(move |conn| {
+            request.once(conn, |conn| {
+                let (row, kind) = webhook::Delivery::lock(conn, id.0, delivery.0)?;
+                let row = row.replay(conn)?;
+                // The number of attempts serves as the version, since it changes with each attempt.
+                let version = row.attempts.into();
+                Ok((ResourceResponse::new(version, &Delivery::of(&(row, kind)))?.accepted(), user.id))
+            })
         })
-    })
-    .await
+        .await
 }

@@ -3,7 +3,7 @@
 mod body;
 pub mod deliveries;
 
-use actix_web::web::{Data, Json};
+use actix_web::web::Json;
 use actix_web::{delete, get, patch, post};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -16,23 +16,19 @@ use super::idempotency::IdempotencyKey;
 use super::list::List;
 use super::page::{Page, Paged};
 use super::path::Id;
-use super::urls::Urls;
-use super::{Deleted, count, timestamp};
+use super::{Deleted, count};
+use crate::api::state::AppState;
 use crate::auth::CurrentUser;
-use crate::db::Db;
 use crate::error::Result;
 use crate::events::webhooks::signature::Secrets;
 use crate::lookups::table::Resource;
 use crate::models::resources::WEBHOOKS;
 use crate::models::webhook;
+use crate::time::timestamp;
 use body::{CreateWebhook, UpdateWebhook};
 
 /// How long deliveries are also signed with the previous secret after a rotation.
 const ROTATION: TimeDelta = TimeDelta::hours(24);
-
-/// Whether the URLs of webhooks may lead to addresses that are not public.
-#[derive(Clone, Copy, Debug)]
-pub struct AllowsPrivate(pub bool);
 
 /// A program that is notified of events.
 #[derive(Debug, Serialize, ToSchema)]
@@ -112,26 +108,24 @@ fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<Resource
 )]
 #[post("/webhooks")]
 pub async fn create_webhook(
+    app: AppState,
     user: CurrentUser,
     once: IdempotencyKey,
     body: Body<CreateWebhook>,
-    db: Data<Db>,
-    urls: Data<Urls>,
-    (secrets, allows): (Data<Secrets>, Data<AllowsPrivate>),
 ) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let request = once.of(|| body.canonical());
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         let mut made = None;
         // The kept answer has no secret, since the secret is not stored in the database.
         let kept = request.once(conn, |conn| {
-            let row = body.get()?.validate(allows.0)?.insert(conn)?;
-            let answer = respond(&row, None)?.created(urls.webhook(row.id));
+            let row = body.get()?.validate(app.allows_private_webhooks)?.insert(conn)?;
+            let answer = respond(&row, None)?.created(app.urls.webhook(row.id));
             made = Some(row);
             Ok((answer, user.id))
         })?;
         match made {
-            Some(row) => Ok(respond(&row, Some(&secrets))?.created(urls.webhook(row.id))),
+            Some(row) => Ok(respond(&row, Some(&app.webhook_secrets))?.created(app.urls.webhook(row.id))),
             None => Ok(kept),
         }
     })
@@ -146,9 +140,9 @@ pub async fn create_webhook(
     responses((status = 200, description = "A page of webhooks", body = WebhookPage), Refusals)
 )]
 #[get("/webhooks")]
-pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>) -> Result<ListResponse> {
+pub async fn list_webhooks(app: AppState, user: CurrentUser, list: List<Webhook>) -> Result<ListResponse> {
     user.must_be_staff()?;
-    let slice = list.read(&db, |conn, selection| Ok(webhook::Webhook::page(conn, selection)?)).await?;
+    let slice = list.read(&app.db, |conn, selection| Ok(webhook::Webhook::page(conn, selection)?)).await?;
     list.answer(slice, |row| Webhook::of(row, None))
 }
 
@@ -161,9 +155,9 @@ pub async fn list_webhooks(user: CurrentUser, list: List<Webhook>, db: Data<Db>)
     responses((status = 200, description = "The webhook", body = Webhook), Refusals)
 )]
 #[get("/webhooks/{id}")]
-pub async fn get_webhook(user: CurrentUser, id: Id, db: Data<Db>) -> Result<ResourceResponse> {
+pub async fn get_webhook(app: AppState, user: CurrentUser, id: Id) -> Result<ResourceResponse> {
     user.must_be_staff()?;
-    let row = db.run(move |conn| Ok(webhook::Webhook::find(conn, id.0)?)).await?;
+    let row = app.db.run(move |conn| Ok(webhook::Webhook::find(conn, id.0)?)).await?;
     respond(&row, None)
 }
 
@@ -182,19 +176,18 @@ pub async fn get_webhook(user: CurrentUser, id: Id, db: Data<Db>) -> Result<Reso
 )]
 #[patch("/webhooks/{id}")]
 pub async fn update_webhook(
+    app: AppState,
     user: CurrentUser,
     id: Id,
     if_match: IfMatch,
     body: Body<UpdateWebhook>,
-    db: Data<Db>,
-    allows: Data<AllowsPrivate>,
 ) -> Result<ResourceResponse> {
     user.must_be_staff()?;
-    let row = db
-        .transaction(move |conn| {
+    let row = app
+        .transaction(move |app, conn| {
             let before = webhook::Webhook::lock(conn, id.0)?;
             if_match.check(before.version)?;
-            let (changes, is_active) = body.get()?.validate(allows.0)?;
+            let (changes, is_active) = body.get()?.validate(app.allows_private_webhooks)?;
             let row = before.update(conn, &changes)?;
             Ok(match is_active {
                 Some(true) if row.disabled_at.is_some() => row.enable(conn)?,
@@ -219,19 +212,20 @@ pub async fn update_webhook(
 )]
 #[delete("/webhooks/{id}")]
 pub async fn delete_webhook(
+    app: AppState,
     user: CurrentUser,
     id: Id,
     if_match: IfMatch,
-    db: Data<Db>,
 ) -> Result<Json<Deleted>> {
     user.must_be_staff()?;
-    db.long_transaction(move |conn| {
-        let row = webhook::Webhook::lock(conn, id.0)?;
-        if_match.check(row.version)?;
-        let deliveries = row.delete(conn)?;
-        Ok(Json(Deleted::new([("webhooks", 1), ("deliveries", count(deliveries))])))
-    })
-    .await
+    app.db
+        .long_transaction(move |conn| {
+            let row = webhook::Webhook::lock(conn, id.0)?;
+            if_match.check(row.version)?;
+            let deliveries = row.delete(conn)?;
+            Ok(Json(Deleted::new([("webhooks", 1), ("deliveries", count(deliveries))])))
+        })
+        .await
 }
 
 /// Rotate a webhook's secret.
@@ -256,17 +250,16 @@ pub async fn delete_webhook(
 )]
 #[post("/webhooks/{id}/rotate-secret")]
 pub async fn rotate_webhook_secret(
+    app: AppState,
     user: CurrentUser,
     id: Id,
     if_match: IfMatch,
     once: IdempotencyKey,
-    db: Data<Db>,
-    secrets: Data<Secrets>,
 ) -> Result<ResourceResponse> {
     user.must_be_staff()?;
     let until: DateTime<Utc> = Utc::now() + ROTATION;
     let request = once.of(Vec::new);
-    db.transaction(move |conn| {
+    app.transaction(move |app, conn| {
         let mut rotated = None;
         let kept = request.once(conn, |conn| {
             let row = webhook::Webhook::lock(conn, id.0)?;
@@ -276,7 +269,7 @@ pub async fn rotate_webhook_secret(
             rotated = Some(row);
             Ok((answer, user.id))
         })?;
-        rotated.map_or(Ok(kept), |row| respond(&row, Some(&secrets)))
+        rotated.map_or(Ok(kept), |row| respond(&row, Some(&app.webhook_secrets)))
     })
     .await
 }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::error::Error;
 use crate::media::spool::UploadSpool;
-use crate::media::variants::Purpose;
+use crate::media::variants::PicturePurpose;
 use crate::metrics::Metrics;
 use crate::models::post::Post;
 
@@ -36,7 +36,7 @@ pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[
         let db = Db::new(database.url(), connections, config.statement_timeout);
         let media = media::open(config, &db, Metrics::default())?;
         let spools = UploadSpool::new(config.data_dir.clone(), connections, config.timing.picture_wait);
-        let (media, spools, pictures, bar) = (&media, &spools, &pictures, &bar);
+        let (db, media, spools, pictures, bar) = (&db, &media, &spools, &pictures, &bar);
         let put = |(number, post): (usize, &Written)| {
             let id = post.id;
             async move {
@@ -44,11 +44,15 @@ pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[
                 let mut spool = slot.spool();
                 spool.push(&pictures[number % KINDS]).await.map_err(Error::internal)?;
                 let file = spool.finish().await.map_err(Error::internal)?;
-                let keep = media.keep(file, "/cover", Purpose::Cover, move |conn, stored| {
-                    let key = stored.insert(conn)?;
+                let stored = media.store_picture(file, "/cover", PicturePurpose::Cover).await?;
+                let record = stored.record();
+                let recorded = db.transaction(move |conn| {
+                    let key = record.insert(conn)?;
                     Ok(Post::set_cover(conn, id, Some(key))?)
                 });
-                keep.await?;
+                let recorded = recorded.await;
+                stored.settle(recorded.is_ok()).await;
+                recorded?;
                 bar.inc(1);
                 Ok::<(), Error>(())
             }

@@ -43,7 +43,7 @@ async fn whatever_ends_a_session_ends_its_streams_on_every_node() {
         }
     }
     for app in [&one, &two] {
-        app.eventually("their seats are free", || app.app.streams().count() <= 2).await;
+        app.eventually("their seats are free", || app.app.state().streams.count() <= 2).await;
     }
 }
 

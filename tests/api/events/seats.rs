@@ -26,10 +26,10 @@ async fn a_user_has_so_many_streams_and_a_client_that_goes_frees_its_seat() {
         assert_eq!(refused.header("retry-after"), "5");
     }
     let _theirs = Sse::open(&bob).await;
-    assert_eq!(app.app.streams().count(), 3);
+    assert_eq!(app.app.state().streams.count(), 3);
     drop(gone);
     // Nothing is written that it could miss, so that it went is not known from that.
-    app.eventually("the seat is free", || app.app.streams().count() == 2).await;
+    app.eventually("the seat is free", || app.app.state().streams.count() == 2).await;
     let _again = Sse::open(&ana).await;
     assert_snapshot!(refusal(&ana).await.refusal(), @"429 too_many_streams");
     ana.post("/api/v1/posts", json!({ "title": "Ada" })).await;
@@ -47,8 +47,8 @@ async fn a_client_that_goes_before_the_answer_takes_no_seat() {
     let request = format!("GET {STREAM} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
     let mut raw = TcpStream::connect(app.base.trim_start_matches("http://")).await.expect("a connection");
     raw.write_all(request.as_bytes()).await.expect("a request");
-    app.eventually("it is being seated", || app.app.streams().count() == 1).await;
+    app.eventually("it is being seated", || app.app.state().streams.count() == 1).await;
     drop(raw);
     drop(blocker);
-    app.eventually("the seat is free", || app.app.streams().count() == 0).await;
+    app.eventually("the seat is free", || app.app.state().streams.count() == 0).await;
 }

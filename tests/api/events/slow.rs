@@ -35,12 +35,12 @@ async fn who_reads_nothing_is_hung_up_on_and_others_go_on() {
     );
     app.published().await;
     let idler = idler(&app, root.token.as_deref().expect("a token"), 0).await;
-    app.eventually("it is seated", || app.app.streams().count() == 2).await;
+    app.eventually("it is seated", || app.app.state().streams.count() == 2).await;
     let refused = Sse::begin(&root, None).await.err().expect("a refusal");
     assert_snapshot!(refused.refusal(), @"429 too_many_streams");
     ana.post("/api/v1/posts", json!({ "title": "Bell" })).await;
     assert_snapshot!(other.told(1).await, @"post.created posts/bell [] ana");
-    app.eventually("it is hung up on", || app.app.streams().count() == 1).await;
+    app.eventually("it is hung up on", || app.app.state().streams.count() == 1).await;
     Sse::open(&root).await;
     // One on which there is nothing to send stays.
     ana.post("/api/v1/posts", json!({ "title": "Curie" })).await;

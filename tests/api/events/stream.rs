@@ -111,7 +111,7 @@ async fn what_is_no_id_is_refused() {
         let refusal = Sse::begin(&ana, Some(id)).await.err().expect("a refusal").refusal();
         assert_eq!(refusal, "400 invalid_header Last-Event-ID invalid_parameter", "{id}");
     }
-    assert_eq!(app.app.streams().count(), 0, "a refused one takes no seat");
+    assert_eq!(app.app.state().streams.count(), 0, "a refused one takes no seat");
     assert_snapshot!(app.guest().get(STREAM).await.refusal(), @"401 authentication_required");
     assert_snapshot!(ana.with_token("x").get(STREAM).await.refusal(), @"401 access_token_invalid");
 }
@@ -125,7 +125,7 @@ async fn head_tells_what_get_would_and_takes_no_seat() {
     assert_eq!(answer.header("content-type"), "text/event-stream");
     let me = tokio::time::timeout(PATIENCE, ana.get("/api/v1/users/me")).await;
     assert_eq!(me.expect("the connection is free").status, "200 OK");
-    app.eventually("no seat is taken", || app.app.streams().count() == 0).await;
+    app.eventually("no seat is taken", || app.app.state().streams.count() == 0).await;
 }
 
 #[actix_web::test]

@@ -110,10 +110,10 @@ async fn the_next_number_is_found_however_many_are_taken() {
          FROM generate_series(1, 5000) AS n WHERE n <> 7",
     );
     app.rest().await;
-    let before = app.app.metrics().statements.get();
+    let before = app.app.state().metrics.statements.get();
     let slug = async || ana.post("/api/v1/labels", json!({ "name": "dup!" })).await.text("/slug");
     // The first that is free, where there are few; then the one after the last.
     assert_eq!(slug().await, "dup-7");
     assert_eq!(slug().await, "dup-5001");
-    assert!(app.app.metrics().statements.get() - before < 150, "it tries one after the other");
+    assert!(app.app.state().metrics.statements.get() - before < 150, "it tries one after the other");
 }

@@ -53,12 +53,12 @@ async fn a_change_of_many_is_one_statement() {
     let [ana, _, _, root] = &world(&app);
     app.idle().await;
     let spent = async |requests: Vec<LocalBoxFuture<'_, Answer>>| {
-        let before = app.app.metrics().statements.get();
+        let before = app.app.state().metrics.statements.get();
         for request in requests {
             let answer = request.await;
             assert_eq!(answer.status, "200 OK", "{answer:?}");
         }
-        app.app.metrics().statements.get() - before
+        app.app.state().metrics.statements.get() - before
     };
     let update = |query: &str, rank: u8| -> LocalBoxFuture<'_, Answer> {
         let path = format!("{POSTS}?{query}");

@@ -86,7 +86,7 @@ impl Planner<'_> {
             page(Selection::new(resource, reader.clone(), request).drive_by_link_index()).rows().id_filter();
         let explained = Explained { table: resource.table, rows };
         let lines: plaza::error::Result<Vec<String>> =
-            self.app.app.db().transaction_blocking(|conn| Ok(explained.load(conn)?));
+            self.app.app.state().db.transaction_blocking(|conn| Ok(explained.load(conn)?));
         lines.expect("a plan").join("\n")
     }
 

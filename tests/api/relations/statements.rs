@@ -65,11 +65,11 @@ async fn a_resource_or_a_page_is_one_statement() {
                     (Some(3), json!(5), json!("bob"), json!(false))
                 );
             }
-            let before = app.app.metrics().statements.get();
+            let before = app.app.state().metrics.statements.get();
             for _ in 0..50 {
                 client.get(path).await;
             }
-            let statements = app.app.metrics().statements.get() - before;
+            let statements = app.app.state().metrics.statements.get() - before;
             assert_eq!(statements, 50, "{path} by {who}, 50 times");
         }
     }
@@ -82,10 +82,10 @@ async fn a_change_of_many_takes_no_statement_for_each() {
     let root = app.staff("root");
     app.rest().await;
     let spent = async |request: futures_util::future::LocalBoxFuture<'_, crate::client::Answer>| {
-        let before = app.app.metrics().statements.get();
+        let before = app.app.state().metrics.statements.get();
         let answer = request.await;
         assert!(answer.status.starts_with('2'), "{answer:?}");
-        app.app.metrics().statements.get() - before
+        app.app.state().metrics.statements.get() - before
     };
     let posts = |n: usize| json!({ "posts": (1..=n).map(|n| json!({ "slug": format!("p{n}"), "reason": "y" })).collect::<Vec<_>>() });
     let labels = |n: usize| json!({ "labels": (1..=n).map(|n| json!({ "slug": format!("l{n}"), "reason": "y" })).collect::<Vec<_>>() });

@@ -23,7 +23,7 @@ pub use postgres::{
 pub use users::{DAEMON, NOBODY, ROOT, is_root, me, ordinary};
 
 /// Longer than anything takes, on a machine with other things to do.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(5);
 
 /// How long the program waits, when it stops, for requests that have begun. Whatever takes less was not waited for.
 pub const STOP: Duration = Duration::from_secs(30);
