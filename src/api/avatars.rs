@@ -40,11 +40,7 @@ pub struct AvatarForm {
 #[utoipa::path(
     operation_id = "uploadAvatar", tag = "profiles", security(("bearer" = [])),
     request_body(content = AvatarForm, content_type = "multipart/form-data"),
-    params(
-        ("username" = String, Path, description = "The username, in any case, or `me`."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the profile still has this ETag; otherwise 412.")
-    ),
+    params(UsernamePath, IfMatch),
     responses((status = 200, description = "The profile", body = Profile), Refusals)
 )]
 #[put("/profiles/{username}/avatar")]
@@ -93,11 +89,7 @@ pub async fn upload_avatar(
 /// an error if there is no avatar to remove.
 #[utoipa::path(
     operation_id = "deleteAvatar", tag = "profiles", security(("bearer" = [])),
-    params(
-        ("username" = String, Path, description = "The username, in any case, or `me`."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the profile still has this ETag; otherwise 412.")
-    ),
+    params(UsernamePath, IfMatch),
     responses((status = 204, description = "The profile has no uploaded avatar"), Refusals)
 )]
 #[delete("/profiles/{username}/avatar")]
@@ -158,10 +150,7 @@ impl AvatarQuery {
 /// Open to all clients. Meant for `<img src>`, without JSON. Redirects to the smallest file that is at least `size` pixels wide,
 /// or else to the largest. The file is WebP if the `Accept` header names `image/webp`, otherwise JPEG or PNG.
 #[utoipa::path(
-    operation_id = "getAvatar", tag = "profiles", params(
-        ("username" = String, Path, description = "The username, in any case, or `me`."),
-        AvatarQuery
-    ),
+    operation_id = "getAvatar", tag = "profiles", params(UsernamePath, AvatarQuery),
     security((), ("bearer" = [])),
     responses(
         (status = 302, description = "Redirect to the smallest file that is at least `size` wide, or else to the largest",

@@ -249,8 +249,7 @@ pub async fn list_comments(app: AppState, caller: MaybeUser, list: List<Comment>
 /// other post.
 #[utoipa::path(
     operation_id = "createComment", tag = "comments", security(("bearer" = [])), request_body = CreateComment,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Makes the request safe to retry: repeats with the same key run once.")),
+    params(IdempotencyKey),
     responses(
         (status = 201, description = "The comment", body = Comment, headers(
             ("Location" = String, description = "The comment's canonical URL"),
@@ -285,7 +284,7 @@ pub async fn create_comment(
 /// and staff. For its author, `post` is `null` then.
 #[utoipa::path(
     operation_id = "getComment", tag = "comments", security((), ("bearer" = [])),
-    params(("id" = i64, Path, description = "Id of the comment.")),
+    params(Id),
     responses((status = 200, description = "The comment", body = Comment), Refusals)
 )]
 #[get("/comments/{id}")]
@@ -300,11 +299,7 @@ pub async fn get_comment(app: AppState, caller: MaybeUser, id: Id) -> Result<Res
 /// For its author and staff. The writer of its post may detach it, with `{"post": null}` and no other field. 403 for others.
 #[utoipa::path(
     operation_id = "updateComment", tag = "comments", security(("bearer" = [])), request_body = UpdateComment,
-    params(
-        ("id" = i64, Path, description = "Id of the comment."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
-    ),
+    params(Id, IfMatch),
     responses((status = 200, description = "The comment", body = Comment), Refusals)
 )]
 #[patch("/comments/{id}")]
@@ -351,10 +346,7 @@ fn may_change(full: &FullComment, only_detaches: bool, viewer: Viewer) -> Result
 /// For its author, staff, and the writer of its post; 403 for others.
 #[utoipa::path(
     operation_id = "deleteComment", tag = "comments", security(("bearer" = [])),
-    params(
-        ("id" = i64, Path, description = "Id of the comment."),
-        ("If-Match" = Option<String>, Header, description = "Delete the comment only if it still has this ETag; otherwise 412.")
-    ),
+    params(Id, IfMatch),
     responses((status = 204, description = "The comment is deleted"), Refusals)
 )]
 #[delete("/comments/{id}")]

@@ -1,13 +1,16 @@
-//! The query parameters of lists in the OpenAPI document. They are generated from the same tables as everything else that is
-//! documented about lists.
+//! The parameters that several operations share, as the OpenAPI document describes them. Those of lists are generated from the
+//! same tables as everything else that is documented about lists.
 
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::ObjectBuilder;
-use utoipa::openapi::{Object, Required, Schema, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, Object, Required, Schema, SchemaFormat, Type};
 
+use super::conditional::IfMatch;
+use super::idempotency::IdempotencyKey;
 use super::list::{BulkSelection, List};
 use super::page::Paged;
+use super::path::{DeliveryId, Id, LabelPath, SlugPath, UsernamePath};
 use crate::lookups::filter::FILTER_MAX;
 use crate::lookups::lookup::Lookup;
 use crate::lookups::name::{Name, SEPARATOR};
@@ -25,9 +28,74 @@ impl<T: Paged> IntoParams for List<T> {
 impl<T: Paged> IntoParams for BulkSelection<T> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let about = "Must be `true` without a condition; selects all rows that you may change or delete.";
-        let all = parameter("all", about, Object::builder().schema_type(Type::Boolean));
+        let all = in_query("all", about, Object::builder().schema_type(Type::Boolean));
         [all].into_iter().chain(of_rows(T::RESOURCE)).collect()
     }
+}
+
+impl IntoParams for UsernamePath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![in_path("username", "The username, in any case, or `me`.", text())]
+    }
+}
+
+impl IntoParams for SlugPath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![in_path("slug", "The slug in the URL of the post or label.", text())]
+    }
+}
+
+impl IntoParams for LabelPath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![in_path("label", "Slug of the label.", text())]
+    }
+}
+
+impl IntoParams for Id {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![in_path("id", "Id of the resource.", id())]
+    }
+}
+
+impl IntoParams for DeliveryId {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![in_path("delivery", "Id of the delivery.", id())]
+    }
+}
+
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "Apply the change only if the resource still has this ETag; otherwise 412.";
+        vec![in_header("If-Match", about, text())]
+    }
+}
+
+impl IntoParams for IdempotencyKey {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let about = "Makes the request safe to retry: repeats with the same key run once.";
+        let key = text().min_length(Some(1)).max_length(Some(128)).pattern(Some("^[!-~]+$"));
+        vec![in_header("Idempotency-Key", about, key)]
+    }
+}
+
+fn text() -> ObjectBuilder {
+    Object::builder().schema_type(Type::String)
+}
+
+fn id() -> ObjectBuilder {
+    Object::builder().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+}
+
+fn in_path(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
+    parameter(ParameterIn::Path, Required::True, name, about, schema)
+}
+
+fn in_header(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
+    parameter(ParameterIn::Header, Required::False, name, about, schema)
+}
+
+fn in_query(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
+    parameter(ParameterIn::Query, Required::False, name, about, schema)
 }
 
 /// Return the parameters that select a page of a list.
@@ -44,27 +112,27 @@ fn of_pages(resource: &Resource) -> Vec<Parameter> {
         resource.ordering
     );
     vec![
-        parameter(
+        in_query(
             "limit",
             "Maximum number of results on the page. 0 returns none.",
             whole(MAX_LIMIT, DEFAULT_LIMIT),
         ),
-        parameter(
+        in_query(
             "cursor",
             "Start of the page: the `next_cursor` or `previous_cursor` of another page of the same list.",
             text(16_384),
         ),
-        parameter(
+        in_query(
             "offset",
             "Number of results to skip before the page, as an alternative to `cursor`.",
             whole(MAX_OFFSET, 0),
         ),
-        parameter(
+        in_query(
             "count",
             "How to fill `count`: `exact` counts every row, `estimated` may return an estimate of the database.",
             counts,
         ),
-        parameter("ordering", &ordering, text(1000)),
+        in_query("ordering", &ordering, text(1000)),
     ]
 }
 
@@ -77,8 +145,8 @@ fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
         "Conditions as one expression, such as `{name}__in:[{values}] and not ({name}__isnull:true)`."
     );
     let mut parameters = vec![
-        parameter("filter", &filter, text(FILTER_MAX)),
-        parameter(
+        in_query("filter", &filter, text(FILTER_MAX)),
+        in_query(
             "tz",
             "IANA name of the time zone for times without an offset and for parts of times. Default: UTC.",
             text(64),
@@ -86,7 +154,7 @@ fn of_rows(resource: &'static Resource) -> Vec<Parameter> {
     ];
     if resource.document.is_some() {
         let about = "Words to search for, as in a web search: `\"a phrase\"`, `or`, `-not`; `beginn*` matches any ending.";
-        parameters.push(parameter("search", about, text(SEARCH_MAX)));
+        parameters.push(in_query("search", about, text(SEARCH_MAX)));
     }
     for field in resource.fields {
         for lookup in Lookup::offered(field) {
@@ -119,7 +187,7 @@ fn condition(name: &str, field: &Field, lookup: Lookup) -> Parameter {
         Lookup::IsNull => Object::builder().schema_type(Type::Boolean),
         lookup => value(field, lookup),
     };
-    parameter(name, &about, schema)
+    in_query(name, &about, schema)
 }
 
 /// Describe the values that a lookup finds.
@@ -177,11 +245,17 @@ fn value(field: &Field, lookup: Lookup) -> ObjectBuilder {
     }
 }
 
-fn parameter(name: &str, about: &str, schema: ObjectBuilder) -> Parameter {
+fn parameter(
+    place: ParameterIn,
+    required: Required,
+    name: &str,
+    about: &str,
+    schema: ObjectBuilder,
+) -> Parameter {
     ParameterBuilder::new()
         .name(name)
-        .parameter_in(ParameterIn::Query)
-        .required(Required::False)
+        .parameter_in(place)
+        .required(required)
         .description(Some(about))
         .schema(Some(Schema::Object(schema.build())))
         .build()

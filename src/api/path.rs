@@ -19,7 +19,7 @@ pub struct SlugPath(pub String);
 
 /// The `{label}` of a path: a label's slug.
 #[derive(Clone, Debug)]
-pub struct NamedLabel(pub String);
+pub struct LabelPath(pub String);
 
 /// The `{id}` of a path.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ impl FromRequest for SlugPath {
     }
 }
 
-impl FromRequest for NamedLabel {
+impl FromRequest for LabelPath {
     type Error = Error;
     type Future = Ready<Result<Self>>;
 

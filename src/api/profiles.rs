@@ -106,7 +106,7 @@ pub async fn list_profiles(app: AppState, caller: MaybeUser, list: List<Profile>
 /// owner and staff.
 #[utoipa::path(
     operation_id = "getProfile", tag = "profiles", security((), ("bearer" = [])),
-    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
+    params(UsernamePath),
     responses((status = 200, description = "The profile", body = Profile), Refusals)
 )]
 #[get("/profiles/{username}")]
@@ -159,11 +159,7 @@ impl UpdateProfile {
 /// `null` and `""` clear a field.
 #[utoipa::path(
     operation_id = "updateProfile", tag = "profiles", security(("bearer" = [])), request_body = UpdateProfile,
-    params(
-        ("username" = String, Path, description = "The username, in any case, or `me`."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
-    ),
+    params(UsernamePath, IfMatch),
     responses((status = 200, description = "The profile", body = Profile), Refusals)
 )]
 #[patch("/profiles/{username}")]

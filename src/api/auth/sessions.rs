@@ -80,7 +80,7 @@ pub async fn list_sessions(app: AppState, user: CurrentUser, list: List<Session>
 /// session has ended or is another user's.
 #[utoipa::path(
     operation_id = "revokeSession", tag = "auth", security(("bearer" = [])),
-    params(("id" = i64, Path, description = "Id of the session.")),
+    params(Id),
     responses((status = 204, description = "The session has ended"), Refusals)
 )]
 #[delete("/auth/sessions/{id}")]

@@ -144,8 +144,7 @@ pub async fn list_labels(app: AppState, list: List<Label>) -> Result<ListRespons
 /// it is; 409 `slug_taken` if it is taken. Several labels may have the same name.
 #[utoipa::path(
     operation_id = "createLabel", tag = "labels", security(("bearer" = [])), request_body = CreateLabel,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Makes the request safe to retry: repeats with the same key run once.")),
+    params(IdempotencyKey),
     responses(
         (status = 201, description = "The label", body = Label, headers(
             ("Location" = String, description = "The label's canonical URL"),
@@ -178,7 +177,7 @@ pub async fn create_label(
 /// Open to all clients. Includes the number of published posts that have the label.
 #[utoipa::path(
     operation_id = "getLabel", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "Slug of the label.")),
+    params(SlugPath),
     responses((status = 200, description = "The label", body = Label), Refusals)
 )]
 #[get("/labels/{slug}")]
@@ -193,11 +192,7 @@ pub async fn get_label(app: AppState, slug: SlugPath) -> Result<ResourceResponse
 /// slug.
 #[utoipa::path(
     operation_id = "updateLabel", tag = "labels", security(("bearer" = [])), request_body = UpdateLabel,
-    params(
-        ("slug" = String, Path, description = "Slug of the label."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses((status = 200, description = "The label", body = Label), Refusals)
 )]
 #[patch("/labels/{slug}")]
@@ -229,10 +224,7 @@ pub async fn update_label(
 /// For staff only; 403 for others. The posts that have the label stay, without it.
 #[utoipa::path(
     operation_id = "deleteLabel", tag = "labels", security(("bearer" = [])),
-    params(
-        ("slug" = String, Path, description = "Slug of the label."),
-        ("If-Match" = Option<String>, Header, description = "Delete the label only if it still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/labels/{slug}")]

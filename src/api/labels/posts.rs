@@ -217,7 +217,7 @@ fn put(
 /// Open to all clients. Returns published posts, and drafts that the caller may change. Newest first by default.
 #[utoipa::path(
     operation_id = "listLabelPosts", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "Slug of the label."), List<PostSummary>),
+    params(SlugPath, List<PostSummary>),
     responses((status = 200, description = "A page of the label's posts", body = PostPage), Refusals)
 )]
 #[get("/labels/{slug}/posts")]
@@ -246,11 +246,7 @@ pub async fn list_label_posts(
 /// new reason, if one is given, and keeps its time. If one post is rejected, the label is added to none.
 #[utoipa::path(
     operation_id = "addLabelPosts", tag = "labels", security(("bearer" = [])), request_body = ChosenPosts,
-    params(
-        ("slug" = String, Path, description = "Slug of the label."),
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Makes the request safe to retry: repeats with the same key run once.")
-    ),
+    params(SlugPath, IdempotencyKey),
     responses(
         (status = 200, description = "The posts that the request names", body = LabeledPosts, headers(
             ("ETag" = String, description = "The label's version"),
@@ -285,11 +281,7 @@ pub async fn add_label_posts(
 /// Works like `addLabelPosts`, and also removes the label from every other post that the caller may change.
 #[utoipa::path(
     operation_id = "replaceLabelPosts", tag = "labels", security(("bearer" = [])), request_body = ChosenPosts,
-    params(
-        ("slug" = String, Path, description = "Slug of the label."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the label still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses((status = 200, description = "The posts that the request names", body = LabeledPosts), Refusals)
 )]
 #[put("/labels/{slug}/posts")]
@@ -323,11 +315,7 @@ pub async fn replace_label_posts(
 /// Removes the label from all posts that the caller may change. It is not an error if there are none.
 #[utoipa::path(
     operation_id = "clearLabelPosts", tag = "labels", security(("bearer" = [])),
-    params(
-        ("slug" = String, Path, description = "Slug of the label."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the label still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses((status = 204, description = "No post that the caller may change has the label"), Refusals)
 )]
 #[delete("/labels/{slug}/posts")]

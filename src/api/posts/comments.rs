@@ -24,7 +24,7 @@ use crate::models::resources::POST_OF_COMMENT;
 /// Open to all clients; 404 if the caller cannot see the post. Oldest first by default.
 #[utoipa::path(
     operation_id = "listPostComments", tag = "comments", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "Slug of the post."), List<Comment>),
+    params(SlugPath, List<Comment>),
     responses(
         (status = 200, description = "A page of the post's comments", body = CommentPage),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -57,11 +57,7 @@ pub async fn list_post_comments(
 /// For users who are logged in; 404 if the user cannot see the post.
 #[utoipa::path(
     operation_id = "createPostComment", tag = "comments", security(("bearer" = [])), request_body = CreatePostComment,
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Makes the request safe to retry: repeats with the same key run once.")
-    ),
+    params(SlugPath, IdempotencyKey),
     responses(
         (status = 201, description = "The comment", body = Comment, headers(
             ("Location" = String, description = "The comment's canonical URL"),
@@ -97,11 +93,7 @@ pub async fn create_post_comment(
 /// For the post's writer and staff; 403 for others.
 #[utoipa::path(
     operation_id = "deletePostComments", tag = "comments", security(("bearer" = [])),
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the post still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses(
         (status = 200, description = "Number of deleted rows, by type", body = Deleted),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),

@@ -39,11 +39,7 @@ fn may_change(post: &post::Post, user: &CurrentUser, if_match: &IfMatch) -> Resu
 #[utoipa::path(
     operation_id = "uploadCover", tag = "posts", security(("bearer" = [])),
     request_body(content = CoverForm, content_type = "multipart/form-data"),
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the post still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses(
         (status = 200, description = "The post", body = Post),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -88,11 +84,7 @@ pub async fn upload_cover(
 /// no cover to remove.
 #[utoipa::path(
     operation_id = "deleteCover", tag = "posts", security(("bearer" = [])),
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the post still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses(
         (status = 204, description = "The post has no uploaded cover"),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),

@@ -81,8 +81,7 @@ fn listed(text: &Value) -> Value {
 #[utoipa::path(
     operation_id = "createPostWithCover", tag = "posts", security(("bearer" = [])),
     request_body(content = CreatePostForm, content_type = "multipart/form-data"),
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Makes the request safe to retry: repeats with the same key run once.")),
+    params(IdempotencyKey),
     responses(
         (status = 201, description = "The post", body = Post, headers(
             ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The post's version"),

@@ -14,7 +14,7 @@ use crate::api::idempotency::{DataSubjects, IdempotencyKey};
 use crate::api::input::Check;
 use crate::api::list::List;
 use crate::api::page::{Page, Paged};
-use crate::api::path::{NamedLabel, SlugPath};
+use crate::api::path::{LabelPath, SlugPath};
 use crate::api::state::AppState;
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ fn read(conn: &mut PgConnection, body: Body<ChosenLabels>) -> Result<(Vec<LabelC
 /// Open to all clients; 404 if the caller cannot see the post. Sorted by name by default.
 #[utoipa::path(
     operation_id = "listPostLabels", tag = "labels", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "Slug of the post."), List<PostLabel>),
+    params(SlugPath, List<PostLabel>),
     responses(
         (status = 200, description = "A page of the post's labels", body = PostLabelPage),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -124,11 +124,7 @@ pub async fn list_post_labels(
 /// gets the new reason, if one is given, and keeps its time. If one label is rejected, none is added.
 #[utoipa::path(
     operation_id = "addPostLabels", tag = "labels", security(("bearer" = [])), request_body = ChosenLabels,
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Makes the request safe to retry: repeats with the same key run once.")
-    ),
+    params(SlugPath, IdempotencyKey),
     responses(
         (status = 200, description = "All labels of the post", body = PostLabels, headers(
             ("ETag" = String, description = "The post's version"),
@@ -163,11 +159,7 @@ pub async fn add_post_labels(
 /// Works like `addPostLabels`, and also removes every label that the request does not name.
 #[utoipa::path(
     operation_id = "replacePostLabels", tag = "labels", security(("bearer" = [])), request_body = ChosenLabels,
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the post still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses(
         (status = 200, description = "All labels of the post", body = PostLabels),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -201,11 +193,7 @@ pub async fn replace_post_labels(
 /// For the post's writer, its editor and staff; 403 for others. It is not an error if the post has no labels.
 #[utoipa::path(
     operation_id = "clearPostLabels", tag = "labels", security(("bearer" = [])),
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the post still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses(
         (status = 204, description = "The post has no labels"),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -236,12 +224,7 @@ pub async fn clear_post_labels(
 /// label, it gets the new reason.
 #[utoipa::path(
     operation_id = "setPostLabel", tag = "labels", security(("bearer" = [])), request_body = LabelReason,
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("label" = String, Path, description = "Slug of the label."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the post still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, LabelPath, IfMatch),
     responses(
         (status = 200, description = "All labels of the post", body = PostLabels),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -253,7 +236,7 @@ pub async fn set_post_label(
     app: AppState,
     user: CurrentUser,
     slug: SlugPath,
-    name: NamedLabel,
+    name: LabelPath,
     if_match: IfMatch,
     body: Body<LabelReason>,
 ) -> Result<ResourceResponse> {
@@ -281,12 +264,7 @@ pub async fn set_post_label(
 /// label does not exist.
 #[utoipa::path(
     operation_id = "removePostLabel", tag = "labels", security(("bearer" = [])),
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("label" = String, Path, description = "Slug of the label."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the post still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, LabelPath, IfMatch),
     responses(
         (status = 204, description = "The post does not have the label"),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -298,7 +276,7 @@ pub async fn remove_post_label(
     app: AppState,
     user: CurrentUser,
     slug: SlugPath,
-    name: NamedLabel,
+    name: LabelPath,
     if_match: IfMatch,
 ) -> Result<HttpResponse> {
     app.db

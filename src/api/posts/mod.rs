@@ -57,8 +57,7 @@ fn slug_taken() -> Error {
 /// it is; 409 `slug_taken` if it is taken. Only the writer, the editor and staff can see a draft.
 #[utoipa::path(
     operation_id = "createPost", tag = "posts", security(("bearer" = [])), request_body = CreatePost,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Makes the request safe to retry: repeats with the same key run once.")),
+    params(IdempotencyKey),
     responses(
         (status = 201, description = "The post", body = Post, headers(
             ("Location" = String, description = "The post's canonical URL"), ("ETag" = String, description = "The post's version"),
@@ -120,7 +119,7 @@ pub async fn list_posts(app: AppState, list: List<PostSummary>) -> Result<ListRe
 /// post with 308.
 #[utoipa::path(
     operation_id = "getPost", tag = "posts", security((), ("bearer" = [])),
-    params(("slug" = String, Path, description = "Slug of the post.")),
+    params(SlugPath),
     responses(
         (status = 200, description = "The post", body = Post),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -141,11 +140,7 @@ pub async fn get_post(app: AppState, caller: MaybeUser, slug: SlugPath) -> Resul
 /// to the post. 409 `slug_taken` if the slug is or was another post's.
 #[utoipa::path(
     operation_id = "updatePost", tag = "posts", security(("bearer" = [])), request_body = UpdatePost,
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses(
         (status = 200, description = "The post", body = Post),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),
@@ -185,10 +180,7 @@ pub async fn update_post(
 /// For the post's writer and staff; 403 for others. Cascades to the post's comments, and makes its slugs available again.
 #[utoipa::path(
     operation_id = "deletePost", tag = "posts", security(("bearer" = [])),
-    params(
-        ("slug" = String, Path, description = "Slug of the post."),
-        ("If-Match" = Option<String>, Header, description = "Delete the post only if it still has this ETag; otherwise 412.")
-    ),
+    params(SlugPath, IfMatch),
     responses(
         (status = 200, description = "Number of deleted rows, by type", body = Deleted),
         (status = 308, description = "Redirect from a former slug", headers(("Location" = String, description = "Current URL"))),

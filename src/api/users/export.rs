@@ -82,7 +82,7 @@ struct Writer {
 /// breaks off is not valid JSON.
 #[utoipa::path(
     operation_id = "exportUser", tag = "users", security(("bearer" = [])),
-    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
+    params(UsernamePath),
     responses((status = 200, description = "Everything about the user", body = UserExport), Refusals)
 )]
 #[get("/users/{username}/export")]

@@ -109,8 +109,7 @@ pub fn insert(conn: &mut diesel::PgConnection, new: &NewUser) -> Result<user::Us
 /// or the address, in any case. 429 `too_many_attempts` after too many registrations from one network.
 #[utoipa::path(
     operation_id = "createUser", tag = "users", security(()), request_body = CreateUser,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Makes the request safe to retry: repeats with the same key run once.")),
+    params(IdempotencyKey),
     responses(
         (status = 201, description = "The user", body = User, headers(
             ("Location" = String, description = "The user's canonical URL"), ("ETag" = String, description = "The user's version"),
@@ -172,7 +171,7 @@ pub async fn list_users(app: AppState, caller: MaybeUser, list: List<User>) -> R
 /// staff.
 #[utoipa::path(
     operation_id = "getUser", tag = "users", security((), ("bearer" = [])),
-    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
+    params(UsernamePath),
     responses((status = 200, description = "The user", body = User), Refusals)
 )]
 #[get("/users/{username}")]
@@ -193,11 +192,7 @@ pub async fn get_user(app: AppState, caller: MaybeUser, name: UsernamePath) -> R
 /// another user has is 409 `email_taken`.
 #[utoipa::path(
     operation_id = "updateUser", tag = "users", security(("bearer" = [])), request_body = UpdateUser,
-    params(
-        ("username" = String, Path, description = "The username, in any case, or `me`."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
-    ),
+    params(UsernamePath, IfMatch),
     responses((status = 200, description = "The user", body = User), Refusals)
 )]
 #[patch("/users/{username}")]
@@ -326,10 +321,7 @@ fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
 /// repeat the request. Staff can delete any user. The last active staff member cannot be deleted: 409 `last_staff`.
 #[utoipa::path(
     operation_id = "deleteUser", tag = "users", security(("bearer" = [])),
-    params(
-        ("username" = String, Path, description = "The username, in any case, or `me`."),
-        ("If-Match" = Option<String>, Header, description = "Delete the user only if it still has this ETag; otherwise 412.")
-    ),
+    params(UsernamePath, IfMatch),
     responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/users/{username}")]

@@ -37,7 +37,7 @@ pub struct ChangePassword {
 /// `too_many_attempts` after too many of them.
 #[utoipa::path(
     operation_id = "changePassword", tag = "users", security(("bearer" = [])), request_body = ChangePassword,
-    params(("username" = String, Path, description = "Your username, in any case, or `me`.")),
+    params(UsernamePath),
     responses((status = 204, description = "The password is changed"), Refusals)
 )]
 #[put("/users/{username}/password")]

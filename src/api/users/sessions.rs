@@ -17,7 +17,7 @@ use crate::models::user::User;
 /// For the user and for staff; 403 for others. The tokens of the sessions are rejected on every node within a second.
 #[utoipa::path(
     operation_id = "revokeUserSessions", tag = "users", security(("bearer" = [])),
-    params(("username" = String, Path, description = "The username, in any case, or `me`.")),
+    params(UsernamePath),
     responses((status = 204, description = "Every session has ended"), Refusals)
 )]
 #[delete("/users/{username}/sessions")]

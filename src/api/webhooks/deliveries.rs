@@ -88,7 +88,7 @@ impl Delivery {
 /// For staff only; 403 for others. Latest first by default.
 #[utoipa::path(
     operation_id = "listDeliveries", tag = "webhooks", security(("bearer" = [])),
-    params(("id" = i64, Path, description = "Id of the webhook."), List<Delivery>),
+    params(Id, List<Delivery>),
     responses((status = 200, description = "A page of deliveries", body = DeliveryPage), Refusals)
 )]
 #[get("/webhooks/{id}/deliveries")]
@@ -117,12 +117,7 @@ pub async fn list_deliveries(
 /// For staff only; 403 for others. The next attempt is made immediately, as for a new delivery, with the same `webhook-id`.
 #[utoipa::path(
     operation_id = "replayDelivery", tag = "webhooks", security(("bearer" = [])),
-    params(
-        ("id" = i64, Path, description = "Id of the webhook."),
-        ("delivery" = i64, Path, description = "Id of the delivery."),
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Makes the request safe to retry: repeats with the same key run once.")
-    ),
+    params(Id, DeliveryId, IdempotencyKey),
     responses(
         (status = 202, description = "The delivery, which is pending", body = Delivery, headers(
             ("Idempotency-Replayed" = String, description = "`true` if this is the answer to a repeat"))),

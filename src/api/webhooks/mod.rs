@@ -96,8 +96,7 @@ fn respond(row: &webhook::Webhook, secrets: Option<&Secrets>) -> Result<Resource
 /// secret; a repeat with the same `Idempotency-Key` does not show it again.
 #[utoipa::path(
     operation_id = "createWebhook", tag = "webhooks", security(("bearer" = [])), request_body = CreateWebhook,
-    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-        description = "Makes the request safe to retry: repeats with the same key run once.")),
+    params(IdempotencyKey),
     responses(
         (status = 201, description = "The webhook with its secret", body = Webhook, headers(
             ("Location" = String, description = "The webhook's canonical URL"),
@@ -151,7 +150,7 @@ pub async fn list_webhooks(app: AppState, user: CurrentUser, list: List<Webhook>
 /// For staff only; 403 for others.
 #[utoipa::path(
     operation_id = "getWebhook", tag = "webhooks", security(("bearer" = [])),
-    params(("id" = i64, Path, description = "Id of the webhook.")),
+    params(Id),
     responses((status = 200, description = "The webhook", body = Webhook), Refusals)
 )]
 #[get("/webhooks/{id}")]
@@ -167,11 +166,7 @@ pub async fn get_webhook(app: AppState, user: CurrentUser, id: Id) -> Result<Res
 /// webhook that you activate again is notified of events that happen from then on.
 #[utoipa::path(
     operation_id = "updateWebhook", tag = "webhooks", security(("bearer" = [])), request_body = UpdateWebhook,
-    params(
-        ("id" = i64, Path, description = "Id of the webhook."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the resource still has this ETag; otherwise 412.")
-    ),
+    params(Id, IfMatch),
     responses((status = 200, description = "The webhook", body = Webhook), Refusals)
 )]
 #[patch("/webhooks/{id}")]
@@ -204,10 +199,7 @@ pub async fn update_webhook(
 /// For staff only; 403 for others. Cascades to the webhook's deliveries.
 #[utoipa::path(
     operation_id = "deleteWebhook", tag = "webhooks", security(("bearer" = [])),
-    params(
-        ("id" = i64, Path, description = "Id of the webhook."),
-        ("If-Match" = Option<String>, Header, description = "Delete the webhook only if it still has this ETag; otherwise 412.")
-    ),
+    params(Id, IfMatch),
     responses((status = 200, description = "Number of deleted rows, by type", body = Deleted), Refusals)
 )]
 #[delete("/webhooks/{id}")]
@@ -234,13 +226,7 @@ pub async fn delete_webhook(
 /// shows the new secret; a repeat with the same `Idempotency-Key` does not show it again.
 #[utoipa::path(
     operation_id = "rotateWebhookSecret", tag = "webhooks", security(("bearer" = [])),
-    params(
-        ("id" = i64, Path, description = "Id of the webhook."),
-        ("If-Match" = Option<String>, Header,
-            description = "Apply the change only if the resource still has this ETag; otherwise 412."),
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 128, pattern = "^[!-~]+$",
-            description = "Makes the request safe to retry: repeats with the same key run once.")
-    ),
+    params(Id, IfMatch, IdempotencyKey),
     responses(
         (status = 200, description = "The webhook with its new secret", body = Webhook, headers(
             ("ETag" = String, description = "The webhook's version"),
