@@ -1,7 +1,7 @@
-"""Hears what a program says to PostgreSQL: a relay between two Unix sockets that notes every statement with its parameters.
+"""Records what a program sends to PostgreSQL: a relay between two Unix sockets that records every statement with its parameters.
 
-So the statements that pgbench runs are the very ones that the program sends, whatever its code looks like by then, and no right
-on the server is needed for it.
+So pgbench runs exactly the statements that the program sends, however its code changes, and the relay needs no rights on the
+server.
 """
 
 import socket
@@ -18,7 +18,7 @@ NAMES = {
 
 
 def type_name(oid):
-    """The type's name in SQL, or None where the server is left to infer it."""
+    """The type's name in SQL, or None if the server infers it."""
     if oid in ARRAYS:
         return NAMES[ARRAYS[oid]] + "[]"
     return NAMES.get(oid)
@@ -60,7 +60,7 @@ def decode(oid, raw):
             at += size
         return "{" + ",".join(parts) + "}"
     if oid == 3802:
-        # A version comes before the text.
+        # A version number precedes the text.
         return raw[1:].decode()
     if oid in (25, 1043, 114, 0, 705):
         return raw.decode()
@@ -68,7 +68,7 @@ def decode(oid, raw):
 
 
 class Statement:
-    """One statement as it was executed."""
+    """A statement that was executed."""
 
     def __init__(self, sql, types, values):
         self.sql, self.types, self.values = sql, types, values
@@ -78,7 +78,7 @@ class Statement:
 
 
 class Relay:
-    """Listens in `folder` as PostgreSQL would, and passes everything on to `target`."""
+    """Listens in `folder` as PostgreSQL would, and forwards everything to `target`."""
 
     def __init__(self, target: Path, folder: Path):
         self.target = str(target)
@@ -90,7 +90,7 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def take(self):
-        """What was heard since the last time."""
+        """The statements since the last call."""
         with self.lock:
             heard, self.heard = self.heard, []
         return heard
@@ -120,7 +120,7 @@ class Relay:
 
 
 class Ear:
-    """Understands one client's side of the protocol."""
+    """Parses the client's side of one connection."""
 
     def __init__(self, relay):
         self.relay, self.buffer, self.started = relay, b"", False
@@ -138,7 +138,7 @@ class Ear:
             kind, body = self.buffer[:head], self.buffer[head + 4 : head + length]
             self.buffer = self.buffer[head + length :]
             if not self.started:
-                # A request for encryption comes before the start itself and is answered by one byte.
+                # A request for encryption precedes the startup message and gets a response of one byte.
                 self.started = struct.unpack_from("!i", body)[0] >> 16 == 3
             else:
                 self.message(kind, body)

@@ -1,5 +1,5 @@
-"""Pictures over HTTP: the first GET of a variant, the same served again beside a web server that serves files, and reads beside a
-crowd of uploads. `bench/run` calls it."""
+"""Pictures over HTTP: the first GET of a variant, further GETs compared with a web server that serves files, and reads during many
+uploads. `bench/run` calls it."""
 
 import getpass
 import http.client
@@ -39,7 +39,7 @@ http {{
 
 
 def first_variants(plaza, upload, token, tries=12):
-    """Medians in ms of an upload by one client and of the first GET of its 256² JPEG; the last picture's JSON."""
+    """The medians in ms of an upload by one client and of the first GET of its 256² JPEG, and the last picture's JSON."""
     path, content_type, method, _ = upload
     body = path.read_bytes()
     host = urllib.parse.urlsplit(plaza.url)
@@ -66,7 +66,7 @@ def first_variants(plaza, upload, token, tries=12):
 
 
 def served_again(bench, picture, folder, port, workers):
-    """A variant by Plaza and, where there is one, by nginx from the same folder: requests a second and latencies."""
+    """A variant served by Plaza and, if installed, by nginx from the same folder: requests per second and latencies."""
     url = next(v["url"] for v in picture["variants"] if (v["name"], v["content_type"]) == ("256", "image/webp"))
     path = urllib.parse.urlsplit(url).path
     bench.wrk(path, seconds=1)
@@ -90,7 +90,7 @@ def served_again(bench, picture, folder, port, workers):
 
 
 def beside_uploads(bench, path, upload):
-    """One GET by many clients, quiet and beside a crowd that uploads: the middle of three turns, and the crowd's figures."""
+    """One GET by many clients, alone and during many uploads: the median of three rounds, and the figures of the uploads."""
     turns = []
     for _ in range(3):
         quiet, crowd = bench.wrk(path), {}
@@ -102,7 +102,7 @@ def beside_uploads(bench, path, upload):
             )
         )
         load.start()
-        # Until all of them have sent what they upload.
+        # Wait until every client has sent its upload.
         time.sleep(2)
         beside = bench.wrk(path)
         load.join()

@@ -1,4 +1,4 @@
-"""The picture that uploads are measured with."""
+"""The picture for measuring uploads."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ PICTURE = Path(__file__).resolve().parent.parent / "demo/pictures/Landscape_6.jp
 
 
 def photograph(path):
-    """A JPEG of 12 megapixels with as much detail as a telephone's, held sideways."""
+    """A JPEG of 12 megapixels with as much detail as a phone's photo, taken with the phone held sideways."""
     small = Image.open(PICTURE).convert("RGB")
     large = small.resize((3000, 4000), Image.Resampling.BICUBIC)
     grain = Image.effect_noise(large.size, 22).convert("RGB")

@@ -1,4 +1,4 @@
-"""A server of the program, for whatever measures it."""
+"""A server of the program, for the benchmarks."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def free_port():
 
 
 class Plaza:
-    """A server of the program, on a folder that other ones may share in turn."""
+    """A server of the program. Several may use a folder, one after the other."""
 
     def __init__(self, program, folder, **settings):
         self.program, self.folder = program, folder
@@ -51,7 +51,7 @@ class Plaza:
         self.process = None
 
     def start(self):
-        """Seconds from the start of the process to the first /readyz that says so."""
+        """The seconds from the start of the process to the first successful /readyz."""
         begun = time.monotonic()
         with open(self.folder / "plaza.log", "ab") as log:
             self.process = subprocess.Popen([self.program, "serve"], env=self.env, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
@@ -91,7 +91,7 @@ class Plaza:
             sys.exit(f"{method} {path} answered {error.code}: {error.read()[:500]!r}")
 
     def finish_pictures(self):
-        """Wait until nothing is left of uploads whose clients did not wait: those are made to the end."""
+        """Wait for uploads whose clients have disconnected, since the server completes them."""
         pattern = r"^(plaza_(?:uploads|pictures_waiting|picture_memory_bytes|worker_(?:queue|running)\{workers=\"pictures\"\})) (\d+)$"
         deadline, quiet_since = time.monotonic() + 120, None
         while quiet_since is None or time.monotonic() - quiet_since < 1:
@@ -106,13 +106,13 @@ class Plaza:
             time.sleep(0.05)
 
     def resident(self):
-        """Resident MiB of the program alone; PostgreSQL's processes are others."""
+        """The resident memory of the program in MiB, without PostgreSQL's processes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
 
 
 def database(plaza):
-    """How psql and pgbench reach the embedded database, its socket's folder and who one is there."""
+    """The URL of the embedded database, its socket, its user and its name, for psql and pgbench."""
     url = run(plaza.program, "dbshell", "--print-url", env=plaza.env).strip()
     host, port, user, name = run("psql", url, "-XqAt", "-c", r"\echo :HOST :PORT :USER :DBNAME").split()
     return url, Path(host) / f".s.PGSQL.{port}", user, name

@@ -1,4 +1,4 @@
-"""Gives schemathesis the token of a member: one for all, and a fresh one of another member to operations that end sessions."""
+"""Gives schemathesis a member's token: one for most operations, and a new one of another member for operations that end sessions."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import urllib.request
 import schemathesis
 
 ENDS_SESSION = {"logout", "logoutAll", "changePassword", "deleteUser", "revokeSession", "revokeUserSessions"}
-MINUTES = 5  # of the fifteen that a token lives
+MINUTES = 5  # of the fifteen for which a token is valid
 
 
 def send(path: str, **members: str) -> dict:
@@ -29,7 +29,7 @@ def log_in(login: str) -> str:
     except urllib.error.HTTPError as error:
         if error.code != 401:
             raise
-    # The member was deleted by the fuzzer, who may do that to itself.
+    # The fuzzer has deleted the member, which it may do.
     send("/users", username=login, email=f"{login}@example.org", password=password)
     return send("/auth/login", login=login, password=password)["access_token"]
 

@@ -9,7 +9,7 @@ die() {
     exit 1
 }
 
-# So that a developer's own settings neither reach a scratch server nor name the database that it writes to.
+# Prevents a developer's own settings from reaching a scratch server, and from naming the database that it writes to.
 forget_settings() {
     local name
     while IFS= read -r name; do
@@ -19,7 +19,7 @@ forget_settings() {
     done < <(compgen -e)
 }
 
-# A port of 127.0.0.1 that nobody listens on, below those that the kernel hands out by itself.
+# A free port of 127.0.0.1, below those that the kernel assigns.
 free_port() {
     local port
     while :; do
@@ -31,7 +31,7 @@ free_port() {
     done
 }
 
-# settle FOLDER: point every setting at FOLDER and at free ports; other commands of plaza then find its server too.
+# settle FOLDER: point every setting at FOLDER and at free ports. Other plaza commands then find its server, too.
 settle() {
     local port
     forget_settings
@@ -42,7 +42,8 @@ settle() {
     export PLAZA_DATA_DIR=$1/data PLAZA_STORE=file:$1/media
 }
 
-# start PLAZA FOLDER: a server on FOLDER, its output in FOLDER/plaza.log; back when it is ready. Sets server_pid.
+# start PLAZA FOLDER: start a server on FOLDER, with its output in FOLDER/plaza.log, and return when it is ready. Sets
+# server_pid.
 server_pid=
 start() {
     local deadline=$((SECONDS + 60))
@@ -62,7 +63,7 @@ start() {
     done
 }
 
-# leave: ask the server to stop; back when it is gone, which is by force after half a minute. Nothing to do without one.
+# leave: ask the server to stop, and return when it has ended. Kills it after half a minute. Does nothing without a server.
 leave() {
     local deadline=$((SECONDS + 30))
     [[ -n $server_pid ]] || return 0
@@ -77,7 +78,7 @@ leave() {
     done
 }
 
-# stop: end the server as an operator would; fails unless it exits 0.
+# stop: end the server as an operator would. Fails unless it exits with 0.
 stop() {
     local status=0
     leave

@@ -1,4 +1,4 @@
-// Made from migrations e0375f80af7d033b, and has been 8fb603647977dfd0 since.
+// Made from migrations 4c448f44fe09cc8e, and has been 8fb603647977dfd0 since.
 // @generated automatically by Diesel CLI.
 
 pub mod sql_types {

@@ -1,4 +1,4 @@
--- What the store holds: one row per original, under a key that is never used twice.
+-- The pictures in the store: one row per original. No key is ever used twice.
 CREATE TABLE pictures (
     key text COLLATE "C" NOT NULL,
     width integer NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE profiles (
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT profiles_pkey PRIMARY KEY (user_id),
     CONSTRAINT profiles_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE,
-    -- One picture, one owner: two rows that share a file are how django-cleanup loses data.
+    -- Each picture has one owner. Rows that share a file are how django-cleanup loses data.
     CONSTRAINT profiles_avatar_key_key UNIQUE (avatar_key),
     CONSTRAINT profiles_avatar_key_fkey FOREIGN KEY (avatar_key) REFERENCES pictures (key) ON DELETE SET NULL,
     CONSTRAINT profiles_display_name_check CHECK (char_length(display_name) BETWEEN 1 AND 128),
@@ -33,7 +33,7 @@ CREATE TABLE profiles (
 
 CREATE TRIGGER profiles_touch BEFORE UPDATE ON profiles FOR EACH ROW EXECUTE FUNCTION touch();
 
--- There is never a user without a profile, whatever way the user came.
+-- Every user has a profile, no matter how the user was inserted.
 CREATE FUNCTION make_profiles() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT

@@ -26,12 +26,12 @@ CREATE TABLE posts (
 );
 CREATE INDEX posts_writer_id_idx ON posts (writer_id);
 CREATE INDEX posts_editor_id_idx ON posts (editor_id) WHERE editor_id IS NOT NULL;
--- The default ordering, -created_at with -id at its end.
+-- The default ordering: -created_at, then -id.
 CREATE INDEX posts_created_at_id_idx ON posts (created_at, id);
 
 CREATE TRIGGER posts_touch BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION touch();
 
--- Set the first time and kept, so that a post that is taken back and published again keeps its date.
+-- Set on the first publication and then kept: a post that is unpublished and published again keeps its date.
 CREATE FUNCTION stamp_publication() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -47,13 +47,13 @@ $$;
 CREATE TRIGGER posts_stamp_publication BEFORE INSERT OR UPDATE OF published ON posts
     FOR EACH ROW EXECUTE FUNCTION stamp_publication();
 
--- Every slug that a post has or had. A former one stays its post's, so that old links go on working.
+-- Every slug that a post has or had. A former slug stays reserved for its post, so that old links keep working.
 CREATE TABLE post_slugs (
     slug text COLLATE "C" NOT NULL,
     post_id bigint NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT post_slugs_pkey PRIMARY KEY (slug),
-    -- Deferred: a slug is taken before the post that it names is written.
+    -- Deferred: a slug may be reserved before the post that it names is inserted.
     CONSTRAINT post_slugs_post_id_fkey FOREIGN KEY (post_id) REFERENCES posts (id)
         ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED
 );

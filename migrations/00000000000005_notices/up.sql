@@ -1,11 +1,11 @@
--- What nodes tell each other travels on one channel of NOTIFY per schema. A channel belongs to a database, so its name carries
--- the schema's, hashed since names end at 63 bytes.
+-- Nodes notify each other over one NOTIFY channel per schema. All schemas of a database share its channels, so the
+-- channel's name contains the schema's name. It is hashed, since identifiers are limited to 63 bytes.
 CREATE FUNCTION channel() RETURNS text
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
 AS $$ SELECT 'plaza_' || md5(current_schema()) $$;
 
--- Nodes remember who a token's user is, and forget it on this notice: `user <id>`.
+-- Nodes cache the user of each token, and drop the entry when they receive this notice: `user <id>`.
 CREATE FUNCTION tell_of_changed_user() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -16,7 +16,7 @@ BEGIN
 END
 $$;
 
--- Deleted users take their sessions along, which tell of it themselves.
+-- No trigger for deletions: deleting a user cascades to the user's sessions, whose own trigger sends the notice.
 CREATE TRIGGER users_tell_of_change AFTER UPDATE OF username, is_active, is_staff ON users
     FOR EACH ROW EXECUTE FUNCTION tell_of_changed_user();
 
@@ -36,7 +36,7 @@ CREATE TRIGGER sessions_tell_of_end AFTER DELETE ON sessions
     REFERENCING OLD TABLE AS ended
     FOR EACH STATEMENT EXECUTE FUNCTION tell_of_ended_sessions();
 
--- A refresh prolongs a session; what cuts one short has ended it.
+-- A refresh extends a session. An update that shortens a session has ended it.
 CREATE FUNCTION tell_of_shortened_session() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -50,7 +50,7 @@ $$;
 CREATE TRIGGER sessions_tell_of_shortening AFTER UPDATE OF expires_at ON sessions
     FOR EACH ROW WHEN (NEW.expires_at < OLD.expires_at) EXECUTE FUNCTION tell_of_shortened_session();
 
--- TRUNCATE tells of no rows.
+-- A TRUNCATE trigger has no transition table, so the notice names no user.
 CREATE FUNCTION tell_of_no_sessions() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -77,6 +77,6 @@ $$;
 CREATE TRIGGER signing_keys_tell_of_change AFTER INSERT OR UPDATE OR DELETE ON signing_keys
     FOR EACH STATEMENT EXECUTE FUNCTION tell_of_changed_keys();
 
--- A key is published before it signs, so that whoever keeps the published ones for a while knows it in time.
+-- A key is published before it starts to sign, so that clients that cache the published keys know it in time.
 ALTER TABLE signing_keys ADD COLUMN signs_from timestamptz NOT NULL DEFAULT now();
 UPDATE signing_keys SET signs_from = created_at;

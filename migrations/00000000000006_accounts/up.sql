@@ -1,11 +1,11 @@
--- When the last few rotations were, the newest last: for some seconds after its rotation a token keeps answering, even if
--- its successor was used meanwhile. Older ones are dropped with the next rotation.
+-- The times of the last few rotations, the newest last. A token stays valid for some seconds after its rotation, even if
+-- its successor has been used in the meantime. The next rotation drops older times.
 ALTER TABLE sessions ADD COLUMN rotations timestamptz[] NOT NULL DEFAULT '{}';
--- For the purge.
+-- For the periodic purge of expired sessions.
 CREATE INDEX sessions_expires_at_idx ON sessions (expires_at);
 
--- What users log in with: names and addresses together, so that nobody takes a name that is another's address. A login means
--- one account, and whoever tries it is counted for that one.
+-- All names that users can log in with: usernames and addresses in one table, so that no user can take a username that is
+-- another user's address. A login therefore identifies one account, and failed attempts are counted for that account.
 CREATE TABLE login_names (
     key text COLLATE "C" NOT NULL,
     user_id bigint NOT NULL,
@@ -39,20 +39,20 @@ BEGIN
 END
 $$;
 
--- Of users who were there before, each keeps what it has; where a name is another's address, the name counts.
+-- Existing users keep the names that they have. Where a username is another user's address, the username wins.
 INSERT INTO login_names (key, user_id) SELECT username_key, id FROM users;
 INSERT INTO login_names (key, user_id) SELECT email_key, id FROM users ON CONFLICT (key) DO NOTHING;
 
 CREATE TRIGGER users_keep_login_names AFTER INSERT OR UPDATE OF username_key, email_key ON users
     FOR EACH ROW EXECUTE FUNCTION keep_login_names();
 
--- The tokens of mails: confirm an address, set a new password. Like refresh tokens they are derived, from the row's id and the
--- program's secret, and only when the mail is sent; at rest there is a hash.
+-- The tokens in mails, which confirm an address or set a new password. Like refresh tokens they are derived from the
+-- row's id and the program's secret, and only when the mail is sent. The database stores only a hash.
 CREATE TABLE account_tokens (
     id bigint NOT NULL,
     user_id bigint NOT NULL,
     purpose text COLLATE "C" NOT NULL,
-    -- Where the mail goes, and for a confirmation the address that is confirmed.
+    -- The recipient of the mail. For a confirmation, also the address to confirm.
     email text COLLATE "und-x-icu" NOT NULL,
     email_key text COLLATE "C" NOT NULL,
     token_hash bytea NOT NULL,
@@ -65,8 +65,8 @@ CREATE TABLE account_tokens (
 CREATE INDEX account_tokens_user_id_idx ON account_tokens (user_id);
 CREATE INDEX account_tokens_expires_at_idx ON account_tokens (expires_at);
 
--- Who tries too often waits. A bucket's key is a keyed digest of what is counted, so that it holds no name and no address. It
--- drains evenly, so what is in it is no whole number.
+-- Rate limits: a client with too many attempts has to wait. A bucket's key is a keyed digest of what is counted, so the
+-- table contains no names and no addresses. Buckets drain continuously, so attempts is not a whole number.
 CREATE TABLE throttle_buckets (
     key bytea NOT NULL,
     attempts double precision NOT NULL,
@@ -76,7 +76,7 @@ CREATE TABLE throttle_buckets (
 );
 CREATE INDEX throttle_buckets_last_at_idx ON throttle_buckets (last_at);
 
--- From which networks (/24, /64) a user logged in lately: there strangers cannot lock the owner out.
+-- The networks (/24, /64) from which a user logged in recently. Attempts from elsewhere cannot lock the user out there.
 CREATE TABLE login_prefixes (
     user_id bigint NOT NULL,
     prefix text COLLATE "C" NOT NULL,

@@ -1,13 +1,13 @@
--- Answers kept for a client that asks again because the first answer was lost. A row is written by the transaction that it
--- answers for, so either both are there or neither.
+-- Responses kept for clients that repeat a request because the first response was lost. The request's own transaction
+-- writes the row, so either both are committed or neither.
 CREATE TABLE idempotency_keys (
-    -- The user who sent the key; 0 for nobody.
+    -- The user who sent the key; 0 for an anonymous client.
     caller bigint NOT NULL,
     route text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
-    -- Whose data the answer shows: it goes with them.
+    -- The user whose data the response shows: it is deleted with the user.
     owner_id bigint NOT NULL,
-    -- Keyed digest of the request's body.
+    -- Keyed digest of the request body.
     digest bytea NOT NULL,
     status smallint NOT NULL,
     version bigint,

@@ -15,7 +15,7 @@ ALTER TABLE profiles DROP CONSTRAINT profiles_avatar_key_fkey;
 ALTER TABLE profiles ADD CONSTRAINT profiles_avatar_key_fkey
     FOREIGN KEY (avatar_key) REFERENCES pictures (key) ON DELETE SET NULL;
 ALTER TABLE pictures DROP CONSTRAINT pictures_key_fkey;
--- Covers have nobody to show them any more. Their files stay behind, as nothing below this knows how to remove them.
+-- Covers are no longer in use. Their files stay in the store, since no earlier schema has a way to remove them.
 ALTER TABLE files DROP CONSTRAINT files_picture_key_fkey;
 DROP TRIGGER pictures_forget_files ON pictures;
 DELETE FROM pictures WHERE purpose = 'cover';

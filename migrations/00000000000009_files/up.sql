@@ -1,18 +1,18 @@
--- What a picture is for decides which variants it has.
+-- The purpose of a picture determines which variants it has.
 ALTER TABLE pictures ADD COLUMN purpose text COLLATE "C" NOT NULL DEFAULT 'avatar';
 ALTER TABLE pictures ALTER COLUMN purpose DROP DEFAULT;
 ALTER TABLE pictures ADD CONSTRAINT pictures_purpose_check CHECK (purpose IN ('avatar', 'cover'));
 
--- Every file that is in the store, or may be. Its row comes before the file and goes before it: an upload and a variant are
--- announced here before a byte is written, and a row that goes leaves a job behind that removes the file. So a crash
--- anywhere leaves nothing in the store that nobody knows of.
+-- Every file that is or may be in the store. The row is written before the file and deleted before it: the server records
+-- an upload or a variant here before it writes the first byte, and deleting a row queues a job that removes the file. So
+-- a crash at any point leaves no file in the store that has neither a row nor a job.
 CREATE TABLE files (
     key text COLLATE "C" NOT NULL,
-    -- NULL as long as an upload is only announced. A picture's original has its own key here.
+    -- NULL while an upload is only announced. A picture's original has its own key here.
     picture_key text COLLATE "C",
-    -- When the file was known to be whole; NULL while somebody writes it.
+    -- When the file was known to be complete; NULL while it is being written.
     stored_at timestamptz,
-    -- How long whoever writes it has for that. Later the row is swept away, and the file with it.
+    -- The deadline of the writer. After it, a periodic sweep deletes the row, and the file with it.
     claimed_until timestamptz NOT NULL DEFAULT now(),
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT files_pkey PRIMARY KEY (key),
@@ -21,7 +21,7 @@ CREATE TABLE files (
 CREATE INDEX files_picture_key_idx ON files (picture_key);
 CREATE INDEX files_claimed_until_idx ON files (claimed_until) WHERE stored_at IS NULL;
 
--- Until now every picture had one variant, in two formats, written with it.
+-- Until now every picture had one variant in two formats, written together with the picture.
 INSERT INTO files (key, picture_key, stored_at)
 SELECT key, key, created_at FROM pictures
 UNION ALL
@@ -29,13 +29,13 @@ SELECT regexp_replace(key, '\.[^.]*$', '_256.webp'), key, created_at FROM pictur
 UNION ALL
 SELECT regexp_replace(key, '\.[^.]*$', '_256\&'), key, created_at FROM pictures;
 
--- Deferred, since a trigger takes the files along: a cascade would do so row by row, and leave a job for each.
+-- Deferred, since a trigger deletes the files. A cascade would delete row by row and queue a job for each file.
 ALTER TABLE files ADD CONSTRAINT files_picture_key_fkey
     FOREIGN KEY (picture_key) REFERENCES pictures (key) DEFERRABLE INITIALLY DEFERRED;
--- The other way round: the row of an original cannot go while its picture is there.
+-- And in the other direction: the row of an original cannot be deleted while its picture exists.
 ALTER TABLE pictures ADD CONSTRAINT pictures_key_fkey FOREIGN KEY (key) REFERENCES files (key);
 
--- A picture that is shown cannot go, either.
+-- A picture that is in use cannot be deleted either.
 ALTER TABLE profiles DROP CONSTRAINT profiles_avatar_key_fkey;
 ALTER TABLE profiles ADD CONSTRAINT profiles_avatar_key_fkey FOREIGN KEY (avatar_key) REFERENCES pictures (key);
 
@@ -57,7 +57,7 @@ CREATE TRIGGER pictures_forget_files AFTER DELETE ON pictures
     REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION forget_files();
 
--- Jobs that remove files, of at most a hundred each.
+-- Queue jobs that remove files, at most a hundred files per job.
 CREATE FUNCTION queue_removal(keys text[]) RETURNS void
 LANGUAGE sql
 SET search_path FROM CURRENT
@@ -68,7 +68,7 @@ AS $$
     GROUP BY part
 $$;
 
--- Files whose rows are gone. One that somebody may still be writing is removed again when that must have ended.
+-- Remove the files of deleted rows. A file that may still be incomplete is removed again after the writer's deadline.
 CREATE FUNCTION remove_gone_files() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -86,7 +86,7 @@ CREATE TRIGGER files_remove_gone AFTER DELETE ON files
     REFERENCING OLD TABLE AS gone
     FOR EACH STATEMENT EXECUTE FUNCTION remove_gone_files();
 
--- TRUNCATE tells of no rows, so it is listened to before they are gone.
+-- A TRUNCATE trigger has no transition table, so this one reads the rows before they are deleted.
 CREATE FUNCTION remove_all_files() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -100,7 +100,7 @@ $$;
 CREATE TRIGGER files_remove_all BEFORE TRUNCATE ON files
     FOR EACH STATEMENT EXECUTE FUNCTION remove_all_files();
 
--- Pictures that nothing shows any more. Whatever way their last user went: replaced, cleared, by cascade, in bulk, in plain SQL.
+-- Delete pictures that are no longer in use, however the last use ended: replaced, cleared, by cascade, in bulk or by plain SQL.
 CREATE FUNCTION forget_pictures(keys text[]) RETURNS void
 LANGUAGE sql
 SET search_path FROM CURRENT

@@ -12,19 +12,19 @@ CREATE TABLE labels (
 );
 -- The default ordering.
 CREATE INDEX labels_name_id_idx ON labels (name, id);
--- Who labels a post by name finds the label whatever the case.
+-- For clients that label a post by a label's name, which is looked up without regard to case.
 CREATE INDEX labels_upper_name_idx ON labels (upper(name));
 
 CREATE TRIGGER labels_touch BEFORE UPDATE ON labels FOR EACH ROW EXECUTE FUNCTION touch();
 
--- That a post has a label, since when and why: one row per pair.
+-- One row per post and label: since when the post has the label, and why.
 CREATE TABLE post_labels (
     post_id bigint NOT NULL,
     label_id bigint NOT NULL,
     reason text COLLATE "und-x-icu",
     labeled_at timestamptz NOT NULL DEFAULT now(),
-    -- The post's created_at, by which a label's posts are listed: so that a page is found in the index, whether two posts have
-    -- the label or a million.
+    -- The post's created_at, by which the posts of a label are sorted. It is here so that the index finds a page, whether
+    -- two posts have the label or a million.
     post_created_at timestamptz NOT NULL,
     CONSTRAINT post_labels_pkey PRIMARY KEY (post_id, label_id),
     CONSTRAINT post_labels_post_id_fkey FOREIGN KEY (post_id) REFERENCES posts (id) ON DELETE CASCADE,
@@ -60,13 +60,13 @@ $$;
 CREATE TRIGGER posts_pass_on_created_at AFTER UPDATE OF created_at ON posts
     FOR EACH ROW WHEN (OLD.created_at <> NEW.created_at) EXECUTE FUNCTION pass_on_created_at();
 
--- How many published posts a label has, as gains and losses whose sum it is. A number in the label's own row would make everybody
--- who labels posts wait for each other, and in circles; counting them takes as long as there are posts.
+-- The number of published posts that have a label, as the sum of changes. A counter in the label's own row would make all
+-- transactions that label posts wait for each other, and deadlock. Counting posts takes time proportional to their number.
 CREATE TABLE label_post_counts (
     id bigint GENERATED ALWAYS AS IDENTITY,
     label_id bigint NOT NULL,
     change integer NOT NULL,
-    -- Of rows that were summed up there is one for each label, and it stays until there are others.
+    -- A periodic task replaces a label's rows with one row, their sum. That row stays until there are new changes.
     is_sum boolean NOT NULL DEFAULT false,
     CONSTRAINT label_post_counts_pkey PRIMARY KEY (id),
     CONSTRAINT label_post_counts_label_id_fkey FOREIGN KEY (label_id) REFERENCES labels (id) ON DELETE CASCADE
@@ -74,9 +74,9 @@ CREATE TABLE label_post_counts (
 CREATE INDEX label_post_counts_label_id_idx ON label_post_counts (label_id) INCLUDE (change);
 CREATE INDEX label_post_counts_unsummed_idx ON label_post_counts (label_id) WHERE NOT is_sum;
 
--- A post's labels are part of it: whoever changes them changes the post, and an If-Match of before is stale. Statements that change
--- nothing, such as an upsert of what is there, bring no rows. The post is changed first: so whoever publishes it at the same
--- time waits, or is waited for, and its labels are counted once.
+-- A post's labels are part of the post: a change to them changes the post, so older If-Match values become stale.
+-- Statements that change nothing, such as an upsert of an existing row, have no rows here. The post is updated first: a
+-- concurrent transaction that publishes it waits, or is waited for, and its labels are counted once.
 CREATE FUNCTION touch_labeled_posts() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -121,7 +121,7 @@ CREATE TRIGGER post_labels_touch_lost AFTER DELETE ON post_labels
     REFERENCING OLD TABLE AS lost
     FOR EACH STATEMENT EXECUTE FUNCTION touch_labeled_posts();
 
--- TRUNCATE tells of no rows, and leaves none to count.
+-- A TRUNCATE trigger has no transition table, and no rows are left to count.
 CREATE FUNCTION count_no_label_posts() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -135,7 +135,7 @@ $$;
 CREATE TRIGGER post_labels_count_none AFTER TRUNCATE ON post_labels
     FOR EACH STATEMENT EXECUTE FUNCTION count_no_label_posts();
 
--- A post that is published or taken back counts for its labels or does not; so does one that goes, as long as they are known.
+-- A post counts while it is published. Deletions are counted BEFORE, since the cascade then deletes the post's labels.
 CREATE FUNCTION count_labels_of_post() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT

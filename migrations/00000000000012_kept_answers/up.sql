@@ -1,4 +1,4 @@
--- Whose data an answer shows besides: the writer of the post that a comment is about, say. It goes with each of them.
+-- Other users whose data the response shows, such as the writer of a comment's post. It is deleted with any of them.
 ALTER TABLE idempotency_keys ADD COLUMN about bigint[] NOT NULL DEFAULT '{}';
 CREATE INDEX idempotency_keys_about_idx ON idempotency_keys USING gin (about);
 

@@ -11,6 +11,6 @@ ALTER TABLE posts DROP COLUMN document;
 DROP FUNCTION search_query(text);
 DROP FUNCTION search_document(text, text);
 DROP FUNCTION search_fold(text);
--- The extension stays: others may use it.
+-- The extension stays, since other programs may use it.
 DROP INDEX posts_upper_title_prefix_idx;
 DROP INDEX posts_upper_title_trgm_idx;

@@ -1,4 +1,4 @@
--- Trigrams find text anywhere in a title. The extension is trusted: the database's owner may make it.
+-- Trigrams find text anywhere in a title. The extension is trusted, so the owner of the database may create it.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm') THEN
@@ -28,11 +28,11 @@ BEGIN
     EXECUTE format('CREATE INDEX posts_upper_title_trgm_idx ON posts USING gin (upper(title) %I.gin_trgm_ops)', home);
 END
 $$;
--- The same where only the beginning is known, however short.
+-- For lookups by the beginning of a title, which may be shorter than a trigram.
 CREATE INDEX posts_upper_title_prefix_idx ON posts (upper(title) text_pattern_ops);
 
--- What is compared in a search: without case, accents and compatibility forms, as in ﬁ, ５ or ß. Signs that join words part them: for
--- words that are joined without end PostgreSQL's reader takes a time that grows with the square of their number.
+-- The text that a search compares: without case, accents and compatibility forms, as in ﬁ, ５ or ß. Characters that join
+-- words become spaces: PostgreSQL's parser takes time quadratic in the number of words that are joined without a break.
 CREATE FUNCTION search_fold(words text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT
 RETURN CASE WHEN octet_length(words) = char_length(words) THEN translate(lower(words COLLATE "C"), '-_/.@:+&=?#~%', '             ')
@@ -44,7 +44,7 @@ ELSE translate(
     'øłđðħŧı-_/.@:+&=?#~%', 'olddhti             ') COLLATE "C"
 END;
 
--- A tsvector holds a megabyte. A text whose words are more is found by the words that it begins with.
+-- A tsvector holds at most 1 MB. If a text has more words than fit, only its beginning is indexed.
 CREATE FUNCTION search_document(title text, content text) RETURNS tsvector
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $$
@@ -57,8 +57,8 @@ EXCEPTION WHEN program_limit_exceeded THEN
 END
 $$;
 
--- Words as in a web search: "a phrase", or, -not. They are read one by one, since PostgreSQL's own reader of that syntax does not
--- know the * after a word, which finds what begins so. What holds no letters asks for nothing.
+-- Parse words as in a web search: "a phrase", or, -not. The function parses them one by one, since PostgreSQL's own parser
+-- of that syntax does not support the * after a word, which searches for a prefix. A word without letters adds nothing.
 CREATE FUNCTION search_query(words text) RETURNS tsquery
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE STRICT
 SET search_path FROM CURRENT
@@ -96,16 +96,16 @@ ALTER TABLE posts ADD COLUMN document tsvector NOT NULL
     GENERATED ALWAYS AS (search_document(search_fold(title), search_fold(content))) STORED;
 CREATE INDEX posts_document_idx ON posts USING gin (document);
 
--- Orderings, each with the id that ends it. What was never published sorts after everything, as if it were to be.
+-- Orderings, each with the id as tie-breaker. Posts that were never published sort as the latest.
 CREATE INDEX posts_title_id_idx ON posts (title, id);
 CREATE INDEX posts_updated_at_id_idx ON posts (updated_at, id);
 CREATE INDEX posts_published_at_id_idx ON posts (coalesce(published_at, 'infinity'), id);
--- The same without the drafts, all of which would come first for those who may not see them.
+-- The same ordering without drafts, which would otherwise all come first for readers who may not see them.
 CREATE INDEX posts_published_published_at_id_idx ON posts (coalesce(published_at, 'infinity'), id) WHERE published;
 CREATE INDEX posts_rating_id_idx ON posts (rating, id);
 CREATE INDEX users_username_id_idx ON users (username, id);
 CREATE INDEX users_created_at_id_idx ON users (created_at, id);
 
--- Somebody's posts in the default order; it serves the foreign key as well.
+-- A user's posts in the default ordering. It also serves the foreign key.
 CREATE INDEX posts_writer_id_created_at_id_idx ON posts (writer_id, created_at, id);
 DROP INDEX posts_writer_id_idx;

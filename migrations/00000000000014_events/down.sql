@@ -32,7 +32,7 @@ AS $$
     GROUP BY part
 $$;
 
--- Jobs of kinds that are not known any more.
+-- Jobs of kinds that the earlier version does not know.
 DELETE FROM jobs WHERE subject IS NOT NULL;
 ALTER TABLE jobs DROP COLUMN subject;
 

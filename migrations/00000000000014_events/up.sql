@@ -1,39 +1,39 @@
--- What has changed: a row for each, written by the statement that makes the change, whatever that is. It waits here to be published,
--- in a table of its own with one index, since every index more is one that every writer has to open and to lock.
+-- Changes: one row each, written by the statement that makes the change, whichever statement that is. Rows wait here for
+-- publication. The table is separate and has one index, since every writer has to open and to lock each further index.
 CREATE TABLE unpublished_events (
-    -- Given out before the commit: of one resource in the order of the commits, since its row is locked; of others in none.
+    -- Assigned before the commit. Ids of one resource follow the order of the commits, since its row is locked; others do not.
     id bigint GENERATED ALWAYS AS IDENTITY,
     type text COLLATE "C" NOT NULL,
-    -- The type of another event, which is published right after this one and is like it in all else.
+    -- The type of a second event, which is published right after this one and has the same content otherwise.
     also text COLLATE "C",
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- The one that wrote it, where that comes back to it.
+    -- The transaction that wrote the row, if it may update the row again.
     transaction bigint,
-    -- NULL for what has no number.
+    -- NULL for resources without an id.
     resource_id bigint,
-    -- What names it in URLs, if that is not its number.
+    -- What identifies the resource in URLs, if that is not its id.
     resource_key text COLLATE "C",
-    -- The members that are others now.
+    -- The fields that changed.
     changed text[] COLLATE "C" NOT NULL DEFAULT '{}',
-    -- What it was like then, without private members, and with users by their numbers: their names go with them.
+    -- The state after the change, without private fields. Users appear as ids, so that their names are deleted with them.
     data jsonb,
-    -- Who did it, where a request did.
+    -- The user who made the change, if a request made it.
     actor_id bigint DEFAULT nullif(current_setting('plaza.actor', true), '')::bigint,
-    -- Whose data it is; it is erased with them.
+    -- The user whose data it is. The data is erased when the user is deleted.
     user_id bigint,
-    -- Whose post or comment it is, who may read of it: the same user, where there is one.
+    -- The author of the post or comment, who may read the event. Equal to user_id where both are set.
     author_id bigint,
-    -- The post that a comment is about, if it is; its writer may, too.
+    -- The post of a comment. Its writer may read the event, too.
     about_post_id bigint,
     CONSTRAINT unpublished_events_pkey PRIMARY KEY (id)
 ) WITH (
-    -- Every row goes soon.
+    -- Every row is deleted soon.
     autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_scale_factor = 0
 );
 
--- Those that are published.
+-- Published events.
 CREATE TABLE events (
-    -- Given out after the commit, so that nothing comes up any more before what has been read.
+    -- Assigned after the commit, so that no event ever appears before one that was already read.
     id bigint NOT NULL,
     type text COLLATE "C" NOT NULL,
     created_at timestamptz NOT NULL,
@@ -44,19 +44,19 @@ CREATE TABLE events (
     actor_id bigint,
     user_id bigint,
     author_id bigint,
-    -- Whoever was the writer of the post that a comment is about when this was published.
+    -- The writer of the post that a comment is about, as of the publication of this event.
     host_id bigint,
     CONSTRAINT events_pkey PRIMARY KEY (id)
 );
--- Nearly in the order of the rows, so this is enough to find those of a time, for next to nothing.
+-- Times nearly follow the order of the rows, so a BRIN index finds a range of times at almost no cost.
 CREATE INDEX events_created_at_idx ON events USING brin (created_at) WITH (autosummarize = on);
 CREATE INDEX events_type_id_idx ON events (type, id);
 CREATE INDEX events_author_id_id_idx ON events (author_id, id) WHERE author_id IS NOT NULL;
 CREATE INDEX events_host_id_id_idx ON events (host_id, id) WHERE host_id IS NOT NULL;
--- The other one finds those that have an author.
+-- For events without an author. The index on author_id finds the others.
 CREATE INDEX events_user_id_idx ON events (user_id) WHERE author_id IS NULL AND user_id IS NOT NULL;
 
--- The last position that was given out, in one row. Whoever gives out the next ones holds its lock.
+-- The last position that was assigned, in a single row. A node that assigns positions holds the row's lock.
 CREATE TABLE publication (
     is_only boolean NOT NULL DEFAULT true,
     last_position bigint NOT NULL DEFAULT 0,
@@ -65,7 +65,7 @@ CREATE TABLE publication (
 );
 INSERT INTO publication DEFAULT VALUES;
 
--- Data with the names of users instead of their numbers; of one who has gone there is no name.
+-- Data with usernames instead of user ids. A deleted user has no name.
 CREATE FUNCTION with_names(data jsonb) RETURNS jsonb
 LANGUAGE sql STABLE
 SET search_path FROM CURRENT
@@ -75,24 +75,24 @@ AS $$
     WHERE key IN ('writer', 'editor', 'author') AND jsonb_typeof(value) = 'number'
 $$;
 
--- What people and programs get to see.
+-- Events as clients see them.
 CREATE VIEW events_with_names AS
 SELECT id, type, created_at, split_part(type, '.', 1) AS resource_type, resource_id, resource_key, changed,
     with_names(data) AS data, actor_id, author_id, host_id
 FROM events;
 
--- STABLE as what it calls is: PostgreSQL puts only such a function's words in the place of its call, and a call costs 7 µs.
+-- STABLE because the functions that it calls are: PostgreSQL inlines only such a function, and a call costs 7 µs.
 CREATE FUNCTION json_time(moment timestamptz) RETURNS text
 LANGUAGE sql STABLE
 RETURN to_char(moment AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
--- Who deletes many is told of them in their order. Elsewhere the order of several resources is nobody's business: a sort would be a
--- fifth of what it costs to tell of a comment.
--- Whoever fills a table with what nobody is to be told of says `SET plaza.events = 'off'` first, as `plaza seed` does.
--- That is asked for by the functions: PostgreSQL 15 reads the expression of a WHEN anew for each statement, a third of what it costs
--- to tell of a comment.
+-- A statement that deletes many rows writes their events in the order of the ids. Elsewhere the order of several resources is
+-- undefined: a sort would cost a fifth of writing a comment's event.
+-- To fill a table without events, run `SET plaza.events = 'off'` first, as `plaza seed` does. The functions check that setting. A
+-- WHEN clause does not, since PostgreSQL 15 parses its expression again for each statement, which costs a third of writing a
+-- comment's event.
 
--- Users. A login is no change that anybody is told of, and a new password is nobody's business.
+-- Users. Neither a login nor a new password is a change that causes an event.
 CREATE FUNCTION write_user_events() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -136,8 +136,8 @@ CREATE TRIGGER users_write_lost AFTER DELETE ON users
     REFERENCING OLD TABLE AS lost
     FOR EACH STATEMENT EXECUTE FUNCTION write_user_events();
 
--- Whoever goes takes the data of their events along; that something was deleted with them is left, and what. Before the events of
--- this statement are written, by name; those that are written after it find nobody whose data it could be.
+-- A deleted user's events lose their data. What remains is that something was deleted, and what. The trigger's name sorts
+-- before those that write this statement's events. Events written later find no user, and so have no data.
 CREATE FUNCTION erase_events() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -163,7 +163,7 @@ CREATE TRIGGER users_erase_events AFTER DELETE ON users
     REFERENCING OLD TABLE AS lost FOR EACH STATEMENT EXECUTE FUNCTION erase_events();
 CREATE TRIGGER users_erase_all_events BEFORE TRUNCATE ON users FOR EACH STATEMENT EXECUTE FUNCTION erase_events();
 
--- Profiles come and go with their users, which is told of those.
+-- No event for a profile that is created or deleted: that happens only together with its user, whose event covers it.
 CREATE FUNCTION write_profile_events() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -197,7 +197,7 @@ CREATE TRIGGER profiles_write_changed AFTER UPDATE ON profiles
     REFERENCING OLD TABLE AS lost NEW TABLE AS gained
     FOR EACH STATEMENT EXECUTE FUNCTION write_profile_events();
 
--- What is told of a post. Its content is to be had at its URL.
+-- The fields of a post in events. Clients fetch the content from the post's URL.
 CREATE FUNCTION post_data(
     slug text, title text, category text, rating integer, rank integer, published boolean, published_at timestamptz,
     writer bigint, editor bigint, created_at timestamptz
@@ -207,7 +207,7 @@ RETURN jsonb_build_object(
     'slug', slug, 'title', title, 'category', category, 'rating', rating, 'rank', rank, 'published', published,
     'published_at', json_time(published_at), 'writer', writer, 'editor', editor, 'created_at', json_time(created_at));
 
--- Whoever waits for posts that all may read is told when one is published, whether it was a draft before or is new.
+-- Subscribers to published posts are notified when a post is published, whether it was a draft before or is new.
 CREATE FUNCTION write_post_events() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -302,10 +302,10 @@ CREATE TRIGGER labels_write_lost AFTER DELETE ON labels
     REFERENCING OLD TABLE AS lost
     FOR EACH STATEMENT EXECUTE FUNCTION write_label_events();
 
--- That posts have other labels: an event for each post, with the labels that were put on or taken off; those that it has, where all
--- were replaced. Only a handler knows `set` and `clear`. One request may take several statements: what was written last of a
--- post by this transaction is added to, as long as the action is the same. It is looked for from the first one on that this
--- transaction wrote, which `plaza.labels_told_from` says, and not among all that wait.
+-- The labels of posts changed: one event per post, with the labels that were added or removed, or with all of its labels where
+-- they were replaced. Only a handler knows the actions `set` and `clear`. One request may take several statements: they extend
+-- the last event that this transaction wrote for the post, as long as the action is the same. The search for that event starts
+-- at the first one that this transaction wrote, recorded in `plaza.labels_told_from`, and so does not scan the whole backlog.
 CREATE FUNCTION tell_of_labels(posts_of bigint[], labels_of bigint[], usual text) RETURNS void
 LANGUAGE sql
 SET search_path FROM CURRENT
@@ -369,7 +369,7 @@ BEGIN
 END
 $$;
 
--- By name after those that touch the posts.
+-- The names sort after those of the triggers that update the posts, so these fire later.
 CREATE TRIGGER post_labels_write_gained AFTER INSERT ON post_labels
     REFERENCING NEW TABLE AS gained
     FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
@@ -380,7 +380,7 @@ CREATE TRIGGER post_labels_write_lost AFTER DELETE ON post_labels
     REFERENCING OLD TABLE AS lost
     FOR EACH STATEMENT EXECUTE FUNCTION write_labeling_events();
 
--- What is told of a comment, with as much of its content as a list shows of a post's.
+-- The fields of a comment in events, with an excerpt as long as that of a post in a list.
 CREATE FUNCTION comment_data(alias text, content text, post bigint, author bigint, created_at timestamptz) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN jsonb_build_object(
@@ -433,8 +433,8 @@ CREATE TRIGGER comments_write_lost AFTER DELETE ON comments
     REFERENCING OLD TABLE AS lost
     FOR EACH STATEMENT EXECUTE FUNCTION write_comment_events();
 
--- TRUNCATE tells of no rows, so it is told of them before they are gone: the type of the event, then the columns of the key, of the
--- user and of the author.
+-- A TRUNCATE trigger has no transition table, so this one reads the rows before they are deleted. Its arguments: the type
+-- of the event, then the columns of the key, of the user and of the author.
 CREATE FUNCTION write_all_as_lost() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -471,12 +471,12 @@ $$;
 CREATE TRIGGER post_labels_write_all BEFORE TRUNCATE ON post_labels
     FOR EACH STATEMENT EXECUTE FUNCTION write_all_labelings_as_lost();
 
--- Jobs that do not overtake each other: of those with the same kind and subject, only the first is done. Their receivers hear of
--- events, which are about one resource each.
+-- Jobs that run in order: of the jobs with the same kind and subject, only the first one is run. The jobs of subscribers
+-- to events use it, with the resource of the event as their subject.
 ALTER TABLE jobs ADD COLUMN subject text COLLATE "C";
 CREATE INDEX jobs_kind_subject_id_idx ON jobs (kind, subject, id) WHERE subject IS NOT NULL AND failed_at IS NULL;
 
--- Files that were to be had are told of when they have gone from the store, too: nobody caches them again then.
+-- Files that were public also cause an event after they are removed from the store: from then on no cache can fetch them again.
 DROP FUNCTION queue_removal(text[]);
 CREATE FUNCTION queue_removal(keys text[], were_public boolean) RETURNS void
 LANGUAGE sql

@@ -1,9 +1,9 @@
--- New posts and comments come one to a statement nearly always, and for one row a transition table and a query over it are a third of
--- what it costs to tell of it: so those are told of row by row. The functions for statements keep their branches for INSERT, for the way
--- back.
+-- A statement nearly always inserts only one post or comment. For one row, a transition table and a query over it cost a
+-- third of writing the event, so these triggers write the events row by row. The functions for statements keep their
+-- branches for INSERT, which the down migration uses again.
 --
--- Every name is written out with the schema in which the tables are: a function that sets its search path pays for that at each call,
--- and one that does not must not depend on the caller's.
+-- Every name is qualified with the schema of the tables: a function that sets its search path pays for that at each call,
+-- and one that does not must not depend on the search path of the caller.
 DO $do$
 BEGIN
     EXECUTE format($function$

@@ -1,4 +1,4 @@
-//! The program under test: a node of its own for each test.
+//! The program under test: each test has its own node.
 
 use std::cell::RefCell;
 use std::net::TcpListener;
@@ -24,17 +24,17 @@ use crate::client::{self, Client};
 use crate::database::Database;
 use crate::stores::{self, Store};
 
-/// Longer than anything takes, on a machine with other things to do.
+/// Longer than any wait of a test, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What every member logs in with.
+/// The password of every member.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// `pg_locks` of a test's own database: of all others on the server, tables have the same numbers.
+/// `pg_locks` of the test's own database. Tables in the other databases on the server have the same numbers.
 pub const LOCKS: &str = "(SELECT pg_locks.* FROM pg_locks JOIN pg_database ON pg_database.oid = database \
                          WHERE datname = current_database()) AS locks";
 
-/// Shorter intervals, for tests of something else. The others are those of users.
+/// Shorter intervals for tests of something else. The other intervals are the defaults.
 pub fn timing() -> Timing {
     Timing {
         publish_interval: Duration::from_millis(5),
@@ -45,7 +45,7 @@ pub fn timing() -> Timing {
     }
 }
 
-/// One node with a database and a store of its own, listening on a port of its own.
+/// A node with its own database, store and port.
 pub struct TestApp {
     pub app: App,
     pub base: String,
@@ -56,7 +56,7 @@ pub struct TestApp {
     handles: [ServerHandle; 2],
     pub ops: String,
     background: RefCell<Option<Background>>,
-    /// Kept, because polling by a new one each time would keep the server busy with nothing else.
+    /// Kept, because polling with a new connection each time would keep the server busy.
     connection: RefCell<Option<PgConnection>>,
     data: PathBuf,
     _folder: TempDir,
@@ -74,7 +74,7 @@ impl TestApp {
         Self::with(&[]).await
     }
 
-    /// With other settings than the default ones, as flags.
+    /// A node with other settings than the defaults, given as flags.
     #[expect(
         clippy::unused_async,
         reason = "a test starts on the runtime that the node's servers will run on"
@@ -89,19 +89,19 @@ impl TestApp {
         Self::on_time(Arc::new(Database::migrated()), Arc::new(Store::folder()), timing, flags)
     }
 
-    /// The same with its files in a bucket.
+    /// A node with other settings and with its files in a bucket.
     #[expect(clippy::unused_async, reason = "as in `with`")]
     pub async fn on_a_bucket(flags: &[&str]) -> Self {
         Self::on(Arc::new(Database::migrated()), Arc::new(Store::bucket()), flags)
     }
 
-    /// One with its files in a folder and one with its files in a bucket, for tests that must hold on both.
+    /// One node with its files in a folder and one with its files in a bucket, for tests that must pass on both.
     pub async fn on_each_store(flags: &[&str]) -> [Self; 2] {
         [Self::with(flags).await, Self::on_a_bucket(flags).await]
     }
 
-    /// Another node on the same database and the same store: the secret is the same, the data folder is not. Its URLs are those
-    /// of the first.
+    /// Another node on the same database and the same store. It has the same secret, but its own data folder. Its
+    /// URLs are those of the first node.
     pub fn beside(&self, flags: &[&str]) -> Self {
         let public_url = ["--public-url", &self.base];
         Self::on(Arc::clone(&self.database), Arc::clone(&self.store), &[&public_url, flags].concat())
@@ -166,17 +166,17 @@ impl TestApp {
         Client { base: self.ops.clone(), ..self.guest() }
     }
 
-    /// Somebody without a token.
+    /// A client without a token.
     pub fn guest(&self) -> Client {
         self.client(None)
     }
 
-    /// A user of this name, made on first use, with a session of its own each time.
+    /// A client with a new session of the user with this name. The first call creates the user.
     pub fn member(&self, name: &str) -> Client {
         self.user(name, false)
     }
 
-    /// The same who may administer everything.
+    /// A client with a new session of a user who is staff. The first call creates the user.
     pub fn staff(&self, name: &str) -> Client {
         self.user(name, true)
     }
@@ -205,39 +205,39 @@ impl TestApp {
         self.client(Some(tokens.expect("tokens").access))
     }
 
-    /// A query on a connection that is not the node's.
+    /// Run a query on a connection that is not the node's.
     fn query<T>(&self, work: impl FnOnce(&mut PgConnection) -> T) -> T {
         let mut kept = self.connection.borrow_mut();
         work(kept.get_or_insert_with(|| self.database.connect()))
     }
 
-    /// Plain SQL on the test's database.
+    /// Run SQL on the test's database.
     pub fn sql(&self, statement: &str) {
         self.query(|conn| conn.batch_execute(statement)).expect("SQL");
         self.query(|conn| conn.batch_execute("RESET ALL")).expect("the settings of the connection");
     }
 
-    /// The same where it may be refused; the words of the refusal.
+    /// Run SQL that may fail, and return the error message.
     pub fn try_sql(&self, statement: &str) -> Result<(), String> {
         self.database.connect().batch_execute(statement).map_err(|error| format!("{error:?}"))
     }
 
-    /// Have everybody who must wait before the next try wait for a minute more, however slow the machine is. Whoever need not is
-    /// not affected.
+    /// Extend every wait before the next attempt by a minute, so that the test does not depend on the speed of the
+    /// machine. This does not affect clients that do not have to wait.
     pub fn prolong_waits(&self) {
         self.sql(
             "UPDATE throttle_buckets SET blocked_until = blocked_until + interval '1 minute' WHERE blocked_until > 'epoch'",
         );
     }
 
-    /// Publish no event and do no job from now on, so that every statement is a request's.
+    /// Publish no events and run no jobs from now on, so that every statement belongs to a request.
     pub async fn rest(&self) {
         self.idle().await;
         let background = self.background.borrow_mut().take().expect("it rests already");
         background.stop(PATIENCE).await;
     }
 
-    /// Wait until every job is done or given up.
+    /// Wait until every job is done or has failed.
     pub async fn idle(&self) {
         self.eventually("every job is done", || self.count("jobs WHERE failed_at IS NULL") == 0).await;
     }
@@ -247,14 +247,14 @@ impl TestApp {
         self.eventually("every event is published", || self.count("unpublished_events") == 0).await;
     }
 
-    /// Wait until so many mails are files.
+    /// Wait until this number of mails are files.
     pub async fn mails(&self, number: usize) {
         let folder = self.data.join("mail");
         let count = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
         self.eventually("the mails are written", || count() == number).await;
     }
 
-    /// Poll until it is so.
+    /// Poll until the check is true.
     pub async fn eventually(&self, what: &str, check: impl Fn() -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !check() {
@@ -270,12 +270,12 @@ impl TestApp {
         conn
     }
 
-    /// Wait until the node hears what others do.
+    /// Wait until the node receives notices from other nodes.
     pub async fn hears(&self) {
         self.eventually("the node hears", || self.app.state().auth.cache.is_listening()).await;
     }
 
-    /// The backend that this node listens on. For a test of one node.
+    /// The backend of the node's LISTEN connection. Only for tests with one node.
     pub fn listener(&self) -> i32 {
         #[derive(QueryableByName)]
         struct Backend {
@@ -288,7 +288,7 @@ impl TestApp {
         found.map_or(0, |found| found.pid)
     }
 
-    /// Let the node hear nothing until the guard is dropped, on a connection that stays open.
+    /// Stop the node from receiving notices until the guard is dropped. Its connection stays open.
     pub fn deafen(&self) -> Deaf {
         let deaf = Deaf(self.listener());
         deaf.signal(libc::SIGSTOP);
@@ -300,7 +300,7 @@ impl TestApp {
         &self.data
     }
 
-    /// As if so much time had passed since every refresh.
+    /// Simulate that this interval has passed since every refresh.
     pub fn rotated_earlier(&self, interval: &str) {
         self.sql(&format!(
             "UPDATE sessions SET rotated_at = rotated_at - interval '{interval}',
@@ -308,7 +308,7 @@ impl TestApp {
         ));
     }
 
-    /// What a query gives: one column of text, a line for each row.
+    /// The result of a query with one text column: one line for each row.
     pub fn lines(&self, query: &str) -> String {
         #[derive(QueryableByName)]
         struct Line {
@@ -320,7 +320,7 @@ impl TestApp {
         lines.into_iter().map(|Line { line }| line).collect::<Vec<_>>().join("\n")
     }
 
-    /// How many rows a query counts.
+    /// The number of rows.
     pub fn count(&self, from: &str) -> i64 {
         #[derive(QueryableByName)]
         struct Count {
@@ -331,33 +331,33 @@ impl TestApp {
         self.query(|conn| query.get_result::<Count>(conn)).expect("a count").count
     }
 
-    /// Every file of the store by its key, sorted.
+    /// The key of every file in the store, sorted.
     pub fn files(&self) -> Vec<String> {
         self.store.files()
     }
 
-    /// The folder of the files, where they are in one.
+    /// The folder of the files. Panics if they are in a bucket.
     pub fn media(&self) -> PathBuf {
         self.store.media()
     }
 
-    /// The bucket of the files, where they are in one.
+    /// The bucket of the files. Panics if they are in a folder.
     pub fn bucket(&self) -> &Bucket {
         self.store.as_bucket()
     }
 
-    /// What the bucket keeps of a file besides its bytes.
+    /// The attributes that the bucket stores with a file.
     pub async fn attributes(&self, file: &str) -> Attributes {
         stores::attributes(self.bucket(), file).await
     }
 }
 
-/// A node that hears nothing.
+/// While this exists, a node receives no notices.
 pub struct Deaf(i32);
 
 impl Deaf {
     fn signal(&self, signal: i32) {
-        // SAFETY: no memory is involved.
+        // SAFETY: `kill` does not access memory.
         assert_eq!(unsafe { libc::kill(self.0, signal) }, 0, "the backend is there");
     }
 }
@@ -376,7 +376,7 @@ impl Drop for TestApp {
     }
 }
 
-/// `ana@example.org`; a name that no address can hold is spelt in hexadecimal digits.
+/// `ana@example.org`. A name that an address cannot contain is encoded in hexadecimal digits.
 fn address(name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric());
     let local = if is_plain { name.to_owned() } else { hex(name.as_bytes()) };

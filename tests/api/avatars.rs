@@ -93,7 +93,7 @@ async fn every_accepted_format_is_taken_by_its_content() {
         let ana = app.member("ana");
         let picture = pictures::quadrants(80, 60);
         let cases = [
-            // What is drawn stays so.
+            // Drawings stay lossless.
             (pictures::png(&picture), "image/png"),
             (pictures::png(&pictures::noise(80, 60)), "image/jpeg"),
             (pictures::png_with_alpha(80, 60), "image/png"),
@@ -116,7 +116,7 @@ async fn every_accepted_format_is_taken_by_its_content() {
                 "case {number}"
             );
         }
-        // The one before goes when the next comes.
+        // The previous picture is deleted when the next one is set.
         app.idle().await;
         assert_eq!((app.files().len(), app.count("pictures")), (3, 1));
     }
@@ -292,7 +292,7 @@ async fn an_img_tag_needs_no_json() {
         let default = app.guest().get(path).await;
         assert_eq!(default.status, "302 Found");
         assert_eq!(default.header("cache-control"), "max-age=60");
-        // Or a shared cache would send everybody to what one of them can show.
+        // Without this, a shared cache would redirect all clients to a format that only some can show.
         let varies = default.header("vary").to_lowercase();
         assert!(varies.split(", ").any(|name| name == "accept"), "{varies}");
         assert!(default.header("location").ends_with("/media/default-avatars/ana/128.jpg"), "{default:?}");
@@ -332,11 +332,11 @@ async fn a_client_that_resets_its_connection_leaves_no_file_behind() {
                 TcpStream::connect(app.base.trim_start_matches("http://")).await.expect("a connection");
             stream.set_zero_linger().expect("a connection of ours");
             stream.write_all(&[head.as_bytes(), &body].concat()).await.expect("an upload");
-            // Somewhere between the first byte of it and the last file of it.
+            // At any moment between the first byte of the upload and its last file.
             tokio::time::sleep(Duration::from_millis(2 * patience)).await;
         }
         assert_eq!(ana.upload(AVATAR, "avatar", picture).await.status, "200 OK");
-        // What was begun ends by itself; then there is one picture, and its files.
+        // What has begun completes or is cleaned up by itself. Then there is one picture with its files.
         let deadline = Instant::now() + PATIENCE;
         while app.files().len() != 3 || app.count("pictures") != 1 {
             assert!(Instant::now() < deadline, "{:?} for {} pictures", app.files(), app.count("pictures"));

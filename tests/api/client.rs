@@ -1,4 +1,4 @@
-//! A client: requests as a frontend would send them, answers as it would see them.
+//! A client: requests as a frontend would send them, and responses as it would see them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Somebody who sends requests, with or without a token.
+/// A client, with or without a token.
 #[derive(Clone)]
 pub struct Client {
     pub http: reqwest::Client,
@@ -17,7 +17,7 @@ pub struct Client {
     pub token: Option<String>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     /// `201 Created`.
@@ -26,15 +26,16 @@ pub struct Answer {
     pub bytes: Vec<u8>,
 }
 
-/// What all clients of a node share. Each test has its own: connections belong to its runtime.
+/// What all clients of a node share. Each test has its own: connections belong to the test's runtime.
 pub fn http() -> reqwest::Client {
     reqwest::Client::builder()
         .redirect(redirect::Policy::none())
         .no_gzip()
         .no_brotli()
-        // Nothing here speaks TLS, so the machine's certificates need not be read.
+        // Nothing here uses TLS, so the machine's certificates need not be read.
         .tls_certs_only([])
-        // The server ends a connection that was idle for 5 s. A test that was busy meanwhile would not have noticed.
+        // The server closes a connection that was idle for 5 s. A test that was busy in the meantime would not have
+        // noticed.
         .pool_idle_timeout(Duration::from_secs(3))
         .build()
         .expect("a client")
@@ -46,7 +47,7 @@ impl Client {
         Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
-    /// A request that is still to be filled in. `path` may be a whole URL.
+    /// Begin a request. `path` may be a whole URL.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         let request = self.http.request(method, url);
@@ -100,7 +101,7 @@ impl Client {
         send(self.request(Method::DELETE, path).header("If-Match", tag)).await
     }
 
-    /// One file in one part of a form.
+    /// Upload one file, in one part of a form.
     pub async fn upload(&self, path: &str, part: &str, bytes: Vec<u8>) -> Answer {
         let file =
             Part::bytes(bytes).file_name("../../etc/picture.exe").mime_str("text/plain").expect("a type");
@@ -112,12 +113,12 @@ impl Client {
     }
 }
 
-/// Send a request and read the whole answer.
+/// Send a request and read the whole response.
 pub async fn send(request: RequestBuilder) -> Answer {
     Answer::of(request.send().await.expect("an answer")).await
 }
 
-/// Send a request line as it is, over a connection of its own, and read the answer.
+/// Send a request line as it is, on a new connection, and read the response.
 pub async fn bare(base: &str, request_line: &str) -> String {
     let address = base.trim_start_matches("http://");
     let mut stream = TcpStream::connect(address).await.expect("a connection");
@@ -129,7 +130,7 @@ pub async fn bare(base: &str, request_line: &str) -> String {
 }
 
 impl Answer {
-    /// The whole of a response.
+    /// Read the whole response.
     pub async fn of(response: Response) -> Self {
         Self {
             status: response.status().to_string(),
@@ -147,25 +148,25 @@ impl Answer {
         self.headers.get(name).map(HeaderValue::to_str).transpose().expect("text").unwrap_or_default()
     }
 
-    /// A member of the body, by RFC 6901 pointer; `null` where there is none.
+    /// A field of the body, by RFC 6901 pointer; `null` if there is none.
     pub fn at(&self, pointer: &str) -> Value {
         self.json().pointer(pointer).cloned().unwrap_or_default()
     }
 
-    /// A member that is text.
+    /// A field that is a string.
     pub fn text(&self, pointer: &str) -> String {
         self.at(pointer).as_str().unwrap_or_else(|| panic!("{pointer} is no text in {self:?}")).to_owned()
     }
 
-    /// `ai, tech`: one member of every item of a list.
+    /// One field of every item of a list, such as `ai, tech`.
     pub fn each(&self, list: &str, member: &str) -> String {
         let list = self.at(list);
         let items = list.as_array().unwrap_or_else(|| panic!("no list in {self:?}")).iter();
         items.map(|item| item[member].to_string().replace('"', "")).collect::<Vec<_>>().join(", ")
     }
 
-    /// `422 validation_failed /title too_long, /slug invalid_slug`: status, code and faults of a refusal in one line, after
-    /// checking that it is a whole problem.
+    /// An error response in one line, after asserting that it is a complete problem: status, code and faults, such as
+    /// `422 validation_failed /title too_long, /slug invalid_slug`.
     pub fn refusal(&self) -> String {
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         let body = self.json();

@@ -1,4 +1,4 @@
-//! What users say about posts.
+//! Users' comments on posts.
 
 use futures_util::future::join_all;
 use insta::assert_snapshot;
@@ -11,7 +11,7 @@ use crate::client::{Client, send};
 const COMMENTS: &str = "/api/v1/comments";
 const ON_P: &str = "/api/v1/posts/p/comments";
 
-/// Ana's published post `p`, with the words `Hidden words` for a title.
+/// Create Ana's published post `p`, with the title `Hidden words`.
 async fn world(app: &TestApp) -> (Client, Client) {
     let (ana, carl) = (app.member("ana"), app.member("carl"));
     let post = json!({ "title": "Hidden words", "slug": "p", "published": true });
@@ -19,7 +19,7 @@ async fn world(app: &TestApp) -> (Client, Client) {
     (ana, carl)
 }
 
-/// Say something about `p`; the comment's path.
+/// Comment on `p`, and return the comment's path.
 async fn say(client: &Client, content: &str) -> String {
     let said = client.post(ON_P, json!({ "content": content })).await;
     assert_eq!(said.status, "201 Created", "{said:?}");
@@ -55,7 +55,7 @@ async fn a_comment_has_all_its_members() {
     for list in [COMMENTS, ON_P] {
         assert_eq!(app.guest().get(list).await.at("/results"), json!([comment]), "{list}");
     }
-    // The same from the other side.
+    // Create a comment through the list of all comments instead.
     let other = carl.post(COMMENTS, json!({ "content": "x", "post": "p", "alias": " C. " })).await;
     assert_eq!((other.at("/post"), other.at("/alias")), (post, json!("C.")));
     assert_eq!(app.guest().get("/api/v1/posts/p").await.at("/comment_count"), 2);
@@ -79,7 +79,7 @@ async fn an_alias_is_the_display_name_of_the_time() {
         assert_eq!(alias(path).await, expected);
         assert_eq!(carl.get(path).await.at("/user/display_name"), "Carl Gauß");
     }
-    // Cleared, it is the one of now; of the author, whoever clears it.
+    // A cleared alias becomes the current display name: that of the author, even if staff clears it.
     let own = &paths[3];
     assert_eq!(carl.patch(own, json!({ "content": "y" })).await.text("/alias"), "Own");
     assert_eq!(carl.patch(own, json!({ "alias": null })).await.text("/alias"), "Carl Gauß");
@@ -108,7 +108,7 @@ async fn a_comment_is_edited_by_its_author() {
     assert_eq!((moved.at("/post/slug"), moved.at("/content")), (json!("q"), json!("There")));
     let counts = app.guest().get("/api/v1/posts").await.each("/results", "comment_count");
     assert_snapshot!(counts, @"1, 0");
-    // Its post is named by the slug and the title of now.
+    // The comment shows the current slug and title of its post.
     carl.patch("/api/v1/posts/q", json!({ "slug": "r", "title": "New" })).await;
     let post = carl.get(&path).await.at("/post");
     assert_eq!(post, json!({ "slug": "r", "title": "New", "url": format!("{}/api/v1/posts/r", app.base) }));
@@ -121,9 +121,9 @@ async fn comments_have_versions() {
     let path = say(&carl, "Hello").await;
     let tag = carl.get(&path).await.header("etag").to_owned();
     assert_snapshot!(app.guest().get_with(&path, "if-none-match", &tag).await.status, @"304 Not Modified");
-    // Nothing asked for, nothing changed.
+    // An empty patch changes nothing.
     assert_eq!(carl.patch(&path, json!({})).await.header("etag"), tag);
-    // Another title of the post is shown, but changes nothing of the comment.
+    // A new title of the post is shown, but does not change the comment's version.
     ana.patch("/api/v1/posts/p", json!({ "title": "Other" })).await;
     assert_snapshot!(app.guest().get_with(&path, "if-none-match", &tag).await.status, @"200 OK");
     let edited = carl.patch_if(&path, &tag, json!({ "content": "1" })).await;
@@ -137,7 +137,7 @@ async fn comments_have_versions() {
         let request = if body.is_null() { request } else { request.json(&body) };
         assert_eq!(send(request).await.refusal(), "412 precondition_failed", "{method} {body}");
     }
-    // 403 comes before, and 422 after.
+    // 403 has precedence over 412, and 412 over 422.
     assert_snapshot!(ana.patch_if(&path, &tag, json!({ "content": "2" })).await.refusal(), @"403 forbidden");
     assert_snapshot!(carl.patch_if(&path, &tag, json!({ "content": "" })).await.refusal(), @"412 precondition_failed");
     let comments_tag = app.guest().get("/api/v1/posts/p").await.header("etag").to_owned();
@@ -172,7 +172,7 @@ async fn a_comment_that_is_sent_again_is_said_once() {
             ("201 Created", ""),
             "{path}"
         );
-        // Even where it was deleted meanwhile.
+        // The response is replayed even after the comment was deleted.
         carl.delete(first.header("location")).await;
         let again = carl.post_once(path, "k", body).await;
         assert_eq!(
@@ -204,19 +204,19 @@ async fn a_comment_is_detached_and_attached() {
         assert_eq!(client.get(COMMENTS).await.at("/results/0/content") == "Hello", sees);
         assert_eq!(client.get(ON_P).await.at("/results"), json!([]));
     }
-    // Who is not its author has no way to get at it, the writer of its former post neither.
+    // Only the author can still access the comment; not even the writer of its former post can.
     assert_snapshot!(ana.patch(&path, json!({ "post": "p" })).await.refusal(), @"404 not_found");
     assert_snapshot!(carl.patch(&path, json!({ "post": "p" })).await.at("/post/slug"), @r#""p""#);
     assert_eq!(guest.get("/api/v1/posts/p").await.at("/comment_count"), 1);
 
-    // To a post that one may see, and no other.
+    // The author can attach it only to a post that the author may see.
     ana.post("/api/v1/posts", json!({ "title": "draft" })).await;
     ana.post("/api/v1/posts", json!({ "title": "shared", "editor": "carl" })).await;
     assert_snapshot!(carl.patch(&path, json!({ "post": "draft" })).await.refusal(), @"422 validation_failed /post unknown_post");
     assert_snapshot!(carl.patch(&path, json!({ "post": "shared" })).await.at("/post/slug"), @r#""shared""#);
     assert_snapshot!(eve.get(&path).await.refusal(), @"404 not_found");
     assert_snapshot!(root.patch(&path, json!({ "post": "draft" })).await.at("/post/slug"), @r#""draft""#);
-    // Its author, who may not see where it is now, still has it, and may take it back.
+    // The author may not see the post, but can still read the comment and detach it.
     assert_snapshot!(carl.get(&path).await.at("/post"), @"null");
     assert_snapshot!(carl.patch(&path, json!({ "post": null })).await.status, @"200 OK");
     assert_snapshot!(ana.get(&path).await.refusal(), @"404 not_found");
@@ -237,7 +237,7 @@ async fn the_writer_of_a_post_takes_comments_off_and_edits_none() {
         json!({ "post": "p" }),
         json!({ "post": null, "content": "Bye" }),
         json!({ "post": null, "alias": null }),
-        // Not even told what would be wrong with it.
+        // 403 comes first, so the response does not reveal validation errors.
         json!({ "content": 7 }),
         json!({ "post": null, "other": 1 }),
     ] {
@@ -250,7 +250,7 @@ async fn the_writer_of_a_post_takes_comments_off_and_edits_none() {
     let path = say(&carl, "Again").await;
     assert_snapshot!(ana.delete(&path).await.status, @"204 No Content");
     assert_eq!(app.count("comments"), 1);
-    // Of one's own comment on one's own post one is the author.
+    // You are also the author of your own comment on your own post.
     let path = say(&ana, "Mine").await;
     assert_snapshot!(ana.patch(&path, json!({ "content": "Still mine" })).await.status, @"200 OK");
 }
@@ -259,7 +259,7 @@ async fn the_writer_of_a_post_takes_comments_off_and_edits_none() {
 async fn comments_come_in_pages_the_oldest_first() {
     let app = TestApp::new().await;
     let (_, carl) = world(&app).await;
-    // Ties of the time on purpose.
+    // Rows with equal times, on purpose.
     app.sql(
         "INSERT INTO posts (slug, title, content, published, writer_id)
              SELECT 'other', 'x', '', true, id FROM users WHERE username = 'ana';
@@ -279,7 +279,7 @@ async fn comments_come_in_pages_the_oldest_first() {
             let page = app.guest().get(&path).await;
             let next = page.at("/next");
             pages.push(page);
-            // What comes meanwhile is at the end, and moves no boundary.
+            // New comments appear at the end and do not shift any page.
             let Some(next) = next.as_str() else { break };
             path = next.to_owned();
         }
@@ -336,7 +336,7 @@ async fn nothing_is_told_of_a_draft_by_its_comments() {
         (&Value::Null, &json!("about it"))
     );
     assert!(!export.to_string().contains("Hidden") && !export.to_string().contains("secret-slug"));
-    // To the writer everything is as it was.
+    // The writer still sees everything.
     assert_eq!(ana.get(COMMENTS).await.each("/results", "content"), "about it, about it, too");
     assert_snapshot!(ana.get(&path).await.at("/post/slug"), @r#""secret-slug""#);
 }
@@ -358,7 +358,7 @@ async fn all_comments_of_a_post_are_deleted_and_counted() {
     assert_eq!(ana.delete(ON_P).await.json(), json!({ "deleted": 0, "by_type": {} }));
     assert_eq!(app.lines("SELECT content FROM comments ORDER BY id"), "stays\ndetached");
     assert_eq!(ana.get("/api/v1/posts/p").await.at("/comment_count"), 0);
-    // With its post.
+    // Deleting the post deletes the comment.
     ana.put("/api/v1/posts/other/labels", json!({ "labels": [{ "name": "A" }, { "name": "B" }] })).await;
     let deleted = ana.delete("/api/v1/posts/other").await;
     assert_eq!(

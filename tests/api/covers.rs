@@ -1,4 +1,4 @@
-//! The picture of a post, by itself and in one form with it.
+//! The picture of a post, set alone or in one form with the post.
 
 use std::time::Instant;
 
@@ -178,7 +178,7 @@ async fn a_post_and_its_cover_come_in_one_form() {
         assert_eq!((&post["editor"]["username"], &post["cover"]["width"]), (&json!("bob"), &json!(700)));
         assert_eq!(answer.header("location"), post["url"]);
         assert_eq!(app.guest().get("/api/v1/posts/uber-apfel").await.header("etag"), answer.header("etag"));
-        // As some SDKs write it, and as large as a file may be.
+        // A form as some SDKs send it, with a file of the maximum size.
         let mut large = pictures::png_with_alpha(9, 9);
         large.resize(10 << 20, 0);
         let other = Form::new()
@@ -204,7 +204,7 @@ async fn of_a_form_all_is_taken_or_nothing() {
     let refusal = async |form: Form| post_form(&ana, form).await.refusal();
     let cover = || picture(pictures::jpeg(70, 50));
     let bad = || picture(b"no picture".to_vec());
-    // The text is judged before the picture, and all of it at once.
+    // The text fields are validated before the picture, and all of them together.
     let text = Form::new().text("rating", "six").part("cover", bad());
     assert_snapshot!(refusal(text).await, @"422 validation_failed /rating invalid_type");
     let text =
@@ -226,7 +226,7 @@ async fn of_a_form_all_is_taken_or_nothing() {
     assert_snapshot!(refusal(Form::new().text("title", "x").part("cover", half)).await, @"422 image_corrupt /cover image_corrupt");
     assert_eq!((app.bucket().requests(), app.count("jobs"), app.count("posts")), (asked, 0, 0));
 
-    // Here only the database knows that it cannot be.
+    // Only the database can detect this conflict.
     ana.post("/api/v1/posts", json!({ "title": "x", "slug": "taken" })).await;
     assert_snapshot!(refusal(Form::new().text("title", "x").text("slug", "taken").part("cover", cover())).await, @"409 slug_taken");
     app.idle().await;
@@ -243,7 +243,7 @@ async fn a_form_that_is_sent_again_is_posted_once() {
     let (ana, _bob) = (app.member("ana"), app.member("bob"));
     let first = post_form_once(&ana, "k", whole()).await;
     assert_snapshot!(first.status, @"201 Created");
-    // Other boundary, other file name, other order of the parts: the same form.
+    // The same form with another boundary, another file name and another order of the parts.
     let same = Form::new()
         .part("cover", Part::bytes(pictures::jpeg(700, 500)).file_name("other.png"))
         .text("editor", "bob")
@@ -259,12 +259,13 @@ async fn a_form_that_is_sent_again_is_posted_once() {
     let other = Form::new().text("title", " Über Äpfel ").part("cover", picture(pictures::jpeg(700, 501)));
     assert_snapshot!(post_form_once(&ana, "k", other).await.refusal(), @"422 idempotency_key_reused Idempotency-Key idempotency_key_reused");
 
-    // All at once: one does it, the others are told so or get its answer, and none leaves a file.
+    // Concurrent repetitions: one creates the post, the others get its response or a conflict, and none leaves a
+    // file.
     let deadline = Instant::now() + PATIENCE;
     let all = (0..8).map(|_| async {
         loop {
             let answer = post_form_once(&ana, "race", whole()).await;
-            // A busy machine tells to come again, as everybody.
+            // A busy machine may tell any client to retry.
             if answer.status != "503 Service Unavailable" {
                 return answer;
             }

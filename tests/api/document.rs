@@ -1,4 +1,4 @@
-//! The OpenAPI document and the pages that are made from the program.
+//! The OpenAPI document and the pages that are generated from the program.
 
 use insta::assert_snapshot;
 use plaza::api::{document, reference};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 use crate::client::send;
 
-/// Operations that anybody may call without a token. Whatever is not listed here must be closed.
+/// Operations that need no token. Every operation that is not listed here must need one.
 const OPEN: &[&str] = &[
     "createUser",
     "listUsers",
@@ -82,7 +82,7 @@ async fn every_operation_is_closed_unless_it_is_listed_as_open() {
             operation["security"].as_array().is_some_and(|all| all.iter().all(|one| *one != json!({})));
         if OPEN.contains(&id) {
             assert!(!requires, "{id} is open, and its security says otherwise");
-            // A login without a body is refused as such, not for want of a token.
+            // A login without a body is rejected because of the body, not because of a missing token.
             let wants_token = !id.starts_with("logout") && answer.status.starts_with("401");
             assert!(!wants_token, "{id} is open, and answered {answer:?}");
         } else {
@@ -147,7 +147,7 @@ async fn the_document_and_its_pages_are_served() {
     assert!(String::from_utf8_lossy(&page.bytes).contains("swagger-ui"), "{page:?}");
     let script = app.guest().get("/docs/swagger-ui-bundle.js").await;
     assert!(script.bytes.len() > 100_000, "the script comes with the program");
-    // Where the `type` of a problem leads.
+    // The page that the `type` of a problem points to.
     let refusal = app.guest().get("/api/v1/nothing").await;
     let (path, anchor) =
         refusal.text("/type").split_once('#').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("an anchor");
@@ -170,7 +170,8 @@ fn every_code_is_used_and_every_rule_is_registered() {
     for rule in &known {
         assert!(outside.contains(&format!("\"{rule}\"")), "{rule} is registered and never used");
     }
-    // `Violation::body(place, rule, …)`, `Violation::parameter(…)` and `Fault::new(…)`, on one line or on several.
+    // Matches `Violation::body(place, rule, …)`, `Violation::parameter(…)` and `Fault::new(…)`, on one line or on
+    // several.
     let flat: String = outside.split_whitespace().collect::<Vec<_>>().join(" ");
     let violations =
         flat.split("Violation::").filter(|call| call.starts_with("body(") || call.starts_with("parameter("));

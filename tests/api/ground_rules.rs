@@ -1,4 +1,4 @@
-//! What holds for every request: problems, headers, conditional requests, CORS, strictness.
+//! What applies to every request: problems, headers, conditional requests, CORS, strictness.
 
 use actix_web::middleware::from_fn;
 use futures_util::future::join_all;
@@ -17,7 +17,7 @@ async fn every_layer_answers_with_a_problem() {
     let text = |method: Method, path: &str, kind: &str, body: &'static str| {
         send(ana.request(method, path).header("content-type", kind.to_owned()).body(body))
     };
-    // The router.
+    // Errors of the router.
     assert_snapshot!(guest.get("/nothing").await.refusal(), @"404 not_found");
     assert_snapshot!(guest.get("/docs/nothing").await.refusal(), @"404 not_found");
     assert_snapshot!(guest.get("/api/v1/nothing").await.refusal(), @"404 not_found");
@@ -27,7 +27,7 @@ async fn every_layer_answers_with_a_problem() {
     assert_eq!(wrong_method.header("allow"), "GET, HEAD");
     assert_eq!(ana.put("/api/v1/posts", json!({})).await.header("allow"), "DELETE, GET, HEAD, PATCH, POST");
     assert_snapshot!(guest.request(Method::TRACE, "/api/v1/posts").send().await.expect("an answer").status(), @"405 Method Not Allowed");
-    // Path, query, header and body.
+    // Errors in the path, the query, the headers and the body.
     assert_snapshot!(guest.get("/api/v1/posts/%FF").await.refusal(), @"404 not_found");
     assert_snapshot!(guest.get("/api/v1/posts/a%00b").await.refusal(), @"404 not_found");
     assert_snapshot!(guest.get("/api/v1/posts?limit=x").await.refusal(), @"400 invalid_query limit invalid_parameter");
@@ -44,7 +44,7 @@ async fn every_layer_answers_with_a_problem() {
     assert_snapshot!(utf8.status, @"201 Created");
     assert_snapshot!(text(Method::PUT, "/api/v1/profiles/me/avatar", "multipart/form-data; boundary=x", "--x\r\n\r\n").await.refusal(),
         @"400 malformed_body");
-    // 401 before 400, whatever order the parts of a handler look at the request in.
+    // 401 has precedence over 400, whatever the order in which a handler's extractors run.
     let anonymous = send(guest.request(Method::POST, "/api/v1/posts?x=1").body("{")).await;
     assert_snapshot!(anonymous.refusal(), @"401 authentication_required");
     assert_eq!(anonymous.header("www-authenticate"), "Bearer");
@@ -163,7 +163,7 @@ async fn what_is_known_already_is_not_sent_again() {
         assert!(again.bytes.is_empty());
         let other = app.guest().get_with(path, "if-none-match", "\"other\"").await;
         assert_eq!(other.status, "200 OK", "{path}");
-        // Compressed, the tag is weak, and still matches.
+        // The tag of a compressed response is weak, and still matches.
         let request = app.guest().request(Method::GET, path).header("accept-encoding", "gzip");
         let compressed = send(request).await;
         assert_eq!(compressed.header("content-encoding"), "gzip", "{path}");
@@ -198,7 +198,8 @@ async fn of_edits_of_one_copy_that_meet_at_the_row_one_wins_whatever_it_is() {
         ("users", "/api/v1/users/ana", "email"),
     ] {
         let tag = root.get(path).await.header("etag").to_owned();
-        // Rows can be read, but neither locked nor changed. Without a row lock, each would find its version before it waits.
+        // This lock allows reads, but neither row locks nor changes. Without a row lock, each edit would find its
+        // version before it waits.
         let table = app.lock(&format!("LOCK TABLE {table} IN EXCLUSIVE MODE"));
         let edits = (0..4).map(|n| root.patch_if(path, &tag, json!({ field: format!("n{n}@example.org") })));
         let release = async {
@@ -261,7 +262,7 @@ async fn browsers_of_listed_origins_may_call() {
     }
     assert_eq!(preflight("https://evil.example").await.header("access-control-allow-origin"), "");
 
-    // On errors too.
+    // Error responses have the headers, too.
     for path in ["/api/v1/posts", "/api/v1/nothing", "/api/v1/users/me", "/api/v1/posts?x=1"] {
         let answer = app.guest().get_with(path, "origin", "https://app.example").await;
         assert_eq!(answer.header("access-control-allow-origin"), "https://app.example", "{path}");

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: done once, however often it is sent.
+//! `Idempotency-Key`: a repeated request takes effect once.
 
 use futures_util::future::join_all;
 use insta::assert_snapshot;
@@ -12,7 +12,7 @@ async fn post(client: &Client, path: &str, key: &str, body: Value) -> Answer {
     send(client.request(Method::POST, path).header("idempotency-key", key).json(&body)).await
 }
 
-/// A body as it is written.
+/// Send a body exactly as given.
 async fn post_text(client: &Client, path: &str, key: &str, body: &'static str) -> Answer {
     let request = client.request(Method::POST, path).header("content-type", "application/json");
     send(request.header("idempotency-key", key).body(body)).await
@@ -31,7 +31,7 @@ async fn what_is_sent_again_is_done_once_and_answered_alike() {
         assert_eq!(again.header(header), first.header(header), "{header}");
     }
     assert_eq!(app.count("posts"), 1);
-    // By value, not by spelling.
+    // Bodies are compared by value, not by spelling.
     let spelt = post_text(&ana, "/api/v1/posts", "k", "{ \"title\" : \"\\u004fnce\" }").await;
     assert_eq!((spelt.status.as_str(), spelt.bytes), ("201 Created", first.bytes));
     let other = post(&ana, "/api/v1/posts", "k", json!({ "title": "Twice" })).await;
@@ -102,7 +102,7 @@ async fn parallel_repeats_over_two_nodes_are_done_once() {
 async fn while_it_runs_the_second_one_is_told_so() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
-    // The insert waits for this transaction, and nothing else of the node: that only reads posts.
+    // Of the node's work, only the insert waits for this transaction: everything else only reads posts.
     let blocker = app.lock("LOCK TABLE posts IN SHARE MODE");
     let first = {
         let ana = ana.clone();
@@ -168,7 +168,7 @@ async fn keys_are_short_and_visible() {
     assert_eq!(answer.refusal(), "400 invalid_header Idempotency-Key invalid_parameter");
     assert_eq!(app.count("posts"), 0);
     assert_snapshot!(post(&ana, "/api/v1/posts", &long[1..], body).await.status, @"201 Created");
-    // Nothing of a login is ever kept.
+    // Responses to a login are never stored.
     let login = json!({ "login": "ana", "password": PASSWORD });
     let tokens = [
         post(&app.guest(), "/api/v1/auth/login", "k", login.clone()).await.text("/refresh_token"),

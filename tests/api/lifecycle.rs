@@ -1,4 +1,4 @@
-//! From the upload to the last of its files: variants when somebody asks, and nothing left behind.
+//! The life of a picture: the upload, the variants that are generated on request, and the removal of every file.
 
 use futures_util::future::join_all;
 use insta::assert_snapshot;
@@ -11,7 +11,7 @@ use crate::pictures;
 
 const AVATAR: &str = "/api/v1/profiles/me/avatar";
 
-/// The URL of a variant of somebody's avatar.
+/// The URL of a variant of the client's avatar.
 async fn variant(client: &Client, name: &str, content_type: &str) -> String {
     let avatar = client.get("/api/v1/profiles/me").await.at("/avatar");
     let variants = avatar["variants"].as_array().expect("variants");
@@ -19,7 +19,7 @@ async fn variant(client: &Client, name: &str, content_type: &str) -> String {
     found.expect("the variant")["url"].as_str().expect("a URL").to_owned()
 }
 
-/// The rows and the store agree.
+/// Assert that the rows and the store agree, and that there is this number of files.
 async fn agrees(app: &TestApp, files: i64) {
     app.idle().await;
     assert_eq!(app.count("files WHERE stored_at IS NULL"), 0);
@@ -50,7 +50,8 @@ async fn a_variant_is_made_when_it_is_asked_for_and_kept() {
                 assert_eq!(again.bytes, first.bytes);
                 assert_eq!(again.header("etag"), first.header("etag"));
                 assert_eq!(app.app.state().metrics.variants_made.get(), made + 1);
-                // What is there is served without the database, where events are published and jobs looked for meanwhile.
+                // Existing files are served without the database. The statements counted are those of event
+                // publication and job polling.
                 for _ in 0..100 {
                     app.guest().get(&url).await;
                 }
@@ -139,7 +140,7 @@ async fn a_variant_that_vanished_is_made_again_and_a_source_that_vanished_is_tol
         );
         assert_eq!(app.guest().get(&url).await.status, "200 OK", "what is there is served");
         std::fs::write(on_disk(&original), &kept).expect("a file");
-        // So long it is remembered.
+        // For this time the node remembers that the source is missing.
         tokio::time::sleep(timing().missing_remembered).await;
     }
     assert_snapshot!(app.guest().get(&missing).await.status, @"200 OK");
@@ -160,7 +161,7 @@ async fn whatever_way_a_picture_goes_its_files_go_with_it() {
             "TRUNCATE pictures CASCADE",
         ];
         for way in ways {
-            // Of a user without a profile nothing can be asked.
+            // Users without a profile cannot be requested.
             app.sql("DELETE FROM users WHERE id NOT IN (SELECT user_id FROM profiles)");
             let client = app.member("ana");
             assert_eq!(
@@ -205,7 +206,7 @@ async fn nothing_is_removed_that_a_row_still_shows() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
     let url = ana.upload(AVATAR, "avatar", pictures::jpeg(40, 30)).await.text("/avatar/url");
-    // Two rows that share a file: how django-cleanup loses data.
+    // Two rows that share a file are how django-cleanup loses data.
     ana.post("/api/v1/posts", json!({ "title": "Hello" })).await;
     app.sql("UPDATE posts SET cover_key = (SELECT key FROM pictures)");
     ana.delete(AVATAR).await;
@@ -215,7 +216,7 @@ async fn nothing_is_removed_that_a_row_still_shows() {
     assert!(refused.contains("posts_cover_key_fkey"), "{refused}");
     let refused = app.try_sql("DELETE FROM files WHERE key = picture_key").expect_err("a refusal");
     assert!(refused.contains("pictures_key_fkey"), "{refused}");
-    // A job for a file that has a row again, or still: it is not done.
+    // A job must not remove a file that has a row, again or still.
     app.sql("INSERT INTO jobs (kind, payload) SELECT 'media.remove', jsonb_build_object('keys', jsonb_agg(key)) FROM files");
     agrees(&app, 3).await;
     assert_snapshot!(ana.delete("/api/v1/posts/hello").await.status, @"200 OK");
@@ -260,7 +261,7 @@ async fn what_took_longer_than_its_lease_is_refused_and_removed() {
     let app = TestApp::with(&["--upload-lease", "3s", "--statement-timeout", "1m"]).await;
     let ana = app.member("ana");
     ana.upload(AVATAR, "avatar", pictures::jpeg(40, 30)).await;
-    // Somebody holds the profile while the upload wants to be recorded.
+    // Lock the profile, so that the upload cannot be recorded.
     let lock = app.lock("SELECT FROM profiles FOR UPDATE");
     let upload = ana.upload(AVATAR, "avatar", pictures::jpeg(50, 30));
     let release = async {
@@ -297,7 +298,7 @@ async fn a_file_that_cannot_be_removed_keeps_no_other() {
     let ana = app.member("ana");
     let url = ana.upload(AVATAR, "avatar", pictures::jpeg(40, 30)).await.text("/avatar/url");
     let original = app.media().join(url.split_once("/media/").expect("a file").1);
-    // A folder of this name is no file that could be removed.
+    // A folder with this name cannot be removed as a file.
     std::fs::remove_file(&original).expect("the original");
     std::fs::create_dir_all(original.join("in/the/way")).expect("a folder");
     std::fs::write(original.join("in/the/way/file"), "").expect("a file");
@@ -358,7 +359,7 @@ async fn where_somebody_else_serves_the_files_all_of_them_are_made_at_once() {
         for key in keys {
             assert_eq!(app.guest().get(&format!("/media/{key}")).await.refusal(), "404 not_found");
         }
-        // What is no file of the store, nobody else can serve.
+        // Files that are not in the store cannot be served by another server.
         ana.delete(AVATAR).await;
         let url = ana.get("/api/v1/profiles/me").await.text("/avatar/url");
         assert_eq!(app.guest().get(&url).await.status, "200 OK");

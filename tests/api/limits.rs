@@ -1,4 +1,4 @@
-//! Bodies that are too large, too slow or break off; queries that take too long.
+//! Request bodies that are too large, too slow or incomplete, and queries that take too long.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn what_stands_outside_of_a_forms_parts_counts_too() {
     assert_snapshot!(send(request).await.refusal(), @"413 payload_too_large  payload_too_large");
 }
 
-/// Sends `head`, then a byte of body every 20 ms, and returns the answer's first line.
+/// Send `head`, then a byte of body every 20 ms, and return the first line of the response.
 async fn trickle(app: &TestApp, head: &str) -> String {
     let address = app.base.trim_start_matches("http://");
     let stream = TcpStream::connect(address).await.expect("a connection");
@@ -100,7 +100,7 @@ async fn a_body_that_trickles_is_given_up() {
 async fn a_body_that_began_quickly_may_not_dawdle_then() {
     let app = TestApp::with(&["--body-grace", "300ms"]).await;
     let token = app.member("ana").token.expect("a token");
-    // By the average rate alone, half a mebibyte would buy more than eight minutes.
+    // If only the average rate counted, half a mebibyte would allow more than eight minutes.
     let head = format!(
         "POST /api/v1/posts HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
          content-length: 1000000\r\n\r\n{}",
@@ -127,7 +127,7 @@ async fn a_query_past_its_time_is_told_so() {
 async fn a_query_that_an_administrator_cancels_is_no_failure() {
     let app = TestApp::with(&["--statement-timeout", "60s"]).await;
     let ana = app.member("ana");
-    // Who only reads waits for nothing.
+    // Requests that only read do not wait for this lock.
     let in_the_way = app.lock("LOCK TABLE posts IN SHARE MODE");
     let cancel = format!(
         "pg_stat_activity WHERE CASE WHEN pg_blocking_pids(pid) && ARRAY(SELECT pid FROM {LOCKS} \

@@ -114,7 +114,7 @@ async fn the_password_in_the_url_is_used() {
     mailer.send(&letter("ana@example.com")).await.unwrap();
     assert_eq!(server.next().await.user.as_deref(), Some("plaza@example.com"));
 
-    // Whoever set the password wrongly can set it right, so the mail may wait.
+    // An administrator can correct a wrong password, so the mail may wait.
     for (url, step) in [(server.url_of("plaza", "wrong"), Step::Login), (server.url(), Step::Sender)] {
         let error = over_smtp(url).send(&letter("ana@example.com")).await.unwrap_err();
         assert!(matches!(error, MailError::Refused { refused, .. } if refused == step), "{error}");

@@ -1,4 +1,5 @@
-//! The program through HTTP, in process, on a real PostgreSQL: one private server for the run, a database for each test.
+//! The program's HTTP API, in process, on a real PostgreSQL: one private server for the run, a database for each
+//! test.
 
 mod app;
 #[path = "../support/buckets.rs"]

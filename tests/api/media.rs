@@ -1,4 +1,4 @@
-//! The files themselves.
+//! The files of the store over HTTP.
 
 use std::time::Duration;
 
@@ -128,7 +128,7 @@ async fn no_path_leads_out_of_the_store() {
     let app = TestApp::new().await;
     picture(&app).await;
     std::fs::write(app.media().parent().expect("a parent").join("outside.jpg"), "secret").expect("a file");
-    // Clients tidy such paths up before they send them, so these go over a bare connection.
+    // HTTP clients normalise such paths before they send them, so this uses a bare connection.
     for path in [
         "avatars/../../outside.jpg",
         "../outside.jpg",

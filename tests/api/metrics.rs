@@ -1,4 +1,5 @@
-//! What the operators' listener tells: each thing once, and nothing that a client could make more of without end.
+//! Metrics on the operators' listener: each event counts once, and clients cannot create an unlimited number of
+//! series.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use crate::pictures;
 
 const AVATAR: &str = "/api/v1/profiles/me/avatar";
 
-/// What was told, by the name and the labels as they are written.
+/// The values, by name and labels as they are printed.
 #[derive(Debug)]
 pub struct Told(BTreeMap<String, String>);
 
@@ -32,7 +33,7 @@ impl Told {
         Self(values.collect())
     }
 
-    /// Ask until it is so.
+    /// Poll the metrics until the check is true.
     pub async fn when(app: &TestApp, what: &str, check: impl Fn(&Self) -> bool) -> Self {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -44,7 +45,7 @@ impl Told {
         }
     }
 
-    /// `plaza_` is left out of the name.
+    /// A metric's value. `name` lacks the prefix `plaza_`.
     #[track_caller]
     pub fn number(&self, name: &str) -> u64 {
         self.text(name).parse().expect("a whole number")
@@ -56,7 +57,7 @@ impl Told {
         value.unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
-    /// The series of a name that have this route, without the name and the route, and what they say: `GET 2xx 3`.
+    /// The request counters of a route, such as `GET 2xx 3`.
     fn requests(&self, route: &str) -> String {
         let start = format!("plaza_requests_total{{route=\"{route}\",");
         let series = self.0.iter().filter_map(|(name, value)| {
@@ -66,7 +67,7 @@ impl Told {
         series.collect::<Vec<_>>().join(", ")
     }
 
-    /// How many requests there were, but for those for the metrics.
+    /// The number of requests, without those for the metrics.
     fn all_requests(&self) -> u64 {
         let of = |name: &str| name.starts_with("plaza_requests_total") && !name.contains("/metrics");
         self.0
@@ -76,7 +77,7 @@ impl Told {
             .sum()
     }
 
-    /// The names and labels, but for those of the metrics themselves.
+    /// The names and labels, without those of requests for the metrics.
     fn series(&self) -> Vec<&String> {
         self.0.keys().filter(|name| !name.contains("route=\"/metrics\"")).collect()
     }
@@ -210,7 +211,8 @@ async fn a_pool_that_is_too_small_is_seen_and_so_are_those_who_give_up() {
     })
     .await;
 
-    // Who waits is told 503 after three seconds. The metrics, which want a connection too, are told without one.
+    // A request that waits for a connection gets 503 after three seconds. The metrics, which also want a connection,
+    // are served without one.
     Told::when(&app, "three gave up", |told| told.number(refused) >= 3).await;
     drop(lock);
     let answers = join_all(reads).await;
@@ -236,7 +238,7 @@ async fn pictures_count_when_they_are_taken_and_when_not() {
     assert!(most >= 1_048_576, "{most}");
     assert_eq!((rest, told.number("uploads"), told.number("pictures_waiting")), (0, 0, 0));
 
-    // What was read waits in memory for the row that announces it.
+    // The upload waits in memory until the row that announces it is written.
     let lock = app.lock("LOCK TABLE files IN ACCESS EXCLUSIVE MODE");
     let upload = actix_web::rt::spawn({
         let ana = ana.clone();
@@ -250,7 +252,7 @@ async fn pictures_count_when_they_are_taken_and_when_not() {
     assert_eq!(refused(&told, "unsupported_picture"), 1);
     for workers in ["pictures", "passwords", "default_pictures"] {
         let of = |told: &Told, name| told.number(&format!("worker_{name}{{workers=\"{workers}\"}}"));
-        // A thread tells the result before it is through.
+        // A thread sends its result before it counts as idle.
         let told = Told::when(&app, "none works", |told| of(told, "running") == 0).await;
         assert_eq!((of(&told, "queue"), of(&told, "refused_total")), (0, 0), "{workers}");
         assert!(of(&told, "threads") >= 1, "{workers}");

@@ -1,4 +1,4 @@
-//! A mint for false coin: access tokens that differ from a good one in a single respect, signed by whomever.
+//! Creates forged access tokens: each differs from a valid one in a single respect, signed with any key.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
@@ -15,21 +15,21 @@ use serde_json::{Map, Value, json};
 use crate::app::TestApp;
 use crate::client::Client;
 
-/// What a good token of a member is made of, and the service's own key.
+/// The parts of a member's valid token, and the service's own key.
 pub struct Mint {
-    /// The good token.
+    /// The valid token.
     pub token: String,
     pub header: Map<String, Value>,
     pub claims: Map<String, Value>,
     /// The service's public key, 32 bytes.
     pub public_key: Vec<u8>,
-    /// The same as a JWK, as the service publishes it.
+    /// The public key as a JWK, as the service publishes it.
     pub jwk: String,
     key: EncodingKey,
 }
 
 impl Mint {
-    /// From the token that the member has.
+    /// Create it from the member's token.
     pub fn of(app: &TestApp, member: &Client) -> Self {
         let token = member.token.clone().expect("a token");
         let parts: Vec<&str> = token.split('.').collect();
@@ -47,29 +47,29 @@ impl Mint {
         }
     }
 
-    /// The service's public key as RFC 8410 writes it, in DER.
+    /// The service's public key in DER, as RFC 8410 specifies.
     pub fn public_key_der(&self) -> Vec<u8> {
         let prefix = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
         [&prefix[..], &self.public_key].concat()
     }
 
-    /// The same in PEM.
+    /// The service's public key in PEM.
     pub fn public_key_pem(&self) -> String {
         let text = STANDARD.encode(self.public_key_der());
         format!("-----BEGIN PUBLIC KEY-----\n{text}\n-----END PUBLIC KEY-----\n")
     }
 
-    /// The good header with members changed or added, as JSON.
+    /// The valid header with fields changed or added, as JSON.
     pub fn header_with(&self, changes: Value) -> String {
         changed(&self.header, changes)
     }
 
-    /// The good claims with members changed or added, as JSON.
+    /// The valid claims with fields changed or added, as JSON.
     pub fn claims_with(&self, changes: Value) -> String {
         changed(&self.claims, changes)
     }
 
-    /// The service's own signature over whatever it is.
+    /// The service's own signature over any message.
     pub fn sign(&self, message: &[u8]) -> Vec<u8> {
         let signature =
             jsonwebtoken::crypto::sign(message, &self.key, Algorithm::EdDSA).expect("a signature");
@@ -81,32 +81,32 @@ impl Mint {
         assemble(header, claims, |message| self.sign(message))
     }
 
-    /// A token whose header says something else, with the service's own signature.
+    /// A token with a changed header, with the service's own signature.
     pub fn with_header(&self, changes: Value) -> String {
         self.signed(&self.header_with(changes), &text(&self.claims))
     }
 
-    /// A token without a member of the header, with the service's own signature.
+    /// A token without one field of the header, with the service's own signature.
     pub fn without_header(&self, name: &str) -> String {
         self.signed(&text(&without(&self.header, name)), &text(&self.claims))
     }
 
-    /// A token that claims something else, with the service's own signature.
+    /// A token with changed claims, with the service's own signature.
     pub fn with_claims(&self, changes: Value) -> String {
         self.signed(&text(&self.header), &self.claims_with(changes))
     }
 
-    /// A token without a claim, with the service's own signature.
+    /// A token without one claim, with the service's own signature.
     pub fn without_claim(&self, name: &str) -> String {
         self.signed(&text(&self.header), &text(&without(&self.claims, name)))
     }
 
-    /// A token with another header and the good claims, signed by somebody else.
+    /// A token with a changed header and the valid claims, with a signature that is not the service's.
     pub fn forged(&self, changes: Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
         assemble(&self.header_with(changes), &text(&self.claims), sign)
     }
 
-    /// The three parts of the good token.
+    /// The three parts of the valid token.
     pub fn parts(&self) -> [&str; 3] {
         let parts: Vec<&str> = self.token.split('.').collect();
         parts.try_into().expect("three parts")
@@ -143,25 +143,25 @@ impl Attacker {
         self.p256.sign(&SystemRandom::new(), message).expect("a signature").as_ref().to_vec()
     }
 
-    /// The public key, as a token's header would carry it.
+    /// The public key, as a token's header would contain it.
     pub fn jwk(&self, kid: &Value) -> Value {
         let x = URL_SAFE_NO_PAD.encode(self.ed25519.public_key().as_ref());
         json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x })
     }
 
-    /// The name that the service would give the key.
+    /// The key id that the service would give the key.
     pub fn kid(&self) -> String {
         let public_key = self.ed25519.public_key().as_ref();
         URL_SAFE_NO_PAD.encode(&digest(&SHA256, public_key).as_ref()[..12])
     }
 }
 
-/// HMAC with SHA-256, keyed with anything.
+/// HMAC with SHA-256 and any key.
 pub fn hs256(secret: impl AsRef<[u8]>) -> impl FnOnce(&[u8]) -> Vec<u8> {
     move |message| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_ref()), message).as_ref().to_vec()
 }
 
-/// HMAC with SHA-512, keyed with anything.
+/// HMAC with SHA-512 and any key.
 pub fn hs512(secret: impl AsRef<[u8]>) -> impl FnOnce(&[u8]) -> Vec<u8> {
     move |message| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, secret.as_ref()), message).as_ref().to_vec()
 }
@@ -173,7 +173,6 @@ pub fn assemble(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>)
     format!("{message}.{signature}")
 }
 
-/// An object as JSON.
 pub fn text(object: &Map<String, Value>) -> String {
     Value::Object(object.clone()).to_string()
 }

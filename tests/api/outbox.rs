@@ -1,4 +1,4 @@
-//! The outbox: done at least once, tried again, by whichever node is alive; and what purges itself.
+//! The outbox: each job is done at least once, is retried, and runs on any live node. Also the purging of old rows.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -18,7 +18,7 @@ async fn a_mail_that_is_refused_for_now_is_sent_again() {
     smtp.refuse_next(1, 451);
     let app = TestApp::with(&["--smtp-url", &smtp.url()]).await;
     register(&app, "ana").await;
-    // The delay is two seconds.
+    // The delay before the next attempt is two seconds.
     assert_eq!(smtp.next().await.to, "ana@example.org");
     app.idle().await;
     assert_eq!((smtp.mails().len(), app.count("jobs")), (1, 0));
@@ -60,10 +60,10 @@ async fn a_job_is_taken_alone_whatever_the_planner_knows() {
         let answer = client.upload("/api/v1/profiles/me/avatar", "avatar", picture).await;
         assert_eq!(answer.status, "200 OK");
     }
-    // The usual state of an outbox; for an empty table other plans look good.
+    // The usual state of an outbox. For an empty table the planner prefers other plans.
     app.sql("ANALYZE jobs");
     app.sql("UPDATE profiles SET avatar_key = NULL");
-    // One that is taken and not done comes up again after a minute.
+    // A job that was claimed but not done becomes due again after a minute.
     app.idle().await;
     assert_eq!((app.files(), app.count("files")), (Vec::new(), 0));
 }
@@ -117,7 +117,7 @@ async fn what_has_had_its_time_is_purged_in_batches() {
          INSERT INTO jobs (kind, payload, failed_at) VALUES
              ('x', '{}', now() - interval '31 days'), ('y', '{}', now() - interval '29 days');",
     );
-    // The node's own sweep may have begun already; whoever comes first, it is done when both are through.
+    // The node's own sweep may have begun already. When both are finished, everything is purged.
     app.app.housekeeping().sweep().await.expect("a sweep");
     let left = |table: &str| app.count(table);
     assert_eq!(left("sessions"), 1);

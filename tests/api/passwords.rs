@@ -1,4 +1,4 @@
-//! Passwords: changing one's own, hashing anew, a bounded queue.
+//! Passwords: changing your own, rehashing, and a bounded queue.
 
 use diesel::connection::SimpleConnection;
 use futures_util::future::join_all;
@@ -69,7 +69,7 @@ async fn whoever_holds_a_session_cannot_guess_the_password() {
     assert_snapshot!(change(&ana, "me", body).await.refusal(), @"429 too_many_attempts");
     let address = json!({ "email": "new@example.org", "current_password": "a guess" });
     assert_snapshot!(ana.patch("/api/v1/users/me", address).await.refusal(), @"429 too_many_attempts");
-    // It is no obstacle to a login.
+    // A login is not affected.
     assert_snapshot!(login(&app, PASSWORD).await.status, @"200 OK");
 }
 
@@ -84,14 +84,15 @@ async fn a_login_hashes_anew_when_parameters_have_risen() {
     assert_eq!((app.count(old), app.count(new)), (1, 0));
     assert_snapshot!(login(&app, PASSWORD).await.status, @"200 OK");
     assert_eq!((app.count(old), app.count(new)), (0, 1));
-    // It is the same password: nothing else ends.
+    // The password is the same, so sessions do not end.
     assert_snapshot!(ana.get("/api/v1/users/me").await.status, @"200 OK");
     assert_snapshot!(login(&app, PASSWORD).await.status, @"200 OK");
 }
 
 #[actix_web::test]
 async fn a_queue_that_is_full_is_503_and_no_try() {
-    // Slow hashes, so that the queue of 256 overflows; from many networks, so that nobody waits for the throttle.
+    // Hashes are slow, so that the queue of 256 overflows. Clients are in many networks, so that the throttle stops
+    // none.
     let flags = ["--argon2-memory", "65536", "--argon2-passes", "3", "--trusted-proxies", "127.0.0.1"];
     let app = TestApp::with(&flags).await;
     let guest = app.guest();
@@ -102,17 +103,17 @@ async fn a_queue_that_is_full_is_503_and_no_try() {
             guest.request(Method::POST, "/api/v1/auth/login").header("x-forwarded-for", from).json(&body);
         Box::pin(async move {
             let answer = send(request).await;
-            // The others wait, for longer than this test does.
+            // The other attempts wait for longer than this test runs.
             if answer.status == "401 Unauthorized" { std::future::pending().await } else { answer }
         })
     });
     let (answer, _, waiting) = futures_util::future::select_all(tries).await;
     assert_eq!((answer.refusal().as_str(), answer.header("retry-after")), ("503 busy", "1"));
-    // Meanwhile a read is answered, and nothing is held against those who wait.
+    // Meanwhile a read is served, and the waiting attempts are not counted by the throttle.
     assert_snapshot!(guest.get("/api/v1/posts").await.status, @"200 OK");
     let counted = app.count("throttle_buckets");
     assert!((1..40).contains(&counted), "{counted}");
-    // The operators see it: who waits for a thread, who has one, who was sent away.
+    // The metrics show what waits for a thread, what runs, and what was rejected.
     let of = |told: &Told, name| told.number(&format!("worker_{name}{{workers=\"passwords\"}}"));
     let told = Told::when(&app, "one is being checked", |told| of(told, "running") > 0).await;
     let (queued, running, threads) = (of(&told, "queue"), of(&told, "running"), of(&told, "threads"));
@@ -135,7 +136,8 @@ async fn parallel_changes_of_one_password_leave_one_of_them() {
     assert_eq!(app.count("sessions"), 1);
 }
 
-/// Start a request, wait until it waits for a row that another transaction holds, commit that, and see the answer.
+/// Start a request, wait until it waits for a row that another transaction has locked, commit that transaction, and
+/// return the response.
 async fn answered_after(
     app: &TestApp,
     change: &str,

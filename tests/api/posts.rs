@@ -1,4 +1,4 @@
-//! What users write.
+//! Posts.
 
 use std::collections::BTreeSet;
 
@@ -115,7 +115,7 @@ async fn a_slug_stays_when_the_title_changes_and_a_former_one_leads_on() {
         "Third_1"
     );
 
-    // Two renames are one hop, for any method, with sub-path and query.
+    // After two renames there is still only one redirect, for any method, with subpath and query.
     for former in ["first", "second"] {
         let moved = app.guest().get(&format!("/api/v1/posts/{former}")).await;
         assert_eq!(moved.status, "308 Permanent Redirect", "{former}");
@@ -243,7 +243,7 @@ async fn an_edit_of_a_stale_copy_is_refused() {
     let ana = app.member("ana");
     let created = ana.post("/api/v1/posts", json!({ "title": "Hello", "published": true })).await;
     let tag = created.header("etag").to_owned();
-    // A stranger's tag differs in its digest at most: the version is what counts.
+    // Another client's tag may differ in its digest, but only the version counts.
     let strangers = app.guest().get("/api/v1/posts/hello").await.header("etag").to_owned();
     assert_eq!(strangers, tag);
     let saved = ana.patch_if("/api/v1/posts/hello", &tag, json!({ "content": "1" })).await;
@@ -274,7 +274,7 @@ async fn of_parallel_edits_of_one_copy_one_wins() {
 async fn the_newest_post_comes_first_and_no_page_skips_or_repeats() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
-    // Ties of the time on purpose.
+    // Rows with equal times, on purpose.
     app.sql(
         "INSERT INTO posts (slug, title, content, published, writer_id, created_at)
          SELECT 's' || n, 't' || n, repeat('ä', 400), true, (SELECT id FROM users), timestamptz '2026-01-01' + (n / 3) * interval '1 s'
@@ -289,7 +289,7 @@ async fn the_newest_post_comes_first_and_no_page_skips_or_repeats() {
             assert!(post.get("content").is_none());
             seen.push(post["id"].as_i64().expect("an id"));
         }
-        // What comes and goes meanwhile moves no boundary.
+        // New and deleted posts do not shift any page.
         ana.post("/api/v1/posts", json!({ "title": "New", "published": true })).await;
         match page.at("/next").as_str() {
             Some(next) => path = next.to_owned(),

@@ -1,4 +1,4 @@
-//! What users show of themselves.
+//! Profiles: what users tell about themselves.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use crate::smtp::{Mail, SmtpServer};
 
 const NEW: &str = "a whole new horse";
 
-/// A node that sends its mails to a listener.
+/// A node that sends its mails to an SMTP server of the test.
 async fn app(flags: &[&str]) -> (TestApp, SmtpServer) {
     let smtp = SmtpServer::start();
     let url = smtp.url();
@@ -17,7 +17,7 @@ async fn app(flags: &[&str]) -> (TestApp, SmtpServer) {
     (TestApp::with(&[&settings, flags].concat()).await, smtp)
 }
 
-/// The token of a mail's link, which leads to this page of the application.
+/// The token in a mail's link, which points to this page of the application.
 fn token(mail: &Mail, page: &str) -> String {
     let link = mail.link().to_owned();
     let prefix = format!("https://app.test/{page}?token=");
@@ -68,7 +68,7 @@ async fn registering_sends_a_mail_that_confirms_the_address() {
     for wrong in ["", "x", &token[1..]] {
         assert_eq!(confirm(&app, wrong).await.refusal(), "422 token_invalid", "{wrong}");
     }
-    // Tokens of one purpose are none of another, and none of a session.
+    // A token is valid only for its purpose, and not as a refresh token.
     assert_snapshot!(reset(&app, &token, NEW).await.refusal(), @"422 token_invalid");
     let refresh = app.guest().post("/api/v1/auth/refresh", json!({ "refresh_token": token })).await;
     assert_snapshot!(refresh.refusal(), @"401 refresh_token_invalid");
@@ -86,9 +86,9 @@ async fn a_confirmation_can_be_asked_for_again_until_it_is_done() {
     assert_eq!(second.to, "ana@example.org", "as its owner wrote it");
     let second = token(&second, "confirm-email");
     assert_ne!(first, second);
-    // Whichever mail is opened.
+    // The first mail stays valid, too.
     assert_snapshot!(confirm(&app, &first).await.status, @"204 No Content");
-    // Confirmed, nothing is sent any more; the next mail is bob's.
+    // Once the address is confirmed, no mail is sent. The next mail is bob's.
     assert_snapshot!(want(&app, "email-verification", "ana@example.org").await.status, @"202 Accepted");
     register(&app, "bob").await;
     assert_eq!(smtp.next().await.to, "bob@example.org");
@@ -161,7 +161,7 @@ async fn nobody_learns_who_has_an_address() {
         let refusal = want(&app, what, "no address").await.refusal();
         assert_eq!(refusal, "422 validation_failed /email invalid_email");
     }
-    // An inactive user gets nothing.
+    // An inactive user gets no mail.
     app.sql("UPDATE users SET is_active = false");
     want(&app, "password-reset", "ana@example.org").await;
     app.idle().await;
@@ -272,7 +272,7 @@ async fn without_a_server_mails_are_files() {
     let raw = std::fs::read(files[0].path()).expect("a mail");
     let mail = mail_parser::MessageParser::default().parse(&raw).expect("a mail");
     let text = mail.body_text(0).expect("a text");
-    // Where no application is named, links begin as every URL does.
+    // Without an application URL, links have the service's own public URL.
     assert!(text.contains(&format!("{}/confirm-email?token=", app.base)), "{text}");
 }
 
@@ -296,7 +296,7 @@ async fn a_mailbox_that_is_no_longer_the_users_sets_no_password() {
     app.member("ana");
     want(&app, "password-reset", "ana@example.org").await;
     let token = token(&smtp.next().await, "reset-password");
-    // By a way that voids nothing.
+    // Change the address with SQL, which does not invalidate tokens.
     app.sql("UPDATE users SET email = 'new@example.org', email_key = 'new@example.org'");
     assert_snapshot!(reset(&app, &token, NEW).await.refusal(), @"422 token_invalid");
 }
@@ -315,14 +315,14 @@ async fn nobody_floods_a_mailbox_with_wishes_for_it() {
     assert_snapshot!(wish("stranger@example.org").await.refusal(), @"429 too_many_attempts");
     for number in 0..2 {
         assert_eq!(wish(&format!("other{number}@example.org")).await.status, "200 OK");
-        // The next one voids it, and what is void is not sent.
+        // The next request invalidates this mail, and an invalidated mail is not sent.
         app.idle().await;
     }
     app.prolong_waits();
     let refused = wish("another@example.org").await;
     assert_eq!(refused.refusal(), "429 too_many_attempts");
     assert_eq!(refused.header("ratelimit-policy"), "\"mail-user\";q=5;w=3600");
-    // The latest wish counts, and the former ones are void.
+    // Only the latest request is valid.
     let mails = smtp.mails();
     let of =
         |to: &str| mails.iter().rev().find(|mail| mail.to == to).map(|mail| token(mail, "confirm-email"));

@@ -1,4 +1,4 @@
-//! What ends a token reaches every node within a second, without a query per request.
+//! The end of a token reaches every node within a second, without a query per request.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ fn on(app: &TestApp, client: &Client) -> Client {
     app.guest().with_token(client.token.as_deref().expect("a token"))
 }
 
-/// Wait until another node acts on a change. The promise is one second; `bench/run` measures it.
+/// Wait until another node acts on a change. The documented limit is one second, which `bench/run` measures.
 async fn soon(what: &str, mut is_done: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_done().await {
@@ -23,9 +23,9 @@ async fn soon(what: &str, mut is_done: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// The token is refused there before long, for a read that is open to all too.
+/// Wait until the node rejects the token, then assert that it does so even for a read that is open to all.
 async fn is_refused_soon(client: &Client) {
-    // Of a user who is gone already, the remembered token may still ask for what is not there.
+    // If the user is already deleted, a cached token may still get 404 for a while.
     let is_refused = async || client.get("/api/v1/users/me").await.status == "401 Unauthorized";
     soon("an ended session", is_refused).await;
     assert_eq!(client.get("/api/v1/users/me").await.refusal(), "401 session_revoked");
@@ -64,7 +64,7 @@ async fn whatever_ends_a_session_reaches_the_other_node() {
         assert!(answer.status.starts_with('2'), "{how}: {answer:?}");
         is_refused_soon(&elsewhere).await;
         if how != "sql" {
-            // Here, it holds at once.
+            // On this node it takes effect immediately.
             assert_eq!(ana.get("/api/v1/users/me").await.refusal(), "401 session_revoked", "{how}");
         }
     }
@@ -90,7 +90,7 @@ async fn a_token_that_is_known_costs_no_query() {
     let (ana, bob) = (app.member("ana"), app.member("bob"));
     app.hears().await;
     assert_snapshot!(ana.get("/api/v1/choices").await.status, @"200 OK");
-    // Nobody can read sessions now.
+    // From now on no session can be read.
     let blocker = app.lock("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE");
     for _ in 0..20 {
         assert_eq!(ana.get("/api/v1/choices").await.status, "200 OK");
@@ -108,7 +108,7 @@ async fn a_node_that_hears_nothing_asks_each_time() {
     let ana = app.member("ana");
     app.hears().await;
     assert_snapshot!(ana.get("/api/v1/choices").await.status, @"200 OK");
-    // From now on nothing that is told arrives, and the connection stays open.
+    // From now on no notice arrives, although the connection stays open.
     let deaf = app.deafen();
     app.eventually("the node knows", || !app.app.state().auth.cache.is_listening()).await;
     app.sql("DELETE FROM sessions");
@@ -156,7 +156,7 @@ async fn a_rotated_key_signs_and_verifies_on_both_nodes() {
     for app in [&one, &two] {
         soon("a new key", async || kids(app).await == [kid.clone(), before[0].clone()]).await;
     }
-    // Published, it does not sign yet; then it does, and whatever was signed before stays good.
+    // The key is published before it signs. When it signs, tokens that were signed before stay valid.
     let (mut signs, since) = ((String::new(), String::new()), Instant::now());
     while signs != (kid.clone(), kid.clone()) {
         assert!(since.elapsed() < PATIENCE, "it never signs: {signs:?}");
@@ -172,7 +172,8 @@ async fn a_rotated_key_signs_and_verifies_on_both_nodes() {
         signs = (kid_of(&one).await, kid_of(&two).await);
     }
     assert_snapshot!(on(&two, &ana).get("/api/v1/users/me").await.status, @"200 OK");
-    // Its tokens are dead once the new one has signed for the time that a token lives; then it goes.
+    // The old key's tokens have expired once the new key has signed for the lifetime of a token. Then the old key is
+    // deleted.
     one.sql("UPDATE signing_keys SET signs_from = signs_from - interval '17 minutes'");
     one.app.housekeeping().sweep().await.expect("a sweep");
     soon("a key that is gone", async || kids(&two).await == [kid.clone()]).await;

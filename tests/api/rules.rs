@@ -1,4 +1,4 @@
-//! Rules about posts that a setting asks for.
+//! Optional rules for posts, enabled by settings.
 
 use insta::assert_snapshot;
 use reqwest::Method;
@@ -50,10 +50,10 @@ async fn titles_may_have_to_be_in_title_case() {
     }
     assert_snapshot!(create(&ana, json!({ "title": "", "rank": 9 })).await, @"422 validation_failed /title too_short, /rank out_of_range");
     assert_snapshot!(change(&ana, "hello", json!({ "title": "Good Bye", "slug": "good" })).await, @"good");
-    // What was there before the rule may stay as it is.
+    // Titles from before the rule may stay.
     app.sql("UPDATE posts SET title = 'in lower case' WHERE slug = 'good'");
     assert_snapshot!(change(&ana, "good", json!({ "rank": 1 })).await, @"good");
-    // In a form, too, before the picture is looked at.
+    // The rule applies to forms, too, before the picture is checked.
     let form = Form::new()
         .text("title", "hello")
         .part("cover", Part::bytes(b"no picture".as_slice()).file_name("x"));
@@ -77,20 +77,20 @@ async fn slugs_may_have_to_be_their_titles() {
     }
     let expected = ana.post(POSTS, json!({ "title": "Hello World", "slug": "x" })).await;
     assert_eq!(expected.at("/errors/0/params/expected"), "hello-world");
-    // A title that changes takes the slug along, by `null` or by name.
+    // A new title needs a new slug, given as `null` or by name.
     assert_eq!(change(&ana, "hello-world", json!({ "title": "Good Bye" })).await, mismatch);
     assert_snapshot!(change(&ana, "hello-world", json!({ "title": "HELLO world!" })).await, @"hello-world");
     assert_snapshot!(change(&ana, "hello-world", json!({ "title": "Good Bye", "slug": null })).await, @"good-bye");
     assert_snapshot!(change(&ana, "good-bye", json!({ "title": "Third", "slug": "third" })).await, @"third");
     assert_snapshot!(change(&ana, "third", json!({ "rank": 1 })).await, @"third");
     assert_snapshot!(change(&ana, "third", json!({ "slug": "third-2" })).await, @"third-2");
-    // Cut where there is no room for the number.
+    // A long slug is cut to make room for the number.
     let long = "x".repeat(256);
     create(&ana, json!({ "title": long })).await;
     let cut = create(&ana, json!({ "title": long })).await;
     assert_eq!(cut, format!("{}-2", "x".repeat(254)));
     assert_eq!(change(&ana, &cut, json!({ "title": long, "content": "x" })).await, cut);
-    // In a form, too.
+    // The rule applies to forms, too.
     let cover = Part::bytes(pictures::jpeg(8, 6)).file_name("cover.jpg");
     let form = Form::new().text("title", "Form").text("slug", "other").part("cover", cover);
     let answer = send(ana.request(Method::POST, "/api/v1/forms/posts").multipart(form)).await;

@@ -17,7 +17,7 @@ async fn refresh(app: &TestApp, token: &str) -> Answer {
     app.guest().post("/api/v1/auth/refresh", json!({ "refresh_token": token })).await
 }
 
-/// The session that an access token speaks of.
+/// The session that an access token names.
 fn session_of(token: &str) -> i64 {
     let claims = token.split('.').nth(1).expect("three parts");
     let claims: Value =
@@ -136,7 +136,7 @@ async fn parallel_tabs_meet_at_the_present_token() {
         let next = refresh(&app, tokens.last().expect("one")).await.text("/refresh_token");
         tokens.push(next);
     }
-    // Each was used just now, whatever became of its successors.
+    // Each was used just now, so each returns the current token, even if its successors were used.
     for old in &tokens {
         app.rotated_earlier("1 second");
         let present = refresh(&app, old).await.text("/refresh_token");
@@ -208,7 +208,7 @@ async fn one_logs_out_everywhere() {
         assert_eq!(client.get("/api/v1/posts").await.refusal(), "401 session_revoked");
     }
     assert_snapshot!(bob.get("/api/v1/posts").await.status, @"200 OK");
-    // The refresh token of an ended session speaks for nobody; that of a live one for its user.
+    // The refresh token of an ended session is rejected. That of a live session logs its user out.
     let body = json!({ "refresh_token": tokens.text("/refresh_token") });
     let refusal = app.guest().post("/api/v1/auth/logout-all", body).await.refusal();
     assert_snapshot!(refusal, @"401 session_revoked");

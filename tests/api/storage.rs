@@ -1,4 +1,4 @@
-//! What the store is asked for, what it is told, and what holds while it is away.
+//! The requests that the store gets, the attributes that it gets, and what works while it is unavailable.
 
 use insta::assert_snapshot;
 use object_store::Attribute;
@@ -56,7 +56,7 @@ async fn no_json_and_no_default_picture_asks_the_store() {
         assert_eq!(ana.get(path).await.status, "200 OK", "{path}");
     }
     assert_snapshot!(ana.get("/api/v1/profiles/ana/avatar").await.status, @"302 Found");
-    // Nor what is wrong before the first byte of it counts.
+    // An upload that is rejected before its first byte is stored does not access the store either.
     assert_snapshot!(ana.upload(AVATAR, "avatar", b"no picture".to_vec()).await.status, @"415 Unsupported Media Type");
     assert_snapshot!(ana.get("/media/secret.jpg").await.status, @"404 Not Found");
     assert_eq!(app.bucket().requests(), asked);
@@ -87,10 +87,10 @@ async fn a_store_that_is_away_costs_uploads_only_and_changes_nothing() {
         let part = app.guest().get_with(&url, "range", "bytes=0-9").await;
         assert_eq!(part.refusal(), "503 store_unavailable");
         assert_eq!(ana.get("/api/v1/profiles/me").await.at("/avatar"), before);
-        // The store may yet do what it was asked, so it is asked once more to remove it when that must have ended.
+        // The store may still complete the request, so the file is removed again after that must have ended.
         assert_eq!(app.count("jobs WHERE due_at > now() + interval '5 minutes'"), 1);
         app.bucket().answer(Answers::Well);
-        // What was announced is taken back when the store answers again, and somebody tries.
+        // When the store responds again, the next attempt removes what was announced.
         app.sql("UPDATE jobs SET due_at = now()");
         app.idle().await;
         assert_eq!((app.files(), app.count("pictures")), (files.clone(), 1));
@@ -122,7 +122,7 @@ async fn two_nodes_share_one_store() {
 async fn a_folder_that_is_emptied_refuses_nobody_who_writes_into_it() {
     let app = TestApp::new().await;
     let clients: Vec<_> = (0..3).map(|n| app.member(&format!("user{n}"))).collect();
-    // The last file of a day's folder takes the folder along, just while others write into it.
+    // Removing the last file of a day's folder removes the folder, possibly while other uploads write into it.
     let rounds = clients.iter().map(|client| async {
         for round in 0..60 {
             let answer = client.upload(AVATAR, "avatar", pictures::jpeg(8, 6)).await;

@@ -1,4 +1,4 @@
-//! Where a test's files are: a folder or a bucket of its own.
+//! The store of a test: its own folder or bucket.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,15 @@ use tempfile::TempDir;
 
 use crate::buckets::{Bucket, S3Server, files_below};
 
-/// What every key begins with in a bucket.
+/// The prefix of every key in a bucket.
 const PREFIX: &str = "plaza/";
 
-/// A place for files that goes with its test.
+/// A place for files, which is deleted with its test.
 pub enum Store {
     Folder(TempDir),
     Bucket {
         bucket: Bucket,
-        /// Where its server keeps it.
+        /// The folder in which the bucket's server keeps it.
         _folder: TempDir,
     },
 }
@@ -31,7 +31,7 @@ impl Store {
         Self::Bucket { bucket: S3Server::start(folder.path()).bucket("pictures"), _folder: folder }
     }
 
-    /// As in `--store`.
+    /// The location as for `--store`.
     pub fn location(&self) -> String {
         match self {
             Self::Folder(_) => format!("file:{}", self.media().display()),
@@ -39,7 +39,7 @@ impl Store {
         }
     }
 
-    /// The `AWS_…` variables that go with it.
+    /// The `AWS_…` variables for the location.
     pub fn variables(&self) -> Vec<(String, String)> {
         match self {
             Self::Folder(_) => Vec::new(),
@@ -55,7 +55,7 @@ impl Store {
         }
     }
 
-    /// The bucket of the other one.
+    /// The bucket of the other kind of store.
     pub fn as_bucket(&self) -> &Bucket {
         match self {
             Self::Folder(_) => panic!("this test is about a bucket"),
@@ -63,7 +63,7 @@ impl Store {
         }
     }
 
-    /// Every file by its key, sorted.
+    /// The key of every file, sorted.
     pub fn files(&self) -> Vec<String> {
         match self {
             Self::Folder(_) => files_below(&self.media()),
@@ -76,7 +76,7 @@ impl Store {
     }
 }
 
-/// What the server of a bucket tells of a file besides its bytes.
+/// The attributes that the bucket's server stores with a file.
 pub async fn attributes(bucket: &Bucket, file: &str) -> Attributes {
     let known = bucket
         .variables()

@@ -1,4 +1,4 @@
-//! Who tries too often waits, and nobody else.
+//! A client with too many attempts has to wait, and no other client does.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::app::{PASSWORD, TestApp};
 use crate::client::{Answer, send};
 
-/// A proxy is believed, so that a test can come from anywhere.
+/// A node that trusts the client's proxy, so that a test can send requests from any address.
 async fn app(flags: &[&str]) -> TestApp {
     TestApp::with(&[&["--trusted-proxies", "127.0.0.1"], flags].concat()).await
 }
@@ -22,7 +22,7 @@ async fn login(app: &TestApp, from: &str, name: &str, password: &str) -> Answer 
     send(request.json(&body)).await
 }
 
-/// An address of a network of its own.
+/// An address in a different network for each number.
 fn network(number: usize) -> String {
     format!("10.{}.{}.7", number / 250, number % 250)
 }
@@ -35,7 +35,7 @@ async fn wrong_passwords_make_an_account_wait_wherever_they_come_from() {
         let answer = login(&app, &network(number), "ana", "wrong horse").await;
         assert_eq!(answer.refusal(), "401 invalid_credentials", "{number}");
     }
-    // The tenth began the wait; name and address mean one account.
+    // The wait began with the tenth attempt. Name and address identify the same account.
     app.prolong_waits();
     for name in ["ana", "ANA", "ana@example.org"] {
         let answer = login(&app, &network(99), name, PASSWORD).await;
@@ -45,7 +45,7 @@ async fn wrong_passwords_make_an_account_wait_wherever_they_come_from() {
         assert_eq!(answer.header("ratelimit-policy"), "\"login-account\";q=10;w=900");
         assert!(answer.header("ratelimit").starts_with("\"login-account\";r=0;t="), "{answer:?}");
     }
-    // Another account is none of it.
+    // Another account is not affected.
     app.member("bob");
     assert_snapshot!(login(&app, &network(99), "bob", PASSWORD).await.status, @"200 OK");
 }
@@ -59,7 +59,7 @@ async fn after_a_thousand_wrong_logins_the_owner_gets_in_after_the_stated_delay(
         async move { login(app, &network(number), "ana", "wrong horse").await.status }
     });
     let statuses = join_all(tries).await;
-    // Where the machine is busy, some do not come as far as the throttle, and are told 503.
+    // On a busy machine some attempts do not get as far as the throttle, and get 503.
     let judged = statuses.iter().filter(|status| *status == "401 Unauthorized").count();
     assert!((10..50).contains(&judged), "{judged} passwords were judged");
     let mut until = None;
@@ -75,7 +75,8 @@ async fn after_a_thousand_wrong_logins_the_owner_gets_in_after_the_stated_delay(
         assert!(Instant::now() < until, "a refused try prolongs the wait");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    // From then on strangers cannot lock that network out, and a right password has cleared the account there.
+    // From then on, attempts from elsewhere cannot lock that network out. A correct password has reset the account's
+    // count there.
     for number in 0..30 {
         login(&app, &network(number), "ana", "wrong horse").await;
     }
@@ -110,7 +111,7 @@ async fn a_network_that_tries_many_accounts_waits() {
     assert_eq!(answer.refusal(), "429 too_many_attempts");
     assert_eq!(answer.header("ratelimit-policy"), "\"login-network\";q=50;w=900");
     assert_snapshot!(login(&app, "192.0.3.99", "ana", PASSWORD).await.status, @"200 OK");
-    // The refused try counted nowhere.
+    // The rejected attempt was not counted.
     assert_snapshot!(login(&app, "2001:db8::1", "ana", PASSWORD).await.status, @"200 OK");
 }
 

@@ -81,7 +81,7 @@ async fn nobody_takes_a_name_that_is_anothers_address() {
         app.guest().post("/api/v1/users", body).await
     };
     assert_snapshot!(register("VIC@example.org", "eve@example.org").await.refusal(), @"409 username_taken");
-    // One's own address is as good a name as any.
+    // Your own address is allowed as your name.
     assert_snapshot!(register("bob@example.org", "Bob@example.org").await.status, @"201 Created");
     assert_snapshot!(register("eve@example.net", "eve@example.org").await.status, @"201 Created");
     assert_snapshot!(register("mal", "eve@example.net").await.refusal(), @"409 email_taken");
@@ -89,7 +89,7 @@ async fn nobody_takes_a_name_that_is_anothers_address() {
     assert_snapshot!(vic.patch("/api/v1/users/me", wish).await.refusal(), @"409 email_taken");
     let set = json!({ "email": "eve@example.net" });
     assert_snapshot!(root.patch("/api/v1/users/vic", set).await.refusal(), @"409 email_taken");
-    // What is given up is free again.
+    // A released address is free again.
     root.patch("/api/v1/users/vic", json!({ "email": "new@example.org" })).await;
     assert_snapshot!(register("vic@example.org", "other@example.org").await.status, @"201 Created");
     assert_eq!(app.count("login_names"), 9);
@@ -205,7 +205,7 @@ async fn inactive_users_are_seen_by_staff_only() {
     let login = json!({ "login": "ana", "password": PASSWORD });
     assert_snapshot!(app.guest().post("/api/v1/auth/login", login.clone()).await.refusal(), @"401 invalid_credentials");
 
-    // What was ended stays so.
+    // Ended sessions stay ended.
     staff.patch("/api/v1/users/ana", json!({ "is_active": true })).await;
     assert_snapshot!(ana.get("/api/v1/users/me").await.refusal(), @"401 session_revoked");
     assert_snapshot!(app.guest().post("/api/v1/auth/login", login).await.status, @"200 OK");
@@ -227,7 +227,7 @@ async fn ones_address_changes_with_the_password_only() {
     let answer = ana
         .patch("/api/v1/users/me", json!({ "email": "new@example.org", "current_password": PASSWORD }))
         .await;
-    // It counts once it is confirmed.
+    // The new address takes effect when it is confirmed.
     assert_eq!((answer.status.as_str(), answer.at("/email")), ("200 OK", json!("ana@example.org")));
 }
 
@@ -319,7 +319,7 @@ async fn a_stale_if_match_changes_nothing() {
     assert_snapshot!(staff.patch_if("/api/v1/users/ana", &tag, json!({ "is_staff": true })).await.status, @"200 OK");
     assert_snapshot!(staff.patch_if("/api/v1/users/ana", &tag, json!({ "is_staff": false })).await.refusal(),
         @"412 precondition_failed");
-    // A stale tag comes before a faulty body, and a login moves no version.
+    // A stale tag has precedence over an invalid body. A login does not change the version.
     assert_snapshot!(staff.patch_if("/api/v1/users/ana", &tag, json!({ "is_staff": 7 })).await.refusal(),
         @"412 precondition_failed");
     let tag = ana.get("/api/v1/users/me").await.header("etag").to_owned();
@@ -370,7 +370,7 @@ async fn staff_find_users_by_address_and_flags() {
     assert_snapshot!(names("email=nobody%40example.org").await, @"");
     assert_snapshot!(root.get("/api/v1/users?is_staff=yes").await.refusal(), @"400 invalid_query is_staff invalid_parameter");
 
-    // Pages keep the filter, and a cursor is good for its filter only.
+    // Pages keep the filter, and a cursor is valid only for its filter.
     let page = root.get("/api/v1/users?is_staff=false&limit=1").await;
     let next = root.get(&page.text("/next")).await;
     assert_eq!(next.at("/results/0/username"), "bob");

@@ -1,4 +1,4 @@
-//! The commands: on the running server's database, or on one started for their duration.
+//! The commands, run on the database of the running server, or on one that is started for the command.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn the_first_staff_member_is_made_with_and_without_a_running_server() {
     assert!(place.is_quiet(), "the server that it started is stopped");
 
     let plaza = place.serve();
-    // The line's end is no part of the password.
+    // The line ending is not part of the password.
     let password = format!("{PASSWORD}\r\n");
     let said = create(&place, &["--username", "Ben", "--email", "ben@example.org"], &password);
     assert_eq!(said.succeeded(), "Made the user Ben.\n", "it tells what it did");
@@ -85,7 +85,7 @@ fn seeded_posts_are_listed_and_a_seeded_user_logs_in() {
     let newest = "select count(cover_key) from (select cover_key from posts order by created_at desc limit 5) as newest";
     assert_eq!(plaza.sql(newest), "5", "the newest have covers");
     client.get(&text(&posts[0], "/cover/url")).expect(200);
-    // Again, on the running server: other posts beside these.
+    // Seed again, on the running server: this adds posts.
     place.run(["seed", "--posts", "20", "--comments", "7", "--covers", "0", "--seed", "2"]).succeeded();
     assert_eq!(plaza.sql("select count(*) from posts"), "70", "the others are still there");
     assert_eq!(plaza.sql("select count(*) from comments"), "257", "as many as were asked for");

@@ -1,4 +1,4 @@
-//! `kill -9` under load: what was acknowledged is there after the restart, and no row names a file that is missing.
+//! `kill -9` under load: acknowledged writes exist after the restart, and no row names a missing file.
 
 use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::support::{Answer, Client, Place, Plaza, eventually, text, urls_of};
 
 const CLIENTS: usize = 4;
 
-/// What a client was told about one user.
+/// What the server has acknowledged to a client about one user.
 #[derive(Default)]
 struct Person {
     username: String,
@@ -21,7 +21,7 @@ struct Person {
     /// Slugs and contents.
     posts: Vec<(String, String)>,
     avatar: Option<Value>,
-    /// An upload was never answered: it may have happened or not.
+    /// An upload got no response: it may or may not have taken effect.
     is_uploading: bool,
 }
 
@@ -61,7 +61,7 @@ fn a_program_killed_under_load_keeps_every_acknowledged_write() {
     plaza.stop();
 }
 
-/// Register, log in, write, upload, and begin anew, until the program is gone.
+/// Register, log in, write, upload, and start again, until the program is dead.
 fn work(mut client: Client, prefix: &str, acknowledged: &AtomicUsize) -> Vec<Person> {
     let mut people = Vec::new();
     loop {
@@ -77,7 +77,7 @@ impl Person {
         Self { username, ..Self::default() }
     }
 
-    /// One life; `None` when the program was gone before its end. What was acknowledged until then counts.
+    /// One user's requests; `None` if the program died before the last one. What was acknowledged before counts.
     fn live(mut self, client: &mut Client, acknowledged: &AtomicUsize, people: &mut Vec<Self>) -> Option<()> {
         client.set_token(None);
         sent(client, client.registration(&self.username), 201)?;
@@ -100,7 +100,7 @@ impl Person {
             let post = sent(client, post, 201)?.json();
             self.posts.push((text(&post, "/slug"), content));
             acknowledged.fetch_add(1, Ordering::Relaxed);
-            // The second and the third replace a picture, whose files are removed.
+            // The second and the third upload replace a picture, whose files are removed.
             let side = 96 + 8 * number;
             self.is_uploading = true;
             let profile = sent(client, client.upload(samples::jpeg(side, side), "me.jpg"), 200)?.json();
@@ -112,7 +112,7 @@ impl Person {
     }
 }
 
-/// The answer, which has this status; `None` when the program is gone.
+/// The response, which has this status; `None` if the program is dead.
 fn sent(client: &Client, request: reqwest::RequestBuilder, status: u16) -> Option<Answer> {
     let answer = client.try_send(request).ok()?;
     Some(answer.expect(status))
@@ -140,7 +140,7 @@ fn everything_is_there(client: &Client, people: &[Person]) {
         );
         every_file_answers(client, avatar);
     }
-    // A token from before the crash, and a password.
+    // A token from before the crash is still valid, and so is the password.
     if let Some(person) = people.iter().rfind(|person| person.token.is_some()) {
         let me = client.request(Method::GET, "/api/v1/users/me");
         let token = person.token.as_deref().expect("it has one");
@@ -158,7 +158,7 @@ fn every_file_answers(client: &Client, picture: &Value) {
     }
 }
 
-/// The rows, read beside the API, and every profile through it.
+/// Check the rows directly in the database, and every profile through the API.
 fn no_row_names_a_missing_file(plaza: &Plaza, place: &Place) {
     let keys = plaza
         .sql("select key from pictures union select avatar_key from profiles where avatar_key is not null");

@@ -1,4 +1,4 @@
-//! Events where it gets rough: two nodes and a receiver that die at random amid changes.
+//! Events under failures: two nodes and a receiver that die at random while clients make changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,36 +14,36 @@ use crate::hooks::{Received, Receiver};
 use crate::soak::{Random, many};
 use crate::support::{Client, Frozen, Over, PASSWORD, Place, Plaza, SECRET, eventually, text, try_psql};
 
-/// Changes that are acknowledged, by all clients together.
+/// The number of acknowledged changes by all clients together.
 fn changes() -> usize {
     many(150, 1000)
 }
 
 const CLIENTS: usize = 6;
-/// The latest moment of a kill, in milliseconds after the one before.
+/// The latest moment of a kill, in milliseconds after the previous one.
 const LATEST: u64 = 400;
 const FLAGS: [&str; 4] = ["--throttle", "off", "--webhook-private", "on"];
 
-/// Time passes for those who died: their work is anybody's again, and nobody waits for another attempt.
+/// Simulates the passing of time: claims of dead nodes expire, and waits before the next attempt end.
 const LATER: &str = "update jobs set due_at = now() where failed_at is null and due_at > now()";
 
-/// What comes and goes.
+/// The nodes and the receiver, which come and go.
 struct Service<'a> {
     places: &'a [Place; 2],
     database: &'a str,
-    /// Where the nodes are, if they are.
+    /// The last address of each node, which may be dead by now.
     addresses: [Mutex<String>; 2],
-    /// What the receiver took before it was killed.
+    /// What a receiver got before it was killed.
     received: Mutex<Vec<Received>>,
 }
 
-/// Somebody who changes things, and what was acknowledged.
+/// A user who makes changes, and the acknowledged changes.
 struct Person {
     number: usize,
     token: String,
-    /// Slugs and titles, which are new with every change.
+    /// Slugs and titles. The title is new with every change.
     posts: Vec<(String, String)>,
-    /// `post.created slug`: what must have been told.
+    /// Such as `post.created slug`: the events that must have been delivered.
     told: Vec<String>,
 }
 
@@ -53,10 +53,10 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_changes() {
     let database = owner.serve_with(["--secret-key", SECRET]);
     let people: Vec<Person> = (0..CLIENTS).map(|number| Person::new(&database, number)).collect();
     let receiver = Receiver::start();
-    // What was before is not for the webhook.
+    // Events from before must not be delivered to the webhook.
     published(database.database_url());
     database.sql(&format!("insert into webhooks (url, types) values ('{}', '{{*}}')", receiver.url()));
-    // Its node stands still from now on: only the other two are to do anything.
+    // Stop the node that runs the database, so that only the other two do any work.
     let _frozen = Frozen::new(vec![database.pid()]);
 
     let places = [Place::untouched(), Place::untouched()];
@@ -70,7 +70,7 @@ fn every_event_is_delivered_in_order_whatever_dies_amid_changes() {
     let node = service.start(0);
     eventually("everything is delivered", || {
         service.sql(LATER);
-        // Wakes whoever waits for a job that is due later.
+        // Wakes the node that waits for jobs that are due later.
         service.sql("select pg_notify(channel(), 'jobs')");
         thread::sleep(Duration::from_millis(50));
         (service.sql("select count(*) from unpublished_events") == "0"
@@ -100,7 +100,8 @@ impl Service<'_> {
         node
     }
 
-    /// Everybody at work, while nodes and receiver come and go; who is left at the end, and how often each was killed.
+    /// Let all users work while nodes and the receiver are killed and restarted. Return the last receiver, the number
+    /// of kills of each, and the users.
     fn amid_kills(
         &self,
         receiver: Receiver,
@@ -156,7 +157,7 @@ impl Service<'_> {
     }
 
     fn is_consistent(&self, people: &[Person], what: &str) {
-        // Positions: each once, without a gap, and of a resource in the order in which they were written.
+        // Positions are unique and without gaps. For each resource they follow the order of the writes.
         let odd = "select count(*) - count(distinct id), max(id) - min(id) + 1 - count(*), \
                    (select last_position from publication) - max(id) from events";
         assert_eq!(self.sql(odd), "0|0|0", "{what}: positions");
@@ -197,7 +198,7 @@ impl Service<'_> {
     }
 }
 
-/// Of each resource, what came for the first time came in the order in which it was written.
+/// Each resource's events arrived, for the first time, in the order in which they were written.
 fn in_order(events: &[Value], what: &str) {
     let mut last: BTreeMap<String, i64> = BTreeMap::new();
     let mut known = BTreeSet::new();
@@ -220,7 +221,7 @@ impl Person {
         Self { number, token, posts: Vec::new(), told: Vec::new() }
     }
 
-    /// One change after the other.
+    /// Make changes, one after the other.
     fn work(
         &mut self,
         service: &Service,
@@ -233,7 +234,7 @@ impl Person {
             let node = usize::try_from(random.below(2)).expect("a small number");
             let address = service.addresses[node].lock().expect("no panic").clone();
             let client = Client::new(&address).with_token(&self.token);
-            // Until this node has gone.
+            // Until this node is dead.
             while !is_over() {
                 made += 1;
                 if self.act(&client, random, made).is_none() {
@@ -244,11 +245,11 @@ impl Person {
         }
     }
 
-    /// Change something; `None` when the node was gone before it answered.
+    /// Make a change; `None` if the node died before it responded.
     fn act(&mut self, client: &Client, random: &mut Random, made: u64) -> Option<()> {
         let send = |request: RequestBuilder| {
             let answer = client.try_send(request).ok()?;
-            // 503 where the node is about to go.
+            // 503 from a node that is about to die.
             assert!(matches!(answer.status, 200..300 | 503), "{} {}", answer.status, answer.text());
             (answer.status < 300).then_some(())
         };
@@ -256,7 +257,7 @@ impl Person {
         let one = usize::try_from(random.below(self.posts.len().max(1) as u64)).expect("an index");
         match random.below(10) {
             0 if self.posts.len() > 3 => {
-                // Nothing is expected of its title any more, whether that is answered or not.
+                // From here on nothing is expected of its title, whether the deletion is acknowledged or not.
                 let (slug, _) = self.posts.swap_remove(one);
                 send(client.request(Method::DELETE, &format!("/api/v1/posts/{slug}")))?;
                 self.told.push(format!("post.deleted {slug}"));

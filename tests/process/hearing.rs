@@ -1,4 +1,5 @@
-//! A node that cannot hear the others, or nothing of the database at all: it asks for each request, and says so where it cannot.
+//! A node that receives no notices from other nodes, or cannot reach the database at all: it queries the database for
+//! each request, and answers 503 if it cannot.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use crate::support::{
     soon, text,
 };
 
-/// It wants no token, and nothing of the database.
+/// A path that needs neither a token nor the database.
 const CHOICES: &str = "/api/v1/choices";
 
 #[test]
@@ -34,7 +35,7 @@ fn a_node_that_hears_nothing_asks_for_each_request() {
     log_out(&first);
     let since = Instant::now();
     soon("a logout is known by asking", || is_refused(&first));
-    // From now on nothing is believed that was not asked for just now.
+    // From now on the node trusts nothing that it did not just query.
     eventually("it has heard nothing for a second", || {
         (since.elapsed() > Duration::from_secs(1)).then_some(())
     });
@@ -45,7 +46,8 @@ fn a_node_that_hears_nothing_asks_for_each_request() {
     }
 
     drop(frozen);
-    // Not to be seen from outside when it hears again; but whenever that is, nobody is believed for longer than a second.
+    // A client cannot see when the node receives notices again. Even then, no ended session is accepted for longer
+    // than a second.
     for member in [staying, new] {
         assert!(!is_refused(&member), "others are served");
         log_out(&member);
@@ -73,7 +75,7 @@ fn a_node_that_hears_nothing_publishes_new_keys_and_signs_with_them() {
     });
 }
 
-/// The second node has not heard that the keys have changed, and the new key's time has come.
+/// The second node has received no notice that the keys have changed, and the new key signs by now.
 fn rotated_unheard(check: impl FnOnce(&Nodes)) {
     let nodes = Nodes::start(&["--throttle", "off"]);
     nodes.member("ana");
@@ -126,7 +128,7 @@ fn a_node_stops_though_the_database_does_not_answer() {
     let mut nodes = Nodes::embedded(&["--throttle", "off"]);
     let ana = nodes.member("ana");
     let frozen = Frozen::new(processes(nodes.places[0].data()));
-    // Something waits for an answer that does not come, and gives up.
+    // A request waits for a response that does not come, and gives up.
     assert!(is_unavailable(&ana.on(&nodes.b).get("/api/v1/posts")));
     nodes.b.signal(libc::SIGTERM);
     assert!(nodes.b.wait().success(), "{}", nodes.b.said());
@@ -135,7 +137,8 @@ fn a_node_stops_though_the_database_does_not_answer() {
     assert!(nodes.a.wait().success(), "{}", nodes.a.said());
 }
 
-/// While nothing of the database is to be had: nobody's token is believed, and whoever has none is served what needs none.
+/// While the database is unavailable, no token is accepted. Requests without a token are served where they need no
+/// database.
 fn asks_for_every_token(node: &Plaza, member: &Member) {
     node.client().get(CHOICES).expect(200);
     node.client().get("/livez").expect(200);
@@ -147,11 +150,11 @@ fn asks_for_every_token(node: &Plaza, member: &Member) {
             paths[number]
         );
     });
-    // What is none of ours needs nobody to say so.
+    // A token that no key of ours has signed is rejected without a query.
     node.client().with_token("made.up.token").get(CHOICES).expect(401);
 }
 
-/// Whether a token could not be checked; it was good before.
+/// Whether a token could not be checked. It was valid before.
 #[track_caller]
 fn is_unavailable(answer: &Answer) -> bool {
     if answer.status == 200 {

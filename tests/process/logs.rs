@@ -1,4 +1,4 @@
-//! The log of a program at work, as it is without a setting: it tells what happens, and nothing that is worth stealing.
+//! The log of a working program with default settings: it records what happens, and contains no secrets.
 
 use std::fs;
 
@@ -11,10 +11,10 @@ use crate::smtp::SmtpServer;
 use crate::support::{Client, PASSWORD, Place, Plaza, eventually, log, pair};
 
 const FORMATS: [&str; 2] = ["text", "json"];
-/// Every address of these tests ends so.
+/// The domain of every mail address in these tests.
 const DOMAIN: &str = "@example.org";
 
-/// What must not be told.
+/// What must not appear in the log.
 #[derive(Default)]
 struct Secrets(Vec<String>);
 
@@ -25,7 +25,7 @@ impl Secrets {
         secret.to_owned()
     }
 
-    /// Both tokens; of the access token its parts too.
+    /// Keep both tokens, and the parts of the access token.
     fn pair(&mut self, tokens: &Value) -> (String, String) {
         let (access, refresh) = pair(tokens);
         for part in access.split('.').skip(1).chain([refresh.as_str()]) {
@@ -34,11 +34,11 @@ impl Secrets {
         (access, refresh)
     }
 
-    /// Sure that none of them is in the program's log, nor in its database's.
+    /// Assert that none of them is in the program's log or in its database's log.
     fn are_kept(&self, mut plaza: Plaza, place: &Place) -> String {
         plaza.signal(libc::SIGTERM);
         assert!(plaza.wait().success(), "a stop is no failure");
-        // The last line: nothing is still to be read.
+        // This is the last line, so nothing is left to read.
         plaza.says("stopped");
         let said = plaza.said();
         for text in [&said, &log(place.data())] {
@@ -86,7 +86,7 @@ fn the_log_of_mails_that_do_not_leave_holds_neither_address_nor_password_nor_tok
         let server = SmtpServer::start();
         let mut secrets = Secrets::default();
         secrets.keep(DOMAIN);
-        // Nobody gets to see the tokens; but a log that held one would hold the link.
+        // No client sees the tokens. But a log that contained a token would contain its link.
         secrets.keep("/confirm-email");
         let password = secrets.keep("pa55word-of-the-server");
         server.require_login("plaza", &password);
@@ -104,7 +104,7 @@ fn the_log_of_mails_that_do_not_leave_holds_neither_address_nor_password_nor_tok
             assert!(said.contains(&format!("refused the recipient: {code}")), "it tells the cause: {said}");
         }
 
-        // Another password than the server's; then no server at all. The mail is still to be sent.
+        // First a wrong password, then no server at all. The mail is still in the outbox.
         let wrong = server.url_of("plaza", &secrets.keep("another-pa55word"));
         let away = wrong.replace(&server.url()["smtp://".len()..], "127.0.0.1:9");
         for (url, cause) in
@@ -124,7 +124,7 @@ fn the_log_of_mails_that_do_not_leave_holds_neither_address_nor_password_nor_tok
     }
 }
 
-/// As it should be, with a name that is taken, and with faults.
+/// Register correctly, with a taken name, and with invalid fields.
 fn registers(client: &Client, secrets: &mut Secrets) {
     secrets.keep(PASSWORD);
     client.register("ana").expect(201);
@@ -139,7 +139,7 @@ fn registers(client: &Client, secrets: &mut Secrets) {
     client.post("/api/v1/users", &unknown).expect(422);
 }
 
-/// By name and by address, wrongly, and with what is no JSON.
+/// Log in by name and by address, with wrong passwords, and with a body that is not JSON.
 fn logs_in(client: &Client, secrets: &mut Secrets) -> (String, String) {
     let wrong = secrets.keep("a wrong password");
     client.log_in("ana", &wrong).expect(401);
@@ -155,7 +155,7 @@ fn logs_in(client: &Client, secrets: &mut Secrets) -> (String, String) {
     secrets.pair(&client.log_in("ana@example.org", PASSWORD).expect(200).json())
 }
 
-/// Secrets where they do not belong.
+/// Send secrets in places where they do not belong.
 fn asks_strangely(plaza: &Plaza, secrets: &mut Secrets, access: &str) {
     let client = plaza.client().with_token(access);
     client.get("/api/v1/users/me").expect(200);
@@ -172,7 +172,7 @@ fn asks_strangely(plaza: &Plaza, secrets: &mut Secrets, access: &str) {
     }
 }
 
-/// Twice, and once more with the first token.
+/// Refresh twice, then once more with the first token.
 fn refreshes(client: &Client, secrets: &mut Secrets, first: String) {
     let refresh = |token: &str| client.post("/api/v1/auth/refresh", &json!({ "refresh_token": token }));
     let (_, second) = secrets.pair(&refresh(&first).expect(200).json());
@@ -191,13 +191,13 @@ fn resets(client: &Client, place: &Place, secrets: &mut Secrets) {
     confirms(client, "/api/v1/auth/password-reset/confirm", body);
 }
 
-/// What a mail's token allows, once.
+/// Use a mail's token, which is valid once.
 fn confirms(client: &Client, path: &str, body: Value) {
     client.post(path, &body).expect(204);
     assert_eq!(client.post(path, &body).expect(422).json()["code"], "token_invalid");
 }
 
-/// Password and address.
+/// Change the password and the address.
 fn changes(plaza: &Plaza, place: &Place, secrets: &mut Secrets) {
     let client = plaza.client();
     let (access, _) = secrets.pair(&client.log_in("ana", "a new horse battery").expect(200).json());
@@ -214,7 +214,7 @@ fn changes(plaza: &Plaza, place: &Place, secrets: &mut Secrets) {
     eventually("every mail is a file", || (plaza.sql("select count(*) from jobs") == "0").then_some(()));
 }
 
-/// The token of the mail that has these words, once it is there.
+/// Wait for the mail that contains these words, and return its token.
 fn token(place: &Place, secrets: &mut Secrets, words: &str) -> String {
     let mail =
         eventually("the mail is a file", || mails(place).into_iter().find(|mail| mail.contains(words)));
@@ -223,7 +223,7 @@ fn token(place: &Place, secrets: &mut Secrets, words: &str) -> String {
     secrets.keep(link.trim_end().split_once("token=").expect("a token").1)
 }
 
-/// Every mail that became a file. The folder is made with the first one.
+/// Every mail that was written to a file. The folder is created with the first one.
 fn mails(place: &Place) -> Vec<String> {
     let files = fs::read_dir(place.data().join("mail")).into_iter().flatten().flatten();
     files

@@ -1,4 +1,4 @@
-//! Mails leave whatever becomes of the node that was to send them, and each one once.
+//! Mails are sent even if the node that was to send them dies, and each is sent once.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -8,14 +8,14 @@ use serde_json::json;
 use crate::smtp::{Mail, SmtpServer};
 use crate::support::{Frozen, Nodes, Place, Plaza, SECRET, at_once, eventually};
 
-/// More than anybody tries.
+/// More than the maximum number of attempts.
 const ALWAYS: usize = 1_000_000;
 
 #[test]
 fn the_mail_of_a_registration_survives_the_end_of_its_node() {
-    // As soon as it was answered.
+    // Immediately after the response.
     survives("ana", Plaza::kill);
-    // The first try has failed, and everything ends in one stroke.
+    // The first attempt has failed, and everything is killed at the same time.
     survives("ben", |plaza| {
         plaza.says("a job failed");
         plaza.kill_all();
@@ -33,7 +33,7 @@ fn survives(name: &str, ends: impl FnOnce(Plaza)) {
     assert_eq!(refusing.mails().len(), 0, "it cannot have left");
 
     let plaza = serve(&taking);
-    // A node that ended in the middle of a try has the job for a minute; that minute is over.
+    // A node that was killed during an attempt holds the job for a minute. This ends the minute.
     let late =
         "select count(*) from jobs where failed_at is not null or due_at > now() + interval '1 minute'";
     assert_eq!(plaza.sql(late), "0", "within a minute it is tried again");
@@ -48,13 +48,13 @@ fn two_nodes_send_each_mail_once() {
     const USERS: usize = 30;
     let server = SmtpServer::start();
     let nodes = Nodes::start(&["--throttle", "off", "--smtp-url", &server.url()]);
-    // Some want to be sent again.
+    // Some of the mails need another attempt.
     server.refuse_next(5, 451);
     at_once(USERS, |number| {
         nodes.turn(number).client().register(&format!("user{number}")).expect(201);
     });
     eventually("nothing is left to do", || (nodes.sql("select count(*) from jobs") == "0").then_some(()));
-    // Whatever a node had begun is finished when it ends.
+    // A node that stops finishes the jobs that it has begun.
     nodes.stop();
     let mails = server.mails();
     let recipients: BTreeSet<&str> = mails.iter().map(|mail| mail.to.as_str()).collect();
@@ -66,7 +66,7 @@ fn two_nodes_send_each_mail_once() {
 #[test]
 fn a_mail_that_a_node_has_in_hand_when_it_stands_still_is_sent_by_another() {
     let taking = SmtpServer::start();
-    // Connections are taken by the kernel; nobody ever says a word.
+    // The kernel accepts connections, but no server ever responds.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let silent_url = format!("smtp://{}", silent.local_addr().expect("an address"));
     let (first, second) = (Place::new(), Place::new());
@@ -80,14 +80,14 @@ fn a_mail_that_a_node_has_in_hand_when_it_stands_still_is_sent_by_another() {
     let b = second.serve_with(common().chain(flags));
     let taken = "select attempts, due_at between now() and now() + interval '60 seconds' from jobs";
     assert_eq!(a.sql(taken), "1|t", "the first node has it for a minute");
-    // That minute is over.
+    // End the minute.
     a.sql("update jobs set due_at = now()");
     b.client().post("/api/v1/auth/password-reset", &json!({ "email": "nobody@example.org" })).expect(202);
     let mail = mail_for(&taking, "ana");
     confirm(&b, &mail);
     eventually("it is done", || (a.sql("select count(*) from jobs") == "0").then_some(()));
 
-    // The first one finds that it has lost it.
+    // The first node finds that it has lost the job.
     drop(frozen);
     drop(connection);
     drop(silent);
@@ -96,13 +96,13 @@ fn a_mail_that_a_node_has_in_hand_when_it_stands_still_is_sent_by_another() {
     assert_eq!(taking.mails().len(), 1, "it was sent once");
 }
 
-/// The mail that a user gets.
+/// The mail to this user.
 fn mail_for(server: &SmtpServer, name: &str) -> Mail {
     let address = format!("{name}@example.org");
     eventually("the mail comes", || server.mails().into_iter().find(|mail| mail.to == address))
 }
 
-/// Its link confirms the address.
+/// Confirm the address with the mail's link.
 fn confirm(plaza: &Plaza, mail: &Mail) {
     let (_, token) = mail.link().split_once("token=").expect("a link with a token");
     let body = json!({ "token": token });

@@ -1,8 +1,8 @@
-//! The program as its operators know it: started, fed, interrupted, killed, doubled and moved about. Nothing is faked: this is
-//! the real binary on a real PostgreSQL of its own, and what is looked at is answers, rows and files.
+//! The program as operators use it: started, configured, interrupted, killed, run as two nodes and moved. Nothing is
+//! mocked: the tests run the real binary on its own real PostgreSQL, and check responses, rows and files.
 //!
-//! What needs another user of the operating system is done when the tests run as root; as an ordinary user the same tests do
-//! what such a user can.
+//! Tests that need another user of the operating system use one if they run as root. For an ordinary user, the same
+//! tests do what that user can.
 
 mod support;
 

@@ -1,5 +1,5 @@
-//! Hostile uploads: refused for what they are, without the memory that they ask for, and without a trace. Hostile receivers: heard
-//! without the memory that they would fill.
+//! Hostile uploads are rejected for what they are, without using the memory that they claim and without leaving a
+//! trace. Hostile receivers' responses are read without the memory that they would fill.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,9 +14,9 @@ use crate::hooks::{Answer, Receiver};
 use crate::samples;
 use crate::support::{Client, Memory, Place, eventually, text};
 
-/// What refusing them may cost, in KiB. Any of these pictures decoded takes more.
+/// How much memory the rejections may use, in KiB. Any of these pictures takes more when decoded.
 const ALLOWED: u64 = 120 << 10;
-/// What two hundred answers of a gigabyte may cost, in KiB.
+/// How much memory two hundred responses of a gigabyte may use, in KiB.
 const FLOODED: u64 = 8 << 10;
 
 const CASES: [&str; 8] = [
@@ -35,7 +35,7 @@ fn hostile_uploads_are_refused_with_memory_flat_and_nothing_stored() {
     let place = Place::new();
     let plaza = place.serve();
     let client = plaza.client().registered("ana");
-    // What a good picture takes counts as used before.
+    // So that the memory that a valid picture takes is already included.
     client.send(client.upload(half_of_this(), "me.jpg")).expect(200);
     let (profile, files) = (client.get("/api/v1/profiles/ana").expect(200), files(&place.media()));
     let before = Memory::of(&plaza);
@@ -90,7 +90,7 @@ fn receivers_that_answer_a_gigabyte_fill_no_memory_and_hold_up_nobody() {
             (plaza.sql(waiting) == "0").then_some(())
         });
     };
-    // What a delivery takes counts as used before.
+    // So that the memory that a delivery takes is already included.
     receivers[..2].iter().for_each(|receiver| receiver.answer(Answer::Status(204)));
     all_are_tried(20);
     receivers[0].answer(Answer::Flood);
@@ -117,7 +117,7 @@ fn is_refused(client: &Client, case: &str) {
     assert_eq!(pointer, "/avatar", "{case} is the fault of the part: {}", answer.text());
 }
 
-/// The request, and what it is answered with.
+/// The request, and the response that it gets.
 fn hostile(client: &Client, case: &str) -> (RequestBuilder, u16, &'static str) {
     let file = |bytes: Vec<u8>, name: &'static str| Part::bytes(bytes).file_name(name);
     let one = |part: Part| client.upload_form(Form::new().part("avatar", part));
@@ -153,12 +153,12 @@ fn hostile(client: &Client, case: &str) -> (RequestBuilder, u16, &'static str) {
     }
 }
 
-/// Half of it is more than a megabyte.
+/// A picture of which even half is more than a megabyte.
 fn half_of_this() -> Vec<u8> {
     samples::jpeg_with(&samples::noise(1600, 1200), |_| ())
 }
 
-/// Every file below, with its size.
+/// Every file below a folder, with its size.
 fn files(folder: &Path) -> BTreeMap<String, u64> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("the store").flatten() {

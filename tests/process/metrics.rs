@@ -1,4 +1,4 @@
-//! The operators' own listener, as Prometheus finds it.
+//! The operators' listener, as Prometheus scrapes it.
 
 use crate::support::{Place, metric};
 

@@ -1,8 +1,8 @@
-//! Migrations of a database that was given: a schema of a scratch server, as the role that owns nothing else.
+//! Migrations of an external database: a schema on a scratch server, with a role that owns nothing else.
 
 use crate::support::{Output, Place, Plaza};
 
-/// A server, and a schema in it that is somebody's whole database.
+/// A server, on which each schema serves as a whole database.
 struct Given {
     server: Plaza,
     place: Place,
@@ -83,7 +83,7 @@ fn serve_refuses_a_given_database_with_pending_migrations_unless_told_to_apply_t
     let plaza = place.serve_with(["--database-url", &url, "--migrate"]);
     plaza.client().register("ana").expect(201);
     plaza.stop();
-    // From now on without being told.
+    // Nothing is pending any more, so the flag is not needed.
     let plaza = place.serve_with(["--database-url", &url]);
     plaza.client().get("/api/v1/users/ana").expect(200);
     plaza.stop();
@@ -105,7 +105,7 @@ fn nodes_that_start_at_once_on_an_empty_database_migrate_it_once() {
     let nodes = nodes.map(|node| node.ready().expect("it starts"));
     nodes[0].client().register("ana").expect(201);
     for node in &nodes {
-        // A token of one is good on all: there is one signing key.
+        // Every node accepts the token of another one, since there is one signing key.
         node.client().logged_in("ana").get("/api/v1/users/me").expect(200);
     }
     assert_eq!(

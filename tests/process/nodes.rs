@@ -1,4 +1,4 @@
-//! Two nodes are one service: what one does holds on the other, at once or within a second.
+//! Two nodes are one service: a change on one takes effect on the other immediately or within a second.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,13 +12,14 @@ use crate::support::{
     Answer, Member, Nodes, Over, PASSWORD, Plaza, SECRET, at_once, eventually, kid, pair, published, soon,
 };
 
-/// A route that wants a token, and one that is open to all.
+/// A route that needs a token, and one that is open to all.
 const CLOSED_AND_OPEN: [&str; 2] = ["/api/v1/auth/sessions", "/api/v1/posts"];
 
-/// What ends the sessions of a member, or the one of these tokens.
+/// What ends all sessions of a member, or the session with these tokens.
 type End<'a> = &'a dyn Fn(&Nodes, &Member);
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn a_session_that_ends_on_one_node_is_over_on_both() {
     let nodes = Nodes::start(&["--throttle", "off", "--refresh-grace", "0ms", "--refresh-repeat", "0ms"]);
     let admin = nodes.staff("admin");
@@ -79,7 +80,7 @@ fn a_session_that_ends_on_one_node_is_over_on_both() {
         let member = nodes.member(what);
         is_known(&nodes, &member);
         end(&nodes, &member);
-        // Where it was done, it holds from then on.
+        // On the node that made the change, it takes effect immediately.
         for path in CLOSED_AND_OPEN {
             assert!(is_over(&member, &nodes.a, path), "{what} holds at once where it was done: {path}");
         }
@@ -102,7 +103,7 @@ fn sessions_that_sql_ends_in_other_ways_are_over_on_both_nodes() {
     ends_sessions(&["update sessions set expires_at = now() where user_id = $", "truncate sessions"]);
 }
 
-/// Each of these does it to a user, `$`.
+/// Each statement ends the sessions of a user, whose id replaces `$`.
 fn ends_sessions(statements: &[&str]) {
     let nodes = Nodes::start(&["--throttle", "off"]);
     for (number, sql) in statements.iter().enumerate() {
@@ -177,10 +178,10 @@ fn parallel_refreshes_on_both_nodes_have_one_successor() {
     nodes.stop();
 }
 
-/// Logins of one account that cost no wait, on all nodes together.
+/// How many wrong logins of one account cause no wait, on all nodes together.
 const FREE: usize = 10;
 
-/// Where the longest wait is a second: once those are spent, one more is taken each second.
+/// If the longest wait is a second: after the free attempts, one more is allowed each second.
 #[track_caller]
 fn may_be_taken(tries: usize, since: Instant) {
     let seconds = usize::try_from(since.elapsed().as_secs()).expect("few");
@@ -194,7 +195,7 @@ fn wrong_logins_count_together_on_both_nodes() {
         nodes.member(name);
     }
     let wrong = |login: &str, node: &Plaza| node.client().log_in(login, "a wrong password");
-    // Each costs no wait until the last, and no second goes by between two of them but on a busy machine.
+    // No attempt causes a wait until the last one. Only on a busy machine does a second pass between two of them.
     let began = Instant::now();
     let mut tries = 0;
     let refused = loop {
@@ -212,7 +213,7 @@ fn wrong_logins_count_together_on_both_nodes() {
     assert_eq!(refused.header("ratelimit"), "\"login-account\";r=0;t=1");
     assert_eq!(refused.header("ratelimit-policy"), format!("\"login-account\";q={FREE};w=900"));
 
-    // Both nodes take the owner in after the delay, however often they refused meanwhile.
+    // Both nodes let the owner in after the delay, however many attempts they rejected in the meantime.
     let mut turn = 0;
     eventually("the right password gets in", || {
         turn += 1;
@@ -226,7 +227,8 @@ fn wrong_logins_count_together_on_both_nodes() {
         wrong("both", node).expect(401);
     }
 
-    // At once, each is counted before it is known to be wrong. Once it is blocked, one more is taken each second.
+    // Concurrent attempts are counted before they are known to be wrong. Once the account is blocked, one more is
+    // allowed each second.
     let began = Instant::now();
     let answers = at_once(30, |number| wrong("parallel", nodes.turn(number)).status);
     let taken = answers.iter().filter(|status| **status == 401).count();
@@ -314,7 +316,7 @@ fn a_change_of_keys_refuses_no_token_on_any_node() {
         }
         drop(over);
         for client in clients {
-            // Each has refreshed once more since.
+            // Each client has refreshed once more since the rotation.
             let kids = client.join().expect("no panic");
             assert_eq!(kids, [old_kid.as_str(), new_kid.as_str()], "one key after the other signed");
         }
@@ -326,7 +328,8 @@ fn a_change_of_keys_refuses_no_token_on_any_node() {
     }
 }
 
-/// Refresh here and there, and use what comes on both nodes, until it is over. The keys that signed, without repetitions.
+/// Refresh on alternating nodes and use each token on both, until it is over. Return the keys that signed, without
+/// repetitions.
 fn live_through(nodes: &Nodes, number: usize, member: &Member, is_over: &AtomicBool) -> Vec<String> {
     let mut refresh = member.refresh.clone();
     let mut kids: Vec<String> = Vec::new();
@@ -336,7 +339,7 @@ fn live_through(nodes: &Nodes, number: usize, member: &Member, is_over: &AtomicB
         if kids.last().is_none_or(|last| *last != kid(&access)) {
             kids.push(kid(&access));
         }
-        // First where it was not made: that node knows the key too.
+        // First on the node that did not issue the token: it knows the key, too.
         for node in [nodes.turn(turn + 1), nodes.turn(turn)] {
             node.client().with_token(&access).get("/api/v1/auth/sessions").expect(200);
             member.on(node).get("/api/v1/posts").expect(200);
@@ -355,7 +358,7 @@ fn refreshed(node: &Plaza, refresh: &str) -> (String, String) {
     pair(&node.client().post("/api/v1/auth/refresh", &json!({ "refresh_token": refresh })).expect(200).json())
 }
 
-/// Sure that both nodes have been asked by this token's user, and so remember who that is.
+/// Send this user's token to both nodes, so that both cache the user.
 #[track_caller]
 fn is_known(nodes: &Nodes, member: &Member) {
     for node in nodes.each() {
@@ -365,7 +368,8 @@ fn is_known(nodes: &Nodes, member: &Member) {
     }
 }
 
-/// Whether the session of this token has ended, as this node knows it: it may do everything, or nothing.
+/// Whether this node knows that the session of this token has ended: it accepts the token either everywhere or
+/// nowhere.
 #[track_caller]
 fn is_over(member: &Member, node: &Plaza, path: &str) -> bool {
     let answer = member.on(node).get(path);

@@ -1,4 +1,5 @@
-//! The database goes away under the living program: requests are told 503, never 500, and are served again without a restart.
+//! The database becomes unavailable while the program runs: requests get 503, never 500, and are served again without
+//! a restart.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +39,7 @@ fn a_backend_killed_takes_the_others_along_and_costs_503s_at_the_most() {
                 try_psql(plaza.database_url(), backend).ok()?.parse().ok()
             });
             kill(backend, libc::SIGKILL);
-            // Until the postmaster has seen it, everything works; then nothing does for a moment.
+            // Everything works until the postmaster notices. Then nothing does for a moment.
             eventually("it has recovered", || (ready() > times_ready).then_some(()));
             assert_eq!(plaza.sql(started), before, "it is the same postmaster");
         }
@@ -75,7 +76,8 @@ fn connections_that_were_cut_while_nobody_asked_cost_no_answer() {
     };
     for _ in 0..3 {
         thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(ask))));
-        // A restart of the database does the same. A connection that is about to be cut is not gone yet: each is waited for.
+        // A restart of the database does the same. `pg_terminate_backend` is asynchronous, so this waits for each
+        // backend to end.
         let cut = "select count(*) > 0 and bool_and(pg_terminate_backend(pid, 60000)) from pg_stat_activity \
                    where application_name = 'plaza' and state = 'idle'";
         assert_eq!(plaza.sql(cut), "t", "some were cut, and are gone");
@@ -114,14 +116,14 @@ fn an_upload_whose_commit_is_not_known_leaves_no_row_without_its_file() {
     let plaza = place.serve();
     let client = plaza.client().registered("ana");
     client.send(client.upload(samples::jpeg(96, 96), "me.jpg")).expect(200);
-    // No other commit than that of the next upload is to wait.
+    // The commit of the next upload must be the only one that waits.
     eventually("there is nothing else to do", || {
         let left = "select count(*) from unpublished_events union all select count(*) from jobs";
         (plaza.sql(left) == "0\n0").then_some(())
     });
 
-    // With a standby that never comes, a commit is written and then waits: cut off there, it has happened, but the program
-    // cannot know.
+    // With a standby that never connects, a commit is written and then waits. If it is interrupted there, it has
+    // happened, but the program cannot know.
     let conf = place.data().join("postgres/postgresql.conf");
     let stock = fs::read_to_string(&conf).expect("the configuration");
     fs::write(&conf, format!("{stock}\nsynchronous_standby_names = 'nobody'\n")).expect("writable");
@@ -138,7 +140,7 @@ fn an_upload_whose_commit_is_not_known_leaves_no_row_without_its_file() {
         is_unavailable(&upload.join().expect("no panic"));
     });
 
-    // A variant is made when it is asked for, which is a commit too.
+    // A variant is encoded when it is first requested, which also needs a commit.
     fs::write(&conf, stock).expect("writable");
     kill(server, libc::SIGHUP);
     eventually("it waits for nobody", || {
@@ -151,8 +153,8 @@ fn an_upload_whose_commit_is_not_known_leaves_no_row_without_its_file() {
     plaza.stop();
 }
 
-/// Clients that read and write while something happens, until each has been served after it. Every answer is a good one or a
-/// proper 503, and what was acknowledged is there.
+/// Clients read and write while something happens, until each has been served after it. Every response is a success
+/// or a correct 503, and every acknowledged write exists.
 fn under_load(plaza: &Plaza, happens: impl FnOnce()) {
     let writer = plaza.client().registered("writer");
     let is_over = AtomicBool::new(false);
@@ -184,7 +186,7 @@ fn under_load(plaza: &Plaza, happens: impl FnOnce()) {
                 });
             });
         }
-        // Also when it panics: the clients are waited for.
+        // Also on a panic, since the scope joins the clients' threads.
         let over = Over(&is_over);
         happens();
         drop(over);
@@ -201,7 +203,7 @@ fn under_load(plaza: &Plaza, happens: impl FnOnce()) {
     }
 }
 
-/// Until it is over and a request that began thereafter was served.
+/// Repeat requests until it is over and a request that began later was served.
 fn repeat(is_over: &AtomicBool, mut request: impl FnMut() -> bool) {
     eventually("requests are served again", || {
         let was_over = is_over.load(Ordering::Acquire);

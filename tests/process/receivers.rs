@@ -1,4 +1,4 @@
-//! The receivers that the documentation shows take what Plaza sends, and nothing else.
+//! The receivers in the documentation accept what Plaza sends, and nothing else.
 
 use std::fs::{self, File};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use standardwebhooks::Webhook;
 
 use crate::support::{Client, KilledAtEnd, Place, eventually, text};
 
-/// What nobody but us sends.
+/// A body that only this test sends.
 const BODY: &str = r#"{"type":"made.up"}"#;
 
 #[test]
@@ -64,7 +64,7 @@ fn takes_what_is_signed_and_fresh(program: &str, file: &str) {
     plaza.stop();
 }
 
-/// The receiver, once it listens. What it prints goes to a file.
+/// Start the receiver and wait until it listens. It prints to a file.
 fn start(program: &str, file: &str, address: &str, secret: &str, told: &Path) -> KilledAtEnd {
     let (_, port) = address.rsplit_once(':').expect("a port");
     let child = Command::new(program)
@@ -81,14 +81,14 @@ fn start(program: &str, file: &str, address: &str, secret: &str, told: &Path) ->
     child
 }
 
-/// What it has printed so far, as far as the lines are whole.
+/// The complete lines that it has printed so far.
 fn lines(told: &Path) -> Vec<String> {
     let text = fs::read_to_string(told).expect("our own file");
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.lines().map(str::to_owned).collect()
 }
 
-/// One that nobody listens on.
+/// An address that no program listens on.
 fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").to_string()

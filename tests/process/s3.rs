@@ -1,4 +1,4 @@
-//! Files in a bucket: a real S3 protocol server, which checks signatures, in place of the folder.
+//! Files in a bucket instead of a folder: a real S3 server, which checks signatures.
 
 use reqwest::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::buckets::{Bucket, S3Server, SECRET_KEY, variables};
 use crate::samples;
 use crate::support::{Output, PUBLIC_URL, Place, Plaza, eventually, text, urls_of};
 
-/// `plaza serve` with its files in `s3://pictures/plaza`, signing with `secret`.
+/// Start `plaza serve` with its files in `s3://pictures/plaza`, signing with `secret`.
 pub fn serve(place: &Place, url: &str, secret: &str) -> Plaza {
     let mut command = place.bare_command(["serve", "--listen", "127.0.0.1:0", "--ops-listen", "127.0.0.1:0"]);
     command.args(["--public-url", PUBLIC_URL, "--drain", "0ms", "--store", "s3://pictures/plaza"]);
@@ -18,7 +18,7 @@ pub fn serve(place: &Place, url: &str, secret: &str) -> Plaza {
     started.unwrap_or_else(|refused| panic!("it did not start: {refused:?}"))
 }
 
-/// A server with one bucket, `pictures`, and the folder of both.
+/// A server with one bucket, `pictures`, and the folder that contains it.
 pub fn bucket() -> (TempDir, S3Server, Bucket) {
     let root = tempfile::tempdir().expect("a folder");
     let server = S3Server::start(root.path());
@@ -47,7 +47,7 @@ fn pictures_live_in_a_bucket_as_in_a_folder() {
     ana.get("/media/avatars/2026/01/01/0123456789abcdef0123456789abcdef.jpg").expect(404);
 
     ana.send(ana.upload(samples::png_with_alpha(30, 20), "b.png")).expect(200);
-    // What was made of the first one when it was asked for goes with it.
+    // The variants of the first picture are deleted with it.
     eventually("the first picture is gone", || (bucket.objects().len() == 3).then_some(()));
     ana.send(ana.request(Method::DELETE, "/api/v1/profiles/me/avatar")).expect(204);
     eventually("the second is gone", || bucket.objects().is_empty().then_some(()));
@@ -58,7 +58,7 @@ fn pictures_live_in_a_bucket_as_in_a_folder() {
 fn a_bucket_that_is_away_costs_uploads_only() {
     let (_root, server, bucket) = bucket();
     let place = Place::new();
-    // Nobody listens there; and the second has the wrong key.
+    // No server listens at the first URL. The second client has the wrong key.
     for (url, secret) in [("http://127.0.0.1:9".to_owned(), SECRET_KEY), (server.url(), "another secret")] {
         let plaza = serve(&place, &url, secret);
         let name = format!("ana{}", secret.len());

@@ -1,4 +1,4 @@
-//! Settings: from the environment, from files, and what is told when they are wrong.
+//! Settings from the environment and from files, and the messages about invalid ones.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn every_setting_can_come_from_the_environment() {
     let place = Place::untouched();
     let secret = place.home().join("secret");
     fs::write(&secret, format!("{SECRET}\n")).expect("writable");
-    // Without a word, it serves.
+    // Without a command, it serves.
     let mut command = place.bare_command([]);
     command
         .env("PLAZA_DATA_DIR", place.data())
@@ -152,7 +152,7 @@ fn a_secret_that_does_not_open_the_signing_keys_is_refused() {
 
     let other = "another secret of thirty-two characters or more";
     says(place.try_serve_with(["--secret-key", other]), &["PLAZA_SECRET_KEY", "signing keys"]);
-    // Without a word it would be made anew, which opens them no better.
+    // Without this setting the program would generate a new secret, which does not open them either.
     says(place.try_serve(), &["PLAZA_SECRET_KEY", "signing keys"]);
     says(place.try_serve_with(["--secret-key", "hunter2"]), &["PLAZA_SECRET_KEY", "7", "32"]);
     assert!(place.is_quiet(), "no server is left running");

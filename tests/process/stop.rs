@@ -1,4 +1,4 @@
-//! Stopping: what has begun is answered, load balancers are told, and the program ends with 0.
+//! Stopping: requests in progress are completed, load balancers are notified, and the program exits with 0.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +31,7 @@ fn after_sigterm_a_slow_request_is_answered_while_readyz_says_stopping() {
     client.get("/api/v1/users").expect(200);
     plaza.says("signal=\"SIGTERM\"");
 
-    // It need not last longer than this took.
+    // A second signal ends the drain early, since the test has seen what it needs.
     plaza.signal(libc::SIGTERM);
     eventually("the drain is over", || TcpStream::connect(plaza.address()).err());
     assert!(!plaza.has_ended(), "it waits for the slow request");
@@ -54,7 +54,7 @@ fn ctrl_c_reaches_the_program_alone_which_answers_then_stops_the_server() {
     let client = plaza.client().registered("ana");
     let group = plaza.pid();
     let server = postmaster(place.data()).expect("a postmaster");
-    // SAFETY: takes a plain number.
+    // SAFETY: `getpgid` takes a plain number.
     let servers_group = unsafe { libc::getpgid(server) };
     assert_ne!(servers_group, group, "the server is in a group of its own");
 
@@ -63,7 +63,7 @@ fn ctrl_c_reaches_the_program_alone_which_answers_then_stops_the_server() {
         let post = scope.spawn(|| client.post("/api/v1/posts", &json!({ "title": "Hello" })));
         let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
         eventually("the request waits for the lock", || (plaza.sql(waiting) == "1").then_some(()));
-        // As a terminal does: the foreground group gets the signal.
+        // Like a terminal, which signals the foreground process group.
         kill(-group, libc::SIGINT);
         eventually("it takes no more", || TcpStream::connect(plaza.address()).err());
         lock.release();
@@ -81,13 +81,13 @@ fn a_stop_that_signals_every_process_at_once_is_no_failure() {
     let place = Place::embedded();
     let mut plaza = place.serve_with(["--drain", "1s"]);
     let client = plaza.client().registered("ana");
-    // As systemd does, unless told otherwise.
+    // Like systemd by default.
     plaza.signal(libc::SIGTERM);
     for pid in processes(place.data()) {
         kill(pid, libc::SIGTERM);
     }
     eventually("the drain is over", || {
-        // What comes during the drain is served, or told that the database is away.
+        // Requests during the drain are served, or get a 503 since the database is unavailable.
         let request = client.request(Method::GET, "/api/v1/users/ana");
         let Ok(answer) = client.try_send(request) else { return Some(()) };
         assert!(matches!(answer.status, 200 | 503), "200, 503 or nothing: {}", answer.text());
@@ -133,7 +133,7 @@ fn a_connection_that_is_merely_kept_open_delays_no_stop() {
 fn one_stop_after_another_is_no_failure() {
     let places = [Place::new(), Place::untouched()];
     let first = places[0].serve_with(["--secret-key", SECRET]);
-    // One in twenty used to abort while its threads ended.
+    // A regression test: one stop in twenty used to abort while threads were ending.
     for _ in 0..many(5, 30) {
         let flags = ["--secret-key", SECRET, "--database-url", first.database_url()];
         let plaza = places[1].serve_with(flags);
@@ -161,7 +161,7 @@ fn is_stopping(answer: &Answer) -> bool {
     answer.status == 503 && text(&answer.json(), "/code") == "shutting_down"
 }
 
-/// A registration of which the second half is still to come, and which the program waits for.
+/// A registration of which only the first half was sent. The program waits for the rest.
 struct SlowRequest {
     stream: BufReader<TcpStream>,
     rest: String,
@@ -188,7 +188,7 @@ impl SlowRequest {
         Self { stream, rest: rest.to_owned() }
     }
 
-    /// Send the rest, and return the answer.
+    /// Send the rest, and return the response.
     fn finish(mut self) -> String {
         self.stream.get_mut().write_all(self.rest.as_bytes()).expect("it reads");
         let mut answer = String::new();

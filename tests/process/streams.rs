@@ -1,4 +1,4 @@
-//! Streams of events: they hold up no stop, and one that is not read takes no memory.
+//! Event streams: they do not delay a stop, and a stream that is not read does not fill memory.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Memory, Place, Plaza, STOP, eventually, text};
 
-/// Lines of a stream that is open.
+/// Open a stream.
 fn follow(plaza: &Plaza, token: &str, last_event_id: u32) -> BufReader<TcpStream> {
     let mut connection = TcpStream::connect(plaza.address()).expect("it listens");
     connection.set_read_timeout(Some(Duration::from_mins(1))).expect("a time");
@@ -21,7 +21,7 @@ fn follow(plaza: &Plaza, token: &str, last_event_id: u32) -> BufReader<TcpStream
     BufReader::new(connection)
 }
 
-/// Read until a line has this in it. False where the stream has ended before.
+/// Read up to a line that contains this word; false if the stream ends first.
 fn reads(stream: &mut BufReader<TcpStream>, word: &str) -> bool {
     let mut line = String::new();
     loop {
@@ -55,7 +55,7 @@ fn open_streams_delay_no_stop() {
     for stream in &mut streams {
         assert!(reads(stream, "event: post.created"), "during the drain it goes on");
     }
-    // Whoever asks twice need not wait for the end of the drain.
+    // A second signal ends the drain immediately.
     let asked = Instant::now();
     plaza.signal(libc::SIGTERM);
     for stream in &mut streams {
@@ -83,7 +83,7 @@ fn a_stream_that_is_not_read_takes_no_memory_and_holds_up_nobody() {
             (plaza.sql("select count(*) from unpublished_events") == "0").then_some(())
         });
     };
-    // What publishing takes counts as used before.
+    // So that the memory that publishing takes is already included.
     write(10_000);
     let idlers: Vec<_> = (0..5).map(|_| follow(&plaza, &root, 0)).collect();
     let before = Memory::of(&plaza);
@@ -91,7 +91,7 @@ fn a_stream_that_is_not_read_takes_no_memory_and_holds_up_nobody() {
     client.post("/api/v1/posts", &json!({ "title": "Ada" })).expect(201);
     assert!(reads(&mut follower, "event: post.created"), "others go on");
     let after = Memory::of(&plaza);
-    // Of forty megabytes for each of them.
+    // Each stream has forty megabytes to send.
     assert!(after.resident < before.resident + (24 << 10), "{before:?} became {after:?}");
     drop(idlers);
     plaza.stop();

@@ -1,4 +1,4 @@
-//! A real S3 protocol server for tests, which checks signatures. Its buckets are folders, and each can be made to fail.
+//! A real S3 server for tests, which checks signatures. Its buckets are folders. A test can make each bucket fail.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -17,10 +17,10 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{HttpError, HttpResponse};
 
 const ACCESS_KEY: &str = "plaza";
-/// What requests must be signed with.
+/// The key that requests must be signed with.
 pub const SECRET_KEY: &str = "a secret of the bucket";
 
-/// What a client needs in its environment to sign with `secret`.
+/// The environment variables with which a client signs with `secret`.
 pub fn variables(url: &str, secret: &str) -> Vec<(String, String)> {
     [
         ("AWS_ENDPOINT_URL", url),
@@ -32,14 +32,14 @@ pub fn variables(url: &str, secret: &str) -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// A server on a port of its own. It ends with the process of the tests.
+/// A server on its own port. It ends with the test process.
 pub struct S3Server {
     address: SocketAddr,
     root: PathBuf,
     doors: Doors,
 }
 
-/// A bucket of that server.
+/// A bucket of an [`S3Server`].
 pub struct Bucket {
     name: String,
     url: String,
@@ -47,21 +47,21 @@ pub struct Bucket {
     doors: Doors,
 }
 
-/// How requests for a bucket are answered.
+/// How the server answers requests for a bucket.
 #[derive(Clone, Copy, Default)]
 pub enum Answers {
-    /// As they deserve.
+    /// Answer requests correctly.
     #[default]
     Well,
-    /// With 503 `SlowDown`.
+    /// Answer 503 `SlowDown`.
     SlowDown,
-    /// Not at all: the connection ends.
+    /// Close the connection without a response.
     Never,
-    /// Requests of this method wait until the test changes this; others are answered well.
+    /// Hold requests with this method until the test changes the behaviour. Answer other requests correctly.
     Held(&'static str),
 }
 
-/// What stands between the clients and the buckets.
+/// The state of each bucket, which a request checks before it reaches the bucket.
 #[derive(Clone, Default)]
 struct Doors(Arc<Mutex<HashMap<String, Door>>>);
 
@@ -76,7 +76,7 @@ impl Doors {
         self.0.lock().expect("nobody panics at a door")
     }
 
-    /// Count a request, wait while it is held, and tell how it is answered.
+    /// Count a request, wait while it is held, and return how to answer it.
     async fn pass(&self, method: &str, path: &str) -> Answers {
         let name = path.trim_start_matches('/').split('/').next().unwrap_or_default();
         if let Some(door) = self.lock().get_mut(name) {
@@ -94,7 +94,7 @@ impl Doors {
 }
 
 impl S3Server {
-    /// Serve the buckets that are folders of `root`.
+    /// Serve the subfolders of `root` as buckets.
     pub fn start(root: &Path) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         listener.set_nonblocking(true).expect("a listener of ours");
@@ -107,12 +107,11 @@ impl S3Server {
         Self { address, root: root.to_owned(), doors }
     }
 
-    /// Where it listens.
+    /// The URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Make a bucket.
     pub fn bucket(&self, name: &str) -> Bucket {
         let folder = self.root.join(name);
         fs::create_dir(&folder).expect("a bucket that is not there yet");
@@ -122,22 +121,21 @@ impl S3Server {
 }
 
 impl Bucket {
-    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What a client needs in its environment to be let in.
+    /// The environment variables with which a client may use the bucket.
     pub fn variables(&self) -> Vec<(String, String)> {
         variables(&self.url, SECRET_KEY)
     }
 
-    /// Answer so from now on.
+    /// Answer requests like this from now on.
     pub fn answer(&self, answers: Answers) {
         self.with_door(|door| door.answers = answers);
     }
 
-    /// How often it was asked for anything, whatever the answer.
+    /// The number of requests so far, whatever the response.
     pub fn requests(&self) -> usize {
         self.with_door(|door| door.requests)
     }
@@ -146,13 +144,13 @@ impl Bucket {
         what(self.doors.lock().get_mut(&self.name).expect("a door for every bucket"))
     }
 
-    /// The keys of its objects, sorted. The server keeps what else it knows of them outside of the bucket's folder.
+    /// The keys of the bucket's objects, sorted. The server keeps their metadata outside the bucket's folder.
     pub fn objects(&self) -> Vec<String> {
         files_below(&self.folder)
     }
 }
 
-/// Every file below a folder by its path in it, sorted.
+/// Every file below a folder, as a path relative to it, sorted.
 pub fn files_below(root: &Path) -> Vec<String> {
     let (mut files, mut folders) = (Vec::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {
@@ -179,7 +177,7 @@ fn serve(listener: TcpListener, service: S3Service, doors: &Doors) {
             let (service, doors) = (service.clone(), doors.clone());
             let answer = service_fn(move |request| answer(service.clone(), doors.clone(), request));
             tokio::spawn(async move {
-                // A client that goes away is its own business.
+                // A client that disconnects ends only its own connection.
                 drop(Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await);
             });
         }
@@ -201,7 +199,7 @@ async fn answer(
                 .body(body.to_owned().into());
             response.map_err(|error| HttpError::new(Box::new(error)))
         }
-        // hyper ends the connection of a service that fails.
+        // hyper closes the connection when the service returns an error.
         Answers::Never => Err(HttpError::new(Box::new(io::Error::other("as the test wants it")))),
     }
 }

@@ -1,8 +1,8 @@
-//! PostgreSQL for the tests: one server for a run, on which each test has a migrated database of its own, and a cluster to copy
-//! for tests of the embedded server.
+//! PostgreSQL for the tests. A run has one server, on which each test has its own migrated database, and one cluster,
+//! which tests of the embedded server copy.
 //!
-//! `make test` starts both once and tells every test where they are (see `with_postgres.rs`). A test binary that is run by itself
-//! starts its own.
+//! `make test` starts the server and the cluster once and passes their locations to every test (see
+//! `with_postgres.rs`). A test binary that you run directly starts its own.
 
 use std::env;
 use std::ffi::CString;
@@ -23,30 +23,30 @@ use plaza::config::search_path;
 use plaza::db::embedded::{Error, Options, Postgres, bin_dir};
 use plaza::db::migrations;
 
-/// Where a run's server is, as a URL for its role.
+/// The variable with the URL of the run's server, with its role.
 pub const SERVER: &str = "PLAZA_TEST_SERVER";
-/// Where its cluster for copies is, as a data folder.
+/// The variable with the data folder of the cluster to copy.
 pub const CLUSTER: &str = "PLAZA_TEST_CLUSTER";
 
 /// A file system in memory.
 pub const MEMORY: &str = "/dev/shm";
 
-/// What databases of tests are copied from.
+/// The template of the tests' databases.
 const MIGRATED: &str = "migrated";
 
-/// A database of a test's own, dropped with it.
+/// A test's own database, which is dropped with this value.
 pub struct Database {
     pub name: String,
     pub url: String,
 }
 
 impl Database {
-    /// With every table.
+    /// Create a database with every table.
     pub fn migrated() -> Self {
         Self::copy_of(MIGRATED)
     }
 
-    /// Without tables.
+    /// Create a database without tables.
     pub fn empty() -> Self {
         Self::copy_of("template0")
     }
@@ -55,8 +55,8 @@ impl Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("t{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let url = url_of(&RUN.url, &name);
-        // By copying files: measured against WAL_LOG, two thirds of the time, and the caches that PostgreSQL keeps in files come
-        // along, so that the first connection need not make them.
+        // `FILE_COPY` takes two thirds of the time of `WAL_LOG`, as measured. It also copies the caches that
+        // PostgreSQL keeps in files, so that the first connection does not have to build them.
         let copy = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
         administer(&copy).expect("a database");
         Self { name, url }
@@ -66,7 +66,7 @@ impl Database {
         connect(&self.url)
     }
 
-    /// What the server's log says of it. A line that begins with a tab belongs to the one before.
+    /// The lines of the server's log about this database. A line that begins with a tab belongs to the previous line.
     fn log(&self) -> String {
         let log = fs::read_to_string(RUN.log()).unwrap_or_else(|error| format!("no log: {error}"));
         let mut is_ours = false;
@@ -83,12 +83,13 @@ impl Drop for Database {
         if thread::panicking() {
             eprintln!("PostgreSQL's log of {}:\n{}", self.name, self.log());
         }
-        // Requests that the test did not wait for may still be connected. The next run drops what is left even so.
+        // Requests that the test did not wait for may still be connected. If the drop fails, the next run drops the
+        // database.
         drop(administer(&format!("DROP DATABASE {} WITH (FORCE)", self.name)));
     }
 }
 
-/// On a connection that a process keeps for all of its databases.
+/// Run a statement on a connection that the process keeps for all its databases.
 fn administer(statement: &str) -> diesel::QueryResult<()> {
     static KEPT: LazyLock<Mutex<PgConnection>> = LazyLock::new(|| Mutex::new(connect(&RUN.url)));
     KEPT.lock().unwrap_or_else(PoisonError::into_inner).batch_execute(statement)
@@ -108,19 +109,19 @@ fn connect(url: &str) -> PgConnection {
 /// What the tests of one run share.
 pub struct Run {
     pub url: String,
-    /// A data folder with a migrated, durable cluster that no server runs on.
+    /// A data folder with a migrated, durable cluster. No server runs on it.
     pub cluster: PathBuf,
-    /// Where both are; `None` if `with-postgres` made them.
+    /// The folder that contains both; `None` if `with-postgres` made them.
     pub folder: Option<PathBuf>,
-    /// Ends the server with the process; `None` if `with-postgres` started it.
+    /// Stops the server when the process ends; `None` if `with-postgres` started it.
     _server: Option<Postgres>,
 }
 
-/// The run that this process is a part of.
+/// The run that this process belongs to.
 pub static RUN: LazyLock<Run> = LazyLock::new(|| Run::of_the_environment().unwrap_or_else(Run::start));
 
 impl Run {
-    /// The server's log.
+    /// The path of the server's log.
     fn log(&self) -> PathBuf {
         let folder = self.cluster.parent().expect("a folder of the run's");
         folder.join("server").join("postgres.log")
@@ -133,11 +134,13 @@ impl Run {
         Some(Self { url, cluster, folder: None, _server: None })
     }
 
-    /// Start the server in the first folder that no other run uses. It dies with the process; the folder is used again.
+    /// Start the server in the first folder that no other run uses. The server ends with the process. Later runs use
+    /// the folder again.
     pub fn start() -> Self {
         for number in 0.. {
             let folder = scratch().join(format!("postgres-{number}"));
-            // Open to all users, as the system's own folder for scratch is: some tests run programs as others.
+            // All users may enter the folder, like the system's temporary folder: some tests run programs as other
+            // users.
             DirBuilder::new().recursive(true).mode(0o755).create(&folder).expect("a folder for the run");
             match Postgres::start(&options(folder.join("server"), false)) {
                 Ok(server) => return Self::on(server, &folder),
@@ -152,7 +155,7 @@ impl Run {
         let url = server.url().to_owned();
         for statement in [
             "ALTER ROLE plaza CREATEDB",
-            // So that each test's lines can be told from those of others.
+            // With the database's name in each line, the lines of each test can be told apart.
             "ALTER SYSTEM SET log_line_prefix = '%m [%p] %d '",
             "SELECT pg_reload_conf()",
         ] {
@@ -163,11 +166,11 @@ impl Run {
             .batch_execute(&format!("CREATE DATABASE {MIGRATED} TEMPLATE template0"))
             .expect("a database");
         migrations::up(&mut connect(&url_of(&url, MIGRATED))).expect("migrations");
-        // The migrations made PostgreSQL forget its caches. A connection makes them again, for the copies.
+        // The migrations invalidated PostgreSQL's caches. A connection builds them again, for the copies.
         drop(connect(&url_of(&url, MIGRATED)));
 
         let cluster = folder.join("cluster");
-        // Of a run that was killed, perhaps with other migrations.
+        // A killed run may have left a cluster, perhaps with other migrations.
         drop(fs::remove_dir_all(&cluster));
         let copied = Postgres::start(&options(cluster.clone(), true)).expect("a cluster to copy");
         migrations::up(&mut connect(copied.url())).expect("migrations");
@@ -176,7 +179,7 @@ impl Run {
     }
 }
 
-/// Where PostgreSQL's programs are.
+/// The folder of PostgreSQL's programs.
 pub fn programs() -> PathBuf {
     bin_dir(&options(PathBuf::from("/nonexistent"), false)).expect("PostgreSQL is installed")
 }
@@ -185,7 +188,8 @@ fn options(data_dir: PathBuf, durable: bool) -> Options {
     Options { data_dir, bin_dir: None, path: search_path(), max_connections: 400, durable }
 }
 
-/// A folder for runs: in memory where there is much of it, since a database is hundreds of files; else one of the build's.
+/// The folder for runs: in memory if there is enough of it, since a database consists of hundreds of files; otherwise
+/// a folder of the build.
 fn scratch() -> PathBuf {
     const ENOUGH: u64 = 4 << 30;
     if free(Path::new(MEMORY)).is_some_and(|free| free >= ENOUGH) {
@@ -196,10 +200,10 @@ fn scratch() -> PathBuf {
     program.ancestors().nth(3).expect("it lies in a folder of cargo's").join("tmp")
 }
 
-/// The bytes that are free on a file system.
+/// The free bytes of a file system.
 fn free(folder: &Path) -> Option<u64> {
     let folder = CString::new(folder.as_os_str().as_bytes()).ok()?;
-    // SAFETY: `statvfs` is plain data for which all zeroes is a value.
+    // SAFETY: `statvfs` is plain data, for which all zeroes is a valid value.
     let mut found: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: `folder` ends with NUL, `found` is valid for writes, and both outlive the call.
     let is_known = unsafe { libc::statvfs(folder.as_ptr(), &raw mut found) } == 0;
@@ -207,11 +211,11 @@ fn free(folder: &Path) -> Option<u64> {
 }
 
 fn my_uid() -> u32 {
-    // SAFETY: takes nothing and cannot fail.
+    // SAFETY: `geteuid` takes no arguments and cannot fail.
     unsafe { libc::geteuid() }
 }
 
-/// Run a statement as the user that the server runs as, who may be its superuser.
+/// Run a statement as the operating system user that the server runs as, which may act as superuser.
 fn as_superuser(server: &Postgres, data: &Path, statement: &str) {
     let owner = fs::metadata(data.join("postgres")).expect("a cluster").uid();
     let (_, socket) = server.url().split_once("host=").expect("the URL names a folder");
@@ -229,7 +233,7 @@ fn as_superuser(server: &Postgres, data: &Path, statement: &str) {
         "--command",
         statement,
     ]);
-    // That user may not be able to walk to the socket, so the folder is handed over open.
+    // That user may not have access to the path of the socket, so the folder is passed as an open file.
     psql.args(["--output", "/dev/null", "--host", "/proc/self/fd/0"]).stdin(socket).current_dir("/");
     if my_uid() != owner {
         psql.uid(owner).gid(owner);
@@ -237,7 +241,7 @@ fn as_superuser(server: &Postgres, data: &Path, statement: &str) {
     assert!(psql.status().expect("psql is installed").success(), "{statement}");
 }
 
-/// Databases of runs that were killed, and the last run's tables, which may be others now.
+/// Drop the databases of killed runs, and the previous run's template, whose tables may be outdated.
 fn drop_leftovers(url: &str) {
     #[derive(diesel::QueryableByName)]
     struct Found {

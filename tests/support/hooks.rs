@@ -1,4 +1,5 @@
-//! A real HTTP server for tests: it takes what webhooks are sent and keeps it, and answers as badly as a test wants.
+//! A real HTTP server for tests. It receives and records the deliveries of webhooks, and misbehaves as a test
+//! requires.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,14 +11,14 @@ use std::time::{Duration, Instant};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
-/// Between two bytes of an answer that trickles.
+/// The time between two bytes of a response that trickles.
 const DRIP: Duration = Duration::from_millis(20);
-/// How long a port may take to be free again.
+/// How long it may take until a port is free again.
 const PORT: Duration = Duration::from_mins(1);
-/// What an endless answer says it is long.
+/// The `Content-Length` of an endless response.
 const GIGABYTE: usize = 1 << 30;
 
-/// A request that was read to its end.
+/// A request that was read completely.
 #[derive(Clone, Debug)]
 pub struct Received {
     /// Such as `/hooks`.
@@ -27,17 +28,17 @@ pub struct Received {
 }
 
 impl Received {
-    /// The event.
+    /// The event in the body.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {self:?}"))
     }
 
-    /// Its type.
+    /// The event's type.
     pub fn kind(&self) -> String {
         self.json()["type"].as_str().expect("a type").to_owned()
     }
 
-    /// `post.created ada`: its type, and what its resource is called.
+    /// The event's type and the last segment of the resource's URL, such as `post.created ada`.
     pub fn line(&self) -> String {
         let event = self.json();
         let name = event["resource"]["url"].as_str().and_then(|url| url.rsplit('/').next()).unwrap_or("-");
@@ -48,35 +49,35 @@ impl Received {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Whether a receiver that knows this secret alone believes it.
+    /// Whether a receiver that knows only this secret accepts the signature.
     pub fn is_signed_by(&self, secret: &str) -> bool {
         let webhook = standardwebhooks::Webhook::new(secret).expect("a secret");
         webhook.verify(&self.body, &self.headers).is_ok()
     }
 }
 
-/// What is done with a request.
+/// How the server answers a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// An answer with this status and nothing else.
+    /// An empty response with this status.
     Status(u16),
-    /// 307 to another place.
+    /// 307 with this `Location`.
     Redirect(String),
-    /// Nothing, until the client goes.
+    /// No response, until the client disconnects.
     Hang,
-    /// The connection ends.
+    /// Close the connection.
     Close,
-    /// An answer whose head never ends, byte by byte.
+    /// A response whose head never ends, sent byte by byte.
     Trickle,
-    /// 200 and a gigabyte, as fast as it is taken.
+    /// 200 and a gigabyte, as fast as the client reads it.
     Flood,
-    /// 200 and a gigabyte of headers, as fast as they are taken.
+    /// 200 and a gigabyte of headers, as fast as the client reads them.
     FloodOfHeaders,
 }
 
 type Rule = Arc<dyn Fn(&Received) -> Answer + Send + Sync>;
 
-/// A server on a port of its own, until it is dropped.
+/// A server on its own port, which ends when it is dropped.
 pub struct Receiver {
     address: SocketAddr,
     state: Arc<State>,
@@ -92,12 +93,12 @@ struct State {
 }
 
 impl Receiver {
-    /// One that takes everything, with 204.
+    /// Start a server that answers every request with 204.
     pub fn start() -> Self {
         Self::on(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// One that answers everything so.
+    /// Start a server that answers every request like this.
     pub fn that(answer: Answer) -> Self {
         let receiver = Self::start();
         receiver.answer(answer);
@@ -129,27 +130,28 @@ impl Receiver {
                 if let Ok(stream) = stream.try_clone() {
                     lock(&state.streams).push(stream);
                 }
-                // A client that hangs up ends its connection and nothing else.
+                // A client that disconnects ends only its own connection.
                 thread::spawn(move || state.serve(stream));
             }
         });
         Self { address, state, listens: Some(listens) }
     }
 
-    /// End in the middle of whatever it does. What it has received is forgotten, but for what is returned.
+    /// End the server immediately, in the middle of any request. Return its address and what it had received; the
+    /// rest of its state is lost.
     pub fn kill(mut self) -> (SocketAddr, Vec<Received>) {
         self.end();
         (self.address, self.received())
     }
 
-    /// One on the port of one that was killed.
+    /// Start a server on the port of a killed one.
     pub fn again(address: SocketAddr) -> Self {
         Self::on(address)
     }
 
     fn end(&mut self) {
         self.state.is_over.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is over.
+        // Wakes the listener, which then sees that the server is to end.
         drop(TcpStream::connect(self.address));
         if let Some(listens) = self.listens.take() {
             drop(listens.join());
@@ -168,17 +170,17 @@ impl Receiver {
         self.address.port()
     }
 
-    /// Answer everything so from now on.
+    /// Answer every request like this from now on.
     pub fn answer(&self, answer: Answer) {
         self.answers(move |_| answer.clone());
     }
 
-    /// Answer as this says from now on.
+    /// Answer requests according to this rule from now on.
     pub fn answers(&self, rule: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
         *lock(&self.state.rule) = Arc::new(rule);
     }
 
-    /// Everything so far, in the order of its coming, whatever was answered.
+    /// All requests so far, in the order in which they arrived, whatever the response was.
     pub fn received(&self) -> Vec<Received> {
         lock(&self.state.received).clone()
     }
@@ -187,7 +189,7 @@ impl Receiver {
         lock(&self.state.received).len()
     }
 
-    /// Its [lines](Received::line).
+    /// The [line](Received::line) of each request.
     pub fn lines(&self) -> Vec<String> {
         self.received().iter().map(Received::line).collect()
     }
@@ -196,7 +198,7 @@ impl Receiver {
         lock(&self.state.received).clear();
     }
 
-    /// How often somebody has connected.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
@@ -213,7 +215,7 @@ impl State {
         self.is_over.load(Ordering::SeqCst)
     }
 
-    /// One request after the other.
+    /// Serve the requests of a connection, one after the other.
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
@@ -260,7 +262,7 @@ fn length_of(status: u16) -> &'static str {
     if status == 204 { "" } else { "content-length: 0\r\n" }
 }
 
-/// The same again and again, until it is a gigabyte.
+/// Send these bytes repeatedly, a gigabyte in total.
 fn flood(stream: &mut TcpStream, same: &[u8]) -> io::Result<()> {
     let bytes = same.repeat((1 << 16) / same.len());
     for _ in 0..GIGABYTE / bytes.len() {
@@ -269,7 +271,7 @@ fn flood(stream: &mut TcpStream, same: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// The next request of a connection; nothing where it has ended.
+/// The next request of a connection; `None` if the client closed it.
 fn read(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Received>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {

@@ -1,4 +1,4 @@
-//! A real SMTP server for tests: it takes mail and keeps it.
+//! A real SMTP server for tests, which accepts and records mail.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,22 +14,22 @@ use tokio::sync::watch;
 /// How long a test waits for a mail before it fails.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// A mail that was taken.
+/// A mail that the server accepted.
 #[derive(Clone, Debug)]
 pub struct Mail {
-    /// Whom it was for: the envelope's recipients, separated by commas.
+    /// The envelope's recipients, separated by commas.
     pub to: String,
-    /// The address of its `From`.
+    /// The address in `From`.
     pub from: String,
-    /// Its subject, decoded.
+    /// The decoded subject.
     pub subject: String,
-    /// Its text, decoded, lines ending in LF.
+    /// The decoded text part, with lines that end in LF.
     pub text: String,
-    /// Its page, decoded, lines ending in LF.
+    /// The decoded HTML part, with lines that end in LF.
     pub html: String,
-    /// Who had logged in to send it.
+    /// The user who was logged in to send the mail.
     pub user: Option<String>,
-    /// All of it, as it came.
+    /// The whole mail as received.
     pub raw: String,
 }
 
@@ -41,7 +41,8 @@ impl Mail {
     }
 }
 
-/// A server on a port of its own, until it is dropped. Its threads need no runtime, and nobody's runtime holds them up.
+/// A server on its own port, which ends when it is dropped. It uses threads, so a blocked runtime does not block the
+/// server.
 pub struct SmtpServer {
     address: SocketAddr,
     state: Arc<State>,
@@ -67,7 +68,7 @@ impl State {
     }
 }
 
-/// What is answered to `RCPT TO`.
+/// A recipient that the server rejects, and its response to `RCPT TO`.
 struct Refusal {
     recipient: Option<String>,
     code: u16,
@@ -75,7 +76,7 @@ struct Refusal {
 }
 
 impl SmtpServer {
-    /// Start a server that takes everything from everybody.
+    /// Start a server that accepts every mail from every client.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("its own address");
@@ -85,51 +86,52 @@ impl SmtpServer {
             for stream in listener.incoming().flatten().take_while(|_| !shared.stopped.load(Ordering::SeqCst))
             {
                 let state = Arc::clone(&shared);
-                // A client that hangs up in the middle ends the session and nothing else.
+                // A client that disconnects ends only its own session.
                 std::thread::spawn(move || Session { state, user: None }.run(stream));
             }
         });
         Self { address, state, handed_out: AtomicUsize::new(0) }
     }
 
-    /// What to set as the SMTP URL.
+    /// The URL to use as the SMTP setting.
     pub fn url(&self) -> String {
         format!("smtp://{}", self.address)
     }
 
-    /// The URL of somebody who logs in.
+    /// The URL of a client that logs in.
     pub fn url_of(&self, user: &str, password: &str) -> String {
         format!("smtp://{user}:{password}@{}", self.address)
     }
 
-    /// From now on, take mail only from whoever logs in so.
+    /// From now on, accept mail only from clients that log in with these credentials.
     pub fn require_login(&self, user: &str, password: &str) {
         self.state.rules().login = Some((user.into(), password.into()));
     }
 
-    /// Refuse a recipient with this code, such as 550, whenever they are written to.
+    /// Reject this recipient with this code, such as 550, from now on.
     pub fn refuse(&self, recipient: &str, code: u16) {
         let refusal = Refusal { recipient: Some(recipient.into()), code, times: usize::MAX };
         self.state.rules().refusals.push(refusal);
     }
 
-    /// Refuse the next so many recipients with this code, such as 451, whoever they are.
+    /// Reject the next `times` recipients with this code, such as 451.
     pub fn refuse_next(&self, times: usize, code: u16) {
         self.state.rules().refusals.push(Refusal { recipient: None, code, times });
     }
 
-    /// Every mail so far, in the order of their coming.
+    /// All mails so far, in the order in which they arrived.
     pub fn mails(&self) -> Vec<Mail> {
         self.state.mails.borrow().clone()
     }
 
-    /// The next mail that no call has answered yet. Fails the test if none comes within 20 s.
+    /// The next mail that no previous call has returned. Fails the test if none arrives within [`PATIENCE`].
     pub async fn next(&self) -> Mail {
         let place = self.handed_out.fetch_add(1, Ordering::SeqCst);
         self.when(|mails| mails.get(place)).await
     }
 
-    /// The last mail for a recipient, which may have been answered before. Fails the test if there is none within 20 s.
+    /// The last mail for a recipient, even if a previous call has returned it. Fails the test if none arrives within
+    /// [`PATIENCE`].
     pub async fn mail_for(&self, recipient: &str) -> Mail {
         self.when(|mails| mails.iter().rfind(|mail| mail.to == recipient)).await
     }
@@ -149,7 +151,7 @@ impl SmtpServer {
 impl Drop for SmtpServer {
     fn drop(&mut self) {
         self.state.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener, which then sees that it is over.
+        // Wakes the listener, which then sees that the server is to end.
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -204,7 +206,7 @@ impl Session {
         }
     }
 
-    /// AUTH PLAIN (RFC 4616): nothing, user, password, with NULs between.
+    /// AUTH PLAIN (RFC 4616): an empty field, user and password, separated by NUL.
     fn log_in(&mut self, rest: &str) -> String {
         let sent =
             rest.strip_prefix("PLAIN ").and_then(|sent| STANDARD.decode(sent).ok()).unwrap_or_default();
@@ -218,7 +220,7 @@ impl Session {
         "235 2.7.0 welcome".into()
     }
 
-    /// Names the recipient, as many servers do.
+    /// The response names the recipient, as that of many servers does.
     fn refusal(&self, recipient: &str) -> Option<String> {
         let mut rules = self.state.rules();
         let refusal = rules.refusals.iter_mut().find(|refusal| {
@@ -244,7 +246,7 @@ impl Session {
     }
 }
 
-/// Up to the line with a dot only; a dot before others is taken away (RFC 5321, section 4.5.2).
+/// Read up to the line that is only a dot. A dot at the start of another line is removed (RFC 5321, section 4.5.2).
 fn read_mail(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let (mut mail, mut line) = (Vec::new(), Vec::new());
     loop {

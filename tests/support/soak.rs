@@ -1,19 +1,20 @@
-//! How much a test does, and what chance decides in it: `make test` runs the short forms, `make soak` the whole ones.
+//! How much a test does, and the source of its random choices. `make test` runs the short forms, `make soak` the full
+//! ones.
 
 use std::env;
 use std::hash::{BuildHasher, RandomState};
 
-/// Set where the whole forms are wanted.
+/// The variable that selects the full forms.
 const SOAK: &str = "PLAZA_SOAK";
-/// The seed of a run that is to be repeated.
+/// The variable with the seed of a run to repeat.
 const SEED: &str = "PLAZA_SEED";
 
-/// So many in `make test`, and so many in `make soak`.
+/// `few` in `make test`, `all` in `make soak`.
 pub fn many(few: usize, all: usize) -> usize {
     if is_whole() { all } else { few }
 }
 
-/// Whether the whole forms are wanted, which may wait for what takes minutes.
+/// Whether to run the full forms, which may wait for minutes.
 pub fn is_whole() -> bool {
     variable(SOAK).is_some()
 }
@@ -23,11 +24,11 @@ fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }
 
-/// Numbers that a seed decides.
+/// Random numbers that depend only on a seed.
 pub struct Random(u64);
 
 impl Random {
-    /// With the seed of the environment, or with a new one. A test that fails has said which.
+    /// With the seed from the environment, or with a new one. The seed is printed, so you can repeat a failed test.
     pub fn seeded() -> Self {
         let given = variable(SEED).map(|seed| seed.parse().expect("a seed is a number"));
         let seed = given.unwrap_or_else(|| RandomState::new().hash_one(()));
@@ -43,17 +44,17 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Other numbers, which this seed decides too.
+    /// Another sequence, which the same seed determines.
     pub fn another(&mut self) -> Self {
         Self(self.next())
     }
 
-    /// One of the numbers from 0 on.
+    /// A number from 0 up to but excluding `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
 
-    /// One of them.
+    /// One element of `some`.
     pub fn one_of<'a, T>(&mut self, some: &'a mut [T]) -> Option<&'a mut T> {
         let number = self.next() % (some.len() as u64).max(1);
         some.get_mut(usize::try_from(number).expect("an index"))

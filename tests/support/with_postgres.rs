@@ -1,4 +1,5 @@
-//! `with-postgres COMMAND…`: start what the tests of a run share, run COMMAND with it, and end as COMMAND does.
+//! `with-postgres COMMAND…`: start what the tests of a run share, run COMMAND with it, and end with COMMAND's exit
+//! code.
 
 #[path = "database.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -17,7 +18,8 @@ fn main() -> ExitCode {
     let mut command = Command::new(program);
     command.args(arguments).env(SERVER, &run.url).env(CLUSTER, &run.cluster);
     if folder.starts_with(MEMORY) {
-        // What tests write goes there too. On a disk, the system's own folder for that is the one that all users may walk to.
+        // Tests write their temporary files here, too. If the run's folder is on a disk, tests use the system's
+        // temporary folder, since all users may enter that one.
         let scratch = folder.join("tmp");
         drop(fs::remove_dir_all(&scratch));
         fs::create_dir(&scratch).expect("a folder of its own");

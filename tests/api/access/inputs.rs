@@ -1,4 +1,4 @@
-//! Right, wrong and hostile inputs of whatever writes labels and comments.
+//! Valid, invalid and hostile inputs for every operation that writes labels and comments.
 
 use insta::assert_snapshot;
 use reqwest::Method;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 use crate::client::{Client, bare, send};
 
-/// Ana's published post `p` and draft `q`, bob's draft `secret`, and the label `ai`.
+/// Create ana's published post `p` and draft `q`, bob's draft `secret`, and the label `ai`.
 async fn world(app: &TestApp) -> (Client, Client) {
     let (ana, bob) = (app.member("ana"), app.member("bob"));
     ana.post("/api/v1/posts", json!({ "title": "p", "published": true, "labels": [{ "name": "AI" }] })).await;
@@ -16,7 +16,7 @@ async fn world(app: &TestApp) -> (Client, Client) {
     (ana, bob)
 }
 
-/// Every refused one leaves things as they were.
+/// Assert that each of these requests is rejected and changes nothing.
 async fn refuses(app: &TestApp, client: &Client, method: Method, path: &str, cases: &[(Value, &str)]) {
     let before = app.lines(super::STATE);
     for (body, expected) in cases {
@@ -83,7 +83,7 @@ async fn labels_of_posts_are_checked_before_anything_is_written() {
             one(json!({ "slug": "ai", "reason": "x".repeat(257) })),
             "422 validation_failed /labels/0/reason too_long",
         ),
-        // Everything at once.
+        // All errors are reported together.
         (
             json!({ "labels": [{ "slug": "no" }, {}, { "slug": "ai" }, { "name": "ai" }, { "name": "x", "reason": "\u{0}" }] }),
             "422 validation_failed /labels/1 required, /labels/4/reason null_character, /labels/0/slug unknown_label, /labels/3 duplicate",
@@ -194,7 +194,7 @@ async fn posts_of_labels_are_checked_before_anything_is_written() {
             "422 validation_failed /posts/0/reason null_character",
         ),
         (one(json!({ "slug": "no" })), "422 validation_failed /posts/0/slug unknown_post"),
-        // Another's draft is nothing that one could know of.
+        // Another user's draft looks like a post that does not exist.
         (one(json!({ "slug": "secret" })), "422 validation_failed /posts/0/slug unknown_post"),
         (one(json!({ "slug": "ü" })), "422 validation_failed /posts/0/slug unknown_post"),
         (
@@ -237,7 +237,7 @@ async fn comments_are_checked_before_anything_is_written() {
         (with("post", json!(1)), "422 validation_failed /post invalid_type"),
         (with("post", json!({ "slug": "p" })), "422 validation_failed /post invalid_type"),
         (with("post", json!("no")), "422 validation_failed /post unknown_post"),
-        // Another's draft is nothing that one could know of.
+        // Another user's draft looks like a post that does not exist.
         (with("post", json!("secret")), "422 validation_failed /post unknown_post"),
         (with("post", json!("ü/../p")), "422 validation_failed /post unknown_post"),
         (with("post", json!("p\u{0}")), "422 validation_failed /post null_character"),
@@ -256,7 +256,7 @@ async fn comments_are_checked_before_anything_is_written() {
         let own = if path.starts_with("/api/v1/posts") { &here[..] } else { &about };
         refuses(&app, &ana, method, path, own).await;
     }
-    // Whether it is a draft or nothing is told by no byte of the answer, but for the request's id.
+    // The error responses for a draft and for a missing post are identical, except for the request id.
     let refused = async |slug: &str| {
         let mut body = ana.post("/api/v1/comments", with("post", json!(slug))).await.json();
         body["instance"].take();
@@ -317,7 +317,7 @@ async fn under_a_former_slug_odd_names_break_nothing_either() {
             location.starts_with(&format!("{}/api/v1/posts/now/labels/", app.base)),
             "{path}: {location}"
         );
-        // It leads to the same name.
+        // The redirect points to the same name.
         let answer = ana.delete(location).await;
         assert!(["204", "404"].contains(&&answer.status[..3]), "{location}: {answer:?}");
         let raw = bare(&app.base, &format!("GET {path}?x=%C3%BC HTTP/1.1")).await;

@@ -1,4 +1,4 @@
-//! Who may do what with posts, labels and comments: every operation, by everybody who could try.
+//! Authorization for posts, labels and comments: every operation, by every kind of caller.
 
 mod inputs;
 
@@ -13,10 +13,11 @@ use crate::app::TestApp;
 use crate::client::{Answer, Client, send};
 use crate::pictures;
 
-/// One line per operation: what it is called, its request, and what each caller gets of it, in three worlds. The callers are, in this
-/// order, a guest, a stranger, the comment's author, the post's editor, its writer, and staff. In the first world the post `p` is
-/// published, in the second it is a draft, and in the third it is published and the comment is detached from it. `=1` is a list of
-/// one, `+1` one that was changed and `-1` one that was deleted; a world that is left out is nothing of its own.
+/// One line per operation: its name, its request, and the outcome for each caller, in three worlds. The callers are,
+/// in this order: a guest, a stranger, the comment's author, the post's editor, its writer, and staff. In the first
+/// world the post `p` is published. In the second it is a draft. In the third it is published, and the comment is
+/// detached from it. `=1` is a list of one, `+1` means one row changed and `-1` one row deleted. A world that is
+/// omitted makes no difference.
 const TABLE: &str = r#"
 listPosts           GET /posts                                         | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1
 listPosts           GET /posts?comments__user=carl                     | =1  =1  =1  =1  =1  =1  | =0  =0  =0  =1  =1  =1  | =0  =0  =0  =0  =0  =0
@@ -78,7 +79,7 @@ updateComment       PATCH /comments/900001 {"post":"p"}                | 401 403
 deleteComment       DELETE /comments/900001                            | 401 403 204 403 204 204 | 401 404 204 403 204 204 | 401 404 204 404 404 204
 "#;
 
-/// The rows that every request meets anew.
+/// The rows that exist before every request.
 const ROWS: &str = "
     DELETE FROM comments; DELETE FROM posts; DELETE FROM labels;
     INSERT INTO labels (id, slug, name) VALUES (900001, 'ai', 'AI'), (900002, 'tech', 'Technology');
@@ -139,7 +140,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// As the table says it.
+/// The outcome in the table's notation.
 fn outcome(row: &Row, answer: &Answer) -> String {
     if answer.status == "200 OK" {
         let json = answer.json();

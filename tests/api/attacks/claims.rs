@@ -1,4 +1,4 @@
-//! Claims that are not as we write them.
+//! Claims that differ from those that we write.
 
 use super::*;
 
@@ -9,7 +9,7 @@ async fn times_are_whole_numbers_of_our_own_days() {
     let mint = Mint::of(&app, &app.member("ana"));
     let now = Utc::now().timestamp();
     let claim = |name: &str, value: Value| mint.with_claims(json!({ name: value }));
-    // A number that Rust would not write so.
+    // A number in a notation that Rust would not produce.
     let literal = |name: &str, number: &str| {
         let claims = mint.claims_with(json!({ name: "LITERAL" })).replace("\"LITERAL\"", number);
         mint.signed(&text(&mint.header), &claims)
@@ -62,7 +62,7 @@ async fn times_are_whole_numbers_of_our_own_days() {
     let rows = vec![
         ("expired long ago", past(1_000_000)),
         ("expired a second ago", past(now - 1)),
-        // RFC 7519, section 4.1.4: on or after that time it must not be accepted.
+        // RFC 7519, section 4.1.4: a token must not be accepted on or after that time.
         ("expiring now", past(Utc::now().timestamp())),
     ];
     refuses(&app, &mint, EXPIRED, rows).await;
@@ -102,7 +102,7 @@ async fn a_token_says_each_thing_once_in_objects_of_json() {
     let app = TestApp::new().await;
     let mint = Mint::of(&app, &app.member("ana"));
     let (header, claims) = (text(&mint.header), text(&mint.claims));
-    // Another member before all, or behind all, that is there already.
+    // A duplicate field, before or after all others.
     let first = |text: &str, member: &str| format!("{{{member},{}", &text[1..]);
     let last = |text: &str, member: &str| format!("{},{member}}}", &text[..text.len() - 1]);
     let of_header = |header: &str| mint.signed(header, &claims);
@@ -136,7 +136,7 @@ async fn a_token_says_each_thing_once_in_objects_of_json() {
         ("a header nested deep", of_header(&last(&header, &format!("\"x\":{deep}")))),
         ("a jwk nested deep", of_header(&last(&header, &format!("\"jwk\":{deep}")))),
     ];
-    // The same twice is twice all the same. The rows are named after the member.
+    // A duplicate with the same value is still a duplicate. The rows are named after the field.
     for name in ["alg", "kid", "typ"] {
         rows.push((name, of_header(&last(&header, &again(&mint.header, name)))));
     }
@@ -217,7 +217,7 @@ async fn a_session_is_its_users_own_and_ends_with_the_user() {
         ("the largest sid", mint.with_claims(json!({ "sid": i64::MAX.to_string() }))),
     ];
     refuses(&app, &mint, REVOKED, rows).await;
-    // Another session of the same user is no fault: it is the user's own.
+    // Another session of the same user is allowed.
     let second = Mint::of(&app, &app.member("ana"));
     let other = mint.with_claims(json!({ "sid": second.claims["sid"] }));
     assert_eq!(app.guest().with_token(&other).get("/api/v1/users/me").await.at("/username"), "ana");

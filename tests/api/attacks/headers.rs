@@ -1,4 +1,4 @@
-//! Headers that demand, name or bring something, and headers of HTTP.
+//! Token headers with critical extensions, key ids and keys, and HTTP headers.
 
 use super::*;
 
@@ -56,7 +56,7 @@ async fn a_token_cannot_bring_its_own_key() {
             [
                 ("their signature, our kid", mint.forged(under_ours.clone(), |text| attacker.eddsa(text))),
                 ("their signature and kid", mint.forged(under_theirs, |text| attacker.eddsa(text))),
-                // Even where the signature is ours, none of ours says so.
+                // Even a token with our signature is rejected, since we never issue such a header.
                 ("our signature", mint.with_header(under_ours)),
             ],
         ));
@@ -79,7 +79,7 @@ async fn what_a_header_demands_and_nobody_understands_is_refused() {
     let mint = Mint::of(&app, &app.member("ana"));
     let header = |changes: Value| mint.with_header(changes);
     let raw = {
-        // RFC 7797: the claims stand in the token as they are.
+        // RFC 7797: the token contains the claims unencoded.
         let head = URL_SAFE_NO_PAD.encode(mint.header_with(json!({ "crit": ["b64"], "b64": false })));
         let message = format!("{head}.{}", text(&mint.claims));
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(mint.sign(message.as_bytes())))
@@ -131,7 +131,7 @@ async fn a_token_is_of_the_right_kind() {
         ("typ of an id token", typ("id+jwt".into())),
         ("typ of a logout token", typ("logout+jwt".into())),
         ("typ with a space", typ("at+jwt ".into())),
-        // RFC 9068 lets us choose. We never issue it, so it is none of ours.
+        // RFC 9068 allows this form. We never issue it, so we reject it.
         ("typ as a whole media type", typ("application/at+jwt".into())),
         ("typ with a parameter", typ("at+jwt;v=1".into())),
         ("a JWT in a JWT", nested("JWT")),
@@ -148,7 +148,7 @@ async fn a_token_is_of_the_right_kind() {
     ];
     refuses(&app, &mint, INVALID, rows).await;
 
-    // And the other way about.
+    // And in the other direction: access tokens are rejected as refresh tokens.
     for token in [mint.token.clone(), tokens.text("/access_token"), signature.to_owned()] {
         let body = json!({ "refresh_token": token });
         for path in ["/api/v1/auth/refresh", "/api/v1/auth/logout"] {
@@ -191,7 +191,7 @@ async fn there_is_one_header_with_one_token() {
         one("a parameter", format!("Bearer token={good}")),
     ];
     refuses_headers(&app, &mint, INVALID, rows).await;
-    // Neither schemes nor media types have a case.
+    // Schemes and media types are case-insensitive.
     let upper = mint.with_header(json!({ "typ": "AT+JWT" }));
     admits(&app, &[format!("bearer {good}"), format!("BEARER {good}"), format!("Bearer {upper}")]).await;
 }

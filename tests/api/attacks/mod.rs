@@ -1,8 +1,7 @@
-//! The attack matrix on access tokens. Every row is tried on an open operation, a closed one and one that writes; a good
-//! token in the same table shows that the operations do answer.
+//! The attack matrix for access tokens. Every row is tested on an open operation, a closed one and one that writes. A
+//! valid token in the same test shows that the operations work.
 //!
-//! Where it can, a row carries the service's own signature: then nothing but the fault that it is named after is left to
-//! refuse it for.
+//! Where possible, a row has the service's own signature: then only the fault in its name can cause the rejection.
 
 mod claims;
 mod headers;
@@ -23,15 +22,16 @@ use crate::mint::{Attacker, Mint, assemble, hs256, hs512, text};
 const INVALID: &[&str] = &["401 access_token_invalid"];
 const EXPIRED: &[&str] = &["401 token_expired"];
 const REVOKED: &[&str] = &["401 session_revoked"];
-/// The server of HTTP may refuse what is long before anybody looks at it. Whether it does is its own affair.
+/// The HTTP server may reject long headers before any handler runs. Both responses are correct.
 const LONG: &[&str] = &["401 access_token_invalid", "400 Bad Request", "431 Request Header Fields Too Large"];
-/// What is longer than it ever reads, it may cut off before its answer has been heard.
-/// A request that comes in one piece may still be read whole, and then it is the token that is no good.
+/// If a header is longer than the server ever reads, the server may close the connection before the client has read
+/// the response. If the request arrives in one piece, the server may still read all of it. Then the token is invalid.
 const TOO_LONG: &[&str] =
     &["400 Bad Request", "401 access_token_invalid", "431 Request Header Fields Too Large", CUT_OFF];
 const CUT_OFF: &str = "no answer";
 
-/// What three operations say to these `Authorization` headers: an open one, a closed one, one that writes.
+/// The responses of three operations to these `Authorization` headers: an open one, a closed one, and one that
+/// writes.
 async fn knock(app: &TestApp, headers: &[String]) -> Vec<(&'static str, String)> {
     let doors = [
         ("GET /posts", Method::GET, "/api/v1/posts"),
@@ -53,7 +53,7 @@ async fn knock(app: &TestApp, headers: &[String]) -> Vec<(&'static str, String)>
     answers
 }
 
-/// Status and code of a refusal, else the status; or that there was no answer.
+/// The status and code of an error response, otherwise the status; or that there was no response.
 async fn said(request: RequestBuilder) -> String {
     let Ok(response) = request.send().await else { return CUT_OFF.into() };
     let answer = Answer::of(response).await;
@@ -61,8 +61,8 @@ async fn said(request: RequestBuilder) -> String {
     if is_problem { answer.refusal() } else { answer.status }
 }
 
-/// Try every row at every door. Each has to be refused with one of `expected`, and nothing may have been written. Then the
-/// good token has to pass.
+/// Test every row on every operation. Each must be rejected with one of `expected`, and nothing may have been
+/// written. Then the valid token must be accepted.
 async fn refuses_headers(app: &TestApp, mint: &Mint, expected: &[&str], rows: Vec<(String, Vec<String>)>) {
     let mut wrong = Vec::new();
     for (name, headers) in rows {
@@ -79,7 +79,7 @@ async fn refuses_headers(app: &TestApp, mint: &Mint, expected: &[&str], rows: Ve
     app.sql("UPDATE profiles SET bio = NULL");
 }
 
-/// Rows that begin with the same words.
+/// Rows whose names share a prefix.
 fn named<const N: usize>(what: &str, rows: [(&str, String); N]) -> Vec<(String, String)> {
     rows.into_iter().map(|(name, token)| (format!("{what} {name}"), token)).collect()
 }
@@ -89,7 +89,7 @@ async fn refuses<N: Into<String>>(app: &TestApp, mint: &Mint, expected: &[&str],
     refuses_headers(app, mint, expected, rows.collect()).await;
 }
 
-/// Each of these headers by itself passes every door.
+/// Assert that every operation accepts each of these headers on its own.
 async fn admits(app: &TestApp, headers: &[String]) {
     for header in headers {
         for (door, said) in knock(app, slice::from_ref(header)).await {

@@ -1,4 +1,4 @@
-//! Tokens with no signature, or with another one than ours.
+//! Tokens without a signature, or with a signature that is not ours.
 
 use super::*;
 
@@ -72,7 +72,7 @@ async fn a_public_key_is_no_secret_and_another_algorithm_no_alternative() {
 async fn a_token_is_spelt_in_one_way_only() {
     let app = TestApp::new().await;
     let mint = Mint::of(&app, &app.member("ana"));
-    // A header and claims whose lengths want padding, and bytes that the two alphabets write differently.
+    // A header and claims whose lengths need padding, with bytes that the two alphabets encode differently.
     let header = text(&mint.header);
     let claims = [" ", "  ", "   "]
         .map(|end| format!("{}{end}", mint.claims_with(json!({ "x": "???>>>~~~" }))))
@@ -115,11 +115,11 @@ async fn a_token_is_spelt_in_one_way_only() {
         ("letters that are none of base64", seal(&head, &format!("{body}!!!!"))),
     ];
     refuses(&app, &mint, INVALID, rows).await;
-    // The token that the rows were made of.
+    // The token that the rows were derived from is accepted.
     admits(&app, &[format!("Bearer {good}")]).await;
 }
 
-/// The same bytes in base64url, but for bits of the last character that no byte takes up.
+/// The same bytes in base64url, except for bits of the last character that encode no byte.
 fn other_last_bits(text: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let (head, last) = text.split_at(text.len() - 1);
@@ -162,8 +162,8 @@ async fn a_signature_is_64_bytes_and_the_right_ones() {
     refuses(&app, &mint, INVALID, rows).await;
 }
 
-/// The second half of an Ed25519 signature plus the group's order: the same scalar to a verifier that does not look at its
-/// size (RFC 8032, section 5.1.7).
+/// The second half of an Ed25519 signature plus the group order. A verifier that does not check the range sees the
+/// same scalar (RFC 8032, section 5.1.7).
 fn plus_order(scalar: &[u8]) -> Vec<u8> {
     const ORDER: [u8; 32] = [
         0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0,

@@ -1,4 +1,4 @@
-//! What ends a stream, and what changes what it shows: within a second, as everywhere.
+//! What ends a stream, and what changes which events it shows: both take effect within a second.
 
 use std::time::Instant;
 
@@ -75,7 +75,7 @@ async fn a_change_of_rights_changes_what_an_open_stream_shows() {
             }
         }
     };
-    // The end of each part, which he always sees.
+    // Marks the end of each part. Bob always sees it.
     let mark = async || drop(bob.post("/api/v1/posts", json!({ "title": "Mark" })).await);
 
     ana.post("/api/v1/posts", json!({ "title": "Unseen" })).await;
@@ -99,7 +99,7 @@ async fn a_change_of_rights_changes_what_an_open_stream_shows() {
     mark().await;
     for stream in &mut streams {
         let told = stream.told(1).await;
-        // What was told while it was not yet known there.
+        // An event that was sent before this node knew of the change.
         let told = if told.starts_with("user.updated") { stream.told(1).await } else { told };
         assert!(told.starts_with("post.created posts/mark"), "{told}");
     }

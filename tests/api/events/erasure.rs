@@ -1,4 +1,4 @@
-//! Who has gone is in no event any more; and events go themselves when they have had their time.
+//! Events contain nothing about deleted users, and old events are purged.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::Watch;
 use crate::app::TestApp;
 
-/// Whatever an event holds of this, in any column.
+/// The events that contain these words in any column.
 fn traces(app: &TestApp, words: &str) -> String {
     let query = format!(
         "SELECT type || ' ' || resource_key FROM events WHERE events::text ILIKE '%{words}%' ORDER BY id"
@@ -14,7 +14,7 @@ fn traces(app: &TestApp, words: &str) -> String {
     app.lines(&query)
 }
 
-/// One who has done all that there is to do, under words that nobody else uses.
+/// A user who has used every feature, with words that no other user uses.
 async fn busy(app: &TestApp) {
     let (quill, bob) = (app.member("quill"), app.member("bob"));
     bob.post("/api/v1/posts", json!({ "title": "Bobs", "published": true })).await;
@@ -46,13 +46,13 @@ async fn of_who_has_gone_nothing_is_left_but_what_says_so() {
     assert_snapshot!(app.member("quill").delete("/api/v1/users/me").await.status, @"200 OK");
     watch.lines().await;
     app.idle().await;
-    // The deletion itself names what is at its URL no more.
+    // The deletion itself keeps the name that its URL had.
     assert_snapshot!(traces(&app, "zebra"), @"post.deleted zebra-two");
     assert_snapshot!(traces(&app, "quill"), @"user.deleted quill");
     let id = "(SELECT resource_id FROM events WHERE type = 'user.deleted')";
     let data = format!("events WHERE data IS NOT NULL AND (user_id = {id} OR data->>'author' = {id}::text)");
     assert_eq!(app.count(&data), 0);
-    // Others keep theirs, without the name.
+    // Other users keep their events, without the deleted name.
     let events = app.staff("root").get("/api/v1/events?limit=100").await;
     let text = events.json().to_string();
     assert!(text.contains("Bobs") && !text.contains("Zebra") && !text.contains("\"quill\""), "{text}");
@@ -62,7 +62,7 @@ async fn of_who_has_gone_nothing_is_left_but_what_says_so() {
 async fn what_is_erased_before_it_is_published_is_published_empty() {
     let app = TestApp::new().await;
     let root = app.staff("root");
-    // Nothing is published meanwhile.
+    // Block publication for now.
     let held = app.lock("SELECT FROM publication FOR UPDATE");
     busy(&app).await;
     app.member("quill").delete("/api/v1/users/me").await;
@@ -108,7 +108,7 @@ async fn old_events_are_purged_in_batches_but_not_before_they_are_published() {
     );
     app.app.housekeeping().sweep().await.expect("a sweep");
     let old = "events WHERE created_at < now() - interval '10 days'";
-    // The node's own sweep may have begun already; whoever comes first, it is done when both are through.
+    // The node's own sweep may have begun already. When both are finished, everything is purged.
     app.eventually("the old ones are gone", || app.count(old) == 0).await;
     assert_eq!(app.count("unpublished_events"), 1, "nobody knows of it yet");
     assert_eq!((app.count("events WHERE id = 3000"), app.count("deliveries")), (1, 1));

@@ -1,4 +1,4 @@
-//! The list of events: what they look like, what is asked of them, and how they are walked through.
+//! The list of events: their format, filters and paging.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::app::TestApp;
 use crate::client::Client;
 use crate::pictures;
 
-/// What differs from run to run is not shown.
+/// The event as JSON, with placeholders for what differs between runs.
 fn settled(app: &TestApp, event: &Value) -> String {
     let text = serde_json::to_string_pretty(event).expect("JSON").replace(&app.base, "http://plaza");
     let settle = |line: &str| {
@@ -26,7 +26,7 @@ fn settled(app: &TestApp, event: &Value) -> String {
     text.lines().map(settle).collect::<Vec<_>>().join("\n")
 }
 
-/// Ana, who has a post with a label, a comment of bob's on it, and a profile that she has changed; and then none of it.
+/// Ana writes a post with a label, on which bob comments, and changes her profile. Then everything is deleted.
 async fn busy(app: &TestApp) -> [Client; 2] {
     let [ana, bob] = ["ana", "bob"].map(|name| app.member(name));
     ana.post("/api/v1/posts", json!({ "title": "Ada", "published": true })).await;
@@ -302,7 +302,7 @@ async fn what_is_no_question_is_refused() {
     assert_snapshot!(refused("actor__email=ana@example.org").await, @"403 forbidden");
 }
 
-/// Follow a link to its end, while something new happens between the pages.
+/// Follow the links to the end, while new events are written between the pages.
 async fn walk(client: &Client, path: String, way: &str, busy: &Client) -> Vec<i64> {
     let (mut path, mut ids) = (path, Vec::new());
     loop {
@@ -343,14 +343,14 @@ async fn a_walk_misses_and_repeats_nothing_while_events_come() {
     let list = format!("{EVENTS}?resource_type=post");
     let before = all(root.get(&format!("{list}&limit=100")).await.each("/results", "id"));
     assert!(before.is_sorted_by(|a, b| a > b), "the last one first: {before:?}");
-    // Backwards in time nothing new comes up.
+    // From new to old, no new event appears.
     assert_eq!(walk(&root, format!("{list}&limit=7"), "next", &ana).await, before);
-    // Forwards it comes at the end, and the walk ends where it has caught up.
+    // From old to new, new events appear at the end. The walk ends when it has caught up.
     let forwards = walk(&root, format!("{list}&ordering=id&limit=7"), "next", &ana).await;
     app.published().await;
     let now = all(root.get(&format!("{list}&ordering=id&limit=100")).await.each("/results", "id"));
     assert!(forwards.len() >= 30 && now.starts_with(&forwards), "{forwards:?} is how {now:?} begins");
-    // And from the end of one walk the other way.
+    // And from the end of one walk in the other direction.
     let page = root.get(&format!("{list}&ordering=id&limit=30")).await;
     let end = page.at("/next").as_str().expect("there are more").to_owned();
     let page = root.get(&end).await;

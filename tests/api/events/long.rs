@@ -1,4 +1,4 @@
-//! Thousands of events of two users on two nodes, and a client that is interrupted again and again.
+//! Thousands of events of two users on two nodes, and a client whose stream is interrupted again and again.
 
 use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
@@ -8,14 +8,14 @@ use crate::app::TestApp;
 use crate::client::Client;
 use crate::soak::many;
 
-/// Transactions of four threads, each with so many posts of either.
+/// The number of transactions, which four threads share. Each writes [`POSTS`] posts for each of two users.
 fn batches() -> usize {
     many(8, 40)
 }
 
 const POSTS: usize = 125;
 
-/// Numbers that look like chance and are the same each time.
+/// Pseudorandom numbers, the same in each run.
 struct Chance(u64);
 
 impl Chance {
@@ -25,7 +25,7 @@ impl Chance {
     }
 }
 
-/// Reads until it hears of the end, from this node and from that.
+/// Read until the event that marks the end, reconnecting to a random node after each interruption.
 async fn interrupted(nodes: [Client; 2], mut chance: Chance) -> (Vec<i64>, usize) {
     let (mut ids, mut last, mut interruptions) = (Vec::new(), 0, 0);
     loop {
@@ -44,7 +44,7 @@ async fn interrupted(nodes: [Client; 2], mut chance: Chance) -> (Vec<i64>, usize
     }
 }
 
-/// Some commit at once, some when others that began later have long been read.
+/// Some transactions commit immediately, others after events of later transactions have been read.
 #[expect(clippy::disallowed_methods, reason = "a few threads of a test, which wait for PostgreSQL")]
 fn bulk(app: &TestApp) -> Vec<tokio::task::JoinHandle<()>> {
     let mut chance = Chance(7);
@@ -66,7 +66,7 @@ fn bulk(app: &TestApp) -> Vec<tokio::task::JoinHandle<()>> {
     batches.collect()
 }
 
-/// Post after post, through a node.
+/// Create posts through a node, one after the other.
 async fn requests(client: Client, title: &'static str) {
     for _ in 0..60 {
         let answer = client.post("/api/v1/posts", json!({ "title": title })).await;

@@ -1,4 +1,4 @@
-//! Mails to the administrators: what has been posted.
+//! Mails to administrators about new posts.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::app::TestApp;
 use crate::client::Client;
 use crate::smtp::{Mail, SmtpServer};
 
-/// Posts are gathered for a while; that while is over.
+/// End the digest window, during which posts are collected for one mail.
 fn gathered(app: &TestApp) {
     app.sql(
         "UPDATE jobs SET due_at = now() WHERE kind = 'mail.new_posts'; SELECT pg_notify(channel(), 'jobs')",
@@ -19,7 +19,7 @@ async fn post(client: &Client, title: &str) {
     assert_eq!(made.status, "201 Created", "{}", made.json());
 }
 
-/// Every mail, after all is sent, by recipient.
+/// Wait until every mail is sent, and return all, by recipient.
 async fn mails(app: &TestApp, smtp: &SmtpServer) -> Vec<Mail> {
     app.published().await;
     gathered(app);
@@ -29,7 +29,7 @@ async fn mails(app: &TestApp, smtp: &SmtpServer) -> Vec<Mail> {
     mails
 }
 
-/// `count` posts of a user by one statement: `Post 1`, `Post 2`.
+/// Insert `count` posts of a user with one statement: `Post 1`, `Post 2`.
 fn post_many(app: &TestApp, name: &str, count: i32) {
     app.sql(&format!(
         "INSERT INTO posts (slug, title, content, writer_id)
@@ -86,7 +86,7 @@ async fn many_posts_at_once_are_one_mail_that_names_twenty() {
     app.member("bob");
     post_many(&app, "bob", 1);
     app.published().await;
-    // By many statements, and by another one.
+    // Posts that another statement inserts are in the same digest.
     post_many(&app, "eve", 0);
     app.member("eve");
     post_many(&app, "eve", 600);
@@ -126,7 +126,7 @@ async fn posts_of_who_has_gone_are_left_out() {
     assert!(told[0].text.contains("“Bell” by bob:"), "{}", told[0].text);
     assert!(!told[0].raw.contains("Hush") && !told[0].text.contains("ana"), "{}", told[0].raw);
     assert!(told[0].text.contains("There is a new post"), "{}", told[0].text);
-    // Where nothing is left, nothing is written.
+    // If no post is left, no mail is sent.
     post(&eve, "Hush").await;
     app.published().await;
     eve.delete("/api/v1/users/me").await;

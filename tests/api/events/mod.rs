@@ -1,4 +1,4 @@
-//! Events: what every change writes, and who gets to know of it.
+//! Events: what every change writes, and who may read it.
 
 mod ending;
 mod erasure;
@@ -21,7 +21,7 @@ use crate::client::Client;
 
 const EVENTS: &str = "/api/v1/events";
 
-/// Reads what has happened since it looked last, as somebody.
+/// Reads the events since the last call, as one user.
 struct Watch<'a> {
     app: &'a TestApp,
     reader: Client,
@@ -29,7 +29,7 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// As somebody of the staff, from now on.
+    /// Start now, as a staff user.
     async fn begin(app: &'a TestApp) -> Self {
         let mut watch = Self { app, reader: app.staff("root"), last: 0 };
         watch.events().await;
@@ -51,13 +51,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// A line for each: type, what is named in URLs, members that changed, who.
+    /// A line for each event; see [`line`].
     async fn lines(&mut self) -> String {
         lines(&self.events().await)
     }
 }
 
-/// Type, what is named in URLs, members that changed, who.
+/// The type, the path of the resource, the fields that changed, and the actor.
 fn line(event: &Value) -> String {
     let url = event["resource"]["url"].as_str().unwrap_or("-");
     let path = url.rsplit_once("/api/v1/").map_or(url, |(_, path)| path);
@@ -67,7 +67,7 @@ fn line(event: &Value) -> String {
     format!("{} {path} [{}] {actor}", event["type"].as_str().expect("a type"), changed.join(" "))
 }
 
-/// The same for each.
+/// A [`line`] for each event.
 fn lines(events: &[Value]) -> String {
     events.iter().map(line).collect::<Vec<_>>().join("\n")
 }

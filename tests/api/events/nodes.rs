@@ -1,4 +1,4 @@
-//! A stream shows what happened on whichever node, or on none.
+//! A stream shows what happened on any node, or directly in the database.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -37,7 +37,7 @@ async fn a_node_that_was_cut_off_catches_up() {
     for round in 0..5 {
         let before = one.listener();
         one.sql(&format!("SELECT pg_terminate_backend({before})"));
-        // Published, mostly, while nobody listens.
+        // Most of these events are published while the node does not listen.
         ana.post("/api/v1/posts", json!({ "title": format!("P{round}") })).await;
         one.published().await;
         assert_eq!(stream.told(1).await, format!("post.created posts/p{round} [] ana"));
@@ -53,7 +53,7 @@ async fn a_node_that_hears_nothing_for_a_while_goes_on_where_it_was() {
     let two = one.beside(&[]);
     two.hears().await;
     one.published().await;
-    // Either of them, which is not to matter.
+    // Either node may publish the events. It must not matter which one does.
     let deaf = one.deafen();
     let elsewhere = two.guest().with_token(ana.token.as_deref().expect("a token"));
     let streams = [Sse::open(&ana).await, Sse::open(&elsewhere).await];

@@ -1,4 +1,5 @@
-//! Events get their places after the commit, from one node at a time: nothing comes up before what was read.
+//! Events get their positions after the commit, from one node at a time, so that no event appears before one that was
+//! already read.
 
 use diesel::connection::SimpleConnection;
 use insta::assert_snapshot;
@@ -8,7 +9,8 @@ use super::sse::Sse;
 use crate::app::TestApp;
 use crate::client::Client;
 
-/// Places are given out without gaps, to each once, and of one resource in the order in which its events were written.
+/// Assert that positions have no gaps and are unique, and that the events of each resource are in the order of their
+/// writes.
 fn is_in_order(app: &TestApp) {
     let number = app.count("events");
     assert_eq!(app.lines("SELECT max(id)::text FROM events"), number.to_string(), "there is no gap");
@@ -19,7 +21,7 @@ fn is_in_order(app: &TestApp) {
     assert_eq!(app.count(order), 0, "of one resource in order");
 }
 
-/// A member who has the posts `ada` and `bell`, and hears what happens from then on.
+/// Create a member with the posts `ada` and `bell`, and open a stream.
 async fn with_two_posts(app: &TestApp) -> (Client, Sse) {
     let ana = app.member("ana");
     for title in ["Ada", "Bell"] {
@@ -34,7 +36,7 @@ async fn with_two_posts(app: &TestApp) -> (Client, Sse) {
 async fn what_commits_late_comes_after_what_has_been_read() {
     let app = TestApp::new().await;
     let (ana, mut stream) = with_two_posts(&app).await;
-    // Written first, and not yet there.
+    // Written first, but not yet committed.
     let mut late = app.lock("UPDATE posts SET rank = 4 WHERE slug = 'ada'");
     ana.patch("/api/v1/posts/bell", json!({ "rank": 4 })).await;
     assert_snapshot!(stream.told(1).await, @"post.updated posts/bell [rank] ana");

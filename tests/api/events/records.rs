@@ -1,4 +1,4 @@
-//! Each change writes exactly its events, whatever makes it.
+//! Each change writes exactly its own events, whatever statement makes it.
 
 use insta::assert_snapshot;
 use serde_json::json;

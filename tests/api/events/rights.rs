@@ -1,4 +1,5 @@
-//! Who gets to know of what: staff of everything, a member of own posts, comments there and own comments, nobody of what is private.
+//! Who may read which events: staff may read all, and members those of their own posts, of comments on these and of
+//! their own comments. Private data is in no event.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use crate::app::{PASSWORD, TestApp};
 use crate::client::{Client, send};
 use crate::pictures;
 
-/// Everything that somebody may see of what was written so far, which the list and the stream agree on.
+/// All events so far that a client may read, after asserting that the list and the stream agree.
 async fn seen(app: &TestApp, client: &Client) -> Vec<Value> {
     app.published().await;
     let page = client.get(&format!("{EVENTS}?ordering=id&limit=100")).await;
@@ -24,7 +25,7 @@ async fn seen(app: &TestApp, client: &Client) -> Vec<Value> {
     listed
 }
 
-/// Ana writes, bob edits and comments, carl writes of his own, root administers.
+/// Ana writes, bob edits and comments, carl writes his own posts, root administers.
 async fn world(app: &TestApp) -> [Client; 4] {
     let [ana, bob, carl] = ["ana", "bob", "carl"].map(|name| app.member(name));
     let root = app.staff("root");
@@ -76,7 +77,7 @@ async fn a_member_sees_own_posts_comments_there_and_own_comments() {
     assert!(!Value::from(seen(&app, &bob).await).to_string().contains("Draft"), "nor of one that he edits");
     let all = seen(&app, &root).await;
     assert_eq!(all.len(), usize::try_from(app.count("events")).expect("a number"), "staff sees all");
-    // What is asked for makes no difference.
+    // No filter makes a difference.
     for query in ["type__startswith=user", "resource_type=label", "resource_type=profile", "actor=ana"] {
         let page = bob.get(&format!("{EVENTS}?{query}")).await;
         assert_eq!(page.each("/results", "id"), "", "{query}");
@@ -155,7 +156,7 @@ async fn of_a_user_who_has_gone_nothing_is_shown() {
             let is_hers = ["ana", "Draft", "draft", "Open", "open", "Mine", "I write"]
                 .iter()
                 .any(|word| text.contains(word));
-            // That they are gone is told once, by the names that they had.
+            // The deletion itself is shown once, with the former names.
             let is_farewell = text.contains(".deleted\"") && event["data"].is_null();
             assert!(!is_hers || is_farewell, "{text}");
             assert_ne!(event["actor"], "ana", "{text}");

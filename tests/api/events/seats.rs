@@ -1,4 +1,4 @@
-//! How many streams a user may have, and when one has gone.
+//! The limit of streams per user, and how a closed stream is detected.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -28,13 +28,13 @@ async fn a_user_has_so_many_streams_and_a_client_that_goes_frees_its_seat() {
     let _theirs = Sse::open(&bob).await;
     assert_eq!(app.app.state().streams.count(), 3);
     drop(gone);
-    // Nothing is written that it could miss, so that it went is not known from that.
+    // There is no event to send, so a failed write cannot reveal that the client has disconnected.
     app.eventually("the seat is free", || app.app.state().streams.count() == 2).await;
     let _again = Sse::open(&ana).await;
     assert_snapshot!(refusal(&ana).await.refusal(), @"429 too_many_streams");
     ana.post("/api/v1/posts", json!({ "title": "Ada" })).await;
     assert_snapshot!(kept.told(1).await, @"post.created posts/ada [] ana");
-    // On another node there are other seats.
+    // Each node has its own limit.
     let two = app.beside(&["--streams-per-user", "2"]);
     Sse::open(&two.guest().with_token(ana.token.as_deref().expect("a token"))).await;
 }

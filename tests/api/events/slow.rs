@@ -1,4 +1,4 @@
-//! A client that reads nothing: it is not buffered for, and hung up on in the end.
+//! A client that does not read: the server does not buffer for it, and finally disconnects it.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -8,7 +8,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use super::sse::{STREAM, Sse};
 use crate::app::TestApp;
 
-/// One with little room for what it does not read.
+/// Open a stream with a small receive buffer, and do not read it.
 async fn idler(app: &TestApp, token: &str, last_event_id: i64) -> TcpStream {
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a size");
@@ -28,7 +28,7 @@ async fn who_reads_nothing_is_hung_up_on_and_others_go_on() {
     ana.post("/api/v1/posts", json!({ "title": "Ada", "published": true })).await;
     app.published().await;
     let mut other = Sse::open(&ana).await;
-    // More than all buffers on the way hold.
+    // More than all buffers on the way can hold.
     app.sql(
         "INSERT INTO comments (post_id, user_id, alias, content)
              SELECT NULL, id, 'A', repeat('x', 300) FROM users, generate_series(1, 20000) WHERE username = 'root'",
@@ -42,7 +42,7 @@ async fn who_reads_nothing_is_hung_up_on_and_others_go_on() {
     assert_snapshot!(other.told(1).await, @"post.created posts/bell [] ana");
     app.eventually("it is hung up on", || app.app.state().streams.count() == 1).await;
     Sse::open(&root).await;
-    // One on which there is nothing to send stays.
+    // A stream without anything to send stays open.
     ana.post("/api/v1/posts", json!({ "title": "Curie" })).await;
     assert_snapshot!(other.told(1).await, @"post.created posts/curie [] ana");
     drop(idler);

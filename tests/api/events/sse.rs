@@ -1,4 +1,4 @@
-//! A client of the stream, which reads it as the HTML standard says.
+//! A client of the stream that parses it as the HTML standard specifies.
 
 use std::pin::Pin;
 
@@ -18,23 +18,23 @@ pub struct Sse {
     pub headers: HeaderMap,
     chunks: Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>>>>,
     unread: Vec<u8>,
-    /// What the last event said of itself: `id`, then `event`.
+    /// The `id` and the `event` of the last event.
     pub lines: (String, String),
 }
 
 impl Sse {
-    /// From now on.
+    /// Open a stream that begins now.
     pub async fn open(client: &Client) -> Self {
         Self::begin(client, None).await.unwrap_or_else(|refusal| panic!("no stream: {refusal:?}"))
     }
 
-    /// After an event.
+    /// Open a stream that begins after an event.
     pub async fn after(client: &Client, id: i64) -> Self {
         let begun = Self::begin(client, Some(&id.to_string())).await;
         begun.unwrap_or_else(|refusal| panic!("no stream: {refusal:?}"))
     }
 
-    /// The same where it may be refused.
+    /// Open a stream, or return the error response.
     pub async fn begin(client: &Client, last_event_id: Option<&str>) -> Result<Self, Answer> {
         let request = client.request(Method::GET, STREAM);
         let request = match last_event_id {
@@ -44,7 +44,7 @@ impl Sse {
         Self::of(request).await
     }
 
-    /// The same for a request that is filled in.
+    /// Open a stream with this request, or return the error response.
     pub async fn of(request: RequestBuilder) -> Result<Self, Answer> {
         let response = request.send().await.expect("an answer");
         if response.status() != 200 {
@@ -59,7 +59,7 @@ impl Sse {
         })
     }
 
-    /// The next block of lines, without the empty one that ends it. Nothing where the stream has ended.
+    /// The next block of lines, without the empty line that ends it. `None` if the stream has ended.
     pub async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.unread.windows(2).position(|two| two == b"\n\n") {
@@ -67,14 +67,14 @@ impl Sse {
                 return Some(String::from_utf8(block).expect("text").trim_end().to_owned());
             }
             let chunk = tokio::time::timeout(PATIENCE, self.chunks.next()).await.expect("something in time");
-            // One that is cut off has ended, too.
+            // A stream that is cut off has ended, too.
             self.unread.extend(chunk.and_then(Result::ok)?);
         }
     }
 
     /// The next event.
     pub async fn next(&mut self) -> Option<Value> {
-        // Of all that comes, since it goes on saying that it is still there.
+        // One timeout for the whole wait, since heartbeats keep arriving.
         tokio::time::timeout(PATIENCE, self.next_event()).await.expect("an event in time")
     }
 
@@ -89,7 +89,7 @@ impl Sse {
         }
     }
 
-    /// `post.created posts/ada`: the next events, so many of them.
+    /// The next `number` events as lines, such as `post.created posts/ada`.
     pub async fn told(&mut self, number: usize) -> String {
         let mut told = Vec::new();
         for _ in 0..number {
@@ -98,7 +98,7 @@ impl Sse {
         told.join("\n")
     }
 
-    /// Until it ends.
+    /// All events until the stream ends.
     pub async fn rest(&mut self) -> Vec<Value> {
         let mut rest = Vec::new();
         while let Some(event) = self.next().await {

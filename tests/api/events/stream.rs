@@ -1,4 +1,4 @@
-//! What a stream looks like, where it begins, and where it goes on.
+//! The format of a stream, where it begins, and how it resumes.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ async fn post(client: &Client, title: &str) {
     assert_eq!(answer.status, "201 Created", "{}", answer.json());
 }
 
-/// Where the last of them is that this client may see.
+/// The position of the last event that this client may read.
 async fn last(client: &Client) -> i64 {
     client.get("/api/v1/events?limit=1").await.at("/results/0/id").as_i64().expect("an id")
 }
@@ -30,7 +30,7 @@ async fn a_stream_is_lines_as_the_html_standard_has_them() {
     let mut stream = Sse::of(request).await.expect("a stream");
     for (name, value) in [
         ("content-type", "text/event-stream"),
-        // Compression would wait for more.
+        // Compression would delay events.
         ("content-encoding", "identity"),
         ("cache-control", "private, no-cache"),
         ("x-accel-buffering", "no"),
@@ -76,7 +76,7 @@ async fn a_stream_begins_now_and_goes_on_after_an_event() {
     post.created posts/bell [] ana
     post.created posts/curie [] ana
     ");
-    // One that is still to come is taken for the last one.
+    // A position in the future counts as the last one.
     let mut ahead = Sse::after(&ana, i64::MAX).await;
     post(&ana, "Dirac").await;
     assert_snapshot!(ahead.told(1).await, @"post.created posts/dirac [] ana");

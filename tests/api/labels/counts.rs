@@ -1,16 +1,16 @@
-//! How many published posts a label has: whatever changes that, and whoever sums it up meanwhile.
+//! The number of published posts that have a label, under every kind of change and concurrent summing.
 
 use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::app::TestApp;
 
-/// Labels whose gains and losses are not what counting says.
+/// Labels whose summed changes differ from the actual count.
 const WRONG: &str = "labels WHERE
     (SELECT coalesce(sum(change), 0) FROM label_post_counts WHERE label_id = labels.id)
     <> (SELECT count(*) FROM post_labels JOIN posts ON posts.id = post_id WHERE published AND label_id = labels.id)";
 
-/// 60 posts of ana and bob with three of ten labels each, two thirds of them published.
+/// 60 posts of ana and bob with three of ten labels each. Two thirds of the posts are published.
 const ROWS: &str = "
     INSERT INTO labels (slug, name) SELECT 'l' || n, 'L' || n FROM generate_series(1, 10) AS n;
     INSERT INTO posts (slug, title, content, published, writer_id, editor_id)
@@ -112,7 +112,7 @@ async fn the_next_number_is_found_however_many_are_taken() {
     app.rest().await;
     let before = app.app.state().metrics.statements.get();
     let slug = async || ana.post("/api/v1/labels", json!({ "name": "dup!" })).await.text("/slug");
-    // The first that is free, where there are few; then the one after the last.
+    // The first free number if it is small, then the number after the last.
     assert_eq!(slug().await, "dup-7");
     assert_eq!(slug().await, "dup-5001");
     assert!(app.app.state().metrics.statements.get() - before < 150, "it tries one after the other");

@@ -1,4 +1,4 @@
-//! Labels by themselves: names, slugs, counts.
+//! Labels: names, slugs, counts.
 
 mod counts;
 mod of_posts;
@@ -61,7 +61,7 @@ async fn slugs_of_labels_are_made_from_names() {
     assert_eq!(second, format!("{}-2", "x".repeat(126)));
     let third = ana.post(LABELS, json!({ "name": long, "slug": null })).await.text("/slug");
     assert_eq!(third, format!("{}-3", "x".repeat(126)));
-    // With a number at its end already.
+    // A label whose slug already ends with a number.
     ana.post(LABELS, json!({ "name": "x", "slug": "rust-2" })).await;
     assert_eq!(ana.post(LABELS, json!({ "name": "Rust" })).await.text("/slug"), "rust");
     assert_eq!(ana.post(LABELS, json!({ "name": "Rust" })).await.text("/slug"), "rust-3");
@@ -73,7 +73,7 @@ async fn a_slug_of_a_label_is_taken_once() {
     let (ana, root) = (app.member("ana"), app.staff("root"));
     assert_snapshot!(ana.post(LABELS, json!({ "name": "One", "slug": "Mixed_1" })).await.text("/slug"), @"Mixed_1");
     assert_snapshot!(ana.post(LABELS, json!({ "name": "Two", "slug": "Mixed_1" })).await.refusal(), @"409 slug_taken");
-    // The case of a slug counts.
+    // Slugs are case-sensitive.
     assert_snapshot!(ana.post(LABELS, json!({ "name": "Two", "slug": "mixed_1" })).await.text("/slug"), @"mixed_1");
     let change = json!({ "slug": "Mixed_1" });
     assert_snapshot!(root.patch("/api/v1/labels/mixed_1", change.clone()).await.refusal(), @"409 slug_taken");
@@ -99,7 +99,8 @@ async fn a_label_is_renamed_and_nothing_leads_on() {
     assert_eq!(renamed.text("/url"), format!("{}/api/v1/labels/new", app.base));
     assert_snapshot!(root.get("/api/v1/labels/old").await.refusal(), @"404 not_found");
     assert_snapshot!(ana.post(LABELS, json!({ "name": "Old" })).await.text("/slug"), @"old");
-    // Anew from the name of now, with a number where that is taken, and its own is not.
+    // `null` generates the slug again from the current name, with a number if it is taken. The label's own slug does
+    // not count as taken.
     ana.post(LABELS, json!({ "name": "Third" })).await;
     let both = json!({ "name": "Third", "slug": null });
     for _ in 0..2 {
@@ -124,9 +125,9 @@ async fn labels_have_versions() {
     assert_snapshot!(root.delete_if(label, &tag).await.refusal(), @"412 precondition_failed");
     assert_snapshot!(root.put_if("/api/v1/labels/ai/posts", &tag, json!({ "posts": [] })).await.refusal(), @"412 precondition_failed");
     assert_snapshot!(root.delete_if("/api/v1/labels/ai/posts", &tag).await.refusal(), @"412 precondition_failed");
-    // Who may not is told that, and not whether it is stale.
+    // 403 has precedence over 412.
     assert_snapshot!(ana.patch_if(label, &tag, json!({ "name": "aI" })).await.refusal(), @"403 forbidden");
-    // Nothing asked for, nothing changed; and what is labelled is no change of the label.
+    // An empty patch changes nothing. Labelling a post does not change the label's version.
     let same = root.patch_if(label, fresh.header("etag"), json!({})).await;
     assert_eq!(same.header("etag"), fresh.header("etag"));
     ana.post("/api/v1/posts", json!({ "title": "p", "published": true, "labels": [{ "slug": "ai" }] })).await;
@@ -160,7 +161,7 @@ async fn a_label_that_is_sent_again_is_made_once() {
     for (path, body, other, status) in requests {
         let first = ana.post_once(path, "k", body.clone()).await;
         assert_eq!((first.status.as_str(), first.header("idempotency-replayed")), (status, ""), "{path}");
-        // What happens meanwhile is not seen.
+        // The repeated response ignores later changes.
         ana.delete("/api/v1/posts/p/labels").await;
         let again = ana.post_once(path, "k", body).await;
         assert_eq!((again.status.as_str(), again.header("idempotency-replayed")), (status, "true"), "{path}");
@@ -189,7 +190,7 @@ async fn a_label_counts_its_published_posts() {
         assert_eq!(client.get("/api/v1/labels/ai").await.at("/post_count"), listed);
         listed
     };
-    // To everybody the same, whatever else he sees.
+    // The count is the same for every client, even if a client may see more posts.
     for client in [&app.guest(), &ana, &root] {
         assert_eq!(count(client).await, 2);
     }
@@ -206,7 +207,7 @@ async fn a_label_counts_its_published_posts() {
 async fn labels_are_listed_by_name_in_pages() {
     let app = TestApp::new().await;
     let ana = app.member("ana");
-    // As a dictionary has them, and those of one name by age.
+    // In dictionary order. Labels with the same name are sorted by age.
     for (name, slug) in
         [("b", "3"), ("a", "1"), ("Ä", "2"), ("Zebra", "7"), ("b", "4"), ("C", "6"), ("b", "5")]
     {

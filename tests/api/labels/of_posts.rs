@@ -16,7 +16,7 @@ async fn hello(client: &Client) {
     assert_eq!(made.status, "201 Created");
 }
 
-/// `ai: why, tech: null`.
+/// The labels with their reasons, such as `ai: why, tech: null`.
 fn told(answer: &Answer) -> String {
     let list = answer.at("/labels");
     let list = list.as_array().unwrap_or_else(|| panic!("{answer:?}")).iter();
@@ -37,7 +37,7 @@ async fn a_post_is_written_with_labels() {
     let label = post.at("/labels/0");
     let members: Vec<&String> = label.as_object().expect("an object").keys().collect();
     assert_eq!(members, ["labeled_at", "name", "reason", "slug"]);
-    // Everywhere the same.
+    // The labels look the same everywhere.
     let guest = app.guest();
     assert_eq!(guest.get("/api/v1/posts/p").await.json(), post.json());
     assert_eq!(guest.get("/api/v1/posts").await.at("/results/0/labels"), post.at("/labels"));
@@ -98,15 +98,15 @@ async fn labels_are_added_by_slug_by_name_or_by_both() {
     assert_snapshot!(add(json!({ "slug": "road" })).await, @"road: null");
     assert_snapshot!(add(json!({ "name": "straße" })).await, @"road: null");
     assert_snapshot!(add(json!({ "name": " STRASSE ", "slug": null })).await, @"road: null");
-    // With both the slug says which, whatever it is called.
+    // If both are given, the slug identifies the label, whatever its name is.
     assert_snapshot!(add(json!({ "slug": "road", "name": "Other" })).await, @"road: null");
     assert_snapshot!(add(json!({ "slug": "lane", "name": "Straße" })).await, @"lane: null");
     assert_eq!(ana.get("/api/v1/labels/lane").await.text("/name"), "Straße");
-    // Of several that are called alike the one that is spelt so, else the oldest.
+    // If several labels have the same name in different case, the exact spelling wins, otherwise the oldest label.
     ana.post("/api/v1/labels", json!({ "name": "STRASSE", "slug": "street" })).await;
     assert_snapshot!(add(json!({ "name": "STRASSE" })).await, @"street: null");
     assert_snapshot!(add(json!({ "name": "strasse" })).await, @"road: null");
-    // Not there, and made.
+    // A label that does not exist is created.
     assert_snapshot!(add(json!({ "name": "Über uns" })).await, @"uber-uns: null");
     assert_snapshot!(add(json!({ "slug": "Own_1", "name": "Mine", "reason": "why" })).await, @"Own_1: why");
     assert_snapshot!(add(json!({ "name": "日本語" })).await, @"ri-ben-yu: null");
@@ -132,7 +132,7 @@ async fn a_label_added_again_takes_the_new_reason_and_keeps_its_time() {
     assert_snapshot!(again(json!({ "slug": "ai", "reason": "" })).await, @"ai: null, b: null");
     assert_snapshot!(again(json!({ "slug": "ai", "reason": " three " })).await, @"ai: three, b: null");
     assert_snapshot!(again(json!({ "slug": "ai", "reason": null })).await, @"ai: null, b: null");
-    // One of those that are there and a new one.
+    // An existing label together with a new one.
     let two = json!({ "labels": [{ "slug": "b", "reason": "four" }, { "name": "C" }] });
     assert_snapshot!(told(&ana.post(LABELS, two).await), @"ai: null, b: four, c: null");
     assert_snapshot!(told(&ana.post(LABELS, json!({ "labels": [] })).await), @"ai: null, b: four, c: null");
@@ -180,7 +180,7 @@ async fn one_label_is_set_and_removed() {
         assert_eq!(ana.delete(LABELS).await.status, "204 No Content");
         assert_eq!(app.count("post_labels"), 0);
     }
-    // A path names a slug, not a name.
+    // The path contains a slug, not a name.
     assert_snapshot!(ana.put("/api/v1/posts/p/labels/AI", json!({})).await.refusal(), @"404 not_found");
     let answers = [ana.get(ai).await, ana.post(ai, json!({})).await];
     for answer in answers {
@@ -232,7 +232,7 @@ async fn a_posts_version_moves_with_its_labels_and_with_nothing_else() {
     assert_snapshot!(ana.put_if("/api/v1/posts/p/labels/ai", &stale, json!({})).await.refusal(), @"412 precondition_failed");
     assert_snapshot!(ana.delete_if("/api/v1/posts/p/labels/ai", &stale).await.refusal(), @"412 precondition_failed");
 
-    // Nothing changes, and the version stays.
+    // Nothing changes, so the version stays.
     let before = version().await;
     ana.post(LABELS, one.clone()).await;
     ana.post(
@@ -248,14 +248,14 @@ async fn a_posts_version_moves_with_its_labels_and_with_nothing_else() {
     ana.post("/api/v1/labels", json!({ "name": "C" })).await;
     ana.delete("/api/v1/labels/c/posts").await;
     assert_eq!(version().await, before);
-    // Nor with comments, which change what is shown all the same.
+    // Comments do not change the version either, although they change the representation.
     let shown = tag().await;
     bob.post("/api/v1/posts/p/comments", json!({ "content": "Hello" })).await;
     assert_eq!(version().await, before);
     assert_ne!(tag().await, shown);
     assert_snapshot!(ana.put_if(LABELS, &shown, one).await.status, @"200 OK");
 
-    // Whatever changes them moves it, by one step at least.
+    // Every change of the labels raises the version by at least one.
     let changes: [(Method, &str, Value); 7] = [
         (Method::PUT, "/api/v1/posts/p/labels/ai", json!({ "reason": "new" })),
         (Method::PUT, LABELS, json!({ "labels": [{ "slug": "b" }] })),
@@ -282,7 +282,7 @@ async fn a_post_has_a_hundred_labels_at_the_most() {
     let labels = |names: std::ops::Range<u32>| json!({ "labels": names.map(|n| json!({ "name": format!("Label {n}") })).collect::<Vec<_>>() });
     assert_snapshot!(ana.post(LABELS, labels(0..100)).await.status, @"200 OK");
     assert_snapshot!(ana.post(LABELS, labels(100..101)).await.refusal(), @"422 validation_failed /labels too_many");
-    // Those that are there do not count twice.
+    // Existing labels do not count twice.
     assert_snapshot!(ana.post(LABELS, labels(50..100)).await.status, @"200 OK");
     assert_snapshot!(ana.put(LABELS, labels(50..150)).await.status, @"200 OK");
     assert_eq!((app.count("post_labels"), app.count("labels")), (100, 150));
@@ -340,7 +340,7 @@ async fn under_a_former_slug_every_way_leads_on() {
             assert_eq!(send(request(&guest)).await.status, expected, "{method} {path}");
         }
     }
-    // To whoever may see the post.
+    // The redirect exists only for users who may see the post.
     ana.patch("/api/v1/posts/third", json!({ "published": false })).await;
     let eve = app.member("eve");
     for (path, body) in [("labels/ai", json!({})), ("labels", json!({ "labels": [] }))] {
@@ -348,7 +348,7 @@ async fn under_a_former_slug_every_way_leads_on() {
     }
     assert_snapshot!(eve.post("/api/v1/posts/p/comments", json!({ "content": "x" })).await.refusal(), @"404 not_found");
     assert_snapshot!(guest.get("/api/v1/posts/p/comments").await.refusal(), @"404 not_found");
-    // Other resources name a post by its present slug.
+    // References in other resources must use the current slug.
     assert_snapshot!(ana.post("/api/v1/comments", json!({ "content": "x", "post": "p" })).await.refusal(),
         @"422 validation_failed /post unknown_post");
 }

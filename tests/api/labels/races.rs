@@ -1,4 +1,4 @@
-//! Labels under races: one row per post and label, one label of a name, and nobody waits for nobody in a circle.
+//! Concurrent changes of labels: one row per post and label, one label per name, and no deadlocks.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 use crate::client::{Answer, Client};
 
-/// A node whose transactions really meet.
+/// A node with enough connections for transactions to run concurrently.
 async fn node() -> TestApp {
     TestApp::with(&["--database-pool", "12"]).await
 }
@@ -42,7 +42,7 @@ async fn of_20_parallel_adds_of_one_label_one_row_is_left() {
         let adds = (0..20).map(|n| {
             let mut label = label.clone();
             label["reason"] = json!(n.to_string());
-            // The same name in any case.
+            // The same name in upper or lower case.
             if let Some(name) = label["name"].as_str() {
                 label["name"] = if n % 3 == 0 { name.to_uppercase().into() } else { name.into() };
             }
@@ -124,7 +124,7 @@ async fn a_set_that_is_replaced_while_another_adds_is_one_or_the_other() {
             .await
             .each("/results", "slug");
         let told = (set.each("/labels", "slug"), added.each("/labels", "slug"));
-        // The set and then what was added, or what was added and then the set.
+        // Either the set was replaced first and the others were added, or the other way round.
         let set_first = ("a, b".to_owned(), "a, b, c, d".to_owned());
         let added_first = ("a, b".to_owned(), "c, d, old, older".to_owned());
         let expected = if told == set_first { "a, b, c, d" } else { "a, b" };
@@ -143,7 +143,8 @@ async fn new_labels_in_opposite_orders_keep_nobody_waiting_in_a_circle() {
     let there = other.guest().with_token(ana.token.as_deref().expect("a token"));
     write_posts(&ana, 12).await;
     for round in 0..8 {
-        // By name here and by slug there, forwards and backwards, with one that everybody is in need of.
+        // Name the labels by name or by slug, in ascending or descending order, so that many requests need the same
+        // label.
         let label = |n: usize| json!({ "name": format!("Round {round} label {n}") });
         let both = |n: usize| json!({ "slug": format!("round-{round}-label-{n}"), "name": format!("Other {round} {n}") });
         let requests = (0..12).map(|post| {
@@ -160,7 +161,7 @@ async fn new_labels_in_opposite_orders_keep_nobody_waiting_in_a_circle() {
             }
         });
         for answer in join_all(requests).await {
-            // A slug and a name may turn out to be one label that is named twice.
+            // A slug and a name may turn out to denote the same label, which is then a duplicate.
             let is_twice = answer.status.starts_with("422") && answer.refusal().ends_with(" duplicate");
             assert!(answer.status == "200 OK" || is_twice, "{answer:?}");
         }

@@ -1,4 +1,4 @@
-//! Labels of posts from the label's side.
+//! The posts of a label.
 
 use insta::assert_snapshot;
 use reqwest::Method;
@@ -9,7 +9,7 @@ use crate::client::{Answer, Client, send};
 
 const POSTS: &str = "/api/v1/labels/ai/posts";
 
-/// The label `ai`; ana's posts `a1` and the draft `a2`, and bob's `b1` and the draft `b2`, which ana edits.
+/// Create the label `ai`; ana's post `a1` and draft `a2`; and bob's post `b1` and draft `b2`, which ana edits.
 async fn world(app: &TestApp) -> (Client, Client) {
     let (ana, bob) = (app.member("ana"), app.member("bob"));
     ana.post("/api/v1/labels", json!({ "name": "ai" })).await;
@@ -33,7 +33,7 @@ fn told(answer: &Answer) -> String {
     format!("{} / {}", answer.each("/posts", "slug"), answer.each("/posts", "reason"))
 }
 
-/// Which posts have the label.
+/// The posts that have the label.
 fn labeled(app: &TestApp) -> String {
     app.lines("SELECT slug || ':' || coalesce(reason, '') FROM posts JOIN post_labels ON post_id = id ORDER BY slug")
         .replace('\n', " ")
@@ -46,7 +46,7 @@ async fn a_label_is_put_on_posts() {
     let two = json!({ "posts": [{ "slug": "b2", "reason": " why " }, { "slug": "a1" }] });
     let added = ana.post(POSTS, two).await;
     assert_snapshot!(added.status, @"200 OK");
-    // In the order in which they were named.
+    // In the order of the request.
     assert_snapshot!(told(&added), @"b2, a1 / why, null");
     let post = added.at("/posts/1");
     let members: Vec<&String> = post.as_object().expect("an object").keys().collect();
@@ -54,7 +54,7 @@ async fn a_label_is_put_on_posts() {
     assert_eq!(post["url"], format!("{}/api/v1/posts/a1", app.base));
     assert_eq!(app.guest().get("/api/v1/posts/a1").await.at("/labels/0/labeled_at"), post["labeled_at"]);
 
-    // Again: the time is kept, and so is a reason that is not spoken of.
+    // Add them again: the time is kept, and so is a reason that the request omits.
     let again =
         ana.post(POSTS, json!({ "posts": [{ "slug": "a1", "reason": "x" }, { "slug": "b2" }] })).await;
     assert_snapshot!(told(&again), @"a1, b2 / x, why");
@@ -63,7 +63,7 @@ async fn a_label_is_put_on_posts() {
     assert_snapshot!(told(&ana.post(POSTS, posts(&[])).await), @" / ");
     assert_snapshot!(labeled(&app), @"a1:x b2:");
 
-    // One that may not be changed refuses them all.
+    // If one post may not be changed, the whole request is rejected.
     assert_snapshot!(bob.post(POSTS, posts(&["b1", "a1"])).await.refusal(), @"403 forbidden");
     assert_snapshot!(bob.post(POSTS, posts(&["b1", "a2"])).await.refusal(), @"422 validation_failed /posts/1/slug unknown_post");
     assert_snapshot!(labeled(&app), @"a1:x b2:");
@@ -77,7 +77,7 @@ async fn a_label_is_replaced_on_the_posts_that_one_may_change() {
     let (ana, bob) = world(&app).await;
     let root = app.staff("root");
     root.post(POSTS, posts(&["a1", "a2", "b1", "b2"])).await;
-    // Of bob's, ana edits one only.
+    // Ana edits only one of bob's posts.
     assert_snapshot!(told(&ana.put(POSTS, json!({ "posts": [{ "slug": "a1", "reason": "x" }] })).await), @"a1 / x");
     assert_snapshot!(labeled(&app), @"a1:x b1:");
     assert_snapshot!(told(&bob.put(POSTS, posts(&["b2"])).await), @"b2 / null");
@@ -167,7 +167,7 @@ async fn who_may_not_is_told_so_before_who_is_late() {
     assert_snapshot!(put(json!({ "posts": [{ "slug": "q" }] })).await, @"412 precondition_failed");
     assert_snapshot!(put(json!({ "posts": [{ "slug": "no" }] })).await, @"412 precondition_failed");
     assert_snapshot!(put(json!({ "posts": 7 })).await, @"412 precondition_failed");
-    // What is wrong by itself comes before what clashes with what is there.
+    // Invalid input has precedence over conflicts with existing rows.
     let twice = json!({ "title": "x", "slug": "p", "labels": [{ "name": "New" }, { "name": "new" }] });
     assert_snapshot!(bob.post("/api/v1/posts", twice).await.refusal(), @"422 validation_failed /labels/1 duplicate");
 }

@@ -1,4 +1,4 @@
-//! Many posts at once, chosen by lookups.
+//! Bulk changes and deletions of posts, selected by lookups.
 
 use futures_util::future::{LocalBoxFuture, join, join_all};
 use insta::assert_snapshot;
@@ -10,8 +10,8 @@ use crate::pictures;
 
 const POSTS: &str = "/api/v1/posts";
 
-/// Ana's posts 1 to 6, of which bob edits the even ones, and dan's 7 and 8; those up to 4 are published. Each has the label ai and as
-/// many comments as its number says.
+/// Create ana's posts 1 to 6, of which bob edits the even ones, and dan's posts 7 and 8. Posts 1 to 4 are published.
+/// Each post has the label `ai` and as many comments as its number.
 fn world(app: &TestApp) -> [Client; 4] {
     let (ana, bob, dan, root) = (app.member("ana"), app.member("bob"), app.member("dan"), app.staff("root"));
     app.sql(
@@ -69,9 +69,9 @@ async fn a_change_of_many_is_one_statement() {
         Box::pin(async move { ana.delete(&path).await })
     };
     app.rest().await;
-    // Once for what is learnt once.
+    // Run each once first, for what the node then caches.
     spent(vec![update("slug=none", 1), delete("slug=none")]).await;
-    // The statement and its transaction are three.
+    // Three statements: the change itself and its transaction's begin and commit.
     for query in
         ["slug=p1", "all=true", "filter=labels:ai and comments__user:dan&search=words&writer__in=ana,dan"]
     {
@@ -84,7 +84,7 @@ async fn a_change_of_many_is_one_statement() {
     let statements =
         spent((0..20).map(|n| delete(&format!("title=Post {}&rank__gt=0", n % 7))).collect()).await;
     assert_eq!(statements, 60, "20 deletions");
-    // The labels that go by cascade tell each of their posts.
+    // Only deletions are counted: the cascade to labels also updates each post.
     assert_eq!(app.count("said WHERE what = 'DELETE'"), 20);
     assert_snapshot!(slugs(&app, "true"), @"p7 p8");
     app.sql("DELETE FROM said");
@@ -106,10 +106,10 @@ async fn one_changes_what_one_may() {
         assert_eq!(update(client, "all=true", json!({ "rank": rank })).await, updated);
         assert_eq!(slugs(&app, &format!("rank = {rank}")), changed);
     }
-    // Rows of others that the condition names are no error, and stay.
+    // Other users' rows that match the condition cause no error, and do not change.
     assert_snapshot!(update(&dan, "slug__in=p1,p5,p7,nothing", json!({ "rank": 1 })).await, @"1");
     assert_snapshot!(slugs(&app, "rank = 1"), @"p7");
-    // An editor deletes nothing; others' drafts are not even counted.
+    // An editor can delete nothing. Other users' drafts are not even counted.
     let deleted = delete(&bob, "all=true").await;
     assert_eq!(deleted.json(), json!({ "deleted": 0, "by_type": {} }));
     let deleted = delete(&dan, "slug__in=p1,p5,p8").await;
@@ -135,7 +135,7 @@ async fn a_change_of_many_does_what_one_of_each_would() {
         .map(|member| post.json()[member].clone());
     assert_eq!(json!(members), json!(["Same", "p5", "new", "TEC", 5, true, 3]));
     assert_eq!(post.at("/editor/username"), "dan");
-    // Its date is set the first time and kept.
+    // The publication date is set the first time and kept.
     assert!(post.at("/published_at").is_string());
     assert_eq!(
         app.guest().get(&format!("{POSTS}/p1")).await.at("/published_at"),
@@ -154,14 +154,14 @@ async fn a_change_of_many_does_what_one_of_each_would() {
     assert_snapshot!(update(&root, "published=true&exclude__rating=5", json!({ "published": false, "editor": null })).await, @"3");
     assert_eq!(count().await, 3);
     assert_snapshot!(slugs(&app, "editor_id IS NULL"), @"p2 p3 p4 p7 p8");
-    // By words, by an expression, by what is related, by part of a time, and all of it together.
+    // By search, by an expression, by related rows, by part of a time, and by all of these together.
     assert_snapshot!(update(&root, "search=new", json!({ "rank": 1 })).await, @"3");
     assert_snapshot!(update(&root, "filter=slug:p7 or comments__id__isnull:true", json!({ "rank": 1 })).await, @"1");
     assert_snapshot!(update(&root, "created_at__date=2020-01-01&tz=Asia/Kolkata", json!({ "rank": 1 })).await, @"0");
     assert_snapshot!(update(&root, "writer=dan&labels=ai&exclude__slug=p7&search=words", json!({ "rank": 1 })).await, @"1");
     assert_snapshot!(update(&ana, "writer=me&rank=1", json!({ "rank": 2 })).await, @"3");
     assert_snapshot!(slugs(&app, "rank = 1"), @"p7 p8");
-    // Nothing found and nothing asked for are no faults.
+    // Matching no rows and changing no fields are no errors.
     let before = versions();
     assert_snapshot!(update(&root, "slug=none", json!({ "rank": 1 })).await, @"0");
     assert_snapshot!(update(&root, "all=true", json!({})).await, @"0");
@@ -195,7 +195,7 @@ async fn what_is_deleted_takes_everything_along() {
     assert_eq!((app.files().len(), app.count("pictures")), (files / 3, 1));
     assert_eq!(app.guest().get(&gone).await.status, "404 Not Found");
     assert_eq!(app.guest().get(&kept).await.status, "200 OK");
-    // Their slugs are free again.
+    // The slugs of deleted posts are free again.
     let again = ana.post(POSTS, json!({ "title": "Again", "slug": "p1" })).await;
     assert_snapshot!(again.status, @"201 Created");
     let rest = delete(&root, "all=true").await;
@@ -249,7 +249,7 @@ async fn what_is_not_said_well_changes_nothing() {
         (json!([]), "422 validation_failed  invalid_type"),
     ] {
         assert_eq!(update(&root, "all=true", body.clone()).await, refusal, "{body}");
-        // Whether anything is found or not.
+        // Also if no row matches.
         assert_eq!(update(&root, "slug=none", body.clone()).await, refusal, "{body}");
     }
     assert_eq!(state(), before);
@@ -263,7 +263,7 @@ async fn rules_about_titles_hold_for_many() {
     assert_snapshot!(update(&ana, "all=true", json!({ "title": "In Title Case" })).await, @"6");
     let app = TestApp::with(&["--slug-of-title", "on"]).await;
     let [ana, ..] = world(&app);
-    // Slugs would have to change along, each to another.
+    // Every slug would have to change, each to a different one.
     let refused = update(&ana, "all=true", json!({ "title": "Another" })).await;
     assert!(refused.starts_with("422 validation_failed /title "), "{refused}");
     assert_eq!(slugs(&app, "title = 'Another'"), "");
@@ -280,7 +280,7 @@ async fn changes_of_the_same_posts_wait_for_each_other() {
              WHERE w.username = 'ana' AND e.username = 'bob'",
     );
     for _ in 0..5 {
-        // In opposite orders, were they found in the order of an index.
+        // These two would lock the rows in opposite orders if each followed the order of an index.
         let (up, down) = join(
             update(&ana, "slug__gte=p&title__in=x,Post 2", json!({ "rank": 1, "title": "x" })),
             update(&bob, "slug__lte=z&exclude__title=none", json!({ "rank": 2, "content": "y" })),

@@ -1,4 +1,5 @@
-//! The same rows in the same order as Django gives for the same question: `tests/django` says how they were found.
+//! The same rows in the same order as Django returns for the same query. `tests/django` describes how the expected
+//! rows were generated.
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ fn read(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).expect("a file of the repository")).expect("JSON")
 }
 
-/// Put the rows of the fixture into the tables as they are, and look at them as one of its staff.
+/// Insert the fixture's rows unchanged, and return a client of one of its staff users.
 fn load(app: &TestApp) -> Client {
     let fixture = read("fixture.json");
     let columns = |table: &str| {
@@ -33,7 +34,7 @@ fn load(app: &TestApp) -> Client {
              WHERE row.{key} = {table}.{key});"
         )
     };
-    // Triggers would write times of their own.
+    // Triggers would change the times.
     app.sql(
         "ALTER TABLE posts DISABLE TRIGGER posts_touch; ALTER TABLE profiles DISABLE TRIGGER profiles_touch",
     );
@@ -65,7 +66,8 @@ async fn every_lookup_gives_the_rows_that_django_gives() {
             query.append_pair(pair[0].as_str().expect("a name"), pair[1].as_str().expect("a value"));
         }
         let answer = staff.get(&format!("/api/v1/{list}?{}", query.finish())).await;
-        // A bare relation means a public key, which is the same in any case: nobody else than Bob can be called bob.
+        // A bare relation is compared with a public key without regard to case: no other user than Bob can be called
+        // bob.
         let is_key_in_another_case =
             matches!(case["query"][0][0].as_str(), Some("writer" | "exclude__writer"))
                 && case["query"][0][1] == "bob";

@@ -1,4 +1,4 @@
-//! What the OpenAPI document says of lists and of changes of many rows.
+//! The OpenAPI document's description of lists and of bulk operations.
 
 use insta::assert_snapshot;
 use reqwest::Method;
@@ -8,7 +8,7 @@ use super::{query, two_of_everything};
 use crate::app::TestApp;
 use crate::client::send;
 
-/// An operation that takes conditions.
+/// An operation that accepts conditions.
 struct Operation {
     id: String,
     method: Method,
@@ -16,7 +16,7 @@ struct Operation {
     parameters: Vec<Value>,
 }
 
-/// Every one of the document.
+/// Every such operation in the document.
 async fn operations(app: &TestApp) -> Vec<Operation> {
     let document = app.guest().get("/openapi.json").await.json();
     let mut found = Vec::new();
@@ -38,7 +38,8 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
 }
 
 impl Operation {
-    /// A parameter's schema. Lists are text to SDKs; what is in one is what its field is compared with.
+    /// The schema of a parameter. The document describes lists as text, for SDKs; this returns the schema of a list
+    /// of the field's values.
     fn schema(&self, parameter: &Value) -> Value {
         let name = parameter["name"].as_str().expect("a name");
         let Some((field, list)) =
@@ -54,7 +55,7 @@ impl Operation {
     }
 }
 
-/// A value that a schema allows.
+/// A value that the schema allows.
 fn valid(name: &str, schema: &Value) -> String {
     if name == "tz" {
         return "Europe/Madrid".into();
@@ -70,12 +71,12 @@ fn valid(name: &str, schema: &Value) -> String {
             (0..items).map(|_| valid("", &schema["items"])).collect::<Vec<_>>().join(",")
         }
         _ if schema["format"] == "date-time" => "2026-01-31T09:30:00.000001Z".into(),
-        // As long as it may be.
+        // A value of the maximum length.
         _ => "x".repeat(usize::try_from(schema["maxLength"].as_u64().expect("a bound")).expect("small")),
     }
 }
 
-/// Values that it does not allow.
+/// Values that the schema does not allow.
 fn invalid(schema: &Value) -> Vec<String> {
     let mut values = match schema["type"].as_str() {
         Some("integer") => ["x", "", "1.5", "9223372036854775808"].map(String::from).to_vec(),
@@ -85,7 +86,7 @@ fn invalid(schema: &Value) -> Vec<String> {
             let with = |wrong: String| format!("{item},{wrong}");
             let mut values: Vec<String> = invalid(&schema["items"]).into_iter().map(with).collect();
             let most = schema["maxItems"].as_u64().expect("a bound");
-            // A word each, so that the URL is one.
+            // Short values, so that the URL does not become too long.
             let short = if item.len() > 100 { "x" } else { &item };
             values.push(vec![short; 1 + usize::try_from(most).expect("small")].join(","));
             values.extend((schema["minItems"] == 2).then_some(item));
@@ -121,7 +122,7 @@ async fn every_documented_parameter_takes_what_it_says_and_nothing_else() {
     let mut wrong = Vec::new();
     for operation in &operations {
         assert!(operation.parameters.len() < 100, "{} has too many for some generators", operation.id);
-        // What a change of many chooses must not be there the next time.
+        // Bulk operations must match no row, so that the rows still exist for the next request.
         let is_bulk = operation.id.starts_with("bulk");
         let send = async |parameters: &[(&str, &str)]| {
             let mut parameters = parameters.to_vec();
@@ -134,7 +135,7 @@ async fn every_documented_parameter_takes_what_it_says_and_nothing_else() {
                 if operation.id == "bulkUpdatePosts" { request.json(&json!({ "rank": 1 })) } else { request };
             send(request).await
         };
-        // What it is that can be compared and sorted by.
+        // A field that can be compared and sorted by.
         let is_equal = |p: &&Value| p["description"] == "Equal to this.";
         let first = operation.parameters.iter().find(is_equal).and_then(|p| p["name"].as_str());
         let first = first.expect("a field");

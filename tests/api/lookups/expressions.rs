@@ -1,4 +1,4 @@
-//! The language of `filter`, by itself: what it prints it reads, and nothing that it reads harms it.
+//! The parser of `filter`: it reads what it prints, and no input makes it panic.
 
 use plaza::lookups::condition::Raw;
 use plaza::lookups::filter::{Condition, DEPTH_MAX, Expression, FILTER_MAX};
@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 
 use super::property::runner;
 
-/// Text of what the grammar knows, and of anything.
+/// Text of the grammar's tokens, and arbitrary text.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-z0-9 ,:()\\[\\]\"\\\\]{0,12}",
@@ -48,7 +48,7 @@ fn any_expression_prints_and_is_read_as_itself() {
             return Ok(());
         }
         prop_assert_eq!(read.as_ref(), Ok(&expression), "{}", printed);
-        // Printed once more it is the same text, and in another style the same thing.
+        // Printing it again gives the same text, and other white space gives the same expression.
         prop_assert_eq!(read.map(|read| read.to_string()), Ok(printed.clone()));
         prop_assert_eq!(Expression::parse(&format!(" \t(\r\n{printed} )\n")), Ok(expression));
         Ok(())
@@ -134,14 +134,14 @@ fn expressions_are_as_deep_and_as_long_as_they_may_be() {
     let half = DEPTH_MAX / 2;
     assert!(Expression::parse(&nested("not (", ")", half)).is_ok());
     assert!(Expression::parse(&nested("not (", ")", half + 1)).is_err());
-    // One after the other they are not deep, and in quotation marks they are nothing.
+    // Conditions in a row do not add depth, nor does quoted text.
     let wide = ["not (a:1)"; 100].join(" and ");
     assert!(matches!(Expression::parse(&wide), Ok(Expression::All(parts)) if parts.len() == 100));
     let list = format!("a:[{}]", ["not"; 100].join(","));
     assert!(Expression::parse(&list).is_ok());
     let quoted = format!("a:\"{}\"", "(not ".repeat(100));
     assert!(Expression::parse(&quoted).is_ok());
-    // Characters are counted, not bytes.
+    // The limit counts characters, not bytes.
     let long = |length: usize| format!("a:\"{}\"", "ä".repeat(length - 4));
     assert!(Expression::parse(&long(FILTER_MAX)).is_ok());
     assert_eq!(Expression::parse(&long(FILTER_MAX + 1)).map_err(|error| error.at), Err(FILTER_MAX));

@@ -1,4 +1,4 @@
-//! `filter`: conditions as one expression.
+//! `filter`: conditions in one expression.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -7,8 +7,8 @@ use super::query;
 use crate::app::TestApp;
 use crate::client::Client;
 
-/// Posts `a` to `e`, rated 1 to 5, the labels of which are: ai because of x and tech because of y, ai because of y, tech because
-/// of x, none, none.
+/// Create posts `a` to `e`, rated 1 to 5. Their labels, with reasons: `a` has ai (x) and tech (y), `b` has ai (y),
+/// `c` has tech (x), `d` and `e` have none.
 async fn world(app: &TestApp) -> Client {
     let (ana, bob) = (app.member("ana"), app.member("bob"));
     let label = |slug: &str, reason: &str| json!({ "slug": slug, "name": slug, "reason": reason });
@@ -43,7 +43,7 @@ async fn an_expression_chooses_what_it_says() {
     let app = TestApp::new().await;
     let guest = world(&app).await;
     for (filter, expected) in [
-        // `not` binds tighter than `and`, and that tighter than `or`, whatever the case.
+        // `not` binds tighter than `and`, and `and` tighter than `or`. Keywords are case-insensitive.
         ("rating:1 or rating:2 and title:Gamma", "a"),
         ("(rating:1 or rating:2) and title:Beta", "b"),
         ("rating:5 and rating:1 or rating:2", "b"),
@@ -110,13 +110,13 @@ async fn conditions_of_one_group_are_of_one_related_row() {
         ("labels:ai and rating__gt:0 and labels__reason:y", "b"),
         ("labels:ai and (rating__gt:0 and labels__reason:y)", "b"),
         ("(labels:ai) and (labels__reason:y)", "b"),
-        // An `or` within, too.
+        // This includes an `or` within the group.
         ("(labels:ai or labels:tech) and labels__reason:x", "a, c"),
         ("labels__reason:x and (labels:ai or rating:3)", "a, c"),
         ("labels:ai and labels__reason:y or labels:tech and labels__reason:y", "a, b"),
         ("labels:ai and (labels__reason:x or comments__content:first)", "a, b"),
         ("labels:ai and labels:tech", ""),
-        // What is denied is denied of every row.
+        // A negation means that no related row matches.
         ("labels:ai and not labels__reason:x", "b"),
         ("labels:ai and not (labels__reason:y)", ""),
         ("not (labels:ai and labels__reason:y)", "a, c, d, e"),
@@ -124,7 +124,7 @@ async fn conditions_of_one_group_are_of_one_related_row() {
         ("not (labels:ai or labels__reason:y)", "c, d, e"),
         ("not not (labels:ai and labels__reason:y)", "b"),
         ("not not labels:ai and not not labels__reason:y", "a, b"),
-        // Each relation for itself.
+        // Each relation is a group of its own.
         ("labels:ai and comments__user:bob and comments__content:first", "b"),
         ("labels__reason:y and comments__user__username:bob and comments__content:second", "a"),
         ("comments__user:ana and not comments__user:bob", ""),
@@ -132,7 +132,7 @@ async fn conditions_of_one_group_are_of_one_related_row() {
     ] {
         assert_eq!(rows(&guest, &[("filter", filter)]).await, expected, "{filter}");
     }
-    // Parameters are a group of their own, and so is the filter.
+    // The parameters together are one group, and the filter is another.
     let labels = [("labels", "ai"), ("labels__reason", "y")];
     assert_snapshot!(rows(&guest, &labels).await, @"b");
     assert_snapshot!(rows(&guest, &[labels[0], ("filter", "labels__reason:y")]).await, @"a, b");
@@ -182,7 +182,7 @@ async fn a_filter_says_what_parameters_say() {
         };
         let found = get(&parameters.replace('\\', "%5C").replace('^', "%5E")).await;
         assert_eq!(get(&query(&[("filter", filter)])).await, found, "{parameters}");
-        // In a group, and denied twice.
+        // In parentheses, with a double negation.
         let turned = format!("not (not ({filter}))");
         assert_eq!(get(&query(&[("filter", turned)])).await, found, "{parameters}");
         let opposite = get(&query(&[("filter", format!("not ({filter})"))])).await;
@@ -231,7 +231,7 @@ async fn a_faulty_expression_is_told_where() {
         assert_eq!(answer.refusal(), format!("400 invalid_query filter {code}"), "{filter}");
         let params = answer.at("/errors/0/params");
         assert_eq!(params["position"], position, "{filter}: {}", answer.text("/errors/0/detail"));
-        // People count from one.
+        // The message counts from one, the parameter from zero.
         let detail = answer.text("/errors/0/detail");
         assert!(detail.starts_with(&format!("`filter`, character {}: ", position + 1)), "{detail}");
         if let Some(nearest) = nearest {
@@ -264,7 +264,7 @@ async fn conditions_and_values_are_as_many_as_they_may_be() {
     let sixteen: &'static str = filter(16).leak();
     assert_eq!(rows(&guest, &both(16, sixteen)).await, every);
     assert!(rows(&guest, &both(17, sixteen)).await.starts_with(&many("filter")));
-    // So many over relations, in one group and each in its own, are still a query.
+    // Many conditions over relations, in one group or in separate groups, still make one query.
     let deep = ["labels__reason__icontains:x", "not comments__user__username:q"].repeat(16).join(" and ");
     assert_eq!(rows(&guest, &[("filter", deep.as_str())]).await, "a, c");
 

@@ -1,4 +1,4 @@
-//! Whatever anybody makes up: a query string is answered or refused, and never more than it can bear.
+//! Arbitrary query strings: each gets a success or an error response, and none overloads the server.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ use super::{query, two_of_everything};
 use crate::app::TestApp;
 use crate::soak::many;
 
-/// Values at the edges of what there can be.
+/// Values at the limits of each type.
 const EDGES: &[&str] = &[
     "",
     " ",

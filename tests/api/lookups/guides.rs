@@ -1,4 +1,4 @@
-//! What the documentation says of lookups is what the program does.
+//! The program behaves as the documentation of lookups says.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -11,8 +11,8 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(path).expect("a file of the repository")
 }
 
-/// A request as a table has it: `` `METHOD /path` `` with `` `{…}` `` after it where there is a body, and `→ 404` where that is the
-/// answer.
+/// A request as the tables write it: `` `METHOD /path` ``, then `` `{…}` `` if it has a body, and `→ 404` if that is
+/// the response.
 struct Example {
     method: Method,
     path: String,
@@ -20,7 +20,7 @@ struct Example {
     status: Option<String>,
 }
 
-/// Every example of a text, in its order.
+/// Every example in a text, in order.
 fn examples(text: &str) -> Vec<Example> {
     let pieces: Vec<&str> = text.split('`').collect();
     let code = |at: usize| pieces.get(at).copied().unwrap_or_default();
@@ -55,7 +55,7 @@ async fn every_request_that_the_guides_show_for_lookups_runs() {
     let (_, query_sets) = django.split_once("## Query sets").expect("a section on query sets");
     let lookups = examples(&read("docs/lookups.md"));
     let query_sets = examples(query_sets);
-    // Fewer would mean that the tables are written in another way than this test reads them.
+    // A smaller number would mean that this test does not recognise the format of the tables.
     assert!(lookups.len() > 20 && query_sets.len() > 100, "{} and {}", lookups.len(), query_sets.len());
     let mut wrong = Vec::new();
     for Example { method, path, body, status } in lookups.into_iter().chain(query_sets) {

@@ -1,4 +1,4 @@
-//! The lookup language: what Django's ORM answers, from any HTTP client.
+//! The lookup language: the queries of Django's ORM for any HTTP client.
 
 mod bulk;
 mod django;
@@ -22,18 +22,18 @@ use serde_json::{Value, json};
 use crate::app::TestApp;
 use crate::client::Client;
 
-/// A query string of these parameters.
+/// A query string with these parameters.
 pub fn query<N: AsRef<str>, V: AsRef<str>>(parameters: &[(N, V)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish()
 }
 
-/// One member of every result of a page.
+/// One field of every result of a page.
 pub fn keys(page: &Value, member: &str) -> Vec<Value> {
     let results = page["results"].as_array().unwrap_or_else(|| panic!("no page: {page}"));
     results.iter().map(|row| row[member].clone()).collect()
 }
 
-/// Two rows in every list, seen by one of its staff.
+/// Create two rows in every list, and return a client of a staff user.
 pub async fn two_of_everything(app: &TestApp) -> Client {
     let (ana, root) = (app.member("ana"), app.staff("root"));
     for title in ["p", "q"] {
@@ -43,7 +43,7 @@ pub async fn two_of_everything(app: &TestApp) -> Client {
         ana.post("/api/v1/posts/p/comments", json!({ "content": "x" })).await;
     }
     app.staff("root");
-    // Webhooks that call nobody.
+    // Disabled webhooks, so that nothing is sent.
     app.sql(
         "INSERT INTO webhooks (id, url, types, disabled_at)
              SELECT id, 'https://hooks.example/', '{*}', now() FROM unnest(ARRAY[900001, 900002]) AS id",

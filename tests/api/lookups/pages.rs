@@ -9,7 +9,7 @@ use crate::client::Client;
 
 const POSTS: &str = "/api/v1/posts";
 
-/// 250 posts of ana's with as many comments, an hour between each and the one before.
+/// Create 250 posts of ana's, an hour apart, with a comment each.
 fn world(app: &TestApp) -> Client {
     let ana = app.member("ana");
     app.sql(
@@ -44,7 +44,7 @@ async fn a_cursor_is_good_for_its_own_list_filter_and_order_alone() {
     };
     let page = follow(POSTS, &own).await;
     assert_eq!(page.split(", ").count(), 20, "{page}");
-    // What says nothing of the rows or their order may change, and so may the order of the parameters.
+    // Parameters that affect neither the rows nor their order may change, and so may the order of the parameters.
     let mut turned = own;
     turned.reverse();
     assert_eq!(follow(POSTS, &turned).await, page);
@@ -75,7 +75,7 @@ async fn a_cursor_is_good_for_its_own_list_filter_and_order_alone() {
     }
     let more = follow(POSTS, &with(&[("rank", "3")])).await;
     assert_snapshot!(more, @"400 invalid_query cursor invalid_cursor");
-    // The same query of another list.
+    // The same query on another list.
     let other = follow("/api/v1/labels/ai/posts", &own).await;
     assert_snapshot!(other, @"400 invalid_query cursor invalid_cursor");
     let exclusion = follow(POSTS, &with(&[("exclude__rank", "5")])).await;
@@ -99,7 +99,7 @@ async fn a_cursor_of_the_default_order_is_good_for_no_other() {
         let answer = guest.get(&format!("{POSTS}?ordering={ordering}&cursor={cursor}")).await;
         assert_eq!(answer.refusal(), "400 invalid_query cursor invalid_cursor", "{ordering}");
     }
-    // Nodes share the secret and so the cursors.
+    // Nodes share the secret, so they accept each other's cursors.
     let node = app.beside(&[]);
     let there = node.guest().get(&format!("{POSTS}?cursor={cursor}")).await;
     assert_eq!(there.at("/results"), guest.get(&format!("{POSTS}?cursor={cursor}")).await.at("/results"));
@@ -139,7 +139,7 @@ async fn a_cursor_that_was_tampered_with_is_refused() {
     assert_snapshot!(untouched.status, @"200 OK");
 }
 
-/// `<url>; rel="next", <url>; rel="prev"` as it should be.
+/// The expected header, such as `<url>; rel="next", <url>; rel="prev"`.
 fn links(page: &Value) -> String {
     let link =
         |member: &str, relation| page[member].as_str().map(|url| format!("<{url}>; rel=\"{relation}\""));
@@ -186,7 +186,7 @@ async fn links_lead_where_next_and_previous_do() {
         url = next.to_owned();
     }
     assert_eq!((seen, numbers.len()), (250, 7));
-    // Sub-lists link to themselves.
+    // Nested lists link to themselves.
     for list in ["/api/v1/labels/ai/posts", "/api/v1/posts/p1/comments", "/api/v1/posts/p1/labels"] {
         app.sql(
             "INSERT INTO comments (post_id, user_id, alias, content)
@@ -271,14 +271,14 @@ async fn rows_are_counted_when_somebody_asks() {
     assert_snapshot!(counted(&guest, "rating=1&limit=3&count=exact").await, @"3 of 28");
     assert_snapshot!(counted(&guest, "search=words&offset=130&count=exact").await, @"9 of 139");
     assert_snapshot!(counted(&guest, "title=none&count=exact").await, @"0 of 0");
-    // Few are counted after all; of many more there is an estimate, which is near.
+    // A small number is counted exactly. A large one is an estimate, which is close.
     assert_snapshot!(counted(&guest, "limit=1&count=estimated").await, @"1 of 139");
     let page = root.get(&format!("{POSTS}?limit=0&count=exact")).await;
     assert_eq!(
         [page.at("/next"), page.at("/previous"), page.at("/next_cursor"), page.at("/previous_cursor")],
         [Value::Null, Value::Null, Value::Null, Value::Null]
     );
-    // On every page it is of all, wherever the page begins.
+    // Every page has the count of all rows, not of the remaining ones.
     let next = guest.get(&format!("{POSTS}?limit=100&count=exact")).await.text("/next");
     let next = guest.get(&next).await;
     assert_eq!((next.at("/count"), keys(&next.json(), "slug").len()), (json!(139), 39));

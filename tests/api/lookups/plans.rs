@@ -1,5 +1,5 @@
-//! What the planner makes of the main questions where there are 100,000 posts, or a million: an index for each, and never all of
-//! the table.
+//! The query plans of the main queries with 100,000 posts, or a million: each uses an index and never scans the whole
+//! table.
 
 use std::cell::RefCell;
 
@@ -16,7 +16,7 @@ use plaza::models::resources::{COMMENTS, LABELS_OF_POST, POST_OF_COMMENT, POSTS}
 use crate::app::TestApp;
 use crate::soak::many;
 
-/// The plan of the rows that a selection names, one line of it per row.
+/// Selects the query plan for the rows of a selection, one line per row.
 struct Explained {
     table: &'static str,
     rows: Sql<Bool>,
@@ -43,8 +43,8 @@ impl Query for Explained {
 
 impl RunQueryDsl<PgConnection> for Explained {}
 
-/// Posts by 100 writers, of which four are about a word that is rare; 20,000 comments; a label that one post in 100 has, and one
-/// that one in 10,000 has.
+/// Posts by 100 writers, four of which contain a rare word; 20,000 comments; a label that one post in 100 has, and
+/// one that one post in 10,000 has.
 const ROWS: &str = "
     ALTER TABLE users DISABLE TRIGGER USER; ALTER TABLE posts DISABLE TRIGGER USER; ALTER TABLE post_labels DISABLE TRIGGER USER;
     INSERT INTO users (id, username, username_key, email, email_key, password_hash)
@@ -65,7 +65,7 @@ const ROWS: &str = "
         FROM generate_series(1, 20000) AS n;
     ANALYZE users, profiles, posts, labels, post_labels, comments";
 
-/// Plans for everybody who could ask.
+/// Plans for every kind of reader.
 struct Planner<'a> {
     app: &'a TestApp,
     wrong: RefCell<Vec<String>>,
@@ -90,7 +90,8 @@ impl Planner<'_> {
         lines.expect("a plan").join("\n")
     }
 
-    /// Every one of these indexes is in the plan, for whoever asks, and posts are read by indexes alone.
+    /// Assert that each of these indexes is in the plan, for every reader, and that posts are read only through
+    /// indexes.
     fn finds(
         &self,
         resource: &'static Resource,
@@ -171,7 +172,7 @@ async fn the_main_questions_are_answered_by_indexes() {
 
     planner.finds(&COMMENTS, "", &[&["comments_created_at_id_idx"]], first);
 
-    // Deep in the list, by cursor: the index is entered at the place, not read up to it.
+    // A cursor deep in the list: the scan starts at that position and does not read up to it.
     for (query, place, index, is_backward) in [
         ("", vec!["2026-01-20T00:00:00Z", "27360"], "posts_created_at_id_idx", false),
         ("", vec!["2026-01-20T00:00:00Z", "27360"], "posts_created_at_id_idx", true),

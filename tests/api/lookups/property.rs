@@ -1,26 +1,26 @@
-//! Properties of what only an async test can ask for: `proptest`'s strategies, and its way to smaller counterexamples.
+//! Property tests in async code, with `proptest`'s strategies and its shrinking.
 
 use std::fmt::Debug;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-/// Most steps on the way to a smaller counterexample.
+/// The maximum number of steps to shrink a counterexample.
 const STEPS: usize = 200;
 
-/// The same values in each run.
+/// A runner that generates the same values in each run.
 pub fn runner() -> TestRunner {
     let config = Config { failure_persistence: None, ..Config::default() };
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-/// So many values of a strategy.
+/// Generate `number` values of a strategy.
 pub fn sample<S: Strategy>(strategy: &S, number: usize) -> Vec<S::Value> {
     let mut runner = runner();
     (0..number).map(|_| strategy.new_tree(&mut runner).expect("a value").current()).collect()
 }
 
-/// Hold a property against so many values, and tell the smallest found of which it does not hold.
+/// Test a property with `cases` values, and report the smallest counterexample found.
 pub async fn check<S: Strategy<Value: Debug>>(
     strategy: &S,
     cases: usize,

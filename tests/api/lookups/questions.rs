@@ -1,4 +1,4 @@
-//! Random questions about every list: names that there are, with values that they take, or with others.
+//! Random queries on every list: existing names with valid or invalid values.
 
 use plaza::lookups::lookup::{Lookup, PARTS};
 use plaza::lookups::table::{Kind, Resource};
@@ -33,7 +33,7 @@ fn resource(list: &str) -> &'static Resource {
     RESOURCES.into_iter().find(|resource| resource.name == name).expect("a resource")
 }
 
-/// Every name of a field or a relation, as far as one can go.
+/// The name of every field and relation that can be reached.
 fn names(resource: &'static Resource) -> Vec<(String, Option<Kind>)> {
     let of = |resource: &'static Resource, way: &str| {
         let fields = resource.fields.iter();
@@ -53,7 +53,7 @@ fn names(resource: &'static Resource) -> Vec<(String, Option<Kind>)> {
     names
 }
 
-/// What could be appended to a name.
+/// The lookups that can follow a name.
 fn endings(kind: Option<Kind>) -> Vec<String> {
     let plain = |lookups: &[Lookup]| lookups.iter().map(|lookup| format!("__{}", lookup.name())).collect();
     let mut endings: Vec<String> = match kind {
@@ -71,17 +71,17 @@ fn endings(kind: Option<Kind>) -> Vec<String> {
     endings
 }
 
-/// What text is compared with, and what else any value may be.
+/// The values that text is compared with, and other values for any field.
 #[derive(Clone)]
 pub struct Values {
     pub words: &'static [&'static str],
     pub others: BoxedStrategy<String>,
-    /// How often it is something else, of twelve times.
+    /// How many of twelve values are other ones.
     pub wild: u32,
 }
 
 impl Values {
-    /// A value for this ending of a name.
+    /// A value for a name with this ending.
     fn of(&self, kind: Option<Kind>, ending: &str) -> BoxedStrategy<String> {
         let parts = ["__date", "__time", "__year", "__iso_year"];
         let part = parts.into_iter().find(|part| ending.starts_with(part));
@@ -103,7 +103,7 @@ impl Values {
         prop_oneof![12 - self.wild => fitting, self.wild => self.others.clone()].boxed()
     }
 
-    /// A name, with a lookup or without, and a value.
+    /// A name, with or without a lookup, and a value.
     fn condition(&self, resource: &'static Resource) -> BoxedStrategy<(String, String)> {
         let (values, named) = (self.clone(), select(names(resource)));
         let ended = named.prop_flat_map(|(name, kind)| (Just(name), Just(kind), select(endings(kind))));

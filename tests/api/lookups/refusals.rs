@@ -1,4 +1,4 @@
-//! What no list takes: wrong values, unknown names, what only staff may ask, and everything that anybody could make up.
+//! What no list accepts: invalid values, unknown names, and queries reserved for staff.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use crate::app::TestApp;
 async fn what_no_list_knows_is_refused_with_what_comes_near() {
     let app = TestApp::new().await;
     let root = two_of_everything(&app).await;
-    // A query, its refusal, and what it may have meant.
+    // A query, its error response, and the suggestion.
     for (query, refusal, nearest) in [
         ("posts?titel=x", "titel unknown_parameter", json!("title")),
         ("posts?title__icontain=x", "title__icontain unknown_parameter", json!("title__icontains")),
@@ -68,7 +68,7 @@ async fn what_no_list_knows_is_refused_with_what_comes_near() {
         assert_eq!(answer.refusal(), format!("400 invalid_query {refusal}"), "{query}");
         let found = answer.at("/errors/0/params/nearest");
         if nearest.is_null() {
-            // Whatever is suggested is no dead end.
+            // If there is a suggestion, it differs from the name that was rejected.
             assert_ne!(found, query.split(['?', '=']).nth(1).expect("a name"), "{query}");
         } else {
             assert_eq!(found, nearest, "{query}: {}", answer.text("/errors/0/detail"));
@@ -167,10 +167,10 @@ async fn what_cannot_be_a_value_is_refused() {
         let answer = root.get(&format!("/api/v1/{query}")).await;
         assert_eq!(answer.refusal(), format!("400 invalid_query {refusal}"), "{query}");
     }
-    // Several at once.
+    // Several errors at the same time.
     let answer = root.get("/api/v1/posts?limit=x&titel=y&rating=z&filter=(&ordering=q&tz=w").await;
     assert_snapshot!(answer.refusal(), @"400 invalid_query tz invalid_parameter, limit invalid_parameter, titel unknown_parameter, rating invalid_parameter, filter invalid_filter, ordering unknown_field");
-    // Over relations the parts of times are in `filter` alone.
+    // Over relations, parts of times exist only in `filter`.
     let answer = root.get("/api/v1/posts?writer__created_at__year=2026").await;
     assert_eq!(answer.at("/errors/0/params/nearest"), "filter");
     for filter in ["writer__created_at__year__gte:2020", "labels__labeled_at__date__gt:2020-01-01"] {
@@ -190,7 +190,7 @@ async fn what_only_staff_know_nobody_else_asks_for() {
         "last_login" | "email_verified_at" => "2026-01-01",
         _ => "x",
     };
-    // The way to each, from every list, and whether it can be sorted by.
+    // The path to the field from every list, and whether the list can be sorted by it.
     let ways = [
         ("users", "", true),
         ("posts", "writer__", true),
@@ -237,7 +237,7 @@ async fn what_only_staff_know_nobody_else_asks_for() {
             assert_eq!(root.get(&path).await.status, "200 OK", "{path}");
         }
     }
-    // In a change of many, too.
+    // In bulk operations, too.
     for path in ["/api/v1/posts?writer__email=ana@example.org", "/api/v1/posts?filter=writer__is_staff:false"]
     {
         assert_eq!(guest.delete(path).await.refusal(), "401 authentication_required");

@@ -1,4 +1,4 @@
-//! Nobody learns by a question what may not be read: drafts, detached comments, users who are no longer active.
+//! A query reveals nothing that the caller may not read: drafts, detached comments, inactive users.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,8 +11,9 @@ use crate::app::TestApp;
 use crate::client::Client;
 use crate::soak::many;
 
-/// Ana's post `p` and her draft `d`, which bob edits and carl has commented on (`c2`), as on `p` (`c1`); dan's draft `e`; the post
-/// `i` of ida, who is no longer active, her comment `c4` on `p`, and `x` of ana's, which she edits; carl's comment `c3` on nothing.
+/// Ana's post `p` and her draft `d`, which bob edits. Carl has commented on `d` (`c2`) and on `p` (`c1`). Dan's draft
+/// `e`. Ida is inactive: her post `i`, her comment `c4` on `p`, and ana's post `x`, which ida edits. Carl's detached
+/// comment `c3`.
 const ROWS: &str = "
     UPDATE users SET is_active = username <> 'ida';
     UPDATE profiles SET bio = 'Idas bio' FROM users WHERE username = 'ida' AND id = user_id;
@@ -30,7 +31,7 @@ const ROWS: &str = "
             AS given (place, post, author, content)
         JOIN users ON username = author;";
 
-/// What each finds: a guest, a stranger, the author of comments, the editor, the writer, staff.
+/// What each caller finds: a guest, a stranger, the author of comments, the editor, the writer, staff.
 const TABLE: &str = "
 posts                                        | p x i | p x i | p x i | d p x i | d p x i | d p x i e
 posts?published=false                        |       |       |       | d       | d       | d e
@@ -114,7 +115,7 @@ async fn world() -> (TestApp, Vec<(&'static str, Client)>) {
     (app, clients)
 }
 
-/// `p x i`: the rows of an answer.
+/// The rows of a response, such as `p x i`.
 fn found(list: &str, answer: &crate::client::Answer) -> String {
     let key = match list.rsplit('/').next() {
         Some("posts" | "labels") => "slug",
@@ -139,7 +140,7 @@ async fn everybody_finds_what_the_table_says_and_nothing_else() {
             _ => "",
         };
         let mut queries = vec![query.to_owned()];
-        // The same as an expression, alone and with what changes nothing.
+        // The same condition as an expression, alone and in equivalent forms.
         let denied = name.strip_prefix("exclude__");
         if !name.is_empty() && !["ordering", "search"].contains(&name) {
             let condition = match denied {
@@ -194,7 +195,7 @@ async fn no_cursor_holds_what_may_not_be_read() {
     }
 }
 
-/// Whatever of [`ROWS`] a guest, a stranger and the author of comments may not read, changed or gone.
+/// Changes or deletes everything in [`ROWS`] that a guest, a stranger and the author of comments may not read.
 const CHANGED: &str = "
     UPDATE posts SET title = 'Other', content = 'Other', category = 'TEC', rating = 1, rank = 5, slug = 'other', editor_id = NULL,
         created_at = '2020-02-02', published_at = '2020-02-02' WHERE slug = 'd';
@@ -212,7 +213,7 @@ const CHANGED: &str = "
 #[actix_web::test]
 async fn what_may_not_be_read_makes_no_difference_to_any_answer() {
     let (app, clients) = world().await;
-    // As it will be, lest the change shows in `updated_at`.
+    // Otherwise the change would show in `updated_at`.
     app.sql("ALTER TABLE profiles DISABLE TRIGGER profiles_touch");
     let words = &[
         "A secret", "Other", "hush", "ai", "d", "p", "e", "ana", "bob", "carl", "ida", "dan", "secret",
@@ -221,7 +222,7 @@ async fn what_may_not_be_read_makes_no_difference_to_any_answer() {
     let strategy = Values { words, others: Just(String::new()).boxed(), wild: 0 }.question();
     let questions: Vec<String> = sample(&strategy, many(300, 1000))
         .into_iter()
-        // One's own sessions are nobody else's.
+        // A user's own sessions differ between users anyway.
         .filter(|(list, _)| *list != "auth/sessions")
         .map(|(list, query)| format!("/api/v1/{list}?{query}&count=exact"))
         .collect();
@@ -274,7 +275,7 @@ async fn me_is_who_asks() {
         ("users?username=me", "ana", "bob", "carl"),
         ("profiles?user=me", "ana", "bob", "carl"),
         ("profiles?username=me", "ana", "bob", "carl"),
-        // Where a name is not compared as a whole it is text.
+        // Where a name is not compared as a whole, `me` is ordinary text.
         ("users?username__icontains=me", "", "", ""),
     ] {
         let of =

@@ -60,11 +60,11 @@ async fn words_phrases_or_and_not_find_what_they_say() {
         ("dog* or tow*", "a, d, e"),
         ("tow* 33*", "d"),
         ("-dog*", "b, c, d"),
-        // No stems and no stop words: what is said is meant.
+        // Words are matched as written, without stemming and stop words.
         ("fox", "b"),
         ("the", "a"),
         ("is", "b"),
-        // Without case, accents, ligatures.
+        // Case, accents and ligatures do not matter.
         ("QUICK", "a, b"),
         ("cafe", "c"),
         ("CAFÉ", "c"),
@@ -89,7 +89,7 @@ async fn words_phrases_or_and_not_find_what_they_say() {
         ("known", "d"),
         ("e-mail", "d"),
         ("me@example.org", "d"),
-        // In both title and content.
+        // One word in the title and the other in the content.
         ("foxes dog", "a"),
         ("nowhere", ""),
     ] {
@@ -113,7 +113,7 @@ async fn the_best_answer_comes_first_unless_another_order_is_asked_for() {
     assert_snapshot!(found(&guest, &[("search", "whales"), ("title", "Whales")]).await, @"both, title");
     assert_snapshot!(found(&guest, &[("search", "whales"), ("exclude__slug", "both"), ("filter", "not slug:x")]).await, @"title, content");
     assert_snapshot!(found(&guest, &[("search", "whales"), ("writer", "bob")]).await, @"");
-    // What is written anew is found anew.
+    // The index follows changes.
     ana.patch(&format!("{POSTS}/neither"), json!({ "content": "and no whales" })).await;
     assert_snapshot!(found(&guest, &[("search", "whales -about")]).await, @"neither");
     assert_snapshot!(found(&guest, &[("search", "sharks")]).await, @"neither");
@@ -130,7 +130,7 @@ async fn pages_in_the_order_of_relevance_visit_every_answer_once() {
     );
     let guest = app.guest();
     let whole = found(&guest, &[("search", "whale"), ("limit", "100")]).await;
-    // Of those numbers, 26 hold the word neither here nor there.
+    // Some of these numbers have the word neither in the title nor in the content.
     assert_eq!(whole.split(", ").count(), 90 - (1..=90).filter(|n| n % 3 != 0 && n % 7 == 0).count());
     for limit in [1, 7, 40] {
         let (mut seen, mut pages) = (Vec::new(), Vec::new());
@@ -157,7 +157,7 @@ async fn pages_in_the_order_of_relevance_visit_every_answer_once() {
 async fn whatever_is_searched_for_is_answered() {
     let app = TestApp::new().await;
     let guest = world(&app).await;
-    // Without letters or digits there is nothing to find.
+    // A search without letters or digits matches nothing.
     for search in [
         "*", "**", "\"", "\"\"", "-", "--", "'", "\\", ":*", ":", "&", "|", "!", "(", ")", "<->", "&|!()<->",
         "-*", "\u{301}*", "\"*\"", ". , ;", "…", "😀", "!*", ".*", "(*", "'*", "\\*", "<2>", "%", "_",
@@ -260,7 +260,7 @@ async fn the_longest_posts_are_written_and_found() {
         assert_eq!(found(&app.guest(), &[("search", &format!("needle {slug}"))]).await, *slug);
     }
     assert_eq!(app.count("posts"), 7);
-    // The same by a change of one, and of many.
+    // Also through a change of one post, and of many.
     let (_, longest) = &texts[0];
     let changed = ana.patch(&format!("{POSTS}/short"), json!({ "content": longest })).await;
     assert_snapshot!(changed.status, @"200 OK");

@@ -1,18 +1,18 @@
-//! The lists of the walks: what they can be sorted by, and how rows come to be in them and go.
+//! The lists for the walks: their orderings, and statements that insert, delete and change rows.
 
 use std::fmt;
 
 /// A list.
 pub struct List {
     pub path: &'static str,
-    /// The member that tells its rows apart.
+    /// The field that identifies a row.
     pub key: &'static str,
     pub fields: &'static [&'static str],
     pub filters: &'static [(&'static str, &'static str)],
-    /// Makes the row `$n`, its columns of the number `$s`.
+    /// Inserts the row `$n`, with columns derived from the seed `$s`.
     insert: &'static [&'static str],
     delete: &'static str,
-    /// Changes what nobody sorts by.
+    /// Changes a column that no ordering uses.
     touch: &'static str,
 }
 
@@ -36,10 +36,10 @@ impl List {
     }
 }
 
-/// Numbers that rows are made of.
+/// The number of seeds for rows.
 pub const SEEDS: u32 = 27_648;
 
-/// What every walk begins with.
+/// The rows at the start of every walk.
 pub const WORLD: &str = "
     DELETE FROM comments; DELETE FROM posts; DELETE FROM labels; DELETE FROM users WHERE id BETWEEN 1000 AND 2000;
     INSERT INTO labels (id, slug, name) VALUES (900001, 'ai', 'AI');
@@ -50,7 +50,7 @@ pub const WORLD: &str = "
             AS given (place, slug, title, rating, is_published, published_at)
         WHERE username = 'ana'";
 
-/// Few values, so that rows tie, and nothing among them where a column takes it.
+/// Columns have few values, so that rows tie, and are NULL in some rows where they can be.
 const INSERT_POST: &str = "
     INSERT INTO posts (id, slug, title, content, category, rating, rank, published, published_at, created_at, updated_at, writer_id, editor_id)
     SELECT $n, (ARRAY['P','p','_'])[1 + $s % 3] || $n, (ARRAY['a','A','á','b','ß','_','%','日'])[1 + $s % 8], '',

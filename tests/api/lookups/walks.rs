@@ -1,4 +1,4 @@
-//! Walks from page to page by cursor: over random rows in random orders, whatever happens between the pages.
+//! Walks from page to page by cursor: over random rows in random orders, with random changes between the pages.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::app::TestApp;
 use crate::client::Client;
 use crate::soak::many;
 
-/// What happens between two pages.
+/// A change between two pages.
 #[derive(Clone, Debug)]
 enum Act {
     Insert(u32),
@@ -28,7 +28,7 @@ struct Walk {
     ordering: String,
     filter: (&'static str, &'static str),
     is_staff: bool,
-    /// Each a number that its columns come from, and whether it may be deleted.
+    /// For each row, the seed of its columns and whether it may be deleted.
     rows: Vec<(u32, bool)>,
     limits: Vec<usize>,
     acts: Vec<Vec<Act>>,
@@ -60,7 +60,7 @@ fn walk(act: impl Strategy<Value = Act> + Clone) -> impl Strategy<Value = Walk> 
     })
 }
 
-/// The id of a row by its place.
+/// The id of the row with this index.
 fn id(place: usize) -> usize {
     1000 + place
 }
@@ -72,7 +72,7 @@ impl Walk {
         app.sql(&[WORLD.to_owned()].into_iter().chain(rows).collect::<Vec<_>>().join(";"));
     }
 
-    /// Do what happens after this page.
+    /// Make the changes that follow this page.
     fn act(&self, app: &TestApp, page: usize) {
         let doomed: Vec<usize> = (0..self.rows.len()).filter(|place| self.rows[*place].1).collect();
         let acts = self.acts.get(page).into_iter().flatten().enumerate();
@@ -97,7 +97,7 @@ impl Walk {
         if answer.status == "200 OK" { Ok(answer.json()) } else { Err(format!("{answer:?}")) }
     }
 
-    /// All rows at once.
+    /// All rows in one page.
     async fn whole(&self, client: &Client) -> Result<Vec<Value>, String> {
         let page = self.page(client, 100, &Value::Null).await?;
         if page["next"].is_null() { Ok(keys(&page, self.list.key)) } else { Err("more than a page".into()) }
@@ -107,7 +107,7 @@ impl Walk {
         self.limits[page % self.limits.len()]
     }
 
-    /// Forward to the end: the rows of each page, and the last page.
+    /// Walk forward to the end. Return all rows in the order seen, and the last page.
     async fn forward(&self, app: &TestApp, client: &Client) -> Result<(Vec<Value>, Value), String> {
         let (mut seen, mut cursor) = (Vec::new(), Value::Null);
         for number in 0.. {
@@ -129,7 +129,7 @@ impl Walk {
         unreachable!("there is always another number")
     }
 
-    /// Back to the beginning from a page that nothing follows.
+    /// Walk back to the beginning from the last page.
     async fn backward(&self, client: &Client, last: &Value) -> Result<Vec<Value>, String> {
         let (mut seen, mut before) = (keys(last, self.list.key), last.clone());
         for number in 0.. {
@@ -139,10 +139,10 @@ impl Walk {
             let page = self.page(client, self.limit(number), &before["previous_cursor"]).await?;
             let rows = keys(&page, self.list.key);
             if rows.is_empty() {
-                // All that was before has gone.
+                // All earlier rows have been deleted.
                 break;
             }
-            // And forward again.
+            // The page's next cursor must point to the rows seen before.
             let next = self.page(client, 1, &page["next_cursor"]).await?;
             if keys(&next, self.list.key).first() != seen.first() {
                 return Err(format!("{next} follows {page}, and not {:?}", seen.first()));
@@ -169,7 +169,7 @@ impl Walk {
             return Err(format!("some come twice: {seen:?}"));
         }
         let back = self.backward(client, &last).await?;
-        // A page from which everything has gone has no row to go back from.
+        // If all rows of the last page were deleted, it has no row to go back from.
         if back != after && !keys(&last, self.list.key).is_empty() {
             return Err(format!("all:  {after:?}\nback: {back:?}"));
         }

@@ -1,4 +1,4 @@
-//! Deletions of much, and what they say that they took along.
+//! Large deletions, and the numbers that they report.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -27,7 +27,8 @@ async fn a_user_goes_with_everything_and_every_row_is_counted_once() {
     )
     .await;
     bob.upload("/api/v1/posts/b1/cover", "cover", pictures::jpeg(8, 6)).await;
-    // On her own posts hers and others', hers on others' and on none; others' on others' stay.
+    // Comments by her and others on her own posts, and by her on others' posts and detached: all deleted. Others'
+    // comments on others' posts stay.
     for (client, post, times) in [
         (&ana, Some("a2"), 3),
         (&bob, Some("a2"), 4),
@@ -137,8 +138,8 @@ async fn two_who_delete_the_same_comments_wait_for_each_other_in_no_circle() {
     ana.post("/api/v1/posts", json!({ "title": "p", "published": true })).await;
     ana.post("/api/v1/posts", json!({ "title": "other" })).await;
     app.member("bob");
-    // What was written down first is the youngest, so by time they are found in another order than by place; and each takes its
-    // time to go.
+    // The first rows inserted are the youngest, so that an order by time differs from the physical order. Each
+    // deletion takes a while.
     app.sql(
         "INSERT INTO comments (post_id, user_id, alias, content, created_at)
              SELECT p.id, u.id, 'x', 'x', now() - n * interval '1 s' FROM posts p, users u, generate_series(1, 30000) AS n
@@ -185,7 +186,7 @@ async fn an_export_holds_what_the_user_has_said() {
         let members: Vec<&String> = members.as_object().expect("an object").keys().collect();
         assert_eq!(members, ["alias", "content", "created_at", "id", "post", "updated_at", "url", "user"]);
     }
-    // More than are read at once, and ties of the time.
+    // More comments than are read in one batch, with equal times.
     app.sql(
         "INSERT INTO comments (user_id, alias, content, created_at) SELECT id, 'x', 'n' || n, timestamptz '2020-01-01'
          FROM users, generate_series(1, 23) AS n WHERE username = 'ana'",

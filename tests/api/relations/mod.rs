@@ -1,4 +1,4 @@
-//! What hangs on what: every foreign key, and what a deletion takes along.
+//! Every foreign key, and what a deletion cascades to.
 
 mod deletions;
 mod statements;
@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::app::TestApp;
 use crate::pictures;
 
-/// Every foreign key, and what the database itself does where the row that it points at goes. A new one wants a line here.
+/// Every foreign key, and what the database does when the referenced row is deleted. Add a line for each new one.
 const KEYS: &str = "\
 account_tokens.user_id -> users: cascade
 comments.post_id -> posts: cascade
@@ -44,7 +44,7 @@ async fn every_foreign_key_has_its_decision() {
          WHERE contype = 'f' AND connamespace = current_schema()::regnamespace ORDER BY 1",
     );
     assert_eq!(found, KEYS);
-    // Whoever deletes a row looks for those that point at it.
+    // Deleting a row looks up the rows that reference it, so every foreign key needs an index.
     let without_index = app.lines(
         "SELECT conname::text FROM pg_constraint WHERE contype = 'f' AND connamespace = current_schema()::regnamespace
              AND NOT EXISTS (SELECT FROM pg_index WHERE indrelid = conrelid AND indkey[0] = conkey[1]) ORDER BY 1",
@@ -52,7 +52,8 @@ async fn every_foreign_key_has_its_decision() {
     assert_eq!(without_index, "");
 }
 
-/// Ana's post `p` with a cover, edited by bob, labelled `ai`, once called `old`; carl's comment on it, and ana's on carl's post `q`.
+/// Create ana's post `p` with a cover, edited by bob, labelled `ai`, formerly called `old`; carl's comment on it; and
+/// ana's comment on carl's post `q`.
 async fn world(app: &TestApp) {
     let (ana, carl) = (app.member("ana"), app.member("carl"));
     app.member("bob");
@@ -72,7 +73,7 @@ async fn world(app: &TestApp) {
     app.idle().await;
 }
 
-/// What is there, a word for each row.
+/// A word for each row.
 fn rows(app: &TestApp) -> String {
     let rows = app.lines(
         "SELECT 'user ' || username FROM users UNION ALL SELECT 'post ' || slug || coalesce(' by ' || editor_id, '') FROM posts
@@ -89,7 +90,7 @@ fn rows(app: &TestApp) -> String {
 async fn plain_sql_takes_along_what_it_should() {
     let whole = "comment by ana, comment by carl, key, label ai, labelled p, labelled q, picture avatar, picture cover, post p by 3, post q, profile, profile, profile, slug old, slug p, slug q, user ana, user bob, user carl";
     let cases = [
-        // The writer takes posts along, and everything on them.
+        // Deleting the writer deletes the posts and everything on them.
         (
             "users WHERE username = 'ana'",
             "label ai, labelled q, post q, profile, profile, slug q, user bob, user carl",

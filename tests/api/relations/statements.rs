@@ -1,4 +1,4 @@
-//! Whatever a page holds, it is one statement.
+//! Each page takes one statement, whatever it contains.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::app::TestApp;
 use crate::client::Client;
 use crate::pictures;
 
-/// 25 posts, each with an editor, a cover, three labels and five comments.
+/// Create 25 posts, each with an editor, a cover, three labels and five comments.
 async fn world(app: &TestApp) -> Client {
     let (ana, _bob) = (app.member("ana"), app.member("bob"));
     ana.upload("/api/v1/profiles/me/avatar", "avatar", pictures::jpeg(8, 6)).await;
@@ -50,7 +50,7 @@ async fn a_resource_or_a_page_is_one_statement() {
     ];
     for (path, results) in paths {
         for (who, client) in [("guest", &guest), ("writer", &ana), ("staff", &root)] {
-            // Once for what is learnt once.
+            // Once first, for what the node then caches.
             let page = client.get(path).await;
             assert_eq!(page.status, "200 OK", "{path}");
             assert_eq!(page.json()["results"].as_array().map(Vec::len), results, "{path}");
@@ -91,7 +91,7 @@ async fn a_change_of_many_takes_no_statement_for_each() {
     let labels = |n: usize| json!({ "labels": (1..=n).map(|n| json!({ "slug": format!("l{n}"), "reason": "y" })).collect::<Vec<_>>() });
     let few = spent(Box::pin(ana.put("/api/v1/labels/l5/posts", posts(1)))).await;
     let many = spent(Box::pin(ana.put("/api/v1/labels/l5/posts", posts(25)))).await;
-    // As many for 25 as for one.
+    // As many statements for 25 as for one.
     assert!(many <= few + 2, "{few} for one, {many} for 25");
     let few = spent(Box::pin(ana.put("/api/v1/posts/p1/labels", labels(1)))).await;
     let many = spent(Box::pin(ana.put("/api/v1/posts/p1/labels", labels(30)))).await;

@@ -1,4 +1,4 @@
-//! Pictures that claim or hold more than a server could bear.
+//! Pictures that claim or contain more than a server could handle.
 
 use serde_json::json;
 
@@ -33,7 +33,7 @@ async fn a_header_that_claims_too_much_is_refused_unread() {
 async fn a_picture_dearer_than_the_whole_budget_is_refused_by_its_header() {
     let app = TestApp::with(&["--media-memory", "64"]).await;
     let ana = app.member("ana");
-    // The scans of a progressive one are kept until the last.
+    // A progressive JPEG is expensive, since all its scans are kept until the last one.
     let mut dear = pictures::jpeg_claiming(7300, 5470);
     dear[3] = 0xC2;
     let answer = ana.upload("/api/v1/profiles/me/avatar", "avatar", dear).await;
@@ -46,7 +46,7 @@ async fn a_picture_dearer_than_the_whole_budget_is_refused_by_its_header() {
     assert_eq!(params["max_memory"], 64 << 20);
     assert!(params["memory"].as_u64() > Some(128 << 20), "{params}");
     assert_eq!(app.files(), Vec::<String>::new());
-    // One of as many pixels that is read row by row costs little.
+    // A picture with as many pixels that is decoded row by row needs little memory.
     let plain = pictures::jpeg(6000, 4000);
     let answer = ana.upload("/api/v1/profiles/me/avatar", "avatar", plain).await;
     assert_eq!((answer.status.as_str(), answer.at("/avatar/width")), ("200 OK", json!(2048)));
@@ -54,7 +54,7 @@ async fn a_picture_dearer_than_the_whole_budget_is_refused_by_its_header() {
 
 #[actix_web::test]
 async fn a_chunk_that_inflates_to_gigabytes_is_dropped_unread() {
-    // Made before anybody connects: a connection that is idle for too long is ended.
+    // Generated before any connection is opened, since idle connections are closed.
     let bombs = ["iCCP", "zTXt", "iTXt"].map(|name| {
         let bomb = pictures::png_bomb(name.as_bytes().try_into().expect("four letters"), 4 << 30);
         assert!(

@@ -1,4 +1,4 @@
-//! Pictures that are cut off or damaged, and what is none.
+//! Truncated or damaged pictures, and files that are not pictures.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::pictures;
 
 #[actix_web::test]
 async fn a_picture_that_is_cut_off_is_corrupt() {
-    // Large enough for one percent of it to be more than its signature.
+    // Large enough for one percent of the file to be more than its signature.
     let noise = pictures::noise(160, 120);
     let cases = [
         ("a JPEG", pictures::jpeg_with(&noise, |_| ())),
@@ -32,7 +32,8 @@ async fn a_picture_that_is_cut_off_is_corrupt() {
 async fn a_png_with_a_wrong_checksum_is_corrupt() {
     let plain = pictures::png(&pictures::noise(40, 30));
     let text = pictures::with_chunk(&plain, *b"tEXt", b"Comment\0good");
-    // The header's checksum is behind its 13 bytes; the pixels' before the 12 of the end; the text's behind its own 12.
+    // The header's checksum follows its 13 bytes. The pixels' checksum precedes the 12 bytes of the end. The text's
+    // checksum follows its own 12 bytes.
     let mut broken_text = text.clone();
     broken_text[33 + 8 + 12] ^= 0x01;
     for uploads in Uploads::each().await {
@@ -46,12 +47,12 @@ async fn a_png_with_a_wrong_checksum_is_corrupt() {
             uploads.refuses(&format!("{what} wrong checksum"), picture, "422 image_corrupt").await;
         }
         uploads.takes("with the right ones", uploads.upload(text.clone()).await).await;
-        // What is no part of the picture is no part of its damage.
+        // Damage outside the picture data does not matter.
         uploads.takes("a text's", uploads.upload(broken_text.clone()).await).await;
     }
 }
 
-/// The beginning of a file of ISO's base media format, such as AVIF and HEIC.
+/// The beginning of an ISO base media file, such as AVIF and HEIC.
 fn iso_media(brand: &str) -> Vec<u8> {
     [b"\0\0\0\x1Cftyp", brand.as_bytes(), b"\0\0\0\0mif1", brand.as_bytes(), b"miaf", &[0; 400]].concat()
 }

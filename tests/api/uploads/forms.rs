@@ -1,4 +1,4 @@
-//! Forms with faults: told as the client's, and nothing is kept.
+//! Malformed forms: each gets a client error, and nothing is kept.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use crate::pictures;
 
 const MALFORMED: &str = "400 malformed_body";
 
-/// Forms with one part, and something wrong with it.
+/// Forms with one part that has a fault.
 fn wrong_parts(name: &str, picture: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let right = format!("content-disposition: form-data; name=\"{name}\"");
     [
@@ -93,7 +93,7 @@ async fn an_encoding_of_a_part_is_not_undone() {
         let headers = format!(
             "content-disposition: form-data; name=\"{name}\"; filename=\"a.jpg\"\r\ncontent-transfer-encoding: base64"
         );
-        // RFC 7578 has done away with it, and no client sends it; a picture in Base64 is text.
+        // RFC 7578 deprecates this header, and no client sends it. A picture in Base64 is therefore just text.
         let answer = uploads.form(&[part(&headers, STANDARD.encode(&picture).as_bytes())]).await;
         let expected = format!("415 unsupported_picture /{name} unsupported_picture");
         uploads.is_refused("a picture in Base64", answer, &expected).await;
@@ -131,7 +131,7 @@ async fn a_file_over_the_limit_is_refused_with_a_length_and_without() {
         assert_eq!(answer.at("/errors/0/params/max"), 10 << 20);
         uploads.is_refused("11 MiB in chunks", answer, &expected).await;
 
-        // Two files that are too large together, and the second is blamed.
+        // Two files that are together too large: the error names the second.
         let six = uploads.file(&vec![0xFF; 6 << 20]);
         let answer = uploads.form(&[six.clone(), six]).await;
         uploads.is_refused("twice 6 MiB", answer, &expected).await;

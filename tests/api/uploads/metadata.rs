@@ -1,4 +1,4 @@
-//! What a picture tells of its maker stays with its maker; how it was held is put right.
+//! Metadata is removed from pictures, and their orientation is applied.
 
 use moxcms::ColorProfile;
 use serde_json::json;
@@ -8,8 +8,8 @@ use crate::pictures;
 
 const XMP: &[u8] = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>SECRET-XMP</x:xmpmeta>";
 
-/// What every sample of this file may hold, and no file that is served does: marks of ours, and the names under which each format
-/// keeps such things.
+/// Each sample in this file contains some of these, and no served file may contain any: markers of this test, and the
+/// names under which each format stores metadata.
 const TRACES: [&[u8]; 14] = [
     b"SECRET",
     b"Exif",
@@ -27,7 +27,7 @@ const TRACES: [&[u8]; 14] = [
     b"PASSENGER",
 ];
 
-/// A profile that is taken seriously, with a mark where nobody looks.
+/// A valid profile, with a marker in a part that no decoder reads.
 fn profile() -> Vec<u8> {
     let mut profile = ColorProfile::new_display_p3().encode().expect("a profile");
     profile[100..110].copy_from_slice(b"SECRET-ICC");
@@ -54,7 +54,7 @@ fn telltale_png(png: &[u8]) -> Vec<u8> {
         (*b"tEXt", b"Comment\0SECRET-TEXT"),
         (*b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0SECRET-ITXT"),
         (*b"eXIf", &pictures::telltale_exif(1)),
-        // The 20th of November 2026, 12:34:56.
+        // 20 November 2026, 12:34:56.
         (*b"tIME", &[0x07, 0xEA, 11, 20, 12, 34, 56]),
         (*b"prVt", b"SECRET-CHUNK"),
     ];
@@ -68,13 +68,13 @@ fn telltale_gif() -> Vec<u8> {
     let gif = pictures::gif(&[pictures::opaque(&pictures::quadrants(64, 48))]);
     let gif = pictures::with_extension(&gif, 0xFE, b"SECRET-COMMENT");
     let application = |name: &[u8; 11], body: &[u8]| {
-        // The name is a block of its own, so the body's first block goes with it.
+        // The name takes a block of its own, so it is padded to the size of the body's blocks.
         pictures::with_extension(&gif, 0xFF, &[name.as_slice(), &[b' '; 244], body].concat())
     };
     application(b"XMP DataXMP", XMP)
 }
 
-/// What it is, the picture, and the marks that it must hold, or nothing would be proved.
+/// The name, the picture, and the markers that it must contain for the test to prove anything.
 type Telltale = (&'static str, Vec<u8>, Vec<&'static [u8]>);
 
 fn telltales() -> [Telltale; 6] {
@@ -147,7 +147,7 @@ async fn no_file_tells_who_made_it_where_and_with_what() {
 
 #[actix_web::test]
 async fn every_way_of_holding_a_camera_is_put_right() {
-    // What is stored as red, green / blue, yellow, seen upright.
+    // The colours of the upright picture, where the stored one has red and green above blue and yellow.
     let upright = ["RGBY", "GRYB", "YBGR", "BYRG", "RBGY", "BRYG", "YGBR", "GYRB"];
     let plain = pictures::quadrants(64, 48);
     for uploads in Uploads::each().await {

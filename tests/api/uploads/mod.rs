@@ -1,5 +1,6 @@
-//! What strangers upload: every kind of bad, odd and telltale picture and form, at every place that takes pictures, on every
-//! store. What is refused leaves nothing behind; what is taken tells nothing but its pixels.
+//! Hostile uploads: bad, unusual and revealing pictures and forms of every kind, for every resource that accepts
+//! pictures, on every store. A rejected upload leaves nothing behind. An accepted picture reveals nothing but its
+//! pixels.
 
 mod claims;
 mod damage;
@@ -20,16 +21,16 @@ use crate::app::TestApp;
 use crate::client::{Answer, Client, send};
 use crate::pictures;
 
-/// A place that takes pictures.
+/// A resource that accepts pictures.
 #[derive(Clone, Copy)]
 struct Target {
-    /// Where it is sent.
+    /// The path for uploads.
     path: &'static str,
-    /// The part of the form, which is the member of the resource too.
+    /// The name of the form's part, and of the resource's field.
     part: &'static str,
-    /// What shows it.
+    /// The path of the resource that shows the picture.
     resource: &'static str,
-    /// What its files' keys begin with.
+    /// The prefix of the keys of its files.
     folder: &'static str,
 }
 
@@ -48,12 +49,12 @@ const TARGETS: [Target; 2] = [
     },
 ];
 
-/// One target on one store, with a good picture in place.
+/// One target on one store, with a valid picture in place.
 struct Uploads {
     app: TestApp,
     ana: Client,
     target: Target,
-    /// As it was after the last picture that was taken.
+    /// The state after the last accepted picture.
     known: RefCell<State>,
 }
 
@@ -67,7 +68,7 @@ struct State {
     resource: Value,
 }
 
-/// A file as anybody gets it.
+/// A file as any client gets it.
 struct Served {
     url: String,
     bytes: Vec<u8>,
@@ -78,9 +79,9 @@ impl Uploads {
         Self::each_with(&[]).await
     }
 
-    /// With other settings than the default ones, as flags.
+    /// With other settings than the defaults, given as flags.
     async fn each_with(flags: &[&str]) -> Vec<Self> {
-        // Two sizes stand for all of them, of which every file is fetched.
+        // Two sizes represent all, since the tests fetch every file.
         let sizes = [
             ["--avatar-variants", "32=fill:32x32,128=fill:128x128"],
             ["--cover-variants", "320=fit:320x,card=fill:64x36"],
@@ -103,7 +104,7 @@ impl Uploads {
         self.ana.upload(self.target.path, self.target.part, picture).await
     }
 
-    /// A body as it is.
+    /// Send a body exactly as given.
     async fn send(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Answer {
         let request = self.ana.request(Method::PUT, self.target.path);
         send(request.header("content-type", content_type).body(body)).await
@@ -132,7 +133,7 @@ impl Uploads {
         }
     }
 
-    /// Upload a picture that is refused with this status and code for the part, and changes nothing.
+    /// Upload a picture, and assert that it is rejected with this status and code for the part and changes nothing.
     async fn refuses(&self, what: &str, picture: Vec<u8>, status_and_code: &str) -> Answer {
         let answer = self.upload(picture).await;
         let code = status_and_code.split(' ').nth(1).expect("a code");
@@ -140,7 +141,7 @@ impl Uploads {
         self.is_refused(what, answer, &expected).await
     }
 
-    /// After an answer that refuses, everything is as it was.
+    /// Assert that this response is an error response and that nothing has changed.
     async fn is_refused(&self, what: &str, answer: Answer, expected: &str) -> Answer {
         assert_eq!(answer.refusal(), expected, "{what}");
         self.is_as_it_was(what).await;
@@ -152,7 +153,8 @@ impl Uploads {
         assert_eq!(*self.known.borrow(), now, "after {what}");
     }
 
-    /// After an answer that accepts, there is this picture and no other. Its files: the original first.
+    /// Assert that this response is a success and that there is only this picture. Return its files, the original
+    /// first.
     async fn takes(&self, what: &str, answer: Answer) -> Vec<Served> {
         assert_eq!(answer.status, "200 OK", "{what}: {}", String::from_utf8_lossy(&answer.bytes));
         let picture = answer.at(&format!("/{}", self.target.part));
@@ -183,7 +185,8 @@ fn urls_of(picture: &Value) -> Vec<String> {
         .collect()
 }
 
-/// `avatars/2026/11/20/<32 hexadecimal digits>.jpg`, or with a variant's name behind the digits.
+/// Whether the key looks like `avatars/2026/11/20/<32 hexadecimal digits>.jpg`, or has a variant's name after the
+/// digits.
 fn is_ours(key: &str, folder: &str) -> bool {
     let parts: Vec<&str> = key.split('/').collect();
     let [top, year, month, day, file] = parts[..] else { return false };
@@ -201,11 +204,11 @@ fn is_ours(key: &str, folder: &str) -> bool {
         && ["jpg", "png", "webp"].contains(&extension)
 }
 
-/// The forms of these tests that are put together by hand.
+/// The content type of the handwritten forms in these tests.
 const FORM: &str = "multipart/form-data; boundary=x";
 const END: &[u8] = b"--x--\r\n";
 
-/// A part from its headers, as they are, and its content.
+/// A part from its raw headers and its content.
 fn part(headers: impl AsRef<[u8]>, content: &[u8]) -> Vec<u8> {
     [b"--x\r\n", headers.as_ref(), b"\r\n\r\n", content, b"\r\n"].concat()
 }
@@ -214,7 +217,8 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
     bytes.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// The letters of the colours at upper left, upper right, lower left and lower right: `RGBY` when the quadrants are upright.
+/// The letters of the colours at upper left, upper right, lower left and lower right: `RGBY` if the quadrants are
+/// upright.
 fn corners(file: &[u8]) -> String {
     let picture = decode(file, &LIMITS, 16_384).unwrap_or_else(|rejected| panic!("{rejected}"));
     let step = if picture.has_alpha() { 4 } else { 3 };

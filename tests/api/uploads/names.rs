@@ -1,4 +1,4 @@
-//! What a client says of its file: its name and its type mean nothing.
+//! The file name and the content type that a client sends have no effect.
 
 use super::{Uploads, part};
 use crate::pictures;
@@ -29,7 +29,7 @@ async fn a_picture_is_taken_by_its_content_whatever_it_is_called() {
                 assert_eq!(served.header("content-type"), format!("image/{extension}"), "{what}");
             }
         }
-        // And what is none is none, whatever it claims.
+        // A file that is not a picture is rejected, whatever it claims to be.
         let headers = format!(
             "content-disposition: form-data; name=\"{name}\"; filename=\"a.jpg\"\r\ncontent-type: image/jpeg"
         );
@@ -42,7 +42,7 @@ async fn a_picture_is_taken_by_its_content_whatever_it_is_called() {
 #[actix_web::test]
 async fn no_file_name_reaches_the_store() {
     let long = "x".repeat(4096);
-    // With the status: what no header can hold is refused, the rest is ignored.
+    // With the expected status: a name that no header can contain is rejected, all others are ignored.
     let cases: [(&str, Vec<u8>, &str); 17] = [
         ("none", b"".to_vec(), "200"),
         ("an empty one", b"; filename=\"\"".to_vec(), "200"),
@@ -68,7 +68,7 @@ async fn no_file_name_reaches_the_store() {
         for (what, name, status) in &cases {
             let answer = uploads.form(&[part([disposition.as_bytes(), name].concat(), &picture)]).await;
             if *status == "200" {
-                // This looks at the key of every file.
+                // This checks the key of every file.
                 uploads.takes(what, answer).await;
             } else {
                 uploads.is_refused(what, answer, "400 malformed_body").await;

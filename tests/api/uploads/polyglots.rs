@@ -1,13 +1,13 @@
-//! Good pictures that are something else as well: only the picture is kept.
+//! Valid pictures that are also valid files of another kind: only the picture is kept.
 
 use super::{Uploads, contains, corners};
 use crate::pictures;
 
-/// What stands behind the pictures; each is a whole file of its kind.
+/// What follows the picture. Each is a complete file of its kind.
 const PASSENGERS: [(&str, &[u8]); 3] = [
     ("a page", b"<!doctype html><script>alert('PASSENGER')</script>"),
     ("a PHP script", b"<?php system($_GET['PASSENGER']); ?>"),
-    // One stored file, `p` with `PASSENGER` in it: local header, directory, end.
+    // One stored file, `p`, which contains `PASSENGER`: local header, directory, end.
     (
         "a ZIP",
         b"PK\x03\x04\x0A\0\0\0\0\0\0\0\0\0\x87\x22\x4F\x0E\x09\0\0\0\x09\0\0\0\x01\0\0\0pPASSENGER\

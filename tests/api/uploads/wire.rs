@@ -1,4 +1,4 @@
-//! Bodies that come slowly, break off, or are longer or shorter than was said.
+//! Bodies that arrive slowly, break off, or are longer or shorter than declared.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -8,7 +8,7 @@ use crate::app::PATIENCE;
 use crate::pictures;
 
 impl Uploads {
-    /// The head of a request with a body of so many bytes.
+    /// The head of a request with a body of this length.
     fn head(&self, length: usize) -> String {
         let token = self.ana.token.as_deref().expect("a token");
         format!(
@@ -23,11 +23,11 @@ impl Uploads {
     }
 }
 
-/// What comes until the other side ends the connection, or until it has said what the test waits for.
+/// What arrives until the server closes the connection or has sent `awaited`.
 async fn answer(stream: &mut TcpStream, awaited: &str) -> String {
     let mut bytes = Vec::new();
     let read = async {
-        // A reset ends it as well.
+        // A reset ends it, too.
         while stream.read_buf(&mut bytes).await.is_ok_and(|count| count > 0)
             && !contains(&bytes, awaited.as_bytes())
         {}
@@ -36,14 +36,14 @@ async fn answer(stream: &mut TcpStream, awaited: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What no answer has in it.
+/// A text that no response contains.
 const THE_END: &str = "\0";
 
 #[actix_web::test]
 async fn a_form_that_comes_too_slowly_is_given_up() {
     for uploads in Uploads::each_with(&["--body-grace", "300ms"]).await {
         let body = [uploads.file(&pictures::jpeg(64, 48)).as_slice(), END].concat();
-        // Nothing of it, its beginning, all but its end, and a form that is whole in a body that is not.
+        // Nothing of the form, its beginning, all but its end, and a complete form in an incomplete body.
         for sent in [0, 10, body.len() / 2, body.len() - 1, body.len()] {
             let mut stream = uploads.connect().await;
             let head = uploads.head(body.len() + 1).replace("host: x", "host: x\r\nconnection: close");
@@ -60,7 +60,7 @@ async fn a_form_that_comes_too_slowly_is_given_up() {
 async fn a_body_shorter_than_its_length_leaves_nothing() {
     for uploads in Uploads::each().await {
         let body = [uploads.file(&pictures::jpeg(64, 48)).as_slice(), END].concat();
-        // In the end the form is whole, and its body a byte short.
+        // In the last case the form is complete, but its body is one byte short.
         for sent in [0, body.len() / 2, body.len()] {
             let mut stream = uploads.connect().await;
             let request = [uploads.head(body.len() + 1).as_bytes(), &body[..sent]].concat();

@@ -1,4 +1,5 @@
-//! Webhooks in action and out of it: by a change, by their own wish, by failing for too long; and deleted.
+//! Webhooks are enabled and disabled: by a change, by the receiver itself, by failing for too long. And deleted
+//! webhooks.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,7 +72,7 @@ async fn what_was_never_delivered_can_be_replayed_to_one_in_action_again() {
 async fn one_that_says_it_is_gone_is_disabled_at_once_with_an_event() {
     let app = TestApp::with(&PRIVATE).await;
     let (root, gone, good) = (app.staff("root"), Receiver::start(), Receiver::start());
-    // All that a node has under way at once are answered at once.
+    // All deliveries that a node has in progress get their response at the same time.
     let (together, came) = (Barrier::new(4), AtomicUsize::new(0));
     gone.answers(move |_| {
         if came.fetch_add(1, Ordering::SeqCst) < 4 {
@@ -131,7 +132,7 @@ async fn one_that_fails_for_too_long_is_disabled_with_an_event() {
     app.eventually("the others are told", || good.lines().contains(&told)).await;
     app.idle().await;
     assert_eq!((app.count(PENDING), app.count("events WHERE type = 'webhook.disabled'")), (0, 1));
-    // And is told nothing more.
+    // It gets no more deliveries.
     let before = bad.count();
     publish(&root, "Bell").await;
     app.published().await;

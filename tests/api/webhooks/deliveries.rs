@@ -1,4 +1,4 @@
-//! Deliveries: what is sent, what is said of it, and what is sent again.
+//! Deliveries: what is sent, what is recorded, and what is sent again.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn a_webhook_gets_what_it_wants_as_the_list_shows_it() {
     let Value::Array(listed) = listed.at("/results") else { panic!("no list") };
     assert_eq!(listed.len(), 8, "{listed:#?}");
     let mut told: Vec<Value> = all.received().iter().map(crate::hooks::Received::json).collect();
-    // Of different resources in any order.
+    // Events of different resources may arrive in any order.
     told.sort_by_key(|event| event["id"].as_i64());
     assert_eq!(told, listed);
     let mut lines = some.lines();
@@ -96,7 +96,7 @@ async fn deliveries_are_listed_with_lookups() {
     assert_eq!(root.get(&format!("{path}?limit=1")).await.each("/results", "status"), "delivered");
     assert_snapshot!(root.get(&format!("{path}?status=gone")).await.refusal(), @"400 invalid_query status not_a_choice");
     assert_snapshot!(root.get(&format!("{path}?webhook=2")).await.refusal(), @"400 invalid_query webhook unknown_parameter");
-    // Nothing of it is another's.
+    // Each webhook has its own deliveries.
     assert_eq!(root.get(&beside.deliveries()).await.at("/results").as_array().map(Vec::len), Some(2));
 }
 
@@ -117,13 +117,13 @@ async fn what_failed_or_was_delivered_is_sent_again() {
     assert_snapshot!(answer.status, @"202 Accepted");
     assert_snapshot!(format!("{} {} {}", answer.at("/status"), answer.at("/attempts"), answer.at("/delivered_at")), @r#""pending" 1 null"#);
     app.eventually("it fails", || app.count("deliveries WHERE attempts = 2") == 1).await;
-    // One that waits for its next attempt has it at once.
+    // If a delivery waits for its next attempt, a replay makes it immediately.
     let again = root.post(&replay, json!({})).await;
     assert_snapshot!(format!("{} {} {}", again.status, again.at("/status"), again.at("/attempts")), @r#"202 Accepted "pending" 2"#);
     app.eventually("it fails again", || app.count("deliveries WHERE attempts = 3") == 1).await;
     assert_eq!(app.count("jobs WHERE kind = 'webhook.deliver'"), 1);
 
-    // Given up.
+    // A failed delivery.
     app.eventually("it waits", || app.count("jobs WHERE last_error IS NOT NULL") == 1).await;
     app.sql("UPDATE jobs SET failed_at = now()");
     assert_snapshot!(hook.lines(&root).await, @"post.created failed 3 500 answered 500");
@@ -141,7 +141,7 @@ async fn what_failed_or_was_delivered_is_sent_again() {
         );
         assert!(one.is_signed_by(&hook.secret));
     }
-    // By another's name there is no such delivery.
+    // The delivery cannot be reached through another webhook.
     let path = format!("{}/{id}/replay", beside.deliveries());
     assert_snapshot!(root.post(&path, json!({})).await.refusal(), @"404 not_found");
     assert_eq!((other.count(), app.count("jobs WHERE failed_at IS NULL")), (0, 0));

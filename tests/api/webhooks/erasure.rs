@@ -1,4 +1,4 @@
-//! Who has gone is not told of any more, not even where that was still to be done.
+//! Deliveries contain nothing about deleted users, even if they were already pending.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ async fn what_is_not_delivered_yet_is_delivered_without_the_data_of_who_has_gone
     ana.patch("/api/v1/profiles/me", json!({ "display_name": "Hush Name" })).await;
     app.eventually("all have been tried", || app.count("deliveries WHERE attempts > 0") >= 4).await;
     ana.delete("/api/v1/users/me").await;
-    // One that is under way may have been read before.
+    // A delivery in progress may have read the data before.
     let at_rest = "jobs WHERE kind = 'webhook.deliver' AND attempts > 0 AND last_error IS NULL";
     app.eventually("none is under way", || app.count(at_rest) == 0).await;
     receiver.forget();

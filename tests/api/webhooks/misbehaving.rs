@@ -1,4 +1,4 @@
-//! Receivers that behave badly, with good ones beside them: nobody else is the worse for it.
+//! Misbehaving receivers next to good ones: no other delivery suffers.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::app::{TestApp, timing};
 use crate::client::Client;
 use crate::hooks::{Answer, Receiver};
 
-/// Posts that all are told of.
+/// The number of posts, each of which is an event for all receivers.
 const POSTS: usize = 40;
 
-/// Receivers that behave badly, their webhooks, and a good receiver behind all of them.
+/// Misbehaving receivers, their webhooks, and a good receiver after all of them.
 struct Scene {
     app: TestApp,
     root: Client,
@@ -39,7 +39,7 @@ impl Scene {
             Answer::Redirect(good.url()),
         ]
         .map(Receiver::that);
-        // The bad ones come first, everywhere.
+        // The misbehaving receivers come first in every order.
         let mut hooks = Vec::new();
         for receiver in &bad {
             hooks.push(Hook::to(receiver, &["post.created"], &root).await);
@@ -51,7 +51,7 @@ impl Scene {
 
 #[actix_web::test]
 async fn bad_receivers_hold_up_no_good_one_and_no_request() {
-    // Longer than this test: the deliveries to the first two do not end.
+    // Longer than this test, so that the deliveries to the first two do not end.
     let Scene { app, root, good, fine, .. } = &Scene::set(Duration::from_mins(10)).await;
     for number in 0..POSTS {
         publish(root, &format!("Post {number}")).await;

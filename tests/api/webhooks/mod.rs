@@ -1,4 +1,4 @@
-//! Webhooks: programs that are told of events, over real connections.
+//! Webhooks: programs that are notified of events, over real connections.
 
 mod activity;
 mod deliveries;
@@ -20,7 +20,7 @@ const WEBHOOKS: &str = "/api/v1/webhooks";
 /// The receivers of the tests are on this machine.
 const PRIVATE: [&str; 2] = ["--webhook-private", "on"];
 
-/// A webhook, and what was shown when it was made.
+/// A webhook, and the secret that was shown on creation.
 struct Hook {
     id: i64,
     path: String,
@@ -28,7 +28,7 @@ struct Hook {
 }
 
 impl Hook {
-    /// One that leads to this receiver.
+    /// Create a webhook for this receiver.
     async fn to(receiver: &Receiver, types: &[&str], staff: &Client) -> Self {
         let made = staff.post(WEBHOOKS, json!({ "url": receiver.url(), "types": types })).await;
         assert_eq!(made.status, "201 Created", "{}", made.json());
@@ -40,7 +40,7 @@ impl Hook {
         format!("{}/deliveries", self.path)
     }
 
-    /// `post.created delivered 1 204 -`: a line for each delivery, the first one first.
+    /// A line for each delivery, such as `post.created delivered 1 204 -`, the first one first.
     async fn lines(&self, staff: &Client) -> String {
         let page = staff.get(&format!("{}?ordering=id&limit=100", self.deliveries())).await;
         assert_eq!(page.status, "200 OK", "{}", page.json());
@@ -55,7 +55,7 @@ impl Hook {
     }
 }
 
-/// Let the time pass that attempts which failed wait for. Does nothing to those that are under way.
+/// End the waits of failed attempts. This does not affect attempts in progress.
 fn hurry(app: &TestApp) {
     app.sql(
         "UPDATE jobs SET due_at = now(), last_error = NULL
@@ -64,7 +64,7 @@ fn hurry(app: &TestApp) {
     );
 }
 
-/// Poll until it is so, without the time between attempts.
+/// Poll until the check is true, without waits between attempts.
 async fn hurried(app: &TestApp, what: &str, check: impl Fn() -> bool) {
     app.eventually(what, || {
         hurry(app);

@@ -1,4 +1,4 @@
-//! Attempts and their order: of one resource nothing overtakes, of others nothing waits.
+//! Attempts and their order: events of one resource are delivered in order, and do not wait for those of others.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -7,7 +7,7 @@ use super::{Hook, PRIVATE, hurried, hurry, publish};
 use crate::app::TestApp;
 use crate::hooks::{Answer, Receiver};
 
-/// How often a delivery is tried.
+/// The maximum number of attempts for a delivery.
 const TRIES: i32 = 30;
 
 #[actix_web::test]
@@ -67,7 +67,7 @@ async fn after_the_last_try_a_delivery_has_failed_and_the_next_proceeds() {
         assert_eq!(app.count(&format!("deliveries WHERE attempts = {attempt}")), 1);
         assert_eq!(app.count("jobs WHERE failed_at IS NOT NULL"), i64::from(attempt == TRIES));
         if attempt > 1 && attempt < TRIES {
-            // The longer it fails, the longer it is left alone, up to an hour.
+            // The more attempts have failed, the longer the wait, up to an hour.
             let delay = (1_i64 << attempt).min(3600);
             let waits =
                 format!("jobs WHERE abs(extract(epoch FROM due_at - now()) - {delay}) < 10 AND attempts > 0");

@@ -1,4 +1,4 @@
-//! Nobody looks behind our firewall through us.
+//! No caller can reach private networks through webhooks.
 
 use insta::assert_snapshot;
 use serde_json::json;
@@ -29,7 +29,7 @@ async fn an_address_inside_that_was_allowed_once_is_refused_when_it_is_no_more()
     let (root, receiver) = (app.staff("root"), Receiver::that(Answer::Status(500)));
     let hook = Hook::to(&receiver, &["post.created"], &root).await;
     let strict = app.beside(&[]);
-    // It would still call, for a moment, if it were only dropped.
+    // Stop the background work properly. If the node were only dropped, it could still deliver for a moment.
     app.rest().await;
     publish(&strict.staff("root"), "Ada").await;
     let refused = "deliveries WHERE error = 'the address is private'";

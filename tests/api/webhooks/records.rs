@@ -1,4 +1,4 @@
-//! Webhooks as records: members, versions, lists, who may.
+//! Webhooks as resources: fields, versions, lists, permissions.
 
 use insta::assert_snapshot;
 use reqwest::Method;
@@ -46,7 +46,7 @@ async fn a_webhook_has_all_its_members() {
     let path = format!("{WEBHOOKS}/{}", webhook["id"]);
     assert_eq!(made.header("location"), format!("{}{path}", app.base));
 
-    // The same ever after, but for the secret.
+    // Later responses show the same, except for the secret.
     let read = root.get(&path).await;
     let mut shown = webhook.clone();
     shown["secret"] = Value::Null;
@@ -74,12 +74,12 @@ async fn a_webhook_is_changed_and_deleted_by_who_knows_its_version() {
     assert_snapshot!(root.delete_if(&path, &stale).await.refusal(), @"412 precondition_failed");
     let rotate = root.request(Method::POST, &format!("{path}/rotate-secret"));
     assert_snapshot!(send(rotate.header("if-match", &stale)).await.refusal(), @"412 precondition_failed");
-    // Nothing asked for, nothing changed.
+    // An empty patch changes nothing.
     let same = root.patch_if(&path, changed.header("etag"), json!({})).await;
     assert_eq!(same.header("etag"), changed.header("etag"));
     let cleared = root.patch(&path, json!({ "description": "" })).await;
     assert_eq!(cleared.at("/description"), Value::Null);
-    // Whether it works is no change that an editor could overwrite.
+    // A failing delivery does not change the version.
     app.sql("UPDATE webhooks SET failing_since = now()");
     let deleted = root.delete_if(&path, cleared.header("etag")).await;
     assert_snapshot!(format!("{} {}", deleted.status, deleted.json()), @r#"200 OK {"by_type":{"webhooks":1},"deleted":1}"#);
@@ -106,7 +106,7 @@ async fn webhooks_are_listed_by_cursor_with_lookups() {
     assert_snapshot!(root.get(&format!("{WEBHOOKS}?secret=x")).await.refusal(), @"400 invalid_query secret unknown_parameter");
 }
 
-/// Every operation, as it would be refused to staff for another reason.
+/// Every operation, as a request that staff would get a different error for.
 const OPERATIONS: [(&str, &str); 8] = [
     ("POST", WEBHOOKS),
     ("GET", WEBHOOKS),
@@ -131,7 +131,7 @@ async fn only_staff_may_do_anything_and_others_learn_nothing() {
     let before = state();
     for (method, path) in OPERATIONS {
         let method: Method = method.parse().expect("a method");
-        // There, and not there: the answer is the same.
+        // The response is the same for an existing webhook and a missing one.
         for path in [path.to_owned(), path.replace("900001", "900002")] {
             let request = |client: &crate::client::Client| {
                 client
@@ -169,7 +169,7 @@ async fn a_repeat_makes_no_second_one_and_shows_no_secret() {
     assert_eq!(app.count("webhooks"), 1);
     let other = root.post_once(WEBHOOKS, "k", json!({ "url": URL, "types": ["*"] })).await;
     assert_snapshot!(other.refusal(), @"422 idempotency_key_reused Idempotency-Key idempotency_key_reused");
-    // Nothing that is kept has it.
+    // The stored response does not contain the secret.
     let kept = app.lines("SELECT encode(body, 'escape') FROM idempotency_keys");
     assert!(kept.contains("example.com") && !kept.contains("whsec_"), "{kept}");
 }

@@ -1,4 +1,4 @@
-//! What a webhook cannot be.
+//! Invalid webhooks.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ async fn urls_that_are_none_or_lead_inside_are_refused() {
         let code = refused(format!("http://{host}/")).await;
         assert_eq!(code, "422 validation_failed /url private_address", "{host}");
     }
-    // A name may mean something else tomorrow: it is judged when it is called.
+    // A name may resolve to another address later, so the server checks it on delivery.
     let named = root.post(WEBHOOKS, json!({ "url": "http://localhost/", "types": ["*"] })).await;
     assert_snapshot!(named.status, @"201 Created");
     assert_eq!(app.count("webhooks"), 2);

@@ -1,4 +1,4 @@
-//! Secrets: what they sign is believed by who was shown them, and by nobody else.
+//! Secrets: only a receiver that was shown a secret can verify what it signs.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use crate::app::TestApp;
 use crate::client::Client;
 use crate::hooks::{Received, Receiver};
 
-/// The next delivery.
+/// Publish a post, and return its delivery.
 async fn next(app: &TestApp, receiver: &Receiver, client: &Client) -> Received {
     let before = receiver.count();
     publish(client, "Ada").await;
@@ -78,7 +78,7 @@ async fn after_a_rotation_both_secrets_sign_for_a_while() {
     assert!(received.is_signed_by(&second) && received.is_signed_by(&hook.secret));
     assert_eq!(received.header("webhook-signature").split(' ').count(), 2);
 
-    // The one before the one before is worth nothing.
+    // The secret before the previous one is no longer valid.
     let third = rotate(&hook, &root).await;
     let received = next(&app, &receiver, &root).await;
     assert!(received.is_signed_by(&third) && received.is_signed_by(&second));

@@ -1,4 +1,4 @@
-//! Whatever is killed: the program, its PostgreSQL, or both.
+//! What is killed: the program, its PostgreSQL, or both.
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +14,7 @@ fn a_killed_program_started_again_in_the_same_instant_has_every_row() {
     for round in 0..5 {
         plaza.remember(&format!("r{round}"));
         plaza.signal(libc::SIGKILL);
-        // Not even waited for; on the same ports.
+        // Start again without waiting for its end, on the same ports.
         plaza = place.serve_with(["--listen", &api, "--ops-listen", &ops]);
     }
     assert_eq!(plaza.remembered(), "r0 r1 r2 r3 r4", "every committed row is there");
@@ -63,7 +63,7 @@ fn a_server_shut_down_by_somebody_else_is_started_again() {
     let place = Place::untouched();
     let plaza = place.serve();
     plaza.remember("kept");
-    // As `pg_ctl stop` does, in its fast and in its immediate mode.
+    // Like `pg_ctl stop` in its fast and in its immediate mode.
     for signal in [libc::SIGINT, libc::SIGQUIT] {
         plaza.end_postmaster(signal);
     }
@@ -76,14 +76,14 @@ fn orphaned_backends_are_ended_before_the_next_server_starts() {
     let place = Place::untouched();
     let plaza = place.serve();
     plaza.remember("kept");
-    // Busy, so it does not see that its postmaster is gone.
+    // This backend is busy, so it does not notice that its postmaster is dead.
     let endless = "select count(*) from generate_series(1, 1000000) a, generate_series(1, 1000000) b";
     let busy = psql(plaza.database_url(), endless).stderr(Stdio::piped()).spawn().expect("psql");
     let mut busy = KilledAtEnd(busy);
     let who = "select pid from pg_stat_activity where query like '%count(*)%' and pid <> pg_backend_pid()";
     let backend: i32 = eventually("the query runs", || plaza.sql(who).parse().ok());
     let postmaster = postmaster(place.data()).expect("a postmaster");
-    // So that it does not start another.
+    // So that it does not start another postmaster.
     plaza.signal(libc::SIGSTOP);
     kill(postmaster, libc::SIGKILL);
     plaza.kill();
@@ -103,7 +103,7 @@ fn orphaned_backends_are_ended_before_the_next_server_starts() {
 
 #[test]
 fn a_first_start_killed_anywhere_on_the_way_is_made_good_by_the_next() {
-    // From the first file to the role and database, then the tables, then the secret.
+    // In this order: the first file, the role and database, the tables, the secret.
     for point in [
         "postgres.new/PG_VERSION",
         "postgres.new/global/pg_control",
@@ -117,7 +117,7 @@ fn a_first_start_killed_anywhere_on_the_way_is_made_good_by_the_next() {
         let plaza = place.spawn();
         let made = place.data().join("postgres");
         eventually(point, || {
-            // The last point before the rename passes quickly; having missed another is seen below.
+            // The last point before the rename passes quickly. The assertion below detects that another was missed.
             let passed = point.starts_with("postgres.new") && made.exists();
             (passed || place.data().join(point).exists()).then_some(())
         });
@@ -138,10 +138,11 @@ fn a_program_that_ends_abnormally_takes_the_server_along() {
     let plaza = place.serve();
     plaza.remember("kept");
     plaza.stop();
-    // What a panic of the last resort, a stack overflow and an operator come to.
+    // The signals of a panic while panicking, of a stack overflow, and of an operator.
     for signal in [libc::SIGABRT, libc::SIGSEGV, libc::SIGKILL] {
         let mut plaza = place.serve();
-        // Rust's handler takes a SIGSEGV for a fault of the code, which would come again: so it does.
+        // Rust's SIGSEGV handler returns once, so that a real fault would recur. The test therefore sends the signal
+        // again.
         eventually("it ends", || {
             plaza.signal(signal);
             plaza.has_ended().then_some(())

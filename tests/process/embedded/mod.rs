@@ -1,5 +1,5 @@
-//! The embedded server, as a program that is killed, interrupted, doubled and moved about: every case of
-//! `notes/embedded-postgres.md`, with every committed row there.
+//! The embedded server of a program that is killed, interrupted, started twice or moved: every committed row is still
+//! there.
 
 mod kills;
 mod places;

@@ -1,4 +1,4 @@
-//! Where the data may lie, and where the socket goes then.
+//! Where the data folder may be, and where the server's socket is then.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -54,7 +54,7 @@ fn a_socket_folder_that_others_may_enter_is_not_trusted() {
     place.serve().stop();
 }
 
-/// A folder outside of the test's own.
+/// A folder outside the test's own, removed when this is dropped.
 struct Removed(std::path::PathBuf);
 
 impl Drop for Removed {

@@ -1,4 +1,4 @@
-//! Starting: the first time, twice at once, on what is not fit for it.
+//! Starts: the first one, two concurrent ones, and starts with unsuitable folders.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -21,7 +21,7 @@ fn the_first_start_makes_a_durable_private_database() {
         ("jit", "off"),
         ("TimeZone", "UTC"),
         ("shared_buffers", "128MB"),
-        // The pool of 4, 20 for commands and people, 3 for a superuser.
+        // 4 for the pool, 20 for commands and administrators, 3 for a superuser.
         ("max_connections", "27"),
         ("is_superuser", "off"),
     ] {

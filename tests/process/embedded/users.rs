@@ -1,5 +1,5 @@
-//! Root and ordinary users. Root runs the program also as others; an ordinary user can only be itself, which is what the other
-//! half of each test is about.
+//! Root and ordinary users. Root can also run the program as other users. An ordinary user can only run it as itself,
+//! which the other half of each test covers.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
@@ -84,7 +84,7 @@ fn data_of_another_user_is_refused() {
         place.serve().stop();
         (place.spawn_as(DAEMON, []).ready(), "nobody")
     } else {
-        // What is root's is all that an ordinary user has at hand.
+        // An ordinary user has only root's files to try this with.
         fs::create_dir(place.data()).expect("a folder");
         symlink("/etc", place.data().join("postgres")).expect("a link");
         (place.try_serve(), "root")

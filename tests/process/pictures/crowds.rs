@@ -1,4 +1,5 @@
-//! More uploads at once than memory holds: some are told to come again, all others are kept, and nobody else notices.
+//! More concurrent uploads than fit in memory: some clients are told to retry, all other uploads are kept, and other
+//! requests are not affected.
 
 use std::fs;
 use std::io::Write;
@@ -19,12 +20,12 @@ use crate::support::{
     Client, Memory, Over, PUBLIC_URL, Place, Plaza, at_once, eventually, settled, store_and_rows_agree, text,
 };
 
-/// What pictures in work may take by default, in KiB.
+/// How much memory pictures that are being processed may take by default, in KiB.
 const BUDGET: u64 = 256 << 10;
-/// Connections, threads and what the allocator keeps, in KiB.
+/// For connections, threads and what the allocator retains, in KiB.
 const MARGIN: u64 = 96 << 10;
 
-/// Longer than a hundred such pictures take on a machine with other things to do.
+/// Longer than a hundred such pictures take, even on a busy machine.
 const LONG: Duration = Duration::from_mins(4);
 
 #[test]
@@ -32,7 +33,7 @@ fn many_large_pictures_at_once_take_no_more_memory_than_they_may() {
     let place = Place::new();
     let plaza = place.serve_with(["--throttle", "off"]);
     let ana = plaza.client().registered("ana");
-    // A dozen would take twice the memory that they may.
+    // A dozen pictures would already take twice the memory allowed.
     let crowd = many(12, 100);
     let slugs: Vec<String> = (0..crowd).map(|number| post(&ana, number)).collect();
     let picture = large_picture();
@@ -67,7 +68,7 @@ fn post(client: &Client, number: usize) -> String {
     text(&client.post("/api/v1/posts", &post).expect(201).json(), "/slug")
 }
 
-/// Until it is over.
+/// Read lists until it is over.
 fn read_lists(plaza: &Plaza, is_over: &AtomicBool, read: &AtomicUsize) {
     let client = plaza.client();
     while !is_over.load(Ordering::Acquire) {
@@ -76,7 +77,7 @@ fn read_lists(plaza: &Plaza, is_over: &AtomicBool, read: &AtomicUsize) {
     }
 }
 
-/// Whether it is; if not, it was asked to come again.
+/// Whether the upload is kept. If not, assert that the client is told to retry.
 fn is_kept(client: &Client, slug: &str, picture: &Bytes) -> bool {
     let answer = client.send(cover(client, slug, picture.clone(), picture.len()).timeout(LONG));
     if answer.status == 503 {
@@ -88,7 +89,7 @@ fn is_kept(client: &Client, slug: &str, picture: &Bytes) -> bool {
     true
 }
 
-/// Twelve megapixels in some four megabytes, as a telephone takes them: a strip of faint noise again and again.
+/// Twelve megapixels in about four megabytes, like a phone's photo: a strip of faint noise, repeated.
 fn large_picture() -> Bytes {
     let (width, height) = (4000, 3000);
     let strip = samples::noise(width / 8, height);
@@ -101,13 +102,13 @@ fn large_picture() -> Bytes {
 }
 
 const STALLED: usize = 50;
-/// What each of them has sent.
+/// The number of bytes that each of them has sent.
 const SENT: usize = 5 << 20;
 
 #[test]
 fn uploads_that_stall_hold_no_memory_and_nobody_else_up() {
     let place = Place::new();
-    // The program waits for the first of them until the last has sent its part, however long that takes.
+    // With this grace, the program does not time out the first upload before the last one has sent its part.
     let plaza = place.serve_with(["--throttle", "off", "--body-grace", "1h"]);
     let ana = plaza.client().registered("ana");
     ana.send(ana.upload(samples::jpeg(300, 200), "me.jpg")).expect(200);
@@ -115,7 +116,7 @@ fn uploads_that_stall_hold_no_memory_and_nobody_else_up() {
 
     let before = Memory::of(&plaza);
     let stalled: Vec<TcpStream> = (0..STALLED).map(|_| stall(&plaza, &token)).collect();
-    // What is in the sockets yet has not come.
+    // Allow for bytes that are still in socket buffers.
     eventually("what they sent has come", || {
         (spooled(&plaza) >= (STALLED * (SENT - (1 << 17))) as u64).then_some(())
     });
@@ -131,7 +132,7 @@ fn uploads_that_stall_hold_no_memory_and_nobody_else_up() {
     plaza.stop();
 }
 
-/// An upload that breaks off in the middle, and waits.
+/// An upload that stalls in the middle.
 fn stall(plaza: &Plaza, token: &str) -> TcpStream {
     let mut stream = TcpStream::connect(plaza.address()).expect("it listens");
     let host = PUBLIC_URL.trim_start_matches("http://");
@@ -145,7 +146,7 @@ fn stall(plaza: &Plaza, token: &str) -> TcpStream {
     stream
 }
 
-/// Bytes in files that the program holds and that have no name.
+/// The size of the files without a name that the program has open.
 fn spooled(plaza: &Plaza) -> u64 {
     let files = fs::read_dir(format!("/proc/{}/fd", plaza.pid())).expect("it is alive").flatten();
     files

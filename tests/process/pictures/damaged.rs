@@ -1,4 +1,4 @@
-//! `plaza media check`: what an earlier version damaged is found, and shown again where that is possible.
+//! `plaza media check`: it finds what an earlier version damaged, and repairs it where possible.
 
 use std::fs;
 use std::path::Path;
@@ -78,7 +78,7 @@ fn lose_rows(picture: &mut RgbImage, rows: u32) {
         .for_each(|(_, _, pixel)| *pixel = Rgb([0; 3]));
 }
 
-/// As the resampler left it: the last rows are black.
+/// Simulate the resampler's bug: the last rows are black.
 fn lose_rows_of_webp(client: &Client, media: &Path, url: &str, rows: u32) {
     let mut picture = read(client, url);
     lose_rows(&mut picture, rows);

@@ -1,4 +1,4 @@
-//! `plaza media gc`: what foreign hands left is found, and nothing else is touched.
+//! `plaza media gc`: it finds what other programs left or removed, and touches nothing else.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::support::{
 const ORPHAN: &str = "avatars/2026/01/01/0123456789abcdef0123456789abcdef.jpg";
 const ITS_VARIANT: &str = "avatars/2026/01/01/0123456789abcdef0123456789abcdef_64.webp";
 const FOREIGN: [&str; 2] = ["readme.txt", "covers/nocover.png"];
-/// What the local store writes to until the file is whole, and how many minutes ago.
+/// A partial file of the local store, and its age in minutes.
 const OLD: (&str, u64) = ("covers/2026/01/01/00000000000000000000000000000000.jpg#1", 61);
 const YOUNG: (&str, u64) = ("covers/2026/01/01/11111111111111111111111111111111.jpg#1", 50);
 
@@ -58,7 +58,7 @@ fn garbage_in_a_bucket_is_collected_as_in_a_folder() {
     let place = Place::new();
     let plaza = serve(&place, &server.url(), SECRET_KEY);
     let ana = plaza.client().registered("ana");
-    // As the bucket has it: below the prefix of the setting.
+    // In the bucket, keys have the prefix of the setting.
     let media = root.path().join("pictures/plaza");
     let lost = lose_a_variant(&ana, &media);
     litter(&media);
@@ -179,7 +179,7 @@ fn gc(place: &Place, flags: &[&str]) -> Command {
     place.command(["media", "gc"].into_iter().chain(flags.iter().copied()))
 }
 
-/// A rehearsal says what is done then, and does nothing. What is left.
+/// A dry run reports what a real run then does, and does nothing. Return what is left.
 fn is_collected(
     command: impl Fn(&[&str]) -> Command,
     files: impl Fn() -> Vec<String>,
@@ -210,7 +210,8 @@ fn is_collected(
     after
 }
 
-/// Foreign hands remove the file of a row; its key. It is told of, and made again when somebody asks for it.
+/// Remove the file of a row, as another program might, and return its key. `gc` reports it, and the next request
+/// regenerates it.
 fn lose_a_variant(client: &Client, media: &Path) -> String {
     let me = client.send(client.upload(samples::jpeg(60, 40), "me.jpg")).expect(200).json();
     let url = variant(&me["avatar"], "64");

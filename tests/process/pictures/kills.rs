@@ -1,4 +1,5 @@
-//! `kill -9` two hundred times amid uploads: what was acknowledged is shown, and the store holds nothing else.
+//! `kill -9` two hundred times during uploads: every acknowledged picture is shown, and the store contains nothing
+//! else.
 
 use std::mem;
 use std::thread;
@@ -13,13 +14,13 @@ use crate::samples;
 use crate::soak::{Random, is_whole, many};
 use crate::support::{Client, Frozen, Place, Plaza, SECRET, settled, store_and_rows_agree, text, urls_of};
 
-/// Rounds between two looks at everything.
+/// The number of rounds between two full checks.
 const LOOK_EVERY: usize = 10;
 const CLIENTS: usize = 6;
 /// The latest moment of a kill, in milliseconds after the clients begin.
 const LATEST: u64 = 120;
 
-/// Few variants, and small ones: it is not their making that is tested here.
+/// Few and small variants, since this test is not about encoding.
 const FLAGS: [&str; 8] = [
     "--throttle",
     "off",
@@ -31,19 +32,19 @@ const FLAGS: [&str; 8] = [
     "40=fit:40x,card=fill:64x36",
 ];
 
-/// Time passes for those who died: nobody alive holds any of these claims.
+/// Simulates the passing of time: ends the claims of dead nodes. No live node holds any of these.
 const LATER: &str = "update files set claimed_until = now() where stored_at is null; \
                      update jobs set due_at = now() where kind = 'media.remove'";
 
-/// What a profile or post shows, as far as a client was told.
+/// What a profile or post shows, as far as the client knows.
 enum Shown {
     Nothing,
     This(Value),
-    /// A change was never answered: it may have happened or not.
+    /// A change got no response: it may or may not have taken effect.
     Unknown,
 }
 
-/// Somebody who uploads, and what was acknowledged.
+/// A user who uploads, and what was acknowledged.
 struct Person {
     name: String,
     token: String,
@@ -53,7 +54,7 @@ struct Person {
     acknowledged: usize,
 }
 
-/// A node that comes again and again, on a database that stays.
+/// A node that is restarted again and again, on a database that keeps running.
 struct Service<'a> {
     place: &'a Place,
     database: &'a str,
@@ -63,7 +64,7 @@ struct Service<'a> {
 fn a_node_killed_again_and_again_amid_uploads_keeps_what_it_acknowledged_and_nothing_else() {
     let places = [Place::embedded(), Place::untouched()];
     let database = places[0].serve_with(["--secret-key", SECRET]);
-    // Only its database is wanted. So it is nobody but the killed node itself who cleans up.
+    // Only its database is needed. With this node stopped, the cleanup is left to the killed one.
     let _frozen = Frozen::new(vec![database.pid()]);
     let service = Service { place: &places[1], database: database.database_url() };
     let mut random = Random::seeded();
@@ -74,7 +75,7 @@ fn a_node_killed_again_and_again_amid_uploads_keeps_what_it_acknowledged_and_not
         (0..CLIENTS).map(|number| Person::new(&node, &format!("person{number}"))).collect();
     for round in 1..=rounds {
         work_until_killed(node, &mut people, &mut random);
-        // In the end, where there is time for that, what died is waited out.
+        // In the last round of a full run, the test waits until the claims expire.
         if round % LOOK_EVERY == 0 && !(round == rounds && is_whole()) {
             database.sql(LATER);
         }
@@ -88,7 +89,7 @@ fn a_node_killed_again_and_again_amid_uploads_keeps_what_it_acknowledged_and_not
     node.stop();
 }
 
-/// One round.
+/// Let the clients work until the node is killed.
 fn work_until_killed(node: Plaza, people: &mut [Person], random: &mut Random) {
     thread::scope(|scope| {
         for person in people {
@@ -96,7 +97,7 @@ fn work_until_killed(node: Plaza, people: &mut [Person], random: &mut Random) {
             let mut random = random.another();
             scope.spawn(move || while person.act(&client, &mut random).is_some() {});
         }
-        // Whatever they do by then.
+        // At any point of their work.
         thread::sleep(Duration::from_millis(random.below(LATEST)));
         node.kill();
     });
@@ -116,7 +117,7 @@ impl Service<'_> {
         for person in people {
             person.is_shown(&client, &what);
         }
-        // Their variants were made.
+        // Requesting the files has generated their variants.
         settled(self.database);
         store_and_rows_agree(self.database, &self.place.media(), &what);
     }
@@ -130,7 +131,7 @@ impl Person {
         Self { name: name.to_owned(), token, avatar: Shown::Nothing, posts: Vec::new(), acknowledged: 0 }
     }
 
-    /// Do something; `None` when the node was gone before it answered.
+    /// Make one request; `None` if the node died before it responded.
     fn act(&mut self, client: &Client, random: &mut Random) -> Option<()> {
         let side = 40 + u32::try_from(random.below(60)).expect("a small number");
         match random.below(12) {
@@ -152,7 +153,7 @@ impl Person {
                 change(client, request, shown)
             }
             9 => {
-                // Nothing is expected of it any more, whether that is answered or not.
+                // From here on nothing is expected of the post, whether the deletion is acknowledged or not.
                 let Some((slug, _)) = self.posts.pop() else { return Some(()) };
                 let request = client.request(Method::DELETE, &format!("/api/v1/posts/{slug}"));
                 change(client, request, &mut Shown::Unknown)
@@ -163,7 +164,7 @@ impl Person {
         Some(())
     }
 
-    /// A new post with its cover.
+    /// Create a post with a cover.
     fn publish(&mut self, client: &Client, side: u32) -> Option<()> {
         let part = Part::bytes(samples::jpeg(side, side)).file_name("cover.jpg");
         let form = Form::new().text("title", self.name.clone()).text("published", "true").part("cover", part);
@@ -176,7 +177,7 @@ impl Person {
         Some(())
     }
 
-    /// At a file of what is shown, which may have to be made.
+    /// Request a file of a picture that is shown. It may have to be generated.
     fn look(&mut self, client: &Client, random: &mut Random) -> Option<()> {
         let covers = self.posts.iter().map(|(_, cover)| cover);
         let pictures = covers.chain([&self.avatar]).filter_map(|shown| match shown {
@@ -190,7 +191,7 @@ impl Person {
         Some(())
     }
 
-    /// What was acknowledged is shown, and all of its files are there.
+    /// Assert that what was acknowledged is shown, and that all its files exist.
     fn is_shown(&mut self, client: &Client, what: &str) {
         let profile = client.get(&format!("/api/v1/profiles/{}", self.name)).expect(200).json();
         is_what_was_said(client, &mut self.avatar, &profile["avatar"], &format!("{what}, {}", self.name));
@@ -207,11 +208,11 @@ fn change(client: &Client, request: RequestBuilder, shown: &mut Shown) -> Option
     let answer = client.try_send(request).ok()?;
     *shown = match answer.status {
         204 => Shown::Nothing,
-        // On a machine with other things to do it may have taken longer than its lease.
+        // On a busy machine the upload may have taken longer than its lease.
         503 => before,
         _ => {
             let body = answer.expect(200).json();
-            // A profile's, a post's; or the post is deleted.
+            // The response is a profile or a post. Without a body, the post is deleted.
             [body.get("avatar"), body.get("cover")]
                 .into_iter()
                 .flatten()

@@ -1,4 +1,4 @@
-//! What the operators are told of the clean-up.
+//! The operators' metrics of the cleanup.
 
 use reqwest::Method;
 

@@ -1,5 +1,5 @@
-//! Pictures where it gets rough: nodes that die in the middle, many who want the same, more than memory holds, stores that
-//! others have touched.
+//! Pictures under failures: nodes that die in the middle, many concurrent requests for one file, more uploads than
+//! fit in memory, and stores that other programs have changed.
 
 mod crowds;
 mod damaged;
@@ -17,13 +17,13 @@ use serde_json::Value;
 
 use crate::support::{Client, PUBLIC_URL, text};
 
-/// The key of the file that a URL leads to.
+/// The key of the file that a URL points to.
 fn key_of(url: &str) -> &str {
     let path = url.strip_prefix(PUBLIC_URL).expect("the public URL");
     path.strip_prefix("/media/").expect("a file's URL")
 }
 
-/// Where the file of a URL is in a store that is a folder.
+/// The path of a URL's file, in a store that is a folder.
 fn file_of(media: &Path, url: &str) -> PathBuf {
     media.join(key_of(url))
 }
@@ -35,7 +35,7 @@ fn variant(picture: &Value, name: &str) -> String {
     text(variants.iter().find(is_wanted).expect("such a variant"), "/url")
 }
 
-/// A new cover for a post.
+/// A request that sets a post's cover.
 fn cover(client: &Client, slug: &str, picture: impl Into<reqwest::Body>, length: usize) -> RequestBuilder {
     let part = Part::stream_with_length(picture, length as u64).file_name("cover.jpg");
     let request = client.request(Method::PUT, &format!("/api/v1/posts/{slug}/cover"));

@@ -1,5 +1,5 @@
-//! A node that is killed at each point of an upload where something is half done. The loops of `kills` meet them by chance; here
-//! each is held until the kill.
+//! A node is killed at each intermediate state of an upload. The loops of `kills` reach these by chance; here the
+//! server holds each until the kill.
 
 use std::thread;
 
@@ -11,10 +11,10 @@ use crate::s3::{bucket, serve};
 use crate::samples;
 use crate::support::{Client, Place, Plaza, TableLock, eventually, settled, store_and_rows_agree, text};
 
-/// Holds the removal of files from a bucket. It takes many keys in one request, which is a `POST`.
+/// Holds the removal of files from a bucket. A removal is a `POST`, since one request contains many keys.
 const REMOVAL: Answers = Answers::Held("POST");
 
-/// The claims of a node that was killed end now.
+/// Ends the claims of a killed node.
 const LATER: &str = "update files set claimed_until = now() where stored_at is null; \
                      update jobs set due_at = now() where failed_at is null";
 
@@ -24,7 +24,7 @@ struct Scene {
     server: S3Server,
     bucket: Bucket,
     place: Place,
-    /// The URL of the avatar that was acknowledged.
+    /// The URL of the acknowledged avatar.
     avatar: String,
 }
 
@@ -39,7 +39,7 @@ impl Scene {
         (Self { root, server, bucket, place, avatar }, plaza, client)
     }
 
-    /// What was acknowledged is shown, and nothing else is left of either upload.
+    /// Assert that the acknowledged avatar is shown, and that nothing else is left of either upload.
     fn is_whole(&self, what: &str) {
         self.bucket.answer(Answers::Well);
         let plaza = serve(&self.place, &self.server.url(), SECRET_KEY);
@@ -53,7 +53,7 @@ impl Scene {
     }
 }
 
-/// Kill the node while another upload waits at a point, which `is_there` knows.
+/// Kill the node while another upload waits at the point that `is_there` detects.
 fn kill_amid_upload(plaza: Plaza, client: &Client, is_there: impl Fn(&Plaza) -> bool) {
     thread::scope(|scope| {
         let upload = client.upload(samples::png_with_alpha(300, 200), "b.png");

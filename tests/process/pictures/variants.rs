@@ -1,4 +1,4 @@
-//! Variants that many want at once, on two nodes with one store, and that somebody else's end must not hold up.
+//! Many concurrent requests for a variant, on two nodes with one store. A node that dies must not delay the others.
 
 use std::ffi::CString;
 use std::fs;
@@ -33,7 +33,8 @@ impl Scene {
         self.nodes.places[0].media()
     }
 
-    /// Many at once ask for the variant, half of them each node. What they are all answered.
+    /// Request the variant concurrently, half of the requests on each node. Return the response, which is the same
+    /// for all.
     fn all_ask(&self, count: usize, status: u16) -> Vec<u8> {
         let clients: Vec<Client> = (0..count).map(|number| self.nodes.turn(number).client()).collect();
         let answers = at_once(count, |number| clients[number].get(&self.variant).expect(status));
@@ -49,7 +50,7 @@ impl Scene {
         first
     }
 
-    /// How often both nodes have made a variant.
+    /// How many variants both nodes have encoded.
     fn made(&self) -> u64 {
         self.nodes.each().into_iter().map(|node| metric(node, "plaza_variants_made_total")).sum()
     }
@@ -137,7 +138,7 @@ fn a_variant_that_a_node_makes_which_stands_still_is_made_by_another_and_stays_w
         let frozen = Frozen::new(vec![scene.nodes.b.pid()]);
         stuck.put_back();
         is_served_when_the_claim_ends(&|sql| scene.nodes.sql(sql), &scene.nodes.a.client(), &scene.variant);
-        // It finds the picture now, and must not spoil what the other has made.
+        // This node reads the picture now, and must not damage what the other node has written.
         drop(frozen);
     });
     for node in scene.nodes.each() {
@@ -147,7 +148,7 @@ fn a_variant_that_a_node_makes_which_stands_still_is_made_by_another_and_stays_w
     scene.nodes.stop();
 }
 
-/// An original that whoever reads it is never done with: a pipe stands in its place.
+/// Replaces an original by a pipe, so that reading it never ends.
 struct Stuck {
     original: PathBuf,
     aside: PathBuf,
@@ -158,25 +159,25 @@ impl Stuck {
         let aside = original.with_extension("aside");
         fs::rename(original, &aside).expect("it was stored");
         let path = CString::new(original.as_os_str().as_bytes()).expect("a path");
-        // SAFETY: takes a path that lives until it returns, and a plain number.
+        // SAFETY: `mkfifo` takes a path that outlives the call, and a plain number.
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0, "a pipe can be made");
         Self { original: original.to_owned(), aside }
     }
 
-    /// The picture is there again for whoever comes later.
+    /// Put the picture back for later readers.
     fn put_back(self) {
         fs::rename(self.aside, self.original).expect("our own folder");
     }
 }
 
-/// Wait until a node makes it.
+/// Wait until a node claims the variant.
 fn is_claimed(sql: &dyn Fn(&str) -> String, variant: &str) {
     let claimed =
         format!("select count(*) from files where key = '{}' and stored_at is null", key_of(variant));
     eventually("a node makes it", || (sql(&claimed) == "1").then_some(()));
 }
 
-/// A node that has it holds it for a while, which is over now.
+/// End the claim of the node that holds it, and wait until the variant is served.
 fn is_served_when_the_claim_ends(sql: &dyn Fn(&str) -> String, client: &Client, variant: &str) {
     let held = format!(
         "key = '{}' and stored_at is null and claimed_until <= now() + interval '30 s'",
@@ -186,7 +187,7 @@ fn is_served_when_the_claim_ends(sql: &dyn Fn(&str) -> String, client: &Client, 
     sql(&format!("update files set claimed_until = now() where {held}"));
     eventually("the variant is made", || {
         let answer = client.get(variant);
-        // A look at the row may have come before the end of the claim.
+        // The node may have read the row before the claim ended.
         (answer.status != 503).then(|| answer.expect(200))
     });
 }

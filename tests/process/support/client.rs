@@ -1,4 +1,4 @@
-//! A client: requests as a frontend would send them, one connection each, on the calling thread.
+//! A client that sends requests as a frontend would, each on its own connection, on the calling thread.
 
 use reqwest::header::HeaderMap;
 use reqwest::multipart::{Form, Part};
@@ -12,7 +12,7 @@ use super::place::PUBLIC_URL;
 /// A password that every rule allows.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// Somebody who sends requests, with or without a token.
+/// A client, with or without a token.
 pub struct Client {
     runtime: Runtime,
     http: reqwest::Client,
@@ -20,7 +20,7 @@ pub struct Client {
     token: Option<String>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -29,7 +29,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Sure that it has this status.
+    /// Assert that the response has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "another answer was expected: {}", self.text());
@@ -53,7 +53,7 @@ impl Client {
     pub fn new(address: &str) -> Self {
         Self {
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
-            // A connection that was kept could be one that a killed program has closed.
+            // A kept-alive connection could be one that a killed program has closed.
             http: reqwest::Client::builder()
                 .pool_max_idle_per_host(0)
                 .timeout(PATIENCE)
@@ -65,7 +65,7 @@ impl Client {
         }
     }
 
-    /// From now on with the token of this user, who logs in.
+    /// Log in as this user and send the token from now on.
     #[must_use]
     pub fn logged_in(mut self, username: &str) -> Self {
         let tokens = self.log_in(username, PASSWORD).expect(200).json();
@@ -73,14 +73,14 @@ impl Client {
         self
     }
 
-    /// The same, having registered first.
+    /// Register this user, then log in.
     #[must_use]
     pub fn registered(self, username: &str) -> Self {
         self.register(username).expect(201);
         self.logged_in(username)
     }
 
-    /// From now on with this access token.
+    /// Send this access token from now on.
     #[must_use]
     pub fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
@@ -91,7 +91,7 @@ impl Client {
         self.token = token;
     }
 
-    /// A request that is still to be filled in. URLs that the service handed out lead to it too.
+    /// Begin a request. The path may also be a URL that the service returned.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let path = path.strip_prefix(PUBLIC_URL).unwrap_or(path);
         assert!(path.starts_with('/'), "a URL of another place: {path}");
@@ -102,7 +102,7 @@ impl Client {
         }
     }
 
-    /// The answer; an error where the connection broke or was refused.
+    /// Return the response, or an error if the connection failed.
     pub fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
         self.runtime.block_on(async {
             let response = request.send().await?;
@@ -140,7 +140,7 @@ impl Client {
         self.post("/api/v1/auth/login", &json!({ "login": login, "password": password }))
     }
 
-    /// A form with one file.
+    /// An upload form with one file.
     pub fn upload(&self, picture: Vec<u8>, file_name: &str) -> RequestBuilder {
         let part = Part::bytes(picture).file_name(file_name.to_owned());
         self.upload_form(Form::new().part("avatar", part))
@@ -151,7 +151,7 @@ impl Client {
     }
 }
 
-/// The text at a JSON pointer.
+/// The string at a JSON pointer.
 pub fn text(json: &Value, pointer: &str) -> String {
     json.pointer(pointer)
         .and_then(Value::as_str)
@@ -159,7 +159,7 @@ pub fn text(json: &Value, pointer: &str) -> String {
         .to_owned()
 }
 
-/// Every URL of a picture: its own and its variants'.
+/// Every URL of a picture: its own and those of its variants.
 pub fn urls_of(picture: &Value) -> Vec<String> {
     let variants = picture["variants"].as_array().expect("a picture has variants");
     assert!(!variants.is_empty(), "a picture has variants: {picture}");

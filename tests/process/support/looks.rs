@@ -1,4 +1,4 @@
-//! What is looked at besides answers: files against rows, counters, memory.
+//! What tests check besides responses: files against rows, metrics, memory.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use super::{Plaza, try_psql};
 use crate::buckets::files_below;
 
-/// Longer than any claim of a dead node: a job's is the longest, with a minute.
+/// Longer than any claim of a dead node lasts. A job's claim is the longest: one minute.
 const CLAIMS: Duration = Duration::from_mins(2);
 
-/// What the kernel says of the program, in KiB.
+/// The memory of the program as reported by the kernel, in KiB.
 #[derive(Debug)]
 pub struct Memory {
     pub resident: u64,
@@ -30,7 +30,7 @@ impl Memory {
     }
 }
 
-/// The value of a metric, by its name and its labels as they are written.
+/// The value of a metric. `name` includes the labels as they are printed.
 pub fn metric(plaza: &Plaza, name: &str) -> u64 {
     let text = plaza.operator().get("/metrics").expect(200).text();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -52,7 +52,8 @@ pub fn settled(database: &str) {
     }
 }
 
-/// The store holds the files that rows name, and nothing else, no unfinished one either. `what` is told otherwise.
+/// Assert that the store contains exactly the files that have rows, and no unfinished ones. `what` appears in the
+/// failure message.
 #[track_caller]
 pub fn store_and_rows_agree(database: &str, media: &Path, what: &str) {
     let rows = try_psql(database, "select key from files").expect("the database answers");

@@ -1,4 +1,4 @@
-//! What every test here stands on: a place for a program, the program, its PostgreSQL, and clients of it.
+//! What every test here uses: a place to run the program, the program, its PostgreSQL and clients.
 
 mod client;
 mod looks;
@@ -22,13 +22,14 @@ pub use postgres::{
 };
 pub use users::{DAEMON, NOBODY, ROOT, is_root, me, ordinary};
 
-/// Longer than anything takes, on a machine with other things to do.
+/// Longer than any wait of a test, even on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(5);
 
-/// How long the program waits, when it stops, for requests that have begun. Whatever takes less was not waited for.
+/// How long a stopping program waits for requests in progress. A stop that takes less time did not wait for one.
 pub const STOP: Duration = Duration::from_secs(30);
 
-/// Poll until it is so. Less and less often: most looks start a program, which takes the cores from what is waited for.
+/// Poll until the check returns a value. The interval grows, since most checks start a process, which takes CPU time
+/// from the program under test.
 pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(2);
@@ -42,7 +43,7 @@ pub fn eventually<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A child that is not to outlive its test, whatever becomes of that.
+/// A child process that is killed when its test ends, even if the test fails.
 pub struct KilledAtEnd(pub std::process::Child);
 
 impl Drop for KilledAtEnd {
@@ -52,7 +53,7 @@ impl Drop for KilledAtEnd {
     }
 }
 
-/// Tells threads that it is over, also when the test fails: they are waited for.
+/// Sets the flag when it is dropped, so that threads end even if the test fails: the test joins them.
 pub struct Over<'a>(pub &'a AtomicBool);
 
 impl Drop for Over<'_> {
@@ -61,7 +62,8 @@ impl Drop for Over<'_> {
     }
 }
 
-/// Processes that are stopped where they stand until this is dropped. To others they are like a machine that has gone.
+/// Processes that are stopped with SIGSTOP until this is dropped. To other machines they look like a machine that is
+/// down.
 pub struct Frozen(Vec<i32>);
 
 impl Frozen {

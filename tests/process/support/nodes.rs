@@ -1,4 +1,4 @@
-//! Two programs on one PostgreSQL, as behind a load balancer, and who uses them.
+//! Two nodes on one PostgreSQL, as behind a load balancer, and their users.
 
 use std::sync::Barrier;
 use std::thread;
@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use super::{Client, PASSWORD, Place, Plaza, eventually, text, try_psql};
 
-/// What every node of a service is given.
+/// The secret key that all nodes of a service share.
 pub const SECRET: &str = "one secret that all of these nodes have in common";
 
-/// Two nodes. Each has its own data folder; the database is the first one's, and so is the store.
+/// Two nodes. Each has its own data folder. They share the first node's database and store.
 pub struct Nodes {
     pub a: Plaza,
     pub b: Plaza,
-    /// Of `a`, and of `b`.
+    /// The places of `a` and of `b`.
     pub places: [Place; 2],
 }
 
@@ -29,12 +29,12 @@ pub struct Member {
 }
 
 impl Nodes {
-    /// Both with these settings besides what nodes have in common.
+    /// Start both nodes with these settings and the shared secret.
     pub fn start(flags: &[&str]) -> Self {
         Self::start_at(Place::new(), flags)
     }
 
-    /// Both, where the first one runs the database, so that a test can stop it.
+    /// Start both nodes. The first one runs the database, so that a test can stop it.
     pub fn embedded(flags: &[&str]) -> Self {
         Self::start_at(Place::embedded(), flags)
     }
@@ -48,17 +48,16 @@ impl Nodes {
         Self { a, b, places }
     }
 
-    /// As a load balancer deals requests out, one here, one there.
+    /// The node that gets this request: the nodes take turns, as behind a load balancer.
     pub fn turn(&self, number: usize) -> &Plaza {
         if number.is_multiple_of(2) { &self.a } else { &self.b }
     }
 
-    /// Both.
     pub fn each(&self) -> [&Plaza; 2] {
         [&self.a, &self.b]
     }
 
-    /// Somebody new who has logged in, on the first node.
+    /// Register a new user on the first node and log in.
     pub fn member(&self, name: &str) -> Member {
         let client = self.a.client();
         let id = client.register(name).expect(201).json()["id"].as_i64().expect("an id");
@@ -66,7 +65,7 @@ impl Nodes {
         Member { id, name: name.to_owned(), access, refresh }
     }
 
-    /// The same who may administer everything.
+    /// Register a new user who is staff, and log in.
     pub fn staff(&self, name: &str) -> Member {
         let member = self.member(name);
         self.sql(&format!("update users set is_staff = true where id = {}", member.id));
@@ -77,7 +76,7 @@ impl Nodes {
         self.a.sql(sql)
     }
 
-    /// The server's processes that nodes listen to, the newest last.
+    /// The PostgreSQL backends of the nodes' LISTEN connections, the newest last.
     pub fn listeners(&self) -> Vec<i32> {
         let sql = "select pid from pg_stat_activity where datname = current_database() and application_name like 'plaza listener%' \
                    order by backend_start";
@@ -91,38 +90,38 @@ impl Nodes {
     }
 }
 
-/// Access and refresh token.
+/// The access token and the refresh token.
 pub fn pair(tokens: &Value) -> (String, String) {
     (text(tokens, "/access_token"), text(tokens, "/refresh_token"))
 }
 
 impl Member {
-    /// With the access token, on this node.
+    /// A client of this node with the access token.
     pub fn on(&self, node: &Plaza) -> Client {
         node.client().with_token(&self.access)
     }
 }
 
-/// The name of the key that signed it.
+/// The id of the key that signed the token.
 pub fn kid(access: &str) -> String {
     let header = access.split('.').next().expect("a header");
     let header = URL_SAFE_NO_PAD.decode(header).expect("base64url");
     text(&serde_json::from_slice(&header).expect("JSON"), "/kid")
 }
 
-/// The names of the keys that a node publishes, the newest first.
+/// The ids of the keys that a node publishes, the newest first.
 pub fn published(node: &Plaza) -> Vec<String> {
     let jwks = node.client().get("/.well-known/jwks.json").expect(200).json();
     jwks["keys"].as_array().expect("keys").iter().map(|key| text(key, "/kid")).collect()
 }
 
-/// Wait until a node acts on a change. The promise is one second; `bench/run` measures it.
+/// Wait until a node acts on a change. The documented limit is one second, which `bench/run` measures.
 #[track_caller]
 pub fn soon(what: &str, mut is_done: impl FnMut() -> bool) {
     eventually(what, || is_done().then_some(()));
 }
 
-/// All at once, each on a thread of its own.
+/// Run all calls concurrently, each on its own thread.
 pub fn at_once<T: Send>(count: usize, act: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let start = Barrier::new(count);
     thread::scope(|scope| {

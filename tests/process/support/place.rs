@@ -1,4 +1,4 @@
-//! A place for a program: a scratch folder with its data and its files, and whose program it is.
+//! A place to run the program: a scratch folder with its data and its files, and the user that it runs as.
 
 use std::ffi::OsString;
 use std::fs::{self, Permissions};
@@ -16,16 +16,17 @@ use super::users::{is_root, me};
 use super::{PATIENCE, kill, processes, socket_folder};
 use crate::database::{Database, RUN};
 
-/// What URLs begin with: no address, so that a URL made from the wrong setting is seen.
+/// The prefix of URLs. It is not an address that the program listens on, so that a URL built from the wrong setting
+/// is noticed.
 pub const PUBLIC_URL: &str = "http://plaza.test";
 
-/// What every command is given besides: passwords cost next to nothing to hash, and pictures are made though both cores are full of
-/// tests. What a test waits for is something else.
+/// Settings for every command: passwords are cheap to hash, and pictures are encoded even while tests use both cores.
+/// No test checks these settings' effects.
 const CHEAP: [&str; 6] = ["--argon2-memory", "8", "--argon2-passes", "1", "--work-priority", "ordinary"];
 
-/// Where a program is run, by whom, and with which settings. In the end nothing of it is left, processes included.
+/// Where, as which user and with which settings a program runs. Dropping it removes everything, including processes.
 pub struct Place {
-    /// The database that the program is given; without one it runs a server of its own.
+    /// The program's database. `None` if the program runs its own server.
     database: Option<Database>,
     folder: TempDir,
     home: PathBuf,
@@ -35,14 +36,15 @@ pub struct Place {
 }
 
 impl Place {
-    /// With a migrated database on the run's server, which is not durable. The data folder does not exist yet.
+    /// A place with a migrated database on the run's server, which is not durable. The data folder does not exist
+    /// yet.
     pub fn new() -> Self {
         let mut place = Self::untouched();
         place.database = Some(Database::migrated());
         place
     }
 
-    /// With a migrated, durable database of the program's own.
+    /// A place where the program runs its own server, with a migrated, durable database.
     pub fn embedded() -> Self {
         let place = Self::untouched();
         // The server runs as the owner of the cluster.
@@ -55,26 +57,27 @@ impl Place {
         place
     }
 
-    /// A place of the user who runs the tests, with nothing made yet.
+    /// An empty place of the user who runs the tests.
     pub fn untouched() -> Self {
         Self::named("data")
     }
 
-    /// The same with another name for the data folder.
+    /// An empty place with another name for the data folder.
     pub fn named(data: &str) -> Self {
         let folder = TempDir::new().expect("a scratch folder");
         let home = folder.path().to_owned();
         Self { database: None, data: home.join(data), media: home.join("media"), home, folder, uid: me() }
     }
 
-    /// With a data folder of its own, and the same store. It is to be given the other's database.
+    /// A place with its own data folder and `other`'s store. The caller passes `other`'s database to the program.
     pub fn beside(other: &Self) -> Self {
         let mut place = Self::untouched();
         place.media.clone_from(&other.media);
         place
     }
 
-    /// A home of this user's with these permissions, in a folder that all may walk. Only root can make another's.
+    /// A place whose home belongs to this user and has these permissions, in a folder that all users may enter. Only
+    /// root can make one for another user.
     pub fn home_of(uid: u32, mode: u32) -> Self {
         let folder = TempDir::new().expect("a scratch folder");
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("our own folder");
@@ -97,19 +100,19 @@ impl Place {
         self.media.clone()
     }
 
-    /// The folder that the program stands in.
+    /// The working directory of the program.
     pub fn home(&self) -> &Path {
         &self.home
     }
 
-    /// What tells the program where its database is, unless these arguments do.
+    /// The arguments that name the database, unless `arguments` already do.
     pub fn database_flags(&self, arguments: &[&str]) -> Vec<String> {
         let is_told = arguments.iter().any(|argument| argument.starts_with("--database-url"));
         let database = self.database.as_ref().filter(|_| !is_told);
         database.map_or_else(Vec::new, |database| vec!["--database-url".to_owned(), database.url.clone()])
     }
 
-    /// How to know the URL of the database of the program with these arguments.
+    /// How to find out the URL of the database of a program with these arguments.
     pub fn finds_database(&self, arguments: &[&str]) -> FindsDatabase {
         self.finds_database_as(self.uid, arguments)
     }
@@ -126,7 +129,7 @@ impl Place {
         }
     }
 
-    /// The program with nothing but these arguments and `PATH`: every setting has its default.
+    /// The program with only these arguments and `PATH`: every setting has its default.
     pub fn bare_command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(self.program(self.uid));
         command
@@ -140,12 +143,12 @@ impl Place {
         command
     }
 
-    /// The program with these arguments, nothing in its environment but `PATH`, as this place's user.
+    /// The program with these arguments, run as this place's user. Its environment contains only `PATH`.
     pub fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         self.command_as(self.uid, arguments)
     }
 
-    /// The same as another user.
+    /// The program with these arguments, run as another user.
     pub fn command_as<'a>(&self, uid: u32, arguments: impl IntoIterator<Item = &'a str>) -> Command {
         let arguments: Vec<&str> = arguments.into_iter().collect();
         let mut command = Command::new(self.program(uid));
@@ -169,7 +172,7 @@ impl Place {
         command
     }
 
-    /// Another user may not be able to walk to where the program was built.
+    /// The path of the program. Another user may not have access to the build folder, so this copies the program.
     fn program(&self, uid: u32) -> PathBuf {
         let built = Path::new(env!("CARGO_BIN_EXE_plaza"));
         if uid == me() {
@@ -182,7 +185,7 @@ impl Place {
         copy
     }
 
-    /// `plaza serve`, ready.
+    /// Start `plaza serve` and wait until it is ready.
     pub fn serve(&self) -> Plaza {
         self.serve_with([])
     }
@@ -191,7 +194,7 @@ impl Place {
         self.try_serve_with(arguments).unwrap_or_else(|refused| panic!("it did not start: {refused:?}"))
     }
 
-    /// `plaza serve`, ready or ended.
+    /// Start `plaza serve` and wait until it is ready or has ended.
     pub fn try_serve(&self) -> Result<Plaza, Refused> {
         self.try_serve_with([])
     }
@@ -200,7 +203,7 @@ impl Place {
         self.spawn_with(arguments).ready()
     }
 
-    /// `plaza serve`, just begun.
+    /// Start `plaza serve` without waiting.
     pub fn spawn(&self) -> Plaza {
         self.spawn_with([])
     }
@@ -209,37 +212,37 @@ impl Place {
         self.spawn_as(self.uid, arguments)
     }
 
-    /// The same as another user.
+    /// Start `plaza serve` as another user, without waiting.
     pub fn spawn_as<'a>(&self, uid: u32, arguments: impl IntoIterator<Item = &'a str>) -> Plaza {
         let arguments: Vec<&str> = ["serve"].into_iter().chain(arguments).collect();
         let serve = self.command_as(uid, arguments.iter().copied());
         Plaza::spawn(serve, self.finds_database_as(uid, &arguments), &self.data)
     }
 
-    /// The same in a process group of its own, as from a terminal.
+    /// Start `plaza serve` in its own process group, as from a terminal, without waiting.
     pub fn spawn_in_group(&self) -> Plaza {
         let mut serve = self.command(["serve"]);
         serve.process_group(0);
         Plaza::spawn(serve, self.finds_database(&[]), &self.data)
     }
 
-    /// `plaza serve` as another user, ready.
+    /// Start `plaza serve` as another user and wait until it is ready.
     pub fn serve_as(&self, uid: u32) -> Plaza {
         let started = self.spawn_as(uid, []).ready();
         started.unwrap_or_else(|refused| panic!("it did not start: {refused:?}"))
     }
 
-    /// Another command, to its end.
+    /// Run another command to its end.
     pub fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Output {
         Output::of(self.command(arguments))
     }
 
-    /// Where the database of this place's running program is.
+    /// The URL of the database of this place's running program.
     pub fn database_url(&self) -> String {
         self.run(["dbshell", "--print-url"]).succeeded().trim_end().to_owned()
     }
 
-    /// No process of a server is left.
+    /// Whether no process of a server is left.
     pub fn is_quiet(&self) -> bool {
         processes(&self.data).is_empty()
     }
@@ -252,8 +255,8 @@ fn search_path() -> OsString {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // What a killed program or a failed test left behind: a server would write into the folder while that is being
-        // removed. No assertion: a panic here would end the other tests too.
+        // Kill what a killed program or a failed test left behind, since a server would write into the folder while
+        // it is being removed. This does not assert: a panic here would end the other tests too.
         let deadline = Instant::now() + PATIENCE;
         while !self.is_quiet() && Instant::now() < deadline {
             for pid in processes(&self.data) {
@@ -265,7 +268,7 @@ impl Drop for Place {
             drop(fs::remove_dir_all(socket));
         }
         if is_root() {
-            // A folder without rights for its owner is none for its removal either, but root minds nothing.
+            // Without its owner's rights a folder cannot be removed, except by root.
             return;
         }
         drop(fs::set_permissions(&self.home, Permissions::from_mode(0o700)));

@@ -1,4 +1,4 @@
-//! The program as a test holds it: started, listened to, and in the end killed, whatever became of the test.
+//! The program under test: started, observed, and killed at the end, even if the test fails.
 
 use std::fmt;
 use std::fs;
@@ -21,15 +21,15 @@ pub struct Plaza {
     finds_database: Option<FindsDatabase>,
 }
 
-/// How to know where a program's database is.
+/// How to find out the URL of a program's database.
 pub enum FindsDatabase {
-    /// From what it was started with.
+    /// It is in the arguments.
     Told(String),
-    /// By this command, once it is ready.
+    /// This command prints it, once the program is ready.
     Asks(Command),
 }
 
-/// `plaza serve`, ended before it was ready.
+/// `plaza serve` that ended before it was ready.
 #[derive(Debug)]
 pub struct Refused {
     pub status: ExitStatus,
@@ -58,12 +58,12 @@ impl Said {
         });
     }
 
-    /// Wait for a text, and return the line that has it; `None` when the program ended without.
+    /// Wait for a text and return the line that contains it; `None` if the program ended without it.
     fn wait_for(&self, text: &str) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         let mut state = self.state.lock().expect("no panic");
         loop {
-            // Only whole lines: the last one may still grow.
+            // Only complete lines: the last one may still grow.
             let whole = state.0.rsplit_once('\n').map_or("", |(whole, _)| whole);
             if let Some(line) = whole.lines().find(|line| line.contains(text)) {
                 return Some(line.to_owned());
@@ -83,7 +83,6 @@ impl Said {
 }
 
 impl Plaza {
-    /// Start it.
     pub fn spawn(mut command: Command, finds_database: FindsDatabase, data: &Path) -> Self {
         let mut child = command.spawn().expect("the program can be run");
         let said = Arc::new(Said::default());
@@ -98,13 +97,13 @@ impl Plaza {
         }
     }
 
-    /// Wait until it serves, or has ended.
+    /// Wait until it is ready or has ended.
     pub fn ready(mut self) -> Result<Self, Refused> {
         let Some(line) = self.said.wait_for("Plaza is ready") else {
             let status = self.wait();
             return Err(Refused { status, said: self.said() });
         };
-        // As text or as JSON.
+        // The log is text or JSON.
         let named = line.split_once(" address=").or(line.split_once("\"address\":\""));
         let (_, rest) = named.unwrap_or_else(|| panic!("the line names the address: {line}"));
         rest.split([' ', '"']).next().expect("a word").clone_into(&mut self.address);
@@ -124,14 +123,14 @@ impl Plaza {
         &self.address
     }
 
-    /// The other address that it listens on, which it does not tell: from the kernel.
+    /// The operators' address, which the program does not print. The kernel's list of sockets has it.
     pub fn ops_address(&self) -> String {
         let own = listening(self.pid());
         assert_eq!(own.len(), 2, "it listens on two addresses: {own:?}");
         own.into_iter().find(|address| address != &self.address).expect("one is the API's")
     }
 
-    /// Where its database is.
+    /// The URL of its database.
     pub fn database_url(&self) -> &str {
         &self.database_url
     }
@@ -150,13 +149,13 @@ impl Plaza {
         self.said.all()
     }
 
-    /// The last lines of that which tell of something wrong.
+    /// The last warnings and errors that it has logged.
     fn complaints(&self) -> String {
         let said = self.said();
         last_lines(said.lines().filter(|line| ["ERROR", "WARN"].iter().any(|level| line.contains(level))))
     }
 
-    /// Wait until it writes this.
+    /// Wait until it writes this text.
     pub fn says(&self, text: &str) {
         assert!(self.said.wait_for(text).is_some(), "it ended without `{text}`:\n{}", self.said());
     }
@@ -165,7 +164,7 @@ impl Plaza {
         try_psql(&self.database_url, sql).unwrap_or_else(|said| panic!("{sql}: {said}\n{}", self.said()))
     }
 
-    /// End the postmaster alone with this signal, and wait until another one serves.
+    /// Send this signal to the postmaster alone, and wait until another one serves.
     pub fn end_postmaster(&self, signal: i32) {
         let before = postmaster(&self.data).expect("a postmaster");
         kill(before, signal);
@@ -175,7 +174,7 @@ impl Plaza {
         });
     }
 
-    /// Rows that must never be lost, in a table of the test's own.
+    /// Insert a row that must never be lost, into the test's own table.
     pub fn remember(&self, what: &str) {
         self.sql(&format!("create table if not exists kept (what text); insert into kept values ('{what}')"));
     }
@@ -188,7 +187,7 @@ impl Plaza {
         kill(self.pid(), signal);
     }
 
-    /// Wait for its end.
+    /// Wait until it ends.
     pub fn wait(&mut self) -> ExitStatus {
         eventually("the program ends", || self.child.try_wait().expect("our child"))
     }
@@ -204,7 +203,7 @@ impl Plaza {
         self.wait();
     }
 
-    /// The program and every process of its PostgreSQL, in one stroke.
+    /// Kill the program and every process of its PostgreSQL at the same time.
     pub fn kill_all(mut self) {
         let server = processes(&self.data);
         assert!(server.len() > 3, "a server has several processes: {server:?}");
@@ -215,7 +214,7 @@ impl Plaza {
         self.wait();
     }
 
-    /// SIGTERM: it ends with 0 and leaves nothing running.
+    /// Send SIGTERM, and assert that it exits with 0 and leaves no process behind.
     pub fn stop(mut self) {
         self.signal(libc::SIGTERM);
         let status = self.wait();
@@ -235,7 +234,7 @@ impl Drop for Plaza {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
-        // The cause of a 500 is there alone.
+        // The log has the cause of a 500; the response does not.
         if thread::panicking() {
             eprintln!("{self:?} complained:\n{}", self.complaints());
             let log = fs::read_to_string(self.data.join("postgres.log")).unwrap_or_default();
@@ -250,7 +249,7 @@ impl fmt::Debug for Plaza {
     }
 }
 
-/// How a command ended, and what it wrote.
+/// The exit code and the output of a command.
 #[derive(Debug)]
 pub struct Output {
     pub code: Option<i32>,
@@ -263,23 +262,23 @@ impl Output {
         Self::of_with_input(command, "")
     }
 
-    /// With something on standard input.
+    /// Run the command with this text on standard input.
     pub fn of_with_input(mut command: Command, input: &str) -> Self {
         let mut child = command.stdin(Stdio::piped()).spawn().expect("the program can be run");
-        // A program that does not read its input has closed the pipe, which is its right.
+        // A program that does not read its input may have closed the pipe.
         drop(child.stdin.take().expect("piped").write_all(input.as_bytes()));
         let output = child.wait_with_output().expect("our child");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
     }
 
-    /// What it printed, once sure that it ended with 0.
+    /// Assert that it exited with 0, and return its standard output.
     pub fn succeeded(self) -> String {
         assert_eq!(self.code, Some(0), "it should succeed: {self:?}");
         self.out
     }
 
-    /// What it complained of, once sure that it ended with 1.
+    /// Assert that it exited with 1, and return its standard error.
     pub fn failed(self) -> String {
         assert_eq!(self.code, Some(1), "it should fail: {self:?}");
         self.err
@@ -302,7 +301,7 @@ fn listening(pid: i32) -> Vec<String> {
         .lines()
         .filter_map(|line| {
             let columns: Vec<&str> = line.split_whitespace().collect();
-            // `0A` is LISTEN; addresses are `0100007F:1F90`, the first part as the machine keeps it.
+            // `0A` is LISTEN. Addresses look like `0100007F:1F90`, with the IP in the machine's byte order.
             let is_ours = columns.get(3) == Some(&"0A") && sockets.iter().any(|it| it == columns[9]);
             let (ip, port) = columns.get(1).filter(|_| is_ours)?.split_once(':')?;
             let ip = u32::from_str_radix(ip, 16).ok()?.to_ne_bytes();

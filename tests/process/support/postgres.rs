@@ -1,4 +1,4 @@
-//! The PostgreSQL behind a program: its processes, its log, and psql.
+//! The PostgreSQL of a program: its processes, its log, and psql.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -12,10 +12,10 @@ use super::users::{self, me};
 use super::{KilledAtEnd, Plaza};
 use crate::database::programs;
 
-/// The program itself: what Debian puts in the search path asks Perl first which version to run.
+/// The psql binary itself. Debian's wrapper in the search path first runs Perl to choose a version.
 pub static PSQL: LazyLock<PathBuf> = LazyLock::new(|| programs().join("psql"));
 
-/// psql for one or more statements, as its user may run it.
+/// A psql command for one or more statements.
 pub fn psql(url: &str, sql: &str) -> Command {
     let mut command = Command::new(&*PSQL);
     command.args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", url, "-c", sql]);
@@ -23,18 +23,18 @@ pub fn psql(url: &str, sql: &str) -> Command {
     command
 }
 
-/// The same as another user; for any but root that can only be oneself.
+/// The same command as another user. Only root can choose a user other than itself.
 pub fn psql_as(uid: u32, url: &str, sql: &str) -> Command {
     let mut command = psql(url, sql);
     if uid != me() {
         command.uid(uid).gid(uid);
     }
-    // A folder that this user may be in.
+    // A folder that this user may enter.
     command.current_dir("/");
     command
 }
 
-/// What psql prints, or what it complains of.
+/// Return what psql prints, or its error message.
 pub fn try_psql(url: &str, sql: &str) -> Result<String, String> {
     try_psql_as(me(), url, sql)
 }
@@ -48,13 +48,13 @@ pub fn try_psql_as(uid: u32, url: &str, sql: &str) -> Result<String, String> {
     }
 }
 
-/// Send a signal. That the process is gone already is no fault.
+/// Send a signal. It is no error if the process has already ended.
 pub fn kill(pid: i32, signal: i32) {
-    // SAFETY: takes plain numbers.
+    // SAFETY: `kill` takes plain numbers.
     unsafe { libc::kill(pid, signal) };
 }
 
-/// Every process that works in the cluster of this data folder, half-made ones included.
+/// Every process whose working directory is the cluster of this data folder, complete or under construction.
 pub fn processes(data: &Path) -> Vec<i32> {
     ["postgres", "postgres.new"].iter().flat_map(|cluster| working_in(&data.join(cluster))).collect()
 }
@@ -76,18 +76,18 @@ fn working_in(folder: &Path) -> Vec<i32> {
     })
 }
 
-/// The server's first process, by its own account.
+/// The server's first process, as its pid file says.
 pub fn postmaster(data: &Path) -> Option<i32> {
     fs::read_to_string(data.join("postgres/postmaster.pid")).ok()?.lines().next()?.parse().ok()
 }
 
-/// Whom the server runs as.
+/// The user that the server runs as.
 pub fn server_user(data: &Path) -> u32 {
     let server = postmaster(data).expect("a postmaster");
     fs::metadata(format!("/proc/{server}")).expect("it is alive").uid()
 }
 
-/// Where the server's socket lies, by its own account.
+/// The folder of the server's socket, as its pid file says.
 pub fn socket_folder(data: &Path) -> Option<PathBuf> {
     let status = fs::read_to_string(data.join("postgres/postmaster.pid")).ok()?;
     status.lines().nth(4).map(PathBuf::from)

@@ -1,13 +1,13 @@
-//! Users of the operating system: who runs the tests, and whom root can also be.
+//! Users of the operating system: the user who runs the tests, and others that root can run programs as.
 
 pub const ROOT: u32 = 0;
-/// Two users that every Linux has.
+/// Two users that exist on every Linux system.
 pub const DAEMON: u32 = 1;
 pub const NOBODY: u32 = 65534;
 
-/// Who runs the tests.
+/// The user who runs the tests.
 pub fn me() -> u32 {
-    // SAFETY: takes nothing and cannot fail.
+    // SAFETY: `geteuid` takes no arguments and cannot fail.
     unsafe { libc::geteuid() }
 }
 
@@ -15,17 +15,17 @@ pub fn is_root() -> bool {
     me() == ROOT
 }
 
-/// `other`, as whom root may run the program; for anybody else there is only oneself.
+/// `other` if the tests run as root, which may run the program as that user; otherwise the user who runs the tests.
 pub fn ordinary(other: u32) -> u32 {
     if is_root() { other } else { me() }
 }
 
-/// Look at files as this user: not even root may see where another's process works, in a container.
+/// Access files as this user: in a container, even root may not read the working directory of another user's process.
 pub fn with_eyes_of<T>(uid: u32, look: impl FnOnce() -> T) -> T {
     if !is_root() {
         return look();
     }
-    // SAFETY: takes a plain number, concerns this thread only, and returns the identity before.
+    // SAFETY: `setfsuid` takes a plain number, affects only this thread, and returns the previous identity.
     let before = unsafe { libc::setfsuid(uid) };
     let seen = look();
     // SAFETY: as above.
