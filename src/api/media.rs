@@ -1,5 +1,6 @@
 //! The files of pictures: immutable, also served in ranges, and served without the database.
 
+use actix_web::http::header::{ByteRangeSpec, ContentRange, ContentRangeSpec, Range};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, get};
 use bytes::Bytes;
@@ -105,15 +106,17 @@ fn range(request: &HttpRequest, tag: &str) -> Option<GetRange> {
     {
         return None;
     }
-    let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
-    // The number parser would accept a sign.
-    if !value.bytes().skip(6).all(|byte| byte.is_ascii_digit() || b"- ".contains(&byte)) {
+    // The parser accepts a sign before a number, and passes over what it cannot read between commas.
+    if value.contains(['+', ',']) {
         return None;
     }
-    match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
-        (Ok(first), Ok(last)) if first <= last => Some(GetRange::Bounded(first..last.saturating_add(1))),
-        (Ok(first), Err(_)) if last.trim().is_empty() => Some(GetRange::Offset(first)),
-        (Err(_), Ok(length)) if first.trim().is_empty() => Some(GetRange::Suffix(length)),
+    let Ok(Range::Bytes(parts)) = value.parse() else { return None };
+    match *parts.as_slice() {
+        [ByteRangeSpec::FromTo(first, last)] if first <= last => {
+            Some(GetRange::Bounded(first..last.saturating_add(1)))
+        }
+        [ByteRangeSpec::From(first)] => Some(GetRange::Offset(first)),
+        [ByteRangeSpec::Last(length)] => Some(GetRange::Suffix(length)),
         _ => None,
     }
 }
@@ -147,8 +150,8 @@ async fn answer(result: GetResult, is_part: bool, tag: &str, format: Format) -> 
     set_headers(&mut response, tag, format, IMMUTABLE);
     response.insert_header((header::ACCEPT_RANGES, "bytes"));
     if is_part {
-        let last = served.end.saturating_sub(1);
-        response.insert_header((header::CONTENT_RANGE, format!("bytes {}-{last}/{size}", served.start)));
+        let range = Some((served.start, served.end.saturating_sub(1)));
+        response.insert_header(ContentRange(ContentRangeSpec::Bytes { range, instance_length: Some(size) }));
     }
     if served.end - served.start <= AT_ONCE {
         let bytes = result.bytes().await.map_err(|error| unavailable(&error.into()))?;

@@ -67,7 +67,9 @@ impl App {
         let db = database(&config, database_url, &metrics);
         let signals = Arc::new(JobSignals::default());
         let streams = Arc::new(Streams::new(config.events.streams_per_user as usize, &config.timing));
-        let auth = auth(&config, database_url, secret, &db, &metrics, &signals, &streams)?;
+        let access = access_tokens(&config, secret, &db)?;
+        let cache = session_cache(&config, database_url, &db, &access, &signals, &streams)?;
+        let auth = auth(&config, secret, access, cache, &metrics)?;
         let media = media(&config, &db, &metrics)?;
         let media_url = config.pictures.media_url.as_ref().map(Url::as_str);
         let urls = Arc::new(Urls::new(config.public_url.as_str(), media_url, media.kinds_shared()));
@@ -136,24 +138,19 @@ fn database(config: &Config, url: &str, metrics: &Metrics) -> Db {
     Db::counting(url, pool, config.statement_timeout, config.timing.pool_wait, metrics)
 }
 
-/// Create the parts that identify callers, and start to listen for what other nodes change.
-fn auth(
+/// Create the lookup of callers, and start to listen for what other nodes change.
+fn session_cache(
     config: &Config,
     database_url: &str,
-    secret: &Secret,
     db: &Db,
-    metrics: &Metrics,
+    access: &Arc<AccessTokens>,
     signals: &Arc<JobSignals>,
     streams: &Arc<Streams>,
-) -> Result<Auth> {
-    let lifetime = to_time_delta(config.accounts.access_lifetime);
-    let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
-    let issuer = config.public_url.as_str().trim_end_matches('/').to_owned();
-    let access = Arc::new(AccessTokens::new(Arc::clone(&keys), issuer, lifetime));
+) -> Result<SessionCache> {
     let cache = Arc::new(CachedSessions::default());
     let mut handler = NoticeHandler {
         cache: Arc::clone(&cache),
-        keys,
+        access: Arc::clone(access),
         db: db.clone(),
         signals: Arc::clone(signals),
         streams: Arc::clone(streams),
@@ -162,9 +159,28 @@ fn auth(
     };
     let handle = move |notices: &[_]| handler.handle(notices);
     let listener = Listener::start(database_url, config.timing.clone(), handle).map_err(Error::internal)?;
+    Ok(SessionCache::new(Arc::clone(access), db.clone(), cache, listener))
+}
+
+/// Read the signing keys, or generate the first one.
+fn access_tokens(config: &Config, secret: &Secret, db: &Db) -> Result<Arc<AccessTokens>> {
+    let lifetime = to_time_delta(config.accounts.access_lifetime);
+    let keys = Arc::new(db.transaction_blocking(|conn| Keys::load_or_make(conn, secret, lifetime))?);
+    let issuer = config.public_url.as_str().trim_end_matches('/').to_owned();
+    Ok(Arc::new(AccessTokens::new(keys, issuer, lifetime)))
+}
+
+/// Create the parts that identify callers and protect accounts.
+fn auth(
+    config: &Config,
+    secret: &Secret,
+    access: Arc<AccessTokens>,
+    cache: SessionCache,
+    metrics: &Metrics,
+) -> Result<Auth> {
     Ok(Auth {
         sessions: Sessions::new(secret, Arc::clone(&access), config.sessions()),
-        cache: SessionCache::new(Arc::clone(&access), db.clone(), cache, listener),
+        cache,
         passwords: passwords(config, metrics)?,
         throttle: Throttle::new(secret, &config.throttle(), metrics.throttled.clone()),
         mail_tokens: MailTokens::new(secret, config.mail_tokens()),

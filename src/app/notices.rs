@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::api::events::streams::Streams;
-use crate::auth::keys::Keys;
 use crate::auth::session_cache::CachedSessions;
+use crate::auth::tokens::AccessTokens;
 use crate::db::Db;
 use crate::db::listener::Notice;
 use crate::events::JobSignals;
@@ -13,7 +13,7 @@ use crate::models::event::Event;
 /// The parts of a node that notices change.
 pub(super) struct NoticeHandler {
     pub(super) cache: Arc<CachedSessions>,
-    pub(super) keys: Arc<Keys>,
+    pub(super) access: Arc<AccessTokens>,
     pub(super) db: Db,
     pub(super) signals: Arc<JobSignals>,
     pub(super) streams: Arc<Streams>,
@@ -42,7 +42,7 @@ impl NoticeHandler {
     }
 
     fn reload_keys(&mut self) {
-        let read = self.db.transaction_blocking(|conn| self.keys.reload(conn));
+        let read = self.db.transaction_blocking(|conn| self.access.keys().reload(conn));
         self.has_stale_keys = read.is_err();
         if let Err(error) = read {
             tracing::warn!(cause = %error, "the signing keys could not be read again");

@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use nix::unistd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use url::Url;
 
 use super::Result;
 use super::database::Database;
@@ -41,38 +43,10 @@ impl Serve {
         self.migrate(&database)?;
         let secret = Secret::load(config.secret_key()?, &config.data_dir)?;
         let drain = config.drain;
-        let (address, public_url) = (api.local_addr()?, config.public_url.clone());
+        let public_url = config.public_url.clone();
         let app = App::new(config, database.url(), &secret).map_err(|error| error.to_string())?;
         let system = actix_web::rt::System::new();
-        let served = system.block_on(async move {
-            let (public, operators) = app.serve(api, ops)?;
-            let handles = (public.handle(), operators.handle());
-            let background = app.work();
-            let mut signals = Signals::new()?;
-            tracing::info!(
-                %address,
-                %public_url,
-                documentation = format_args!("{}docs/", public_url.as_str()),
-                "Plaza is ready"
-            );
-            let servers = tokio::spawn(async move { tokio::try_join!(public, operators) });
-            let name = signals.next().await;
-            tracing::info!(signal = name, ?drain, "stopping: /readyz says so, requests are still taken");
-            app.state().begin_stop();
-            tokio::select! {
-                () = tokio::time::sleep(drain) => {}
-                _ = signals.next() => {}
-            }
-            app.state().streams.end();
-            tokio::select! {
-                () = handles.0.stop(true) => {}
-                _ = signals.next() => handles.0.stop(false).await,
-            }
-            background.stop(JOBS_PATIENCE).await;
-            handles.1.stop(true).await;
-            servers.await??;
-            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-        });
+        let served = system.block_on(serve(app, (api, ops), drain, public_url));
         // Dropping the runtime would wait for its blocking threads. A thread that waits for a database which neither answers nor
         // closes the connection would keep the program running forever. A handle is leaked, too: if the last handle were dropped
         // with a worker's thread, it would wake the runtime from a thread-local destructor, where tokio panics, which aborts the
@@ -109,6 +83,43 @@ impl Serve {
     }
 }
 
+/// Answer requests until told to stop, then finish those that have started.
+async fn serve(
+    app: App,
+    (api, ops): (TcpListener, TcpListener),
+    drain: Duration,
+    public_url: Url,
+) -> Result<()> {
+    let address = api.local_addr()?;
+    let (public, operators) = app.serve(api, ops)?;
+    let handles = (public.handle(), operators.handle());
+    let background = app.work();
+    let mut signals = Signals::new()?;
+    tracing::info!(
+        %address,
+        %public_url,
+        documentation = format_args!("{}docs/", public_url.as_str()),
+        "Plaza is ready"
+    );
+    let servers = tokio::spawn(async move { tokio::try_join!(public, operators) });
+    let name = signals.next().await;
+    tracing::info!(signal = name, ?drain, "stopping: /readyz says so, requests are still taken");
+    app.state().begin_stop();
+    tokio::select! {
+        () = tokio::time::sleep(drain) => {}
+        _ = signals.next() => {}
+    }
+    app.state().streams.end();
+    tokio::select! {
+        () = handles.0.stop(true) => {}
+        _ = signals.next() => handles.0.stop(false).await,
+    }
+    background.stop(JOBS_PATIENCE).await;
+    handles.1.stop(true).await;
+    servers.await??;
+    Ok(())
+}
+
 /// Lower the priority of this program's session, so that PostgreSQL comes first.
 ///
 /// Linux may divide the cores among sessions first (`sched(7)`, "The autogroup feature"). This program is then one session, and
@@ -116,8 +127,7 @@ impl Serve {
 /// or answer requests, so reads wait for logins (measured: a p99 of 70 ms instead of 6). The priority is lowered a little, and only
 /// if the session is the program's own, as under a service manager: the session of a terminal is not ours to change.
 fn yield_to_the_database() {
-    // SAFETY: no memory is involved.
-    let is_own_session = unsafe { libc::getsid(0) == libc::getpid() };
+    let is_own_session = unistd::getsid(None) == Ok(unistd::getpid());
     if cfg!(target_os = "linux") && is_own_session {
         // Without autogroups there is no priority to lower.
         drop(std::fs::write("/proc/self/autogroup", "5"));

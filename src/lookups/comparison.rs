@@ -121,21 +121,17 @@ fn compare(sql: &mut Fragment, kind: Kind, comparison: &Comparison, left: impl F
             left(sql);
             sql.word(if *is_null { " IS NULL" } else { " IS NOT NULL" });
         }
-        Comparison::Like(pattern) => {
-            left(sql);
-            sql.word(" LIKE ").bind(Bind::Text(pattern.clone()));
-        }
+        Comparison::Like(pattern) => matches(sql, &left, " LIKE ", pattern),
         Comparison::UpperLike(pattern) => upper(sql, pattern, " LIKE "),
         Comparison::UpperEqual(text) => upper(sql, text, " = "),
-        Comparison::Regex(pattern) => {
-            ordered(sql);
-            sql.word(" ~ ").bind(Bind::Text(pattern.clone()));
-        }
-        Comparison::CaselessRegex(pattern) => {
-            ordered(sql);
-            sql.word(" ~* ").bind(Bind::Text(pattern.clone()));
-        }
+        Comparison::Regex(pattern) => matches(sql, &ordered, " ~ ", pattern),
+        Comparison::CaselessRegex(pattern) => matches(sql, &ordered, " ~* ", pattern),
     }
+}
+
+fn matches(sql: &mut Fragment, left: &impl Fn(&mut Fragment), operator: &'static str, pattern: &str) {
+    left(sql);
+    sql.word(operator).bind(Bind::Text(pattern.to_owned()));
 }
 
 /// Return a comparison of a year or a date as one or two comparisons of the time itself; `None` for other comparisons.

@@ -115,12 +115,8 @@ fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejec
         // The decoder fails on code points of anything but RGB.
         let is_other = name == b"cICP" && !matches!(body, [_, _, 0, 0 | 1]);
         if is_critical || (is_useful && is_whole && is_first && !has_pixels && !is_other) {
-            // Adjacent chunks become one range, and only names that may occur once are remembered: a file has room for a million
-            // chunks.
-            match kept.last_mut().filter(|last| last.end == at) {
-                Some(last) => last.end = end,
-                None => kept.push(at..end),
-            }
+            extend(&mut kept, at..end);
+            // Only names that may occur once are remembered: a file has room for a million chunks.
             if !is_critical {
                 seen.push(name);
             }
@@ -133,20 +129,31 @@ fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejec
             break;
         }
     }
+    Ok(Picked { bytes: join(&bytes[..at], kept, has_end), exif })
+}
+
+/// Adds a chunk. Adjacent chunks become one range.
+fn extend(kept: &mut Vec<Range<usize>>, chunk: Range<usize>) {
+    match kept.last_mut().filter(|last| last.end == chunk.start) {
+        Some(last) => last.end = chunk.end,
+        None => kept.push(chunk),
+    }
+}
+
+/// Joins the ranges of a file. `bytes` end where the last chunk does.
+fn join(bytes: &[u8], kept: Vec<Range<usize>>, has_end: bool) -> Cow<'_, [u8]> {
     let length: usize = kept.iter().map(ExactSizeIterator::len).sum();
-    let bytes = if has_end && length == at {
-        Cow::Borrowed(&bytes[..at])
-    } else {
-        let mut copy = Vec::with_capacity(length);
-        for range in kept {
-            copy.extend(&bytes[range]);
-        }
-        if !has_end {
-            copy.extend(END);
-        }
-        Cow::Owned(copy)
-    };
-    Ok(Picked { bytes, exif })
+    if has_end && length == bytes.len() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut copy = Vec::with_capacity(length);
+    for range in kept {
+        copy.extend(&bytes[range]);
+    }
+    if !has_end {
+        copy.extend(END);
+    }
+    Cow::Owned(copy)
 }
 
 fn reader(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, DecodingError> {

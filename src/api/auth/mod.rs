@@ -120,22 +120,20 @@ pub async fn login(app: AppState, body: Body<Login>, client: Client) -> Result<J
     app.auth.cache.ensure_fresh_keys().await?;
     let (name, password) = body.get()?.validate()?;
     let _turn = app.auth.passwords.turn().await?;
-    let (network, limits) = (client.prefix().to_string(), app.auth.throttle.clone());
-    let (candidates, buckets) = app
-        .db
-        .transaction(move |conn| {
-            let candidates = User::by_login(conn, &name)?;
-            let ids: Vec<i64> = candidates.iter().map(|user| user.id).collect();
-            let buckets = limits.login(conn, &name, &ids, &network)?;
-            limits.take(conn, &buckets.all())?;
-            Ok((candidates, buckets))
-        })
-        .await?;
+    let network = client.prefix().to_string();
+    let counted = app.transaction(move |app, conn| {
+        let candidates = User::by_login(conn, &name)?;
+        let ids: Vec<i64> = candidates.iter().map(|user| user.id).collect();
+        let buckets = app.auth.throttle.login(conn, &name, &ids, &network)?;
+        app.auth.throttle.take(conn, &buckets.all())?;
+        Ok((candidates, buckets))
+    });
+    let (candidates, buckets) = counted.await?;
     let checked = check(candidates, password, &app.auth.passwords).await;
     if checked.as_ref().is_err_and(|error| error.code() == Code::Busy) {
         // The password was not checked, so this was not an attempt.
-        let (all, limits) = (buckets.all(), app.auth.throttle.clone());
-        app.db.transaction(move |conn| limits.give_back(conn, &all)).await?;
+        let all = buckets.all();
+        app.transaction(move |app, conn| app.auth.throttle.give_back(conn, &all)).await?;
     }
     let (user, new_hash) = checked?;
     let (user_id, network) = (user.id, client.prefix().to_string());
@@ -158,7 +156,7 @@ pub async fn login(app: AppState, body: Body<Login>, client: Client) -> Result<J
         app.auth.throttle.succeed(conn, &buckets, user_id, &network)
     });
     if let Err(error) = noted.await {
-        // The session is open; the app.auth.throttle forgives the attempt over time.
+        // The session is open; the throttle forgives the attempt over time.
         tracing::warn!(cause = %error, "a login was not noted");
     }
     Ok(Json(pair.into()))

@@ -12,6 +12,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use nix::sys::signal::Signal;
+
 use super::binaries::Binaries;
 use super::error::{self, Error};
 use super::folder::Folder;
@@ -99,7 +101,7 @@ impl Folder {
         let program = binaries.initdb();
         let mut first_failure = None;
         for locale in LOCALES {
-            let output = command(&program, options.path.as_deref(), user, folder, libc::SIGKILL)
+            let output = command(&program, options.path.as_deref(), user, folder, Signal::SIGKILL)
                 .arg("-D")
                 .arg(folder.argument())
                 .args(["--username", SUPERUSER, "--encoding=UTF8", "--data-checksums", "--no-instructions"])
@@ -140,7 +142,7 @@ impl Folder {
              CREATE DATABASE {DATABASE} OWNER {ROLE};\n"
         );
         let program = binaries.postgres();
-        let mut child = command(&program, path, user, folder, libc::SIGKILL)
+        let mut child = command(&program, path, user, folder, Signal::SIGKILL)
             .arg("--single")
             .arg("-D")
             .arg(folder.argument())

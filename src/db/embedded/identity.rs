@@ -5,7 +5,7 @@
 //! under a 0700 home). So the folder is opened here, and the child reaches it as `/proc/self/fd/N`: it never walks the path above
 //! it.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -13,7 +13,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::ptr;
+
+#[cfg(target_os = "linux")]
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+#[cfg(target_os = "linux")]
+use nix::unistd::Gid;
+use nix::unistd::{self, Uid};
 
 use super::error::{self, Error};
 use super::folder::Folder;
@@ -46,8 +52,8 @@ impl User {
             Some(owner) => Self::named(owner),
             None if me != 0 => Self::named(me),
             None => match folder.owner()?.0 {
-                0 => Self::by_name(c"postgres")
-                    .or_else(|| Self::by_name(c"nobody"))
+                0 => Self::by_name("postgres")
+                    .or_else(|| Self::by_name("nobody"))
                     .ok_or(Error::NoSuchUser { user: "neither postgres nor nobody".to_owned() }),
                 owner => Self::named(owner),
             },
@@ -66,7 +72,7 @@ impl User {
     /// and to users that may debug any process, which root in a container may not.
     pub(super) fn look<T>(&self, look: impl FnOnce() -> T) -> T {
         #[cfg(target_os = "linux")]
-        let _eyes = (effective_uid() == 0).then(|| FsUidGuard::of(self));
+        let _guard = (effective_uid() == 0).then(|| FsUidGuard::of(self));
         look()
     }
 
@@ -75,49 +81,46 @@ impl User {
     }
 
     fn by_uid(uid: u32) -> Option<Self> {
-        // SAFETY: `look_up` passes valid pointers that outlive the call, and the length of the buffer.
-        look_up(|entry, buffer, length, found| unsafe { libc::getpwuid_r(uid, entry, buffer, length, found) })
+        unistd::User::from_uid(Uid::from_raw(uid)).ok().flatten().map(Self::from)
     }
 
-    fn by_name(name: &CStr) -> Option<Self> {
-        // SAFETY: `look_up` passes valid pointers that outlive the call, and the length of the buffer; `name` ends with NUL.
-        look_up(|entry, buffer, length, found| unsafe {
-            libc::getpwnam_r(name.as_ptr(), entry, buffer, length, found)
-        })
+    fn by_name(name: &str) -> Option<Self> {
+        unistd::User::from_name(name).ok().flatten().map(Self::from)
+    }
+}
+
+impl From<unistd::User> for User {
+    fn from(user: unistd::User) -> Self {
+        Self { uid: user.uid.as_raw(), gid: user.gid.as_raw(), name: user.name }
     }
 }
 
 /// Gives the thread another identity for access to files, until it is dropped.
 #[cfg(target_os = "linux")]
 struct FsUidGuard {
-    uid: libc::c_int,
-    gid: libc::c_int,
+    uid: Uid,
+    gid: Gid,
 }
 
 #[cfg(target_os = "linux")]
 impl FsUidGuard {
     fn of(user: &User) -> Self {
-        // SAFETY: both calls take plain numbers, affect this thread only, and return the previous identity.
-        let (gid, uid) = unsafe { (libc::setfsgid(user.gid), libc::setfsuid(user.uid)) };
-        Self { uid, gid }
+        let gid = unistd::setfsgid(Gid::from_raw(user.gid));
+        Self { uid: unistd::setfsuid(Uid::from_raw(user.uid)), gid }
     }
 }
 
 #[cfg(target_os = "linux")]
 impl Drop for FsUidGuard {
     fn drop(&mut self) {
-        // SAFETY: both calls take plain numbers and affect this thread only; the numbers are those that it had before.
-        unsafe {
-            libc::setfsuid(self.uid.cast_unsigned());
-            libc::setfsgid(self.gid.cast_unsigned());
-        }
+        unistd::setfsuid(self.uid);
+        unistd::setfsgid(self.gid);
     }
 }
 
 /// Return the user whose rights the program has.
 pub(super) fn effective_uid() -> u32 {
-    // SAFETY: takes no arguments and cannot fail.
-    unsafe { libc::geteuid() }
+    unistd::geteuid().as_raw()
 }
 
 /// Return the user's name, or its number if it has no name.
@@ -179,7 +182,7 @@ pub(super) fn command(
     path: Option<&OsStr>,
     user: &User,
     folder: &OpenFolder,
-    on_death: libc::c_int,
+    on_death: Signal,
 ) -> Command {
     let mut command = Command::new(program);
     command
@@ -213,46 +216,16 @@ pub(super) fn command(
 
 /// Have the kernel send `signal` when the parent thread ends, for whatever reason.
 #[cfg(target_os = "linux")]
-fn follow_to_death(parent: u32, signal: libc::c_int) -> io::Result<()> {
-    let signal = libc::c_ulong::from(signal.unsigned_abs());
-    // SAFETY: takes plain numbers.
-    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal) } == -1 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: takes no arguments and cannot fail.
-    let now = unsafe { libc::getppid() };
+fn follow_to_death(parent: u32, signal: Signal) -> io::Result<()> {
+    nix::sys::prctl::set_pdeathsig(signal)?;
     // The parent may have died before the signal was requested.
-    if now.unsigned_abs() == parent { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+    let is_alive = unistd::getppid().as_raw().unsigned_abs() == parent;
+    if is_alive { Ok(()) } else { Err(Errno::ESRCH.into()) }
 }
 
 /// Do nothing: other systems have no death signal. There, a killed program leaves the server to the next start.
 #[cfg(not(target_os = "linux"))]
 #[expect(clippy::unnecessary_wraps, reason = "the signature of the one that does something")]
-fn follow_to_death(_parent: u32, _signal: libc::c_int) -> io::Result<()> {
+fn follow_to_death(_parent: u32, _signal: Signal) -> io::Result<()> {
     Ok(())
-}
-
-/// Query the user database, with a buffer that grows until the entry fits.
-fn look_up(
-    ask: impl Fn(*mut libc::passwd, *mut libc::c_char, usize, *mut *mut libc::passwd) -> libc::c_int,
-) -> Option<User> {
-    let mut buffer: Vec<libc::c_char> = vec![0; 1024];
-    loop {
-        // SAFETY: `passwd` is plain data for which all zeroes is a valid value.
-        let mut entry: libc::passwd = unsafe { std::mem::zeroed() };
-        let mut found = ptr::null_mut();
-        match ask(&raw mut entry, buffer.as_mut_ptr(), buffer.len(), &raw mut found) {
-            libc::ERANGE if buffer.len() < 1 << 20 => buffer.resize(buffer.len() * 2, 0),
-            0 if !found.is_null() => {
-                // SAFETY: on success `pw_name` points to a string with NUL inside `buffer`, which is still alive.
-                let name: CString = unsafe { CStr::from_ptr(entry.pw_name) }.to_owned();
-                return Some(User {
-                    uid: entry.pw_uid,
-                    gid: entry.pw_gid,
-                    name: name.to_string_lossy().into_owned(),
-                });
-            }
-            _ => return None,
-        }
-    }
 }

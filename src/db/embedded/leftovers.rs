@@ -12,22 +12,25 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{self, Signal};
+use nix::unistd::Pid;
+
 use super::error::{self, Error};
 use super::identity::User;
 
 /// A step in stopping processes: the signals to send, and how long to wait before the next step.
 struct StopStep {
-    postmaster: libc::c_int,
-    orphan: libc::c_int,
+    postmaster: Signal,
+    orphan: Signal,
     patience: Duration,
 }
 
 /// The steps in order. SIGINT makes a postmaster shut down fast. SIGTERM makes an orphan end its session and report it, where
 /// SIGINT would end only its query. SIGQUIT ends both without a checkpoint, which loses nothing that was committed.
 const STOP_SEQUENCE: [StopStep; 3] = [
-    StopStep { postmaster: libc::SIGINT, orphan: libc::SIGTERM, patience: Duration::from_secs(30) },
-    StopStep { postmaster: libc::SIGQUIT, orphan: libc::SIGQUIT, patience: Duration::from_secs(10) },
-    StopStep { postmaster: libc::SIGKILL, orphan: libc::SIGKILL, patience: Duration::from_secs(10) },
+    StopStep { postmaster: Signal::SIGINT, orphan: Signal::SIGTERM, patience: Duration::from_secs(30) },
+    StopStep { postmaster: Signal::SIGQUIT, orphan: Signal::SIGQUIT, patience: Duration::from_secs(10) },
+    StopStep { postmaster: Signal::SIGKILL, orphan: Signal::SIGKILL, patience: Duration::from_secs(10) },
 ];
 
 /// A process whose working folder is the cluster.
@@ -54,10 +57,10 @@ pub(super) fn is_process_of(pid: u32, cluster: &Path, user: &User) -> Result<boo
     Ok(found.is_some() || !Path::new("/proc/self").exists())
 }
 
-fn escalate(cluster: &Path, user: &User, ladder: &[StopStep]) -> Result<(), Error> {
-    for rung in ladder {
-        let deadline = Instant::now() + rung.patience;
-        let mut told = HashSet::new();
+fn escalate(cluster: &Path, user: &User, steps: &[StopStep]) -> Result<(), Error> {
+    for step in steps {
+        let deadline = Instant::now() + step.patience;
+        let mut signalled = HashSet::new();
         while Instant::now() < deadline {
             let processes = find(cluster, user)?;
             if processes.is_empty() {
@@ -66,11 +69,15 @@ fn escalate(cluster: &Path, user: &User, ladder: &[StopStep]) -> Result<(), Erro
             let pids: HashSet<_> = processes.iter().map(|process| process.pid).collect();
             for Process { pid, parent, is_postmaster } in processes {
                 // A living postmaster stops its children in an orderly way by itself.
-                if !pids.contains(&parent) && told.insert(pid) {
-                    let signal = if is_postmaster { rung.postmaster } else { rung.orphan };
-                    tracing::warn!(pid, signal, "stopping a process that an earlier PostgreSQL left");
-                    // SAFETY: takes plain numbers. If the process is gone by now, the error does not matter.
-                    unsafe { libc::kill(pid, signal) };
+                if !pids.contains(&parent) && signalled.insert(pid) {
+                    let signal = if is_postmaster { step.postmaster } else { step.orphan };
+                    tracing::warn!(
+                        pid,
+                        signal = signal as i32,
+                        "stopping a process that an earlier PostgreSQL left"
+                    );
+                    // If the process is gone by now, the error does not matter.
+                    signal::kill(Pid::from_raw(pid), signal).ok();
                 }
             }
             thread::sleep(Duration::from_millis(10));

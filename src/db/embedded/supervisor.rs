@@ -11,6 +11,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use super::binaries::Binaries;
 use super::cluster::spawn_error;
 use super::error::{self, Error};
@@ -56,7 +59,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// The process id of the server until it is reaped, so that no signal reaches another process.
-    child: Option<libc::pid_t>,
+    child: Option<Pid>,
     stopping: bool,
     ended: bool,
 }
@@ -92,13 +95,13 @@ impl Supervisor {
         };
         let mut state = self.shared.lock();
         state.stopping = true;
-        state.signal(libc::SIGINT);
+        state.signal(Signal::SIGINT);
         self.shared.changed.notify_all();
         let waited = self.shared.changed.wait_timeout_while(state, SHUTDOWN, |state| !state.ended);
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
             tracing::warn!("PostgreSQL takes long to shut down; its next start will recover instead");
-            state.signal(libc::SIGQUIT);
+            state.signal(Signal::SIGQUIT);
         }
         drop(state);
         thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -112,10 +115,10 @@ impl Shared {
 }
 
 impl State {
-    fn signal(&self, signal: libc::c_int) {
+    fn signal(&self, signal: Signal) {
+        // The process is our child and not reaped, so the number is still its own. A child that has ended ignores the signal.
         if let Some(pid) = self.child {
-            // SAFETY: takes plain numbers. The process is our child and not reaped, so the number is still its own.
-            unsafe { libc::kill(pid, signal) };
+            kill(pid, signal).ok();
         }
     }
 }
@@ -174,7 +177,7 @@ fn live(server: &Server, shared: &Shared, ready: &mut Option<SyncSender<()>>) ->
             return Ok(());
         }
         let child = server.spawn(&log)?;
-        state.child = Some(child.id().cast_signed());
+        state.child = Some(Pid::from_raw(child.id().cast_signed()));
         child
     };
     let became_ready = server.wait_until_ready(&child);
@@ -182,7 +185,7 @@ fn live(server: &Server, shared: &Shared, ready: &mut Option<SyncSender<()>>) ->
         ready.send(()).expect("`start` waits for just this");
     }
     if became_ready.is_err() {
-        shared.lock().signal(libc::SIGINT);
+        shared.lock().signal(Signal::SIGINT);
     }
     let status = reap(&mut child, shared).map_err(error::io("wait for the server of", cluster))?;
     let tail = log.tail();
@@ -200,7 +203,7 @@ impl Server {
         let folder = OpenFolder::open(&self.folder.cluster)?;
         let program = self.binaries.postgres();
         let connections = format!("max_connections={}", self.max_connections.saturating_add(3));
-        let mut command = command(&program, self.path.as_deref(), &self.user, &folder, libc::SIGINT);
+        let mut command = command(&program, self.path.as_deref(), &self.user, &folder, Signal::SIGINT);
         command.arg("-D").arg(folder.argument()).arg("-k").arg(self.socket.argument()).args(["-p", PORT]);
         for guard in ["fsync", "full_page_writes", "synchronous_commit"] {
             let setting = format!("{guard}={}", if self.durable { "on" } else { "off" });

@@ -198,6 +198,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn special_blocks_of_ipv6_are_refused_to_their_last_address() {
         assert_blocks(&[
             ("-", "::", "::0.255.255.255", "::1.0.0.0"),

@@ -129,6 +129,7 @@ fn the_first_exif_before_the_pixels_of_a_jpeg_counts() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn a_chunk_of_a_png_that_is_damaged_is_left_out() {
     let plain = samples::png_with_alpha(40, 30);
     let broken = |name: [u8; 4], body: &[u8]| {
