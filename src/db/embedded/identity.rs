@@ -48,7 +48,7 @@ impl User {
             None => match folder.owner()?.0 {
                 0 => Self::by_name(c"postgres")
                     .or_else(|| Self::by_name(c"nobody"))
-                    .ok_or(Error::NoSuchUser { user: "neither postgres nor nobody".to_owned() }),
+                    .ok_or(Error::NoSuchUser { user: "postgres".to_owned() }),
                 owner => Self::named(owner),
             },
         }

@@ -68,7 +68,7 @@ fn escalate(cluster: &Path, user: &User, ladder: &[StopStep]) -> Result<(), Erro
                 // A living postmaster stops its children in an orderly way by itself.
                 if !pids.contains(&parent) && told.insert(pid) {
                     let signal = if is_postmaster { rung.postmaster } else { rung.orphan };
-                    tracing::warn!(pid, signal, "stopping a process that an earlier PostgreSQL left");
+                    tracing::warn!(pid, signal, "stopping a process that an earlier PostgreSQL left behind");
                     // SAFETY: takes plain numbers. If the process is gone by now, the error does not matter.
                     unsafe { libc::kill(pid, signal) };
                 }
