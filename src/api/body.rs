@@ -127,8 +127,9 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes> {
 /// Parse a body. 400 if it is not JSON; 422 with a pointer to the first fault if it is JSON of another shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     // Parse it as any JSON first, since serde would report a wrong type before it reaches a syntax error.
-    serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
-        .map_err(|error| Error::refused(Code::MalformedBody, format!("The body is not valid JSON: {error}.")))?;
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|error| {
+        Error::refused(Code::MalformedBody, format!("The body is not valid JSON: {error}."))
+    })?;
     std::str::from_utf8(bytes)
         .map_err(|_| Error::refused(Code::MalformedBody, "The body must be valid UTF-8."))?;
     // serde would accept an array for a struct, field by field.
@@ -147,7 +148,10 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let code = if message.starts_with("unknown field") {
             "unknown_member"
         } else if message.starts_with("duplicate field") {
-            return Error::refused(Code::MalformedBody, format!("The body contains a field twice: {message}."));
+            return Error::refused(
+                Code::MalformedBody,
+                format!("The body contains a field twice: {message}."),
+            );
         } else if message.starts_with("lone ") || message.starts_with("unexpected end of hex escape") {
             // A lone surrogate: valid JSON by the grammar, but not text.
             return Error::refused(

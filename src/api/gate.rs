@@ -67,7 +67,10 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
 /// these headers.
 pub fn bearer(request: &HttpRequest) -> Result<Option<&str>> {
     let invalid = || {
-        Error::refused(Code::AccessTokenInvalid, "Send exactly one header `Authorization: Bearer <access token>`.")
+        Error::refused(
+            Code::AccessTokenInvalid,
+            "Send exactly one header `Authorization: Bearer <access token>`.",
+        )
     };
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };

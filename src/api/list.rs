@@ -220,7 +220,8 @@ async fn turn(db: &Db, selection: &Selection) -> Result<Option<OwnedSemaphorePer
 /// depend on the rows, and names the parameter.
 fn judge(conn: &mut PgConnection, selection: &Selection) -> Result<()> {
     if !selection.knows_zone(conn)? {
-        let detail = format!("`tz`: the database does not know the time zone {}.", selection.request.zone.name());
+        let detail =
+            format!("`tz`: the database does not know the time zone {}.", selection.request.zone.name());
         let violation = Violation::parameter("tz", "invalid_parameter", detail);
         return Err(Error::violation(Code::InvalidQuery, violation));
     }

@@ -130,7 +130,8 @@ async fn within(media: &Media, key: &str, range: &GetRange) -> Result<Option<Get
             get(GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() }).await
         }
         _ => {
-            let error = Error::refused(Code::RangeNotSatisfiable, "The range starts after the end of the file.");
+            let error =
+                Error::refused(Code::RangeNotSatisfiable, "The range starts after the end of the file.");
             let length = super::conditional::header_value(&format!("bytes */{size}"))?;
             Err(error.header(header::CONTENT_RANGE, length))
         }

@@ -109,11 +109,19 @@ impl Readings {
         registry.register("jobs", "Outbox jobs of all nodes", self.jobs());
         let help = "How long the oldest unfinished job has waited";
         registry.register_with_unit("jobs_oldest", help, Unit::Seconds, self.oldest_jobs());
-        registry.register("event_streams", "Event streams that this node serves", ConstGauge::new(self.streams));
+        registry.register(
+            "event_streams",
+            "Event streams that this node serves",
+            ConstGauge::new(self.streams),
+        );
         if let Some(EventCount { written, waiting, oldest }) = self.events {
             let written = ConstCounter::new(u64::try_from(written).unwrap_or_default());
             registry.register("events_written", "Events that all nodes wrote", written);
-            registry.register("events_waiting", "Events that no node has published yet", ConstGauge::new(waiting));
+            registry.register(
+                "events_waiting",
+                "Events that no node has published yet",
+                ConstGauge::new(waiting),
+            );
             let help = "How long the oldest unpublished event has waited";
             registry.register_with_unit("events_oldest", help, Unit::Seconds, ConstGauge::new(oldest));
         }

@@ -68,8 +68,10 @@ impl Upload {
         let mut files = Vec::new();
         for part in self.parts {
             if part.name != name {
-                let detail =
-                    format!("There is no part `{}` in this form; you can send only `{name}`.", printable(&part.name));
+                let detail = format!(
+                    "There is no part `{}` in this form; you can send only `{name}`.",
+                    printable(&part.name)
+                );
                 return Err(Error::invalid(Violation::body(pointer(&part.name), "unknown_member", detail)));
             }
             files.push(part.content);

@@ -66,6 +66,8 @@ impl NoticeHandler {
 
 fn last_position(db: &Db) -> Option<i64> {
     let read = db.transaction_blocking(|conn| Ok(Event::last_position(conn)?));
-    read.inspect_err(|error| tracing::warn!(cause = %error, "the position of the last event could not be read"))
-        .ok()
+    read.inspect_err(
+        |error| tracing::warn!(cause = %error, "the position of the last event could not be read"),
+    )
+    .ok()
 }

@@ -174,7 +174,9 @@ impl Hash {
         let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
         // A hash that argon2 itself cannot make was written by hand.
         derive(&argon2, password, &self.salt, &mut output)
-            .inspect_err(|cause| tracing::warn!(%cause, "a password could not be checked against its stored hash"))
+            .inspect_err(
+                |cause| tracing::warn!(%cause, "a password could not be checked against its stored hash"),
+            )
             .is_ok()
             && verify_slices_are_equal(&output, self.output.as_bytes()).is_ok()
     }
@@ -226,18 +228,18 @@ pub fn judge(password: &str, username: &str, email: &str, pointer: &str) -> Vec<
     let length = password.chars().count();
     if length < MIN {
         violations.push(
-            Violation::body(pointer, "too_short", format!("The password must have at least {MIN} characters."))
-                .with(json!({ "min": MIN })),
+            Violation::body(
+                pointer,
+                "too_short",
+                format!("The password must have at least {MIN} characters."),
+            )
+            .with(json!({ "min": MIN })),
         );
     }
     if length > MAX {
         violations.push(
-            Violation::body(
-                pointer,
-                "too_long",
-                format!("The password must have at most {MAX} characters."),
-            )
-            .with(json!({ "max": MAX })),
+            Violation::body(pointer, "too_long", format!("The password must have at most {MAX} characters."))
+                .with(json!({ "max": MAX })),
         );
     }
     if length <= MAX && has_line(COMMON, &fold(password)) {
@@ -248,7 +250,11 @@ pub fn judge(password: &str, username: &str, email: &str, pointer: &str) -> Vec<
         ));
     }
     if length > 0 && password.chars().all(char::is_numeric) {
-        violations.push(Violation::body(pointer, "password_numeric", "The password consists of digits only."));
+        violations.push(Violation::body(
+            pointer,
+            "password_numeric",
+            "The password consists of digits only.",
+        ));
     }
     let local_part = email.split('@').next().unwrap_or_default();
     if length <= MAX && [username, email, local_part].iter().any(|other| is_near(password, other)) {

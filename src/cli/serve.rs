@@ -57,7 +57,11 @@ impl Serve {
             );
             let servers = tokio::spawn(async move { tokio::try_join!(public, operators) });
             let name = signals.next().await;
-            tracing::info!(signal = name, ?drain, "stopping: /readyz answers 503, requests are still accepted");
+            tracing::info!(
+                signal = name,
+                ?drain,
+                "stopping: /readyz answers 503, requests are still accepted"
+            );
             app.state().begin_stop();
             tokio::select! {
                 () = tokio::time::sleep(drain) => {}

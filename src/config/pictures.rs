@@ -176,7 +176,10 @@ impl FromStr for Folder {
                 );
             }
             if parts.first() == Some(&"default-avatars") {
-                return Err("must not begin with default-avatars, which Plaza uses for the avatars that it draws".into());
+                return Err(
+                    "must not begin with default-avatars, which Plaza uses for the avatars that it draws"
+                        .into(),
+                );
             }
         }
         Ok(folder)

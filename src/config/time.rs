@@ -8,8 +8,9 @@ use chrono::TimeDelta;
 pub fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let number: u32 =
-        number.parse().map_err(|_| "must be a number with a unit, such as 500ms, 5s, 2m, 1h or 14d".to_owned())?;
+    let number: u32 = number
+        .parse()
+        .map_err(|_| "must be a number with a unit, such as 500ms, 5s, 2m, 1h or 14d".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number.into())),
         "s" => Ok(Duration::from_secs(number.into())),

@@ -363,7 +363,10 @@ pub static RULES: &[(&str, &str)] = &[
     ("not_sortable", "Lists can be sorted only by their own fields and by those of to-one relations."),
     ("invalid_filter", "The expression is not valid at `params.position`, counted in characters."),
     ("invalid_pattern", "The pattern is not a valid PostgreSQL regular expression."),
-    ("invalid_cursor", "The cursor does not belong to this list with this filter and ordering, or was altered."),
+    (
+        "invalid_cursor",
+        "The cursor does not belong to this list with this filter and ordering, or was altered.",
+    ),
     ("too_short", "The text has fewer than `params.min` characters."),
     ("too_long", "The text has more than `params.max` characters."),
     ("out_of_range", "The number is less than `params.min` or greater than `params.max`."),

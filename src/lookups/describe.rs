@@ -15,9 +15,7 @@ pub fn describe(resource: &Resource) -> String {
         line(&mut text, field);
     }
     if !resource.relations.is_empty() {
-        text.push_str(
-            "\n| relation | to | compared by | continues with |\n| --- | --- | --- | --- |\n",
-        );
+        text.push_str("\n| relation | to | compared by | continues with |\n| --- | --- | --- | --- |\n");
     }
     for relation in resource.relations {
         relation_line(&mut text, relation);

@@ -78,9 +78,10 @@ impl Expression {
         refuse_depth(text)?;
         let mut pairs = Grammar::parse(Rule::filter, text).map_err(|error| syntax_error(text, &error))?;
         let expression = pairs.next().and_then(|filter| filter.into_inner().next());
-        expression
-            .map(|pair| Reader { text }.expression(pair))
-            .ok_or_else(|| SyntaxError { at: 0, detail: "Expected an expression such as `rating__gte:4`.".into() })
+        expression.map(|pair| Reader { text }.expression(pair)).ok_or_else(|| SyntaxError {
+            at: 0,
+            detail: "Expected an expression such as `rating__gte:4`.".into(),
+        })
     }
 }
 

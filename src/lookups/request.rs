@@ -162,8 +162,12 @@ impl<'a> Parser<'a> {
             return self.condition(name, value);
         }
         if self.seen.contains(&name) {
-            let fault =
-                Fault::new(name, "duplicate_parameter", format!("`{name}` must not occur more than once."), json!({}));
+            let fault = Fault::new(
+                name,
+                "duplicate_parameter",
+                format!("`{name}` must not occur more than once."),
+                json!({}),
+            );
             return self.faults.push(fault);
         }
         self.seen.push(name);

@@ -66,9 +66,9 @@ impl Values<'_> {
 
     fn whole(&self, field: &Field, text: &str) -> Result<Bind, Refused> {
         let text = match field.kind {
-            Kind::Username if text == "me" => {
-                self.caller.ok_or_else(|| Refused::by(NEEDS_USER, "must not be `me` unless you send an access token.", json!({})))?
-            }
+            Kind::Username if text == "me" => self.caller.ok_or_else(|| {
+                Refused::by(NEEDS_USER, "must not be `me` unless you send an access token.", json!({}))
+            })?,
             _ => text,
         };
         match field.kind {
@@ -181,7 +181,11 @@ pub fn boolean(text: &str) -> Result<bool, Refused> {
 /// closed is a fault here.
 pub fn list(text: &str) -> Result<Vec<String>, Refused> {
     checked(text, LIST_MAX)?;
-    let unclosed = || Refused::new("must be values separated by commas. Put a value that contains a comma in quotation marks.");
+    let unclosed = || {
+        Refused::new(
+            "must be values separated by commas. Put a value that contains a comma in quotation marks.",
+        )
+    };
     let (mut values, mut rest) = (Vec::new(), text);
     while !rest.is_empty() || !values.is_empty() {
         let mut value = String::new();
@@ -225,7 +229,11 @@ pub fn choice(text: &str, choices: &[&str]) -> Result<String, Refused> {
     if choices.contains(&text) {
         return Ok(text.to_owned());
     }
-    Err(Refused::by("not_a_choice", format!("must be one of {}.", choices.join(", ")), json!({ "choices": choices })))
+    Err(Refused::by(
+        "not_a_choice",
+        format!("must be one of {}.", choices.join(", ")),
+        json!({ "choices": choices }),
+    ))
 }
 
 fn date(text: &str) -> Result<NaiveDate, Refused> {

@@ -120,8 +120,16 @@ impl Metrics {
             ("database_statements", "Statements sent to the database", &self.statements),
             ("store_requests", "Requests sent to the picture store", &self.store_requests),
             ("variants_made", "Variants made because a client requested them", &self.variants_made),
-            ("files_collected", "Files removed from the store after their database rows", &self.files_collected),
-            ("file_collections_failed", "Failed attempts to remove files from the store", &self.collections_failed),
+            (
+                "files_collected",
+                "Files removed from the store after their database rows",
+                &self.files_collected,
+            ),
+            (
+                "file_collections_failed",
+                "Failed attempts to remove files from the store",
+                &self.collections_failed,
+            ),
             ("events_published", "Events that this node published", &self.events_published),
         ];
         for (name, help, counter) in counters {

@@ -110,7 +110,10 @@ async fn the_password_in_the_url_is_used() {
     let server = SmtpServer::start();
     server.require_login("plaza@example.com", "p:ss/w@rd");
     let mailer = over_smtp(server.url_of("plaza%40example.com", "p%3Ass%2Fw%40rd"));
-    assert_eq!(mailer.probe().await.unwrap(), "the SMTP server responds and accepts the password, not encrypted");
+    assert_eq!(
+        mailer.probe().await.unwrap(),
+        "the SMTP server responds and accepts the password, not encrypted"
+    );
     mailer.send(&letter("ana@example.com")).await.unwrap();
     assert_eq!(server.next().await.user.as_deref(), Some("plaza@example.com"));
 
@@ -130,7 +133,10 @@ async fn a_probe_sends_nothing() {
 
     let folder = tempfile::tempdir().unwrap();
     let answer = mailer(None, folder.path()).probe().await.unwrap();
-    assert_eq!(answer, format!("no SMTP server is set; mails are written to files in {}", folder.path().display()));
+    assert_eq!(
+        answer,
+        format!("no SMTP server is set; mails are written to files in {}", folder.path().display())
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

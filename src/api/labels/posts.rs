@@ -200,7 +200,9 @@ fn put(
     let details = post_label::details(conn, label.id, &ids)?;
     let details: HashMap<i64, &Detail> = details.iter().map(|detail| (detail.post_id, detail)).collect();
     let shown = posts.iter().map(|post| {
-        let detail = details.get(&post.id).ok_or_else(|| Error::internal("a post does not have the label that was just added to it"))?;
+        let detail = details
+            .get(&post.id)
+            .ok_or_else(|| Error::internal("a post does not have the label that was just added to it"))?;
         Ok(LabeledPost {
             slug: post.slug.clone(),
             title: post.title.clone(),

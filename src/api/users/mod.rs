@@ -308,7 +308,11 @@ async fn confirm(app: &AppState, user: &user::User, password: String) -> Result<
 }
 
 fn wrong_password() -> Error {
-    Error::invalid(Violation::body("/current_password", "password_wrong", "This is not your current password."))
+    Error::invalid(Violation::body(
+        "/current_password",
+        "password_wrong",
+        "This is not your current password.",
+    ))
 }
 
 /// 409 if no staff member would remain. `staff` are the ids of the active staff members, whose rows are locked.

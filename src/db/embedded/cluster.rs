@@ -32,7 +32,7 @@ const LOCALES: [&[&str]; 4] = [
 ];
 
 const CONF: &str = "\
-# Written by Plaza at each start. Lines of your own go into postgresql.conf, below the line that includes this file.
+# Written by Plaza at each start. Put your own lines into postgresql.conf, below the line that includes this file.
 shared_buffers = '128MB'
 jit = off                       # its compilations cost more than these queries
 timezone = 'UTC'

@@ -97,7 +97,9 @@ impl Supervisor {
         let waited = self.shared.changed.wait_timeout_while(state, SHUTDOWN, |state| !state.ended);
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            tracing::warn!("PostgreSQL took too long to shut down and is stopped immediately; its next start will recover the data");
+            tracing::warn!(
+                "PostgreSQL took too long to shut down, so Plaza stops it immediately; its next start will recover the data"
+            );
             state.signal(libc::SIGQUIT);
         }
         drop(state);

@@ -113,7 +113,10 @@ mod tests {
     fn a_probe_leaves_nothing() {
         let data = tempfile::tempdir().unwrap();
         let answer = Files::new(data.path()).probe().unwrap();
-        assert_eq!(answer, format!("no SMTP server is set; mails are written to files in {}", data.path().display()));
+        assert_eq!(
+            answer,
+            format!("no SMTP server is set; mails are written to files in {}", data.path().display())
+        );
         assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
     }
 }

@@ -281,7 +281,10 @@ mod tests {
                 &["220 x", HELLO, "235 ok", "ana@example.com"],
                 "the SMTP server closed the connection, or its response is not SMTP",
             ),
-            (&["220 x", HELLO, "235 ok", "250 ok"], "the SMTP server closed the connection, or its response is not SMTP"),
+            (
+                &["220 x", HELLO, "235 ok", "250 ok"],
+                "the SMTP server closed the connection, or its response is not SMTP",
+            ),
         ] {
             assert_eq!(refusal(answers).await, told);
         }

@@ -83,7 +83,9 @@ pub fn address_change_requested(username: &str) -> Draft {
         username,
         &[
             Words("We received a request to change the e-mail address of your Plaza account."),
-            Words("We sent a link to the new address. The address changes once it is confirmed with this link."),
+            Words(
+                "We sent a link to the new address. The address changes once it is confirmed with this link.",
+            ),
             Words("If you made this request, you do not have to do anything here."),
             Words("If you did not, change your password now. Then the link in the other mail stops working."),
         ],
