@@ -23,7 +23,8 @@ impl Rules {
     pub(super) fn title(self, check: &mut Check, text: &str) -> String {
         let title = check.text("title", text, 1, TITLE_MAX);
         if self.title_case && !is_title_case(&title) {
-            let detail = "Each word of the title must begin with a capital letter and continue in lower case.";
+            let detail =
+                "Each word of the title must begin with a capital letter and continue in lower case.";
             check.fault(Violation::body("/title", "not_title_case", detail));
         }
         title
