@@ -107,7 +107,7 @@ impl Workers {
                 self.load.refused.inc();
                 Error::unavailable(Code::Busy, 1)
             }
-            TrySendError::Disconnected(_) => Error::internal("the worker threads are gone"),
+            TrySendError::Disconnected(_) => Error::internal("the worker threads have ended"),
         })?;
         Ok((begun, answered))
     }

@@ -132,7 +132,7 @@ impl AvatarQuery {
             Some(size) => u32::try_from(size)
                 .ok()
                 .filter(|size| (1..=16_384).contains(size))
-                .ok_or_else(|| query::invalid("size", "`size` goes from 1 to 16384.")),
+                .ok_or_else(|| query::invalid("size", "`size` must be from 1 to 16384.")),
         }
     }
 
@@ -140,7 +140,7 @@ impl AvatarQuery {
         match self.d.as_deref() {
             None => Ok(false),
             Some("404") => Ok(true),
-            Some(_) => Err(query::invalid("d", "`d` can only be `404`.")),
+            Some(_) => Err(query::invalid("d", "`d` must be `404`.")),
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::limits::BodyLimits;
+use super::limits::{BodyLimits, size};
 use super::state::AppState;
 use crate::error::{Code, Error, Result, Violation};
 
@@ -127,13 +127,14 @@ async fn read(request: &HttpRequest, payload: &mut Payload) -> Result<Bytes> {
 /// Parse a body. 400 if it is not JSON; 422 with a pointer to the first fault if it is JSON of another shape.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     // Parse it as any JSON first, since serde would report a wrong type before it reaches a syntax error.
-    serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
-        .map_err(|error| Error::refused(Code::MalformedBody, format!("The body is no JSON: {error}.")))?;
+    serde_json::from_slice::<serde::de::IgnoredAny>(bytes).map_err(|error| {
+        Error::refused(Code::MalformedBody, format!("The body is not valid JSON: {error}."))
+    })?;
     std::str::from_utf8(bytes)
-        .map_err(|_| Error::refused(Code::MalformedBody, "The body is not well-formed UTF-8."))?;
+        .map_err(|_| Error::refused(Code::MalformedBody, "The body must be valid UTF-8."))?;
     // serde would accept an array for a struct, field by field.
     if bytes.trim_ascii_start().first() != Some(&b'{') {
-        return Err(Error::invalid(Violation::body("", "invalid_type", "The body is no JSON object.")));
+        return Err(Error::invalid(Violation::body("", "invalid_type", "The body must be a JSON object.")));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
@@ -147,12 +148,15 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         let code = if message.starts_with("unknown field") {
             "unknown_member"
         } else if message.starts_with("duplicate field") {
-            return Error::refused(Code::MalformedBody, format!("The body has a member twice: {message}."));
+            return Error::refused(
+                Code::MalformedBody,
+                format!("The body contains a field twice: {message}."),
+            );
         } else if message.starts_with("lone ") || message.starts_with("unexpected end of hex escape") {
             // A lone surrogate: valid JSON by the grammar, but not text.
             return Error::refused(
                 Code::MalformedBody,
-                format!("The body holds what is no text: {message}."),
+                format!("The body contains a string that is not valid Unicode: {message}."),
             );
         } else {
             "invalid_type"
@@ -208,7 +212,7 @@ impl<'a> Paced<'a> {
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>> {
         let asked = Instant::now();
         match tokio::time::timeout(self.credit, self.payload.next()).await {
-            Err(_) => Err(Error::refused(Code::RequestTimeout, "The body came too slowly.")),
+            Err(_) => Err(Error::refused(Code::RequestTimeout, "The body arrived too slowly.")),
             Ok(None) => Ok(None),
             Ok(Some(Ok(chunk))) => {
                 self.received += chunk.len();
@@ -232,13 +236,13 @@ impl<'a> Paced<'a> {
 }
 
 fn too_large(most: usize) -> Error {
-    let detail = format!("The body may have {most} bytes at the most.");
+    let detail = format!("The body is larger than {}.", size(most));
     let violation = Violation::body("", "payload_too_large", detail).with(json!({ "max": most }));
     Error::violation(Code::PayloadTooLarge, violation)
 }
 
 fn broken_off(error: &PayloadError) -> Error {
-    Error::refused(Code::MalformedBody, format!("The body broke off: {error}."))
+    Error::refused(Code::MalformedBody, format!("The body ended early: {error}."))
 }
 
 /// Maximum number of bytes that are read of a rejected body.

@@ -203,7 +203,7 @@ fn hold(
     let Some(slug) = slug.filter(|slug| !slug.contains('\0')) else { return Ok(None) };
     let found = Post::lock_key_share(conn, slug, viewer).optional()?;
     if found.is_none() {
-        let detail = "There is no such post, or none that you may see.";
+        let detail = "There is no such post, or you may not see it.";
         check.fault(Violation::body("/post", "unknown_post", detail));
     }
     Ok(found.map(|post| post.id))

@@ -69,7 +69,7 @@ impl ResourceResponse {
         let status = u16::try_from(kept.status).map_err(Error::internal)?;
         Ok(Self {
             status: StatusCode::from_u16(status).map_err(Error::internal)?,
-            version: kept.version.ok_or_else(|| Error::internal("a kept answer has no version"))?,
+            version: kept.version.ok_or_else(|| Error::internal("a stored response has no version"))?,
             bytes: kept.body,
             location: kept.location,
             is_replayed: true,
@@ -201,7 +201,7 @@ impl FromRequest for IfMatch {
             let violation = Violation::parameter(
                 "If-Match",
                 "invalid_parameter",
-                "The header is no list of entity tags.",
+                "The header must be a list of entity tags.",
             );
             Error::violation(Code::InvalidHeader, violation)
         }))

@@ -67,7 +67,10 @@ async fn admit(request: &ServiceRequest) -> Result<Option<Arc<CurrentUser>>> {
 /// these headers.
 pub fn bearer(request: &HttpRequest) -> Result<Option<&str>> {
     let invalid = || {
-        Error::refused(Code::AccessTokenInvalid, "Send one header `Authorization: Bearer <access token>`.")
+        Error::refused(
+            Code::AccessTokenInvalid,
+            "Send exactly one header `Authorization: Bearer <access token>`.",
+        )
     };
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let Some(value) = headers.next() else { return Ok(None) };
@@ -93,12 +96,12 @@ fn check_query(query: &str, operation: &Operation) -> Result<()> {
             violations.push(Violation::parameter(
                 name,
                 "invalid_parameter",
-                "The parameter is not well-formed UTF-8.",
+                "The parameter must be valid UTF-8.",
             ));
             continue;
         };
         if value.contains('\0') || name.contains('\0') {
-            violations.push(Violation::parameter(name, "null_character", "Text may not hold U+0000."));
+            violations.push(Violation::parameter(name, "null_character", "Text must not contain U+0000."));
         } else if operation.takes_conditions {
             // Any field may be named, and more than once.
         } else if !operation.parameters.contains(&name) {
@@ -107,7 +110,7 @@ fn check_query(query: &str, operation: &Operation) -> Result<()> {
             violations.push(Violation::parameter(
                 name,
                 "duplicate_parameter",
-                "The parameter is given twice.",
+                "The parameter must not occur more than once.",
             ));
         } else {
             seen.push(name);
@@ -132,9 +135,9 @@ fn decode(text: &str) -> Option<String> {
 fn unknown(name: &str, known: &[String]) -> Violation {
     let nearest = nearest(name, known.iter().map(String::as_str));
     let detail = match (nearest, known) {
-        (Some(nearest), _) => format!("There is no parameter `{name}` here. Did you mean `{nearest}`?"),
-        (None, []) => format!("There is no parameter `{name}` here; this operation takes none."),
-        (None, known) => format!("There is no parameter `{name}` here, only {}.", known.join(", ")),
+        (Some(nearest), _) => format!("There is no parameter `{name}`; did you mean `{nearest}`?"),
+        (None, []) => format!("There is no parameter `{name}`; this operation has no parameters."),
+        (None, known) => format!("There is no parameter `{name}`; you can use only {}.", known.join(", ")),
     };
     Violation::parameter(name, "unknown_parameter", detail).with(json!({ "nearest": nearest }))
 }
@@ -147,10 +150,10 @@ pub async fn no_route(request: HttpRequest) -> Result<HttpResponse> {
     let allowed =
         route.and_then(|route| Some(app.operations.methods(route.pattern.as_deref()?))).unwrap_or_default();
     if allowed.is_empty() {
-        return Err(Error::refused(Code::NotFound, "There is nothing at this path."));
+        return Err(Error::refused(Code::NotFound, "There is no resource at this path."));
     }
     let allow = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    let error = Error::refused(Code::MethodNotAllowed, format!("This path knows {allow}."));
+    let error = Error::refused(Code::MethodNotAllowed, format!("This path supports only {allow}."));
     Err(match HeaderValue::from_str(&allow) {
         Ok(allow) => error.header(header::ALLOW, allow),
         Err(_) => error,

@@ -104,7 +104,7 @@ impl Request {
         match name.find(conn)? {
             Some(kept) if kept.digest == *digest => ResourceResponse::replay(kept).map(Some),
             Some(_) => {
-                let detail = "This key was sent with another body before.";
+                let detail = "This key was already used with a different body.";
                 let violation = Violation::parameter("Idempotency-Key", "idempotency_key_reused", detail);
                 Err(Error::violation(Code::IdempotencyKeyReused, violation))
             }
@@ -131,7 +131,7 @@ fn read(request: &HttpRequest) -> Result<IdempotencyKey> {
         .ok()
         .filter(|key| (1..=MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     let (Some(key), None) = (key, headers.next()) else {
-        let detail = "Send one header of 1 to 128 visible ASCII characters.";
+        let detail = "Send exactly one header, which must have 1 to 128 visible ASCII characters.";
         let violation = Violation::parameter("Idempotency-Key", "invalid_parameter", detail);
         return Err(Error::violation(Code::InvalidHeader, violation));
     };

@@ -85,7 +85,7 @@ impl Check {
                 self.fault(Violation::body(
                     pointer(name),
                     "required",
-                    format!("`{name}` is missing, or null."),
+                    format!("`{name}` must be given and must not be null."),
                 ));
                 None
             }
@@ -107,14 +107,14 @@ impl Check {
         let length = text.chars().count();
         if length < min {
             let detail = if min == 1 {
-                Cow::Owned(format!("`{name}` may not be empty."))
+                Cow::Owned(format!("`{name}` must not be empty."))
             } else {
-                Cow::Owned(format!("`{name}` needs at least {min} characters."))
+                Cow::Owned(format!("`{name}` must have at least {min} characters."))
             };
             self.fault(Violation::body(pointer(name), "too_short", detail).with(json!({ "min": min })));
         }
         if length > max {
-            let detail = format!("`{name}` may have {max} characters at the most.");
+            let detail = format!("`{name}` must have at most {max} characters.");
             self.fault(Violation::body(pointer(name), "too_long", detail).with(json!({ "max": max })));
         }
         text.to_owned()
@@ -126,7 +126,7 @@ impl Check {
             self.fault(Violation::body(
                 pointer(name),
                 "null_character",
-                format!("`{name}` may not hold U+0000."),
+                format!("`{name}` must not contain U+0000."),
             ));
         }
     }
@@ -150,7 +150,7 @@ impl Check {
         };
         let slug = Slug::parse(&text, max);
         if slug.is_none() {
-            let detail = "A slug is made of letters, digits, `-` and `_`.";
+            let detail = "A slug may contain only letters, digits, `-` and `_`.";
             self.fault(Violation::body(pointer(name), "invalid_slug", detail));
         }
         slug.map(Some)
@@ -161,7 +161,7 @@ impl Check {
         match i16::try_from(number) {
             Ok(number) if (min..=max).contains(&number) => number,
             _ => {
-                let detail = format!("`{name}` goes from {min} to {max}.");
+                let detail = format!("`{name}` must be from {min} to {max}.");
                 let params = json!({ "min": min, "max": max });
                 self.fault(Violation::body(pointer(name), "out_of_range", detail).with(params));
                 min
@@ -174,7 +174,7 @@ impl Check {
         if !self.violations.is_empty() {
             return Err(Error::violations(Code::ValidationFailed, self.violations));
         }
-        value().ok_or_else(|| Error::internal("a value is missing although nothing is wrong with it"))
+        value().ok_or_else(|| Error::internal("a value is missing, but no fault was recorded"))
     }
 }
 

@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+/// Return a size in bytes as text for people, such as `10 MiB`: in the largest unit in which it is a whole number.
+pub fn size(bytes: usize) -> String {
+    if bytes.is_multiple_of(1 << 20) {
+        format!("{} MiB", bytes >> 20)
+    } else if bytes.is_multiple_of(1 << 10) {
+        format!("{} KiB", bytes >> 10)
+    } else {
+        format!("{bytes} bytes")
+    }
+}
+
 /// Limits of what a client may send. Sizes are in bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct BodyLimits {

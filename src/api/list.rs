@@ -66,7 +66,7 @@ impl<T: Paged> List<T> {
         let cursor = self.app.cursors.open(&self.identity(), text);
         let is_place = |cursor: &Cursor| self.selection.request.ordering.has(&cursor.place);
         let cursor = cursor.filter(is_place).ok_or_else(|| {
-            let detail = "The cursor is not one of this list's pages, filtered and ordered like this.";
+            let detail = "The cursor does not belong to this list with this filter and ordering.";
             Error::violation(Code::InvalidQuery, Violation::parameter("cursor", "invalid_cursor", detail))
         })?;
         Ok(Some((cursor.place, cursor.backward)))
@@ -198,7 +198,7 @@ fn refuse(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Anonymous => Error::refused(
             Code::AuthenticationRequired,
-            "The query asks for what only those may who are known.",
+            "This query requires authentication. Send an access token.",
         ),
         Refusal::Forbidden => Error::forbidden(),
         Refusal::Faults(faults) => {
@@ -220,7 +220,8 @@ async fn turn(db: &Db, selection: &Selection) -> Result<Option<OwnedSemaphorePer
 /// depend on the rows, and names the parameter.
 fn judge(conn: &mut PgConnection, selection: &Selection) -> Result<()> {
     if !selection.knows_zone(conn)? {
-        let detail = format!("`tz`: the database does not know {}.", selection.request.zone.name());
+        let detail =
+            format!("`tz`: the database does not know the time zone {}.", selection.request.zone.name());
         let violation = Violation::parameter("tz", "invalid_parameter", detail);
         return Err(Error::violation(Code::InvalidQuery, violation));
     }

@@ -133,7 +133,8 @@ async fn within(media: &Media, key: &str, range: &GetRange) -> Result<Option<Get
             get(GetOptions { range: Some(GetRange::Bounded(part)), ..GetOptions::default() }).await
         }
         _ => {
-            let error = Error::refused(Code::RangeNotSatisfiable, "The file is shorter.");
+            let error =
+                Error::refused(Code::RangeNotSatisfiable, "The range starts after the end of the file.");
             let length = super::conditional::header_value(&format!("bytes */{size}"))?;
             Err(error.header(header::CONTENT_RANGE, length))
         }
@@ -159,7 +160,7 @@ async fn answer(result: GetResult, is_part: bool, tag: &str, format: Format) -> 
     }
     response.no_chunking(served.end - served.start);
     Ok(response.streaming(result.into_stream().map_err(|error| {
-        tracing::error!(cause = %error, "a file broke off");
+        tracing::error!(cause = %error, "a file could not be read to its end");
         Error::internal(error)
     })))
 }

@@ -39,7 +39,7 @@ pub async fn get_metrics(app: AppState) -> Result<HttpResponse> {
     let (jobs, events) = match timeout(JOBS_PATIENCE, counts).await {
         Ok(Ok((jobs, events))) => (jobs, Some(events)),
         Ok(Err(error)) => {
-            error.log("jobs and events could not be counted");
+            error.log("the jobs and events could not be counted");
             Default::default()
         }
         Err(_) => Default::default(),
@@ -94,25 +94,35 @@ impl Readings {
         let connections = LabeledMetric::<Gauge>::new("state", &[]);
         connections.of("busy").set(busy.into());
         connections.of("idle").set(idle.into());
-        registry.register("database_connections", "Connections of the pool", connections.all());
-        registry.register("database_connections_max", "Most of them", ConstGauge::new(max));
-        registry.register("database_waiting", "Work that waits for one of them", ConstGauge::new(waiting));
+        registry.register("database_connections", "Open connections of the pool", connections.all());
+        registry.register("database_connections_max", "Maximum size of the pool", ConstGauge::new(max));
+        let help = "Units of work that wait for a connection";
+        registry.register("database_waiting", help, ConstGauge::new(waiting));
         let Memory { used, max } = self.memory;
-        let help = "Memory that pictures in work take";
+        let help = "Memory that is reserved for pictures in progress";
         registry.register_with_unit("picture_memory", help, Unit::Bytes, ConstGauge::new(used));
-        registry.register_with_unit("picture_memory_max", "Most of it", Unit::Bytes, ConstGauge::new(max));
+        let help = "Maximum memory for pictures in progress";
+        registry.register_with_unit("picture_memory_max", help, Unit::Bytes, ConstGauge::new(max));
         let UnderWay { now, max } = self.uploads;
-        registry.register("uploads", "Uploads that are coming in", ConstGauge::new(now));
-        registry.register("uploads_max", "Most of them", ConstGauge::new(max));
-        registry.register("jobs", "Jobs of the outbox, of all nodes", self.jobs());
-        let help = "How long the oldest job waits";
+        registry.register("uploads", "Uploads in progress", ConstGauge::new(now));
+        registry.register("uploads_max", "Maximum number of concurrent uploads", ConstGauge::new(max));
+        registry.register("jobs", "Outbox jobs of all nodes", self.jobs());
+        let help = "How long the oldest unfinished job has waited";
         registry.register_with_unit("jobs_oldest", help, Unit::Seconds, self.oldest_jobs());
-        registry.register("event_streams", "Streams of events", ConstGauge::new(self.streams));
+        registry.register(
+            "event_streams",
+            "Event streams that this node serves",
+            ConstGauge::new(self.streams),
+        );
         if let Some(EventCount { written, waiting, oldest }) = self.events {
             let written = ConstCounter::new(u64::try_from(written).unwrap_or_default());
-            registry.register("events_written", "Events written, by all nodes", written);
-            registry.register("events_waiting", "Events not yet published", ConstGauge::new(waiting));
-            let help = "How long the oldest of them waits";
+            registry.register("events_written", "Events that all nodes wrote", written);
+            registry.register(
+                "events_waiting",
+                "Events that no node has published yet",
+                ConstGauge::new(waiting),
+            );
+            let help = "How long the oldest unpublished event has waited";
             registry.register_with_unit("events_oldest", help, Unit::Seconds, ConstGauge::new(oldest));
         }
     }

@@ -45,7 +45,7 @@ impl FromRequest for UsernamePath {
                     Some(Caller(Some(user))) => Ok(Self(user.username_key.clone())),
                     _ => Err(Error::refused(
                         Code::AuthenticationRequired,
-                        "`me` is the caller: send an access token.",
+                        "`me` stands for you. Send an access token.",
                     )),
                 };
             }

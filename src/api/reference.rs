@@ -54,7 +54,7 @@ async fn errors_page() -> HttpResponse {
          <style>body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}\
          td,th{text-align:left;vertical-align:top;padding:.4rem .8rem .4rem 0;overflow-wrap:anywhere}\
          :target{background:#fe9}</style>\
-         <h1>Error codes</h1><p>The <code>code</code> of every refusal.<table><tr><th>code<th>status<th>meaning",
+         <h1>Error codes</h1><p>The <code>code</code> of every error response.<table><tr><th>code<th>status<th>meaning",
     );
     for Entry { name, status, title, meaning, .. } in &REGISTRY {
         let _ = write!(
@@ -83,15 +83,15 @@ fn html(text: &str) -> String {
 pub fn errors_markdown() -> String {
     let mut text = String::from(
         "# Error codes\n\n<!-- Written by `make generate` from src/error/registry.rs. -->\n\n\
-         Every refusal is an `application/problem+json` (RFC 9457) with one of these in `code`. The same list is served at \
-         `/docs/errors`.\n\n| `code` | status | meaning |\n| --- | --- | --- |\n",
+         Every error response is `application/problem+json` (RFC 9457) with one of these values in `code`. Plaza also serves \
+         this list at `/docs/errors`.\n\n| `code` | status | meaning |\n| --- | --- | --- |\n",
     );
     for entry in &REGISTRY {
         let _ =
             writeln!(text, "| `{}` | {} | {}. {} |", entry.name, entry.status, entry.title, entry.meaning);
     }
     text.push_str(
-        "\n## Rules in `errors`\n\nRejected input comes with `errors: [{pointer | parameter, code, detail, params}]`.\n\n\
+        "\n## Rules in `errors`\n\nA response to rejected input contains `errors: [{pointer | parameter, code, detail, params}]`.\n\n\
          | `errors[].code` | meaning |\n| --- | --- |\n",
     );
     for (name, meaning) in RULES {
@@ -104,8 +104,8 @@ pub fn errors_markdown() -> String {
 pub fn fields_markdown() -> String {
     let mut text = format!(
         "# Fields of every list\n\n<!-- Written by `make generate` from src/models/resources.rs. -->\n\n\
-         What can be compared and sorted by, and what can be gone to from there; [lookups](lookups.md) says what each of them \
-         means.\n\n{}\n",
+         The fields that you can compare and sort by, and the relations that you can follow. [Lookups](lookups.md) explains \
+         them.\n\n{}\n",
         describe::lookups()
     );
     for resource in RESOURCES {
@@ -120,7 +120,8 @@ pub fn fields_markdown() -> String {
 pub fn settings_markdown() -> String {
     let mut text = String::from(
         "# Settings\n\n<!-- Written by `make generate` from src/config/. -->\n\n\
-         Every setting is a variable and a flag of every command; the flag wins. `plaza --help` shows the same.\n\n\
+         Every setting is an environment variable and a flag of every command. The flag takes precedence. `plaza --help` shows \
+         the settings, too.\n\n\
          | variable | flag | default | |\n| --- | --- | --- | --- |\n",
     );
     let command = Config::augment_args(Command::new("plaza"));

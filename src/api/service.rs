@@ -69,7 +69,7 @@ pub async fn get_readiness(app: AppState) -> Result<Json<Health>> {
 pub async fn get_jwks(app: AppState) -> Result<CustomizeResponder<ListResponse>> {
     // While the database is unavailable, the keys that were read before are better than none.
     if let Err(error) = app.auth.cache.ensure_fresh_keys().await {
-        error.log("the signing keys could not be read again");
+        error.log("the signing keys could not be reloaded");
     }
     let jwks = ListResponse::new(&app.auth.access.keys().ring().jwks(Utc::now()), Vec::new())?;
     Ok(jwks.customize().insert_header((header::CACHE_CONTROL, "public, max-age=300")))

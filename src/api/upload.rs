@@ -14,7 +14,7 @@ use futures_util::{Future, StreamExt};
 use serde_json::{Map, Value, json};
 
 use super::body::{Paced, drain};
-use super::limits::BodyLimits;
+use super::limits::{BodyLimits, size};
 use super::state::AppState;
 use crate::auth::Caller;
 use crate::error::{Code, Error, Result, Violation};
@@ -68,8 +68,10 @@ impl Upload {
         let mut files = Vec::new();
         for part in self.parts {
             if part.name != name {
-                let detail =
-                    format!("There is no part `{}` in this form, only `{name}`.", printable(&part.name));
+                let detail = format!(
+                    "There is no part `{}` in this form; you can send only `{name}`.",
+                    printable(&part.name)
+                );
                 return Err(Error::invalid(Violation::body(pointer(&part.name), "unknown_member", detail)));
             }
             files.push(part.content);
@@ -92,11 +94,11 @@ impl Upload {
             } else {
                 total += part.content.len();
                 if total > TEXTS {
-                    return Err(too_large(&part.name, "The texts together", TEXTS));
+                    return Err(too_large(&part.name, "The text parts together are", TEXTS));
                 }
                 let bytes = part.content.read().map_err(Error::internal)?;
                 let text = std::str::from_utf8(&bytes).map_err(|_| {
-                    let detail = format!("The part `{}` is not well-formed UTF-8.", printable(&part.name));
+                    let detail = format!("The part `{}` must be valid UTF-8.", printable(&part.name));
                     Error::refused(Code::MalformedBody, detail)
                 })?;
                 form.texts.insert(part.name.clone(), types(&part.name).value(text)).is_some()
@@ -225,7 +227,7 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, slot: &Slot<'_>) ->
         if parts.len() == MAX_PARTS {
             return Err(Error::refused(
                 Code::MalformedBody,
-                format!("The form has more than {MAX_PARTS} parts."),
+                format!("The form must have at most {MAX_PARTS} parts."),
             ));
         }
         let mut length: usize =
@@ -235,7 +237,7 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, slot: &Slot<'_>) ->
             let chunk = chunk.map_err(|error| refusal(&error))?;
             length += chunk.len();
             if length > limits.file {
-                return Err(too_large(&name, "A file", limits.file));
+                return Err(too_large(&name, "The file is", limits.file));
             }
             spool.push(&chunk).await.map_err(|error| no_room(&error))?;
         }
@@ -246,12 +248,12 @@ async fn parse(mut multipart: Multipart, limits: BodyLimits, slot: &Slot<'_>) ->
 
 /// 503 if the disk is full or unavailable.
 fn no_room(error: &std::io::Error) -> Error {
-    tracing::error!(cause = %error, "an upload cannot be kept while it comes");
+    tracing::error!(cause = %error, "an upload could not be written to the disk");
     Error::unavailable(Code::Busy, 5)
 }
 
 fn too_large(part: &str, what: &str, max: usize) -> Error {
-    let detail = format!("{what} may have {max} bytes at the most.");
+    let detail = format!("{what} larger than {}.", size(max));
     let violation = Violation::body(pointer(part), "payload_too_large", detail).with(json!({ "max": max }));
     Error::violation(Code::PayloadTooLarge, violation)
 }

@@ -45,7 +45,7 @@ impl NoticeHandler {
         let read = self.db.transaction_blocking(|conn| self.access.keys().reload(conn));
         self.has_stale_keys = read.is_err();
         if let Err(error) = read {
-            tracing::warn!(cause = %error, "the signing keys could not be read again");
+            tracing::warn!(cause = %error, "the signing keys could not be reloaded");
         }
     }
 
@@ -66,6 +66,8 @@ impl NoticeHandler {
 
 fn last_position(db: &Db) -> Option<i64> {
     let read = db.transaction_blocking(|conn| Ok(Event::last_position(conn)?));
-    read.inspect_err(|error| tracing::warn!(cause = %error, "the last event's position could not be read"))
-        .ok()
+    read.inspect_err(
+        |error| tracing::warn!(cause = %error, "the position of the last event could not be read"),
+    )
+    .ok()
 }

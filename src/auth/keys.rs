@@ -247,8 +247,8 @@ fn make(sealing: &[u8; 32], signs_from: DateTime<Utc>) -> Result<SigningKey> {
 fn unseal(sealing: &[u8; 32], row: &SigningKey) -> Result<Vec<u8>> {
     let refused = || {
         Error::internal(
-            "PLAZA_SECRET_KEY does not open the signing keys of this database. Give every node the secret that made them \
-             (data/keys/secret.key of the first)",
+            "PLAZA_SECRET_KEY does not decrypt the signing keys in this database. Give every node the secret that encrypted \
+             them (data/keys/secret.key of the first node)",
         )
     };
     let (nonce, sealed) = row.sealed_private_key.split_at_checked(NONCE_LEN).ok_or_else(refused)?;

@@ -131,7 +131,7 @@ fn verify(password: &str, hashed: Option<&str>, today: &Params) -> Verdict {
     let Some(hash) = hashed.and_then(Hash::parse) else {
         // The user does not exist, or the row was written by hand: no password is right, and the check takes as long.
         if hashed.is_some() {
-            tracing::warn!("a stored password hash is not one of Argon2, so no password matches it");
+            tracing::warn!("a stored password hash is not an Argon2 hash, so no password matches it");
         }
         spend(password, today);
         return Verdict::Wrong;
@@ -174,7 +174,9 @@ impl Hash {
         let argon2 = Argon2::new(self.algorithm, self.version, self.params.clone());
         // A hash that argon2 itself cannot make was written by hand.
         derive(&argon2, password, &self.salt, &mut output)
-            .inspect_err(|cause| tracing::warn!(%cause, "a stored password hash cannot be checked"))
+            .inspect_err(
+                |cause| tracing::warn!(%cause, "a password could not be checked against its stored hash"),
+            )
             .is_ok()
             && verify_slices_are_equal(&output, self.output.as_bytes()).is_ok()
     }
@@ -226,36 +228,40 @@ pub fn judge(password: &str, username: &str, email: &str, pointer: &str) -> Vec<
     let length = password.chars().count();
     if length < MIN {
         violations.push(
-            Violation::body(pointer, "too_short", format!("The password needs at least {MIN} characters."))
-                .with(json!({ "min": MIN })),
+            Violation::body(
+                pointer,
+                "too_short",
+                format!("The password must have at least {MIN} characters."),
+            )
+            .with(json!({ "min": MIN })),
         );
     }
     if length > MAX {
         violations.push(
-            Violation::body(
-                pointer,
-                "too_long",
-                format!("The password may have {MAX} characters at the most."),
-            )
-            .with(json!({ "max": MAX })),
+            Violation::body(pointer, "too_long", format!("The password must have at most {MAX} characters."))
+                .with(json!({ "max": MAX })),
         );
     }
     if length <= MAX && has_line(COMMON, &fold(password)) {
         violations.push(Violation::body(
             pointer,
             "password_common",
-            "The password is among the most common ones.",
+            "The password is one of the most common passwords.",
         ));
     }
     if length > 0 && password.chars().all(char::is_numeric) {
-        violations.push(Violation::body(pointer, "password_numeric", "The password is all digits."));
+        violations.push(Violation::body(
+            pointer,
+            "password_numeric",
+            "The password consists of digits only.",
+        ));
     }
     let local_part = email.split('@').next().unwrap_or_default();
     if length <= MAX && [username, email, local_part].iter().any(|other| is_near(password, other)) {
         violations.push(Violation::body(
             pointer,
             "password_similar",
-            "The password is too near the username or the e-mail address.",
+            "The password is too similar to the username or the e-mail address.",
         ));
     }
     violations

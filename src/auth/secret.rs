@@ -21,11 +21,11 @@ pub struct Secret(Vec<u8>);
 pub enum SecretError {
     /// The given secret is so short that it can be guessed.
     #[error(
-        "PLAZA_SECRET_KEY has {0} characters; it needs {MIN_CHARACTERS} at the least. `openssl rand -base64 48` makes a good one"
+        "PLAZA_SECRET_KEY has {0} characters, but must have at least {MIN_CHARACTERS}. Generate one with `openssl rand -base64 48`"
     )]
     TooShort(usize),
     /// The file in the data folder cannot be read or created.
-    #[error("cannot read or make the secret key in {path}: {source}")]
+    #[error("cannot read or create the secret key in {path}: {source}")]
     File {
         /// The path of the file.
         path: PathBuf,
@@ -81,7 +81,7 @@ fn read_or_make(data_dir: &Path, path: &Path) -> std::io::Result<String> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut bytes = [0; 48];
-    rand::fill(&mut bytes).map_err(|_| std::io::Error::other("no randomness"))?;
+    rand::fill(&mut bytes).map_err(|_| std::io::Error::other("the system provides no random bytes"))?;
     let aside = folder.join(format!(".secret.{}", uuid::Uuid::new_v4().simple()));
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     writeln!(file, "{}", URL_SAFE_NO_PAD.encode(bytes))?;

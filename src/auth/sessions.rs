@@ -142,7 +142,7 @@ impl Sessions {
 
 /// 401 for a token that is not a refresh token, or is no longer valid.
 pub fn invalid_refresh_token() -> Error {
-    Error::refused(Code::RefreshTokenInvalid, "The refresh token is unknown or was used before.")
+    Error::refused(Code::RefreshTokenInvalid, "The refresh token is unknown or was already used.")
 }
 
 /// 401 for a token of a session that has ended.

@@ -245,7 +245,7 @@ fn refusal(policy: &Policy, wait: Duration) -> Error {
     let seconds = seconds.max(1);
     let mut error = Error::refused(
         Code::TooManyAttempts,
-        format!("Too many tries. The next one is taken in {seconds} s; trying earlier changes nothing."),
+        format!("Too many attempts. Try again in {seconds} s. Earlier attempts do not prolong the wait."),
     )
     .header(RETRY_AFTER, HeaderValue::from(seconds));
     let fields = [

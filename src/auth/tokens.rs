@@ -77,7 +77,7 @@ impl From<BadToken> for Error {
             BadToken::Expired => Self::refused(Code::TokenExpired, "The access token has expired."),
             BadToken::Invalid | BadToken::UnknownKey => Self::refused(
                 Code::AccessTokenInvalid,
-                "This is no access token of this service, or it was changed.",
+                "This service did not issue the access token, or the token was altered.",
             ),
         }
     }

@@ -54,7 +54,7 @@ fn find_secret(config: &Config) -> Result<Option<Secret>> {
 fn describe(secret: Option<&Secret>) -> String {
     match secret {
         Some(_) => "long enough".into(),
-        None => "none yet; the first `plaza serve` makes it in the data folder".into(),
+        None => "none yet; the first `plaza serve` generates it in the data folder".into(),
     }
 }
 
@@ -80,9 +80,9 @@ impl Report {
 fn public_url(config: &Config) -> Result<String> {
     let is_local = matches!(config.public_url.host_str(), Some("127.0.0.1" | "localhost"));
     if is_local && !config.listen.ip().is_loopback() {
-        let problem = "it is local although PLAZA_LISTEN is not, so clients elsewhere cannot follow the URLs";
+        let problem = "this URL is local, but PLAZA_LISTEN is not, so other machines cannot follow the URLs";
         return Err(format!(
-            "{}: {problem}. Set PLAZA_PUBLIC_URL to how clients reach this service",
+            "{}: {problem}. Set PLAZA_PUBLIC_URL to the URL at which clients reach this service",
             config.public_url
         )
         .into());
@@ -103,8 +103,8 @@ fn version(conn: &mut PgConnection) -> Result<String> {
     if VERSIONS.contains(&number) {
         Ok(format!("PostgreSQL {major}"))
     } else {
-        Err(format!("PostgreSQL {major}: Plaza needs 15 to 18. Move the data to one of these with pg_dump")
-            .into())
+        let needed = "Plaza needs PostgreSQL 15 to 18. Move the data to one of these with pg_dump";
+        Err(format!("PostgreSQL {major} is not supported. {needed}").into())
     }
 }
 
@@ -112,7 +112,7 @@ fn pending(conn: &mut PgConnection) -> Result<String> {
     let pending = migrations::status(conn)?.iter().filter(|status| !status.applied).count();
     match pending {
         0 => Ok("all applied".into()),
-        pending => Err(format!("{pending} are pending. Run `plaza migrate`").into()),
+        pending => Err(format!("{pending} pending. Run `plaza migrate`").into()),
     }
 }
 
@@ -120,8 +120,8 @@ fn keys(secret: &Secret, database: &Database, config: &Config) -> Result<String>
     let db = Db::new(database.url(), 1, config.statement_timeout);
     let keys = db.transaction_blocking(|conn| Ring::find(conn, secret)).map_err(|error| error.to_string())?;
     Ok(match keys {
-        Some(ring) => format!("the secret key opens them; {} signs", ring.signing(Utc::now())?.0),
-        None => "none yet; the first `plaza serve` makes one".into(),
+        Some(ring) => format!("the secret key decrypts them; {} signs", ring.signing(Utc::now())?.0),
+        None => "none yet; the first `plaza serve` generates one".into(),
     })
 }
 
@@ -129,7 +129,7 @@ fn mail(config: &Config) -> Result<String> {
     let settings = mail_settings(config)?;
     let probe = async { Mailer::open(&settings)?.probe().await };
     let answer = actix_web::rt::System::new().block_on(probe);
-    Ok(answer.map_err(|error| format!("{error}. Are PLAZA_SMTP_URL and PLAZA_MAIL_FROM right?"))?)
+    Ok(answer.map_err(|error| format!("{error}. Check PLAZA_SMTP_URL and PLAZA_MAIL_FROM"))?)
 }
 
 fn pictures(config: &Config) -> Result<String> {
@@ -144,6 +144,6 @@ fn store(config: &Config) -> Result<String> {
     let probe = async { Store::open(&config.store, &config.aws, Counter::default())?.probe().await };
     actix_web::rt::System::new()
         .block_on(probe)
-        .map_err(|error| format!("{error}. Is PLAZA_STORE right, and may this user write there?"))?;
+        .map_err(|error| format!("{error}. Check PLAZA_STORE, and whether this user may write there"))?;
     Ok("a file was written, read and removed".into())
 }

@@ -72,7 +72,7 @@ impl Database {
             let error = error.to_string();
             let error = error.trim_end();
             format!(
-                "cannot connect to the database: {error}. Is DATABASE_URL right, and is the server running?"
+                "cannot connect to the database: {error}. Check DATABASE_URL, and whether the server runs"
             )
             .into()
         })

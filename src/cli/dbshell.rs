@@ -38,7 +38,10 @@ impl Dbshell {
         };
         let status =
             Command::new(&psql).arg(database.url()).args(&self.arguments).status().map_err(|error| {
-                format!("cannot run {}: {error}. Is PostgreSQL's client installed?", psql.display())
+                format!(
+                    "cannot run {}: {error}. Check whether the PostgreSQL client is installed",
+                    psql.display()
+                )
             })?;
         database.stop()?;
         let code = status.code().or(status.signal().map(|signal| 128 + signal)).unwrap_or(1);

@@ -43,7 +43,7 @@ impl Keys {
         let Action::Rotate(Rotate { lead }) = self.action;
         if lead < SHORTEST_LEAD {
             return Err(
-                "--lead must be at least 2s, for every node to hear of the key before it signs".into()
+                "--lead must be at least 2s, so that every node receives the key before it signs".into()
             );
         }
         let secret = Secret::load(config.secret_key()?, &config.data_dir)?;
@@ -55,7 +55,7 @@ impl Keys {
         let key = key.map_err(|error| error.to_string())?;
         let seconds = (key.signs_from - Utc::now()).num_seconds().max(0);
         println!(
-            "{} is published and signs from {} (in {seconds} s); the present key goes on verifying until its tokens are dead.",
+            "{} is published and signs from {} (in {seconds} s). The old key verifies tokens until the last one has expired.",
             key.kid,
             key.signs_from.format("%Y-%m-%d %H:%M:%S UTC")
         );

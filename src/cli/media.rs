@@ -84,8 +84,8 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
     let pictures = db.run(|conn| Ok(Picture::count(conn)?)).await.map_err(|error| error.to_string())?;
     if pictures == 0 && !found.orphans.is_empty() && !gc.dry_run && !gc.empty_database {
         return Err(format!(
-            "the store has {} files of Plaza's, and this database knows no picture: it may be the database of another store. \
-             Nothing was removed. Say --empty-database if all of them are to go",
+            "the store has {} files of Plaza's, but the database has no pictures: it may belong to another store. Nothing was \
+             removed. To remove all of these files, use --empty-database",
             found.orphans.len()
         )
         .into());
@@ -154,7 +154,7 @@ async fn check_pictures(config: &Config, db: &Db, check: &Check) -> Result<ExitC
         let what = found
             .unreadable
             .clone()
-            .unwrap_or_else(|| format!("{} lines along a side of it show nothing", found.empty_lines));
+            .unwrap_or_else(|| format!("{} lines along an edge are empty", found.empty_lines));
         if found.unreadable.is_some() || found.empty_lines > 0 {
             originals += 1;
             let key = picture.key.clone();
@@ -179,8 +179,8 @@ async fn check_pictures(config: &Config, db: &Db, check: &Check) -> Result<ExitC
     });
     let count = count.await?;
     println!(
-        "checked {count} pictures: {variants} variants are damaged, {renewed} pictures renewed; {originals} originals are damaged, \
-         and have to be uploaded again"
+        "checked {count} pictures: {variants} variants are damaged, {renewed} pictures renewed; {originals} originals are damaged \
+         and must be uploaded again"
     );
     Ok(if originals == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -191,13 +191,13 @@ fn report(found: &StoreReport, dry_run: bool) {
         println!("{verb} {key}");
     }
     for key in &found.unused {
-        println!("{verb} {key}, a picture that nothing shows");
+        println!("{verb} {key}, an unused picture");
     }
     for key in &found.missing {
         println!("missing {key}");
     }
     println!(
-        "{verb}: {} files ({} bytes) without a row, {} never finished, {} pictures that nothing shows; {} files are in use, \
+        "{verb}: {} files ({} bytes) without a row, {} unfinished files, {} unused pictures; {} files are in use, \
          {} are not Plaza's, {} are missing",
         found.orphans.len(),
         found.bytes,

@@ -37,7 +37,7 @@ impl Migrate {
         if self.yes || !std::io::stdin().is_terminal() {
             return Ok(true);
         }
-        print!("This drops what the last migration added, data included. Go on? [y/N] ");
+        print!("This drops what the last migration added, including data. Continue? [y/N] ");
         std::io::stdout().flush()?;
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;

@@ -105,7 +105,7 @@ fn start_logging(config: &Config) -> Result<()> {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(
             location,
-            panic = panic.payload_as_str().unwrap_or("of an unknown kind"),
+            panic = panic.payload_as_str().unwrap_or("unknown payload"),
             "a thread panicked"
         );
     }));

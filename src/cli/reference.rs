@@ -30,7 +30,7 @@ impl Reference {
         match (&self.write, &self.check) {
             (Some(folder), _) => write(folder, &files),
             (None, Some(folder)) => Ok(check(folder, &files, "plaza reference --write")),
-            (None, None) => Err("say --write FOLDER or --check FOLDER".into()),
+            (None, None) => Err("use --write FOLDER or --check FOLDER".into()),
         }
     }
 }
@@ -52,7 +52,7 @@ pub fn check(folder: &Path, files: &[(&str, String)], remedy: &str) -> ExitCode 
         files.iter().filter(|(name, text)| differs(name, text)).map(|(name, _)| name).collect();
     for name in &stale {
         println!(
-            "{} is not what the program says; write it with `{remedy} {}`",
+            "{} is out of date; regenerate it with `{remedy} {}`",
             folder.join(name).display(),
             folder.display()
         );

@@ -103,7 +103,7 @@ async fn serve(
     );
     let servers = tokio::spawn(async move { tokio::try_join!(public, operators) });
     let name = signals.next().await;
-    tracing::info!(signal = name, ?drain, "stopping: /readyz says so, requests are still taken");
+    tracing::info!(signal = name, ?drain, "stopping: /readyz answers 503, requests are still accepted");
     app.state().begin_stop();
     tokio::select! {
         () = tokio::time::sleep(drain) => {}
@@ -143,7 +143,7 @@ fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener> {
                 thread::sleep(Duration::from_millis(10));
             }
             bound => return bound.map_err(|error| {
-                format!("cannot listen on {address}: {error}. Is Plaza running already? Otherwise set {setting} to a free port").into()
+                format!("cannot listen on {address}: {error}. Stop the program that uses this port, or set {setting} to a free one").into()
             }),
         }
     }

@@ -59,7 +59,7 @@ impl User {
         database.stop()?;
         let user = user.map_err(|error| explain(&error))?;
         let role = if user.is_staff { "staff member" } else { "user" };
-        println!("Made the {role} {}.", user.username);
+        println!("Created the {role} {}.", user.username);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -72,11 +72,11 @@ impl Create {
             return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
         }
         if !std::io::stdin().is_terminal() {
-            return Err("there is no terminal to ask for the password on: use --password-stdin".into());
+            return Err("cannot ask for the password without a terminal: use --password-stdin".into());
         }
         let password = rpassword::prompt_password("Password: ")?;
-        if rpassword::prompt_password("Again: ")? != password {
-            return Err("the passwords differ".into());
+        if rpassword::prompt_password("Repeat the password: ")? != password {
+            return Err("the passwords do not match".into());
         }
         Ok(password)
     }

@@ -61,11 +61,11 @@ pub struct Accounts {
     #[arg(long, env = "PLAZA_KNOWN_NETWORK", default_value = "90d", value_parser = positive_duration, global = true)]
     pub known_network: Duration,
 
-    /// Base URL of the application that links in mails open, at its pages /confirm-email and /reset-password [default: the public URL, where Plaza has simple ones]
+    /// Base URL of the application that links in mails open, at its pages /confirm-email and /reset-password [default: the public URL, where Plaza serves simple pages]
     #[arg(long, env = "PLAZA_APP_URL", value_parser = base_url, global = true)]
     pub app_url: Option<Url>,
 
-    /// Mail server, such as `smtp://user:password@host:587?tls=required` [default: mails become files in the data folder]
+    /// Mail server, such as `smtp://user:password@host:587?tls=required` [default: mails are written to files in the data folder]
     #[arg(long, env = "PLAZA_SMTP_URL", hide_env_values = true, global = true)]
     pub smtp_url: Option<String>,
 

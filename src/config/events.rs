@@ -13,7 +13,7 @@ use crate::models::names::Email;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Events")]
 pub struct Events {
-    /// E-mail addresses of the administrators, who get a mail when a post is created, separated by commas [default: nobody]
+    /// E-mail addresses of the administrators, who get a mail when a post is created, separated by commas [default: none]
     #[arg(long, env = "PLAZA_ADMINS", global = true)]
     pub admins: Option<Admins>,
 

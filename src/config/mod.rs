@@ -69,7 +69,7 @@ pub struct Config {
     #[arg(long, env = "PLAZA_POSTGRES_BIN", global = true)]
     pub postgres_bin: Option<PathBuf>,
 
-    /// At least 32 characters; they seal the signing keys and key every derived token [default: made in the data folder]
+    /// At least 32 characters; they encrypt the signing keys and key every derived token [default: generated in the data folder]
     #[arg(long, env = "PLAZA_SECRET_KEY", hide_env_values = true, global = true)]
     pub secret_key: Option<String>,
 
@@ -117,7 +117,7 @@ pub struct Config {
     #[arg(long, env = "PLAZA_WORK_PRIORITY", default_value = "idle", global = true)]
     pub work_priority: Priority,
 
-    /// How long a node that was told to stop still accepts requests, while /readyz answers 503
+    /// How long a node that is stopping still accepts requests, while /readyz answers 503
     #[arg(long, env = "PLAZA_DRAIN", default_value = "1s", value_parser = duration, global = true)]
     pub drain: Duration,
 

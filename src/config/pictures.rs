@@ -77,7 +77,7 @@ impl Pictures {
     /// Return the folder and the variants of each kind of picture. The error says in what way the settings contradict each other.
     pub fn kinds(&self) -> Result<PictureKinds, String> {
         let square = square(&self.avatar_variants)
-            .ok_or("PLAZA_AVATAR_VARIANTS: one must be a square, such as 128=fill:128x128")?
+            .ok_or("PLAZA_AVATAR_VARIANTS: at least one must be a square, such as 128=fill:128x128")?
             .name
             .clone();
         let at_upload = match &self.variants_at_upload {
@@ -105,7 +105,7 @@ fn of(
     let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
     names.sort_unstable();
     if let Some(name) = names.windows(2).find_map(|pair| (pair[0] == pair[1]).then_some(pair[0])) {
-        return Err(format!("PLAZA_{setting}_VARIANTS: two are called {name}"));
+        return Err(format!("PLAZA_{setting}_VARIANTS: two variants have the name {name}"));
     }
     let at_upload = match at_upload {
         Some(named) => {
@@ -171,12 +171,15 @@ impl FromStr for Folder {
             let parts: Vec<&str> = path.split('/').collect();
             if !parts.iter().copied().all(is_plain) || parts.len() > 8 || path.len() > 100 {
                 return Err(
-                    "must give folders of letters, digits, `-` and `_`, eight deep at the most, on every day"
+                    "must result in at most eight nested folders of letters, digits, `-` and `_` on every day"
                         .into(),
                 );
             }
             if parts.first() == Some(&"default-avatars") {
-                return Err("must not begin with default-avatars, where there are others already".into());
+                return Err(
+                    "must not begin with default-avatars, which Plaza uses for the avatars that it draws"
+                        .into(),
+                );
             }
         }
         Ok(folder)
@@ -194,13 +197,13 @@ impl FromStr for Variant {
         let is_name = (1..=32).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
         if !is_name {
-            return Err("a variant's name has 1 to 32 letters, digits, `-` or `_`".into());
+            return Err("the name of a variant must have 1 to 32 letters, digits, `-` or `_`".into());
         }
         let side = |text: &str| match text {
             "" => Ok(0),
             text => match text.parse() {
                 Ok(side) if (1..=LONGEST).contains(&side) => Ok(side),
-                _ => Err(format!("a side has 1 to {LONGEST} pixels")),
+                _ => Err(format!("a side must have 1 to {LONGEST} pixels")),
             },
         };
         let (width, height) = (side(width)?, side(height)?);
@@ -208,7 +211,7 @@ impl FromStr for Variant {
             "fill" if width > 0 && height > 0 => Resize::Fill { width, height },
             "fit" if width > 0 || height > 0 => Resize::Fit { width, height },
             "cover" if width > 0 && height > 0 => Resize::Cover { width, height },
-            "fill" | "cover" => return Err(format!("{mode} needs both sides")),
+            "fill" | "cover" => return Err(format!("{mode} needs a width and a height")),
             _ => return Err(form()),
         };
         Ok(Self { name: name.to_owned(), resize })
@@ -220,7 +223,7 @@ impl FromStr for Named {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (purpose, name) = text.split_once('/').ok_or("must be USE/NAME, such as avatar/128")?;
-        let purpose = purpose.parse().map_err(|()| "the use is avatar or cover".to_owned())?;
+        let purpose = purpose.parse().map_err(|()| "USE must be avatar or cover".to_owned())?;
         Ok(Self { purpose, name: name.to_owned() })
     }
 }

@@ -8,8 +8,9 @@ use chrono::TimeDelta;
 pub fn duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
-    let number: u32 =
-        number.parse().map_err(|_| "must be a number with a unit: 500ms, 5s, 2m, 1h or 14d".to_owned())?;
+    let number: u32 = number
+        .parse()
+        .map_err(|_| "must be a number with a unit, such as 500ms, 5s, 2m, 1h or 14d".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number.into())),
         "s" => Ok(Duration::from_secs(number.into())),
@@ -17,14 +18,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "h" => Ok(Duration::from_hours(number.into())),
         // A hundred years are enough. Adding more to a date would exceed the calendar's range.
         "d" if number <= 36_500 => Ok(Duration::from_hours(24 * u64::from(number))),
-        _ => Err("must end in ms, s, m, h or d".into()),
+        _ => Err("must end in ms, s, m, h or d, and must be at most 36500d".into()),
     }
 }
 
 /// Parse a duration that must be longer than zero.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
     duration(text)
-        .and_then(|time| if time.is_zero() { Err("must be more than nothing".into()) } else { Ok(time) })
+        .and_then(|time| if time.is_zero() { Err("must be longer than 0".into()) } else { Ok(time) })
 }
 
 /// Convert to the type that is added to dates. A setting is at most a hundred years, which always fits.

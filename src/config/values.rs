@@ -70,7 +70,7 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     if text == "*" || Url::parse(text).is_ok_and(|url| is_origin(&url)) {
         Ok(text.to_owned())
     } else {
-        Err("must be * or an origin such as https://app.example, without a slash at its end".into())
+        Err("must be * or an origin such as https://app.example, without a slash at the end".into())
     }
 }
 
@@ -80,7 +80,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),
         Err(_) => {
-            text.parse().map_err(|_| "must be an address, or a network such as 10.0.0.0/8".to_owned())?
+            text.parse().map_err(|_| "must be an IP address, or a network such as 10.0.0.0/8".to_owned())?
         }
     };
     let mapped = |network: &IpNet| match network {

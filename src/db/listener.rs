@@ -103,7 +103,7 @@ fn listen(url: &str, state: &State, mut handle: impl FnMut(&[Notice])) {
         if let Err(cause) = ended {
             // Logged once per outage, and not for an outage that we cause ourselves.
             if !is_outage_logged && !state.is_over.load(Ordering::Acquire) {
-                tracing::warn!(%cause, "cannot hear other nodes; asking the database per request meanwhile");
+                tracing::warn!(%cause, "cannot receive notices from other nodes; asking the database for each request instead");
             }
             is_outage_logged = true;
             thread::sleep(state.timing.reconnect);

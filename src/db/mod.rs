@@ -218,7 +218,7 @@ impl Db {
                 };
             }
             let Some(work) = work.take() else {
-                return Attempt::Done(Err(Error::internal("a transaction was begun twice")));
+                return Attempt::Done(Err(Error::internal("a transaction was started twice")));
             };
             Attempt::Done(match work(conn) {
                 Ok(value) => {
@@ -262,7 +262,7 @@ impl Db {
                 .pool
                 .get_timeout(deadline.saturating_duration_since(Instant::now()))
                 .map_err(|error| {
-                    tracing::warn!(cause = %error, "no connection to the database");
+                    tracing::warn!(cause = %error, "the pool has no connection to the database");
                     Error::unavailable(Code::DatabaseUnavailable, 1)
                 })?;
             let (result, may_repeat) = match attempt(&mut conn) {
@@ -325,6 +325,6 @@ struct LogErrors;
 
 impl<E: std::error::Error> diesel::r2d2::HandleError<E> for LogErrors {
     fn handle_error(&self, error: E) {
-        tracing::debug!(cause = %error, "the connection pool");
+        tracing::debug!(cause = %error, "the connection pool reported an error");
     }
 }

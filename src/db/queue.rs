@@ -63,7 +63,7 @@ impl Queue {
                 && let Err(Err(error)) = sender.send(span.in_scope(work))
             {
                 // The caller gave up while the work ran, so the error is logged here or not at all.
-                span.in_scope(|| error.log("work that nobody waits for any more failed"));
+                span.in_scope(|| error.log("database work failed after its request had ended"));
             }
         }));
         let place = Place { queue: self, number };
@@ -74,7 +74,7 @@ impl Queue {
         };
         // The work has started, so there is nothing to withdraw.
         mem::forget(place);
-        done.map_err(|_| Error::internal("the work panicked"))?
+        done.map_err(|_| Error::internal("database work panicked"))?
     }
 
     /// The number of jobs that wait.

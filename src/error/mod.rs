@@ -147,7 +147,7 @@ impl Error {
     pub fn violations(code: Code, violations: Vec<Violation>) -> Self {
         let detail = match violations.as_slice() {
             [one] => one.detail.clone(),
-            several => Cow::Owned(format!("{} things are wrong with the input.", several.len())),
+            several => Cow::Owned(format!("The input has {} errors.", several.len())),
         };
         Self::Refused(Box::new(Refusal { code, detail, violations, headers: Vec::new() }))
     }
@@ -159,7 +159,7 @@ impl Error {
 
     /// 404, the same for what does not exist and for what the caller may not know of.
     pub fn not_found() -> Self {
-        Self::refused(Code::NotFound, "There is nothing here, or nothing that you may see.")
+        Self::refused(Code::NotFound, "The resource does not exist, or you may not see it.")
     }
 
     /// 403 `forbidden`.
@@ -225,7 +225,7 @@ impl Error {
                 (refusal.detail.clone(), refusal.violations.clone())
             }
             Self::Internal(cause) => {
-                tracing::error!(cause = %Chain(cause.as_ref()), "the request failed on our side");
+                tracing::error!(cause = %Chain(cause.as_ref()), "the request failed because of an internal error");
                 (Cow::Borrowed(entry.meaning), Vec::new())
             }
         };
@@ -240,7 +240,7 @@ impl Error {
         };
         // A struct of strings and numbers always serialises. If this one does not, the client still gets the status.
         response.body(serde_json::to_vec(&problem).unwrap_or_else(|cause| {
-            tracing::error!(%cause, "an answer could not be written");
+            tracing::error!(%cause, "an error response could not be serialized");
             Vec::new()
         }))
     }
@@ -297,7 +297,7 @@ impl From<DieselError> for Error {
             }
             // Two transactions deadlocked, and PostgreSQL aborted this one. Nothing was changed.
             DieselError::DatabaseError(_, info) if info.message().contains("deadlock detected") => {
-                tracing::warn!("a deadlock was resolved");
+                tracing::warn!("a transaction was aborted because of a deadlock");
                 Self::unavailable(Code::Busy, 1)
             }
             _ => Self::internal(error),

@@ -107,12 +107,12 @@ impl Dispatcher {
                         calls.lock().await.end(webhook, attempt.as_ref().is_ok_and(|is_done| *is_done));
                     }
                     let Err(error) = attempt else { continue };
-                    error.log("a job did not end as it should, and is taken again");
+                    error.log("the outcome of a job could not be recorded; the job will run again");
                     self.timing.outage_pause
                 }
                 Ok(NextJob::Nothing { until_due }) => until_due,
                 Err(error) => {
-                    error.log("no job could be taken");
+                    error.log("the next job could not be read");
                     self.timing.outage_pause
                 }
             };
@@ -154,11 +154,11 @@ impl Dispatcher {
     /// Run one attempt. Return whether the job is done.
     async fn attempt(&self, job: TakenJob) -> Result<bool> {
         let Some(receiver) = self.receivers.iter().find(|receiver| receiver.kind.as_str() == job.kind) else {
-            return Err(Error::internal(format!("there is no receiver for jobs of the kind {}", job.kind)));
+            return Err(Error::internal(format!("no receiver handles jobs of the kind {}", job.kind)));
         };
         let outcome = if job.attempts > receiver.attempts {
             // The nodes that took the job before died before they could record an outcome.
-            Err(Failure::Permanent("it ended the program that did it".into()))
+            Err(Failure::Permanent("the programs that ran the job ended before it did".into()))
         } else {
             let work = AssertUnwindSafe((receiver.run)(job.payload.clone(), &self.context));
             work.catch_unwind()

@@ -50,7 +50,7 @@ impl Housekeeping {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged"),
                 // The next purge continues where this one ended.
-                Err(error) => error.log("the purge did not end"),
+                Err(error) => error.log("the purge could not be completed"),
             }
             tokio::select! {
                 () = tokio::time::sleep(self.interval.min(self.upload_lease)) => {}

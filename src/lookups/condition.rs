@@ -223,7 +223,7 @@ fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, Refuse
         Lookup::All => {
             let keys = several(raw)?;
             if keys.is_empty() {
-                return Err(Refused::new("One key at least."));
+                return Err(Refused::new("must have at least one key."));
             }
             values.many(key, None, &keys)?;
             let each = keys.iter().map(|text| {
@@ -263,7 +263,7 @@ fn compare(
         Lookup::Range => {
             let list = several(raw)?;
             let [low, high] = list.as_slice() else {
-                return Err(Refused::new("Exactly two values with a comma between them."));
+                return Err(Refused::new("must have exactly two values, separated by a comma."));
             };
             Comparison::Between(values.one(field, part, low)?, values.one(field, part, high)?)
         }
@@ -283,7 +283,7 @@ fn compare(
 fn one(raw: &Raw) -> Result<String, Refused> {
     match raw {
         Raw::One(text) => Ok(text.clone()),
-        Raw::Many(_) => Err(Refused::new("One value, not a list.")),
+        Raw::Many(_) => Err(Refused::new("must have one value, not a list.")),
     }
 }
 

@@ -8,16 +8,14 @@ use super::table::{Field, Kind, Relation, Resource};
 /// Return a section of Markdown about a resource.
 pub fn describe(resource: &Resource) -> String {
     let mut text = format!(
-        "## {}\n\nIn the order of `{}` where no other is asked for.\n\n| field | holds | who may ask |\n| --- | --- | --- |\n",
+        "## {}\n\nOrdered by `{}` by default.\n\n| field | type | available to |\n| --- | --- | --- |\n",
         resource.name, resource.ordering,
     );
     for field in resource.fields {
         line(&mut text, field);
     }
     if !resource.relations.is_empty() {
-        text.push_str(
-            "\n| relation | to | by itself it means | one may go on to |\n| --- | --- | --- | --- |\n",
-        );
+        text.push_str("\n| relation | to | compared by | continues with |\n| --- | --- | --- | --- |\n");
     }
     for relation in resource.relations {
         relation_line(&mut text, relation);
@@ -29,13 +27,13 @@ pub fn describe(resource: &Resource) -> String {
 fn line(text: &mut String, field: &Field) {
     let holds = match field.kind {
         Kind::Text | Kind::Ascii => "text".into(),
-        Kind::Username => "text; `me` is the caller's".into(),
+        Kind::Username => "text; `me` stands for the caller".into(),
         Kind::Integer => "number".into(),
         Kind::Choice(choices) => format!("enumeration: `{}`", choices.join("` `")),
         Kind::Time => "time".into(),
         Kind::Boolean => "boolean".to_owned(),
     };
-    let nothing = if field.is_nullable { ", or nothing" } else { "" };
+    let nothing = if field.is_nullable { ", or null" } else { "" };
     let who = if field.is_private { "staff" } else { "all" };
     // Writing to a string cannot fail.
     let _ = writeln!(text, "| `{}` | {holds}{nothing} | {who} |", field.name);

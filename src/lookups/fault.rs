@@ -40,7 +40,7 @@ impl Fault {
     /// Create the fault of a parameter's value.
     pub fn refused(parameter: &str, refused: Refused) -> Self {
         let Refused { code, detail, params } = refused;
-        Self::new(parameter, code, format!("`{parameter}`: {detail}"), params)
+        Self::new(parameter, code, format!("`{parameter}` {detail}"), params)
     }
 }
 
@@ -49,14 +49,14 @@ pub fn in_filter(condition: &Condition, faulty: ConditionError) -> Fault {
     let name = &condition.name;
     let (at, code, detail, mut params) = match faulty {
         ConditionError::Name(unknown) => {
-            let detail = format!("there is no condition `{name}`.{}", hint(&unknown));
+            let detail = format!("there is no condition `{name}`{}", hint(&unknown));
             (condition.name_at, "unknown_field", detail, json!({ "nearest": unknown.nearest }))
         }
         ConditionError::Value(Refused { code, detail, params }) => {
-            (condition.value_at, code, format!("`{name}`: {detail}"), params)
+            (condition.value_at, code, format!("`{name}` {detail}"), params)
         }
         ConditionError::PartOverRelation => {
-            let detail = format!("`{name}` is asked for in a filter only.");
+            let detail = format!("`{name}` can be used only in `filter`.");
             (condition.name_at, "unknown_field", detail, json!({}))
         }
     };
@@ -67,7 +67,7 @@ pub fn in_filter(condition: &Condition, faulty: ConditionError) -> Fault {
 /// Return a sentence that says what may have been meant.
 pub fn hint(unknown: &Unknown) -> String {
     match &unknown.nearest {
-        Some(nearest) => format!(" Did you mean `{nearest}`?"),
-        None => format!(" In other words, {}.", unknown.detail),
+        Some(nearest) => format!("; did you mean `{nearest}`?"),
+        None => format!(": {}.", unknown.detail),
     }
 }

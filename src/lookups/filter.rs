@@ -71,16 +71,17 @@ impl Expression {
     /// Parse an expression.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
         if text.chars().nth(FILTER_MAX).is_some() {
-            let detail = format!("An expression has at most {FILTER_MAX} characters.");
+            let detail = format!("The expression must have at most {FILTER_MAX} characters.");
             return Err(SyntaxError { at: FILTER_MAX, detail });
         }
         // Checked before anything recurses into the nesting.
         refuse_depth(text)?;
         let mut pairs = Grammar::parse(Rule::filter, text).map_err(|error| syntax_error(text, &error))?;
         let expression = pairs.next().and_then(|filter| filter.into_inner().next());
-        expression
-            .map(|pair| Reader { text }.expression(pair))
-            .ok_or_else(|| SyntaxError { at: 0, detail: "An expression such as `rating__gte:4`.".into() })
+        expression.map(|pair| Reader { text }.expression(pair)).ok_or_else(|| SyntaxError {
+            at: 0,
+            detail: "Expected an expression such as `rating__gte:4`.".into(),
+        })
     }
 }
 
@@ -108,7 +109,7 @@ fn refuse_depth(text: &str) -> Result<(), SyntaxError> {
             _ => {}
         }
         if depth + nots > DEPTH_MAX {
-            let detail = format!("Parentheses and `not` nest at most {DEPTH_MAX} deep.");
+            let detail = format!("Parentheses and `not` must be nested at most {DEPTH_MAX} deep.");
             return Err(SyntaxError { at, detail });
         }
     }

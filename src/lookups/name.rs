@@ -143,7 +143,7 @@ impl<'a> Walk<'a> {
             None => Ok(()),
             Some(segment) => {
                 let known = self.segments[..self.place].join(SEPARATOR);
-                let detail = format!("`{known}` is a whole condition; `{segment}` means nothing after it");
+                let detail = format!("`{known}` is a complete condition, which `{segment}` cannot follow");
                 Err(Unknown { nearest: Some(known), detail })
             }
         }
@@ -158,9 +158,9 @@ impl<'a> Walk<'a> {
             segments.collect::<Vec<_>>().join(SEPARATOR)
         });
         let detail = if before.is_empty() {
-            format!("there is nothing called `{}` here", self.text)
+            format!("no field or relation has the name `{}`", self.text)
         } else {
-            format!("`{}` knows only {}", before.join(SEPARATOR), known.join(", "))
+            format!("`{}` can be followed only by {}", before.join(SEPARATOR), known.join(", "))
         };
         Unknown { nearest, detail }
     }

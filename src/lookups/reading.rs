@@ -98,7 +98,7 @@ impl Selection {
             found.iter().find(|(found, _)| *found == id).map(|(_, place)| place.clone())
         };
         let unasked =
-            || Error::DeserializationError("the query returned a row that was not asked for".into());
+            || Error::DeserializationError("the query returned a row that was not requested".into());
         let placed = |(row, id): (R, Place)| Ok((row, place_of(&id).ok_or_else(unasked)?));
         let rows = rows.into_iter().map(placed).collect::<QueryResult<_>>()?;
         Ok(self.cut(rows, found.len(), count))

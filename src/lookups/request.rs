@@ -162,8 +162,12 @@ impl<'a> Parser<'a> {
             return self.condition(name, value);
         }
         if self.seen.contains(&name) {
-            let fault =
-                Fault::new(name, "duplicate_parameter", format!("`{name}` is given twice."), json!({}));
+            let fault = Fault::new(
+                name,
+                "duplicate_parameter",
+                format!("`{name}` must not occur more than once."),
+                json!({}),
+            );
             return self.faults.push(fault);
         }
         self.seen.push(name);
@@ -186,7 +190,7 @@ impl<'a> Parser<'a> {
             SEARCH => {
                 value::checked(text, SEARCH_MAX)?;
                 if text.trim().is_empty() {
-                    return Err(Refused::new("One word at least."));
+                    return Err(Refused::new("must contain at least one word."));
                 }
                 self.request.search = Some(text.to_owned());
             }
@@ -205,17 +209,17 @@ impl<'a> Parser<'a> {
             }
             Err(order::OrderError::Name(name, unknown)) => {
                 let hint = hint(&unknown);
-                let detail = format!("`ordering`: there is no field `{name}` here.{hint}");
+                let detail = format!("`ordering`: there is no field `{name}`{hint}");
                 Fault::new("ordering", "unknown_field", detail, json!({ "nearest": unknown.nearest }))
             }
             Err(order::OrderError::NotSortable(name)) => {
                 let detail = format!(
-                    "`ordering`: `{name}` is no column of these rows or of one that belongs to each."
+                    "`ordering`: the list cannot be sorted by `{name}`. Use its own fields or those of to-one relations."
                 );
                 Fault::new("ordering", "not_sortable", detail, json!({}))
             }
             Err(order::OrderError::TooMany) => {
-                let detail = format!("`ordering`: at most {TERMS_MAX} terms.");
+                let detail = format!("`ordering` must have at most {TERMS_MAX} fields.");
                 Fault::new("ordering", "too_many", detail, json!({ "max": TERMS_MAX }))
             }
         };
@@ -242,7 +246,7 @@ impl<'a> Parser<'a> {
     fn take(&mut self, parameter: &str, read: condition::Read) -> Node {
         self.number += 1;
         if self.number == CONDITIONS_MAX + 1 {
-            let detail = format!("At most {CONDITIONS_MAX} conditions at once.");
+            let detail = format!("A request must have at most {CONDITIONS_MAX} conditions.");
             self.faults.push(Fault::new(parameter, "too_many", detail, json!({ "max": CONDITIONS_MAX })));
         }
         self.is_private |= read.is_private;
@@ -258,16 +262,16 @@ impl<'a> Parser<'a> {
                 let nearest = unknown.nearest.as_ref().map(|nearest| format!("{prefix}{nearest}"));
                 let detail = match &nearest {
                     Some(nearest) => {
-                        format!("There is no parameter `{parameter}` here. Did you mean `{nearest}`?")
+                        format!("There is no parameter `{parameter}`; did you mean `{nearest}`?")
                     }
-                    None => format!("There is no parameter `{parameter}` here: {}.", unknown.detail),
+                    None => format!("There is no parameter `{parameter}`: {}.", unknown.detail),
                 };
                 Fault::new(parameter, "unknown_parameter", detail, json!({ "nearest": nearest }))
             }
             ConditionError::Value(refused) => Fault::refused(parameter, refused),
             ConditionError::PartOverRelation => {
                 let detail = format!(
-                    "`{parameter}`: parts of a time are looked at over relations in `filter` only, as `{field}:…`."
+                    "`{parameter}` compares a part of a time over a relation. Use it in `filter`, as in `{field}:…`."
                 );
                 Fault::new(parameter, "unknown_parameter", detail, json!({ "nearest": "filter" }))
             }
@@ -326,13 +330,13 @@ impl<'a> Parser<'a> {
 
     fn finish(mut self) -> Result<Request, Refusal> {
         if self.request.cursor.is_some() && self.request.offset > 0 {
-            let detail = "A page begins at a `cursor` or after an `offset`, not both.";
+            let detail = "`cursor` and `offset` must not be used together.";
             self.faults.push(Fault::new("offset", "invalid_parameter", detail, json!({})));
         }
         let has_conditions = !self.conditions.is_empty() || self.request.search.is_some();
         let is_unsaid = !has_conditions && !self.means_all && self.faults.is_empty();
         if self.purpose == RequestKind::Bulk && is_unsaid {
-            let detail = "Say which ones by at least one condition, or `all=true`.";
+            let detail = "Select the rows with at least one condition, or with `all=true`.";
             self.faults.push(Fault::new("all", "required", detail, json!({})));
         }
         if (self.is_private || self.needs_user) && self.reader.user.is_none() {
@@ -360,5 +364,5 @@ fn number(text: &str, max: i64) -> Result<i64, Refused> {
     if (0..=max).contains(&number) {
         return Ok(number);
     }
-    Err(Refused::by("out_of_range", format!("From 0 to {max}."), json!({ "min": 0, "max": max })))
+    Err(Refused::by("out_of_range", format!("must be from 0 to {max}."), json!({ "min": 0, "max": max })))
 }

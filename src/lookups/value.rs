@@ -66,9 +66,9 @@ impl Values<'_> {
 
     fn whole(&self, field: &Field, text: &str) -> Result<Bind, Refused> {
         let text = match field.kind {
-            Kind::Username if text == "me" => {
-                self.caller.ok_or_else(|| Refused::by(NEEDS_USER, "`me` is the user who asks.", json!({})))?
-            }
+            Kind::Username if text == "me" => self.caller.ok_or_else(|| {
+                Refused::by(NEEDS_USER, "must not be `me` unless you send an access token.", json!({}))
+            })?,
             _ => text,
         };
         match field.kind {
@@ -86,7 +86,7 @@ impl Values<'_> {
     /// Parse several values as one list.
     pub fn many(&self, field: &Field, part: Option<Part>, texts: &[String]) -> Result<Bind, Refused> {
         if texts.len() > VALUES_MAX {
-            let detail = format!("At most {VALUES_MAX} values in a list.");
+            let detail = format!("must have at most {VALUES_MAX} values.");
             return Err(Refused::by("too_many", detail, json!({ "max": VALUES_MAX })));
         }
         let mut list = match (field.kind, part) {
@@ -105,7 +105,7 @@ impl Values<'_> {
                 (Bind::Instants(list), Bind::Instant(value)) => list.push(value),
                 (Bind::Dates(list), Bind::Date(value)) => list.push(value),
                 (Bind::Times(list), Bind::Time(value)) => list.push(value),
-                _ => return Err(Refused::new("The values of a list are of one kind.")),
+                _ => return Err(Refused::new("must be a list of values of one kind.")),
             }
         }
         Ok(list)
@@ -124,7 +124,7 @@ impl Values<'_> {
         });
         instant.filter(|instant| is_usual(instant.year())).ok_or_else(|| {
             Refused::new(
-                "A time such as `2026-01-31T09:30:00Z`, or a date; a `+` in a query string must be sent as `%2B`.",
+                "must be a time such as `2026-01-31T09:30:00Z`, or a date. In a query string, send `+` as `%2B`.",
             )
         })
     }
@@ -158,8 +158,8 @@ pub fn zone(text: &str) -> Result<Tz, Refused> {
     };
     text.parse().map_err(|_| {
         let nearest = nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
-        let hint = nearest.map(|nearest| format!(" Did you mean `{nearest}`?")).unwrap_or_default();
-        Refused::new(format!("A time zone by its IANA name, such as `Europe/Madrid`.{hint}"))
+        let hint = nearest.map_or_else(|| ".".to_owned(), |nearest| format!("; did you mean `{nearest}`?"));
+        Refused::new(format!("must be the IANA name of a time zone, such as `Europe/Madrid`{hint}"))
     })
 }
 
@@ -168,12 +168,12 @@ pub fn checked(text: &str, max: usize) -> Result<(), Refused> {
     if text.chars().nth(max).is_none() {
         return Ok(());
     }
-    Err(Refused::by("too_long", format!("At most {max} characters."), json!({ "max": max })))
+    Err(Refused::by("too_long", format!("must have at most {max} characters."), json!({ "max": max })))
 }
 
 /// Parse `true` or `false`.
 pub fn boolean(text: &str) -> Result<bool, Refused> {
-    text.parse().map_err(|_| Refused::new("`true` or `false`."))
+    text.parse().map_err(|_| Refused::new("must be `true` or `false`."))
 }
 
 /// Return the values of a list: comma-separated as in RFC 4180, where `"a,b"` is one value, and `""` a quotation mark within it.
@@ -181,7 +181,11 @@ pub fn boolean(text: &str) -> Result<bool, Refused> {
 /// closed is a fault here.
 pub fn list(text: &str) -> Result<Vec<String>, Refused> {
     checked(text, LIST_MAX)?;
-    let unclosed = || Refused::new("Values with commas between them, those with a comma in quotation marks.");
+    let unclosed = || {
+        Refused::new(
+            "must be values separated by commas. Put a value that contains a comma in quotation marks.",
+        )
+    };
     let (mut values, mut rest) = (Vec::new(), text);
     while !rest.is_empty() || !values.is_empty() {
         let mut value = String::new();
@@ -217,7 +221,7 @@ pub fn list(text: &str) -> Result<Vec<String>, Refused> {
 pub fn integer(text: &str) -> Result<i64, Refused> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let number = text.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    number.ok_or_else(|| Refused::new("A whole number of at most 64 bits."))
+    number.ok_or_else(|| Refused::new("must be a whole number of at most 64 bits."))
 }
 
 /// Parse one of some words.
@@ -225,13 +229,17 @@ pub fn choice(text: &str, choices: &[&str]) -> Result<String, Refused> {
     if choices.contains(&text) {
         return Ok(text.to_owned());
     }
-    Err(Refused::by("not_a_choice", format!("One of {}.", choices.join(", ")), json!({ "choices": choices })))
+    Err(Refused::by(
+        "not_a_choice",
+        format!("must be one of {}.", choices.join(", ")),
+        json!({ "choices": choices }),
+    ))
 }
 
 fn date(text: &str) -> Result<NaiveDate, Refused> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
     let date = date.filter(|date| is_usual(date.year()) && text.len() == "2026-01-31".len());
-    date.ok_or_else(|| Refused::new("A date such as `2026-01-31`."))
+    date.ok_or_else(|| Refused::new("must be a date such as `2026-01-31`."))
 }
 
 fn time_of_day(text: &str) -> Result<NaiveTime, Refused> {
@@ -240,7 +248,7 @@ fn time_of_day(text: &str) -> Result<NaiveTime, Refused> {
         .or_else(|_| NaiveTime::parse_from_str(text, "%H:%M"))
         .ok()
         .filter(|time| chrono::Timelike::nanosecond(time) < 1_000_000_000)
-        .ok_or_else(|| Refused::new("A time of day such as `09:30` or `09:30:00.5`."))
+        .ok_or_else(|| Refused::new("must be a time of day such as `09:30` or `09:30:00.5`."))
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Media {
     /// Compare a picture's variants with its original, and check whether the original was stored with empty lines.
     pub async fn check(&self, picture: &Picture) -> Result<Checked> {
         let Some((_, pixels, _share)) = self.original(picture).await? else {
-            let unreadable = Some("its file is gone from the store, or no picture any more".to_owned());
+            let unreadable = Some("its file is missing from the store, or is no longer a picture".to_owned());
             return Ok(Checked { unreadable, ..Checked::default() });
         };
         // A picture that was stored as it came was not resampled.

@@ -186,7 +186,7 @@ impl Media {
         let resize = variant.resize;
         let encode = move || {
             let _share = share;
-            let gone = "it is gone from the store, or larger than it was";
+            let gone = "the file is missing from the store, or is larger than before";
             let picture = match found.map(|bytes| image::decode(&bytes, &KEPT, MASTER_SIDE)) {
                 Some(Ok(picture)) => picture,
                 Some(Err(Rejected::Fault(fault))) => return Err(fault),
@@ -198,7 +198,7 @@ impl Media {
         match self.workers.run(encode).await?.map_err(Error::internal)? {
             Ok(encoded) => Ok(Some(encoded)),
             Err(cause) => {
-                tracing::error!(key = source.key, cause, "a picture's own file cannot be read");
+                tracing::error!(key = source.key, cause, "the original of a picture cannot be read");
                 Ok(None)
             }
         }

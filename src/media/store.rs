@@ -51,7 +51,7 @@ impl FromStr for StoreLocation {
                     .split_once('/')
                     .unwrap_or((rest.trim_start_matches('/'), ""));
                 if bucket.is_empty() {
-                    return Err("the bucket is missing: s3://BUCKET/PREFIX".into());
+                    return Err("must name a bucket, as in s3://BUCKET/PREFIX".into());
                 }
                 Ok(Self::S3 { bucket: bucket.into(), prefix: prefix.trim_matches('/').into() })
             }
@@ -85,7 +85,7 @@ const LEFT_BEHIND: Duration = Duration::from_hours(1);
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder cannot be created.
-    #[error("cannot make the media folder {folder}: {source}")]
+    #[error("cannot create the media folder {folder}: {source}")]
     Folder {
         /// The folder.
         folder: std::path::PathBuf,
@@ -96,10 +96,10 @@ pub enum StoreError {
     #[error(transparent)]
     Store(#[from] object_store::Error),
     /// The store accepted a file, but does not return it.
-    #[error("a file that was written is not there, or is not the same")]
+    #[error("the store lost or changed a file that was just written")]
     Lost,
     /// The error of the file system of a local folder.
-    #[error("in the media folder: {0}")]
+    #[error("cannot use the media folder: {0}")]
     Files(io::Error),
 }
 

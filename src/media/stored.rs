@@ -85,7 +85,7 @@ impl Media {
     async fn give_up(&self, keys: Vec<String>, is_written: bool) {
         let given_up = self.db.transaction(move |conn| Ok(File::give_up(conn, &keys, is_written)?)).await;
         if let Err(error) = given_up {
-            tracing::warn!(cause = %error, "an upload that failed is removed later");
+            tracing::warn!(cause = %error, "the files of a failed upload will be removed later");
         }
     }
 }

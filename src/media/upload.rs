@@ -149,7 +149,7 @@ fn price(header: &Header, of: &PictureKind, effort: Effort) -> u64 {
 fn too_dear(part: &str, price: u64, all: u64) -> Error {
     let mebibytes = |bytes: u64| bytes.div_ceil(1 << 20);
     let detail = format!(
-        "Decoding the picture takes {} MiB of memory, and this server has {} MiB for that.",
+        "Decoding the picture takes {} MiB of memory, but the server has only {} MiB for pictures.",
         mebibytes(price),
         mebibytes(all)
     );

@@ -118,24 +118,32 @@ impl Metrics {
     fn register_counters(&self, registry: &mut Registry) {
         let counters = [
             ("database_statements", "Statements sent to the database", &self.statements),
-            ("store_requests", "Requests sent to the store of pictures", &self.store_requests),
-            ("variants_made", "Variants made because somebody asked for them", &self.variants_made),
-            ("files_collected", "Files removed from the store after their rows", &self.files_collected),
-            ("file_collections_failed", "Tries of that which failed", &self.collections_failed),
-            ("events_published", "Events published", &self.events_published),
+            ("store_requests", "Requests sent to the picture store", &self.store_requests),
+            ("variants_made", "Variants made because a client requested them", &self.variants_made),
+            (
+                "files_collected",
+                "Files removed from the store after their database rows",
+                &self.files_collected,
+            ),
+            (
+                "file_collections_failed",
+                "Failed attempts to remove files from the store",
+                &self.collections_failed,
+            ),
+            ("events_published", "Events that this node published", &self.events_published),
         ];
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
         let counters = [
-            ("database_refused", "Work that the database did not do in time", &self.database_refused),
-            ("throttled", "Tries that were told to wait", &self.throttled),
-            ("pictures_kept", "Pictures that were taken", &self.pictures_kept),
-            ("pictures_refused", "Pictures that were not taken", &self.pictures_refused),
+            ("database_refused", "Units of database work that got 503", &self.database_refused),
+            ("throttled", "Attempts that the throttle rejected", &self.throttled),
+            ("pictures_kept", "Uploaded pictures that were accepted", &self.pictures_kept),
+            ("pictures_refused", "Uploaded pictures that were rejected", &self.pictures_refused),
             ("variants_failed", "Variants that could not be made", &self.variants_failed),
-            ("jobs_done", "Jobs of the outbox that were done", &self.jobs_done),
-            ("jobs_retried", "Tries of that which failed and will be repeated", &self.jobs_retried),
-            ("jobs_failed", "Jobs that were given up", &self.jobs_failed),
+            ("jobs_done", "Outbox jobs that this node completed", &self.jobs_done),
+            ("jobs_retried", "Failed attempts at outbox jobs that will be retried", &self.jobs_retried),
+            ("jobs_failed", "Outbox jobs that this node gave up", &self.jobs_failed),
         ];
         for (name, help, by) in counters {
             registry.register(name, help, by.all());
@@ -145,12 +153,12 @@ impl Metrics {
 
 impl Workers {
     fn register(&self, registry: &mut Registry) {
-        registry.register("worker_threads", "Threads for what burns a core", self.threads.all());
-        registry.register("worker_queue", "Work that waits for one of them", self.waiting.all());
-        registry.register("worker_running", "Work that they do", self.running.all());
+        registry.register("worker_threads", "Worker threads", self.threads.all());
+        registry.register("worker_queue", "Tasks that wait for a worker thread", self.waiting.all());
+        registry.register("worker_running", "Tasks that worker threads are running", self.running.all());
         registry.register(
             "worker_refused",
-            "Work that found no room in the queue, or no thread in time",
+            "Tasks that found the queue full, or no worker thread in time",
             self.refused.all(),
         );
     }

@@ -56,7 +56,7 @@ impl Requests {
 
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("requests", "Requests that were answered", self.answered.clone());
-        let help = "Time from a request's head to its answer's";
+        let help = "Time from the head of a request to the head of its response";
         registry.register_with_unit("request", help, Unit::Seconds, self.seconds.clone());
     }
 }

@@ -237,7 +237,7 @@ impl Label {
             let slot = usize::try_from(place - 1).ok().and_then(|place| ids.get_mut(place));
             let beyond = || {
                 Error::DeserializationError(
-                    format!("there is no place {place} among the labels asked for").into(),
+                    format!("there is no place {place} among the requested labels").into(),
                 )
             };
             *slot.ok_or_else(beyond)? = Some(id);

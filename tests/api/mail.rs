@@ -66,14 +66,14 @@ async fn a_recipient_is_refused_for_good_or_for_now() {
     let mailer = over_smtp(server.url());
     let error = mailer.send(&letter("ana@example.com")).await.unwrap_err();
     assert!(error.is_permanent());
-    assert_eq!(error.to_string(), "the SMTP server refused the recipient: 550 5.1.1");
+    assert_eq!(error.to_string(), "the SMTP server rejected the recipient: 550 5.1.1");
     assert!(!format!("{error:?}").contains("ana@"), "{error:?}");
 
     server.refuse_next(2, 451);
     for _ in 0..2 {
         let error = mailer.send(&letter("bob@example.com")).await.unwrap_err();
         assert!(!error.is_permanent());
-        assert_eq!(error.to_string(), "the SMTP server refused the recipient: 451 4.1.1");
+        assert_eq!(error.to_string(), "the SMTP server rejected the recipient: 451 4.1.1");
     }
     mailer.send(&letter("bob@example.com")).await.unwrap();
     assert_eq!(server.next().await.to, "bob@example.com");
@@ -88,7 +88,7 @@ async fn a_server_that_is_away_is_not_for_good() {
     {
         assert!(!error.is_permanent());
         assert!(
-            error.to_string().starts_with("cannot talk to the SMTP server: Connection refused"),
+            error.to_string().starts_with("cannot communicate with the SMTP server: Connection refused"),
             "{error}"
         );
     }
@@ -110,7 +110,10 @@ async fn the_password_in_the_url_is_used() {
     let server = SmtpServer::start();
     server.require_login("plaza@example.com", "p:ss/w@rd");
     let mailer = over_smtp(server.url_of("plaza%40example.com", "p%3Ass%2Fw%40rd"));
-    assert_eq!(mailer.probe().await.unwrap(), "SMTP server answers and takes the password, not encrypted");
+    assert_eq!(
+        mailer.probe().await.unwrap(),
+        "the SMTP server responds and accepts the password, not encrypted"
+    );
     mailer.send(&letter("ana@example.com")).await.unwrap();
     assert_eq!(server.next().await.user.as_deref(), Some("plaza@example.com"));
 
@@ -125,12 +128,15 @@ async fn the_password_in_the_url_is_used() {
 #[actix_web::test]
 async fn a_probe_sends_nothing() {
     let server = SmtpServer::start();
-    assert_eq!(over_smtp(server.url()).probe().await.unwrap(), "SMTP server answers, not encrypted");
+    assert_eq!(over_smtp(server.url()).probe().await.unwrap(), "the SMTP server responds, not encrypted");
     assert!(server.mails().is_empty());
 
     let folder = tempfile::tempdir().unwrap();
     let answer = mailer(None, folder.path()).probe().await.unwrap();
-    assert_eq!(answer, format!("no SMTP server set; mails become files in {}", folder.path().display()));
+    assert_eq!(
+        answer,
+        format!("no SMTP server is set; mails are written to files in {}", folder.path().display())
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 

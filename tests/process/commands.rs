@@ -16,14 +16,14 @@ fn create(place: &Place, arguments: &[&str], password: &str) -> Output {
 fn the_first_staff_member_is_made_with_and_without_a_running_server() {
     let place = Place::untouched();
     let said = create(&place, &["--username", "ana", "--email", "ana@example.org", "--staff"], PASSWORD);
-    assert_eq!(said.succeeded(), "Made the staff member ana.\n", "it tells what it did");
+    assert_eq!(said.succeeded(), "Created the staff member ana.\n", "it tells what it did");
     assert!(place.is_quiet(), "the server that it started is stopped");
 
     let plaza = place.serve();
     // The line ending is not part of the password.
     let password = format!("{PASSWORD}\r\n");
     let said = create(&place, &["--username", "Ben", "--email", "ben@example.org"], &password);
-    assert_eq!(said.succeeded(), "Made the user Ben.\n", "it tells what it did");
+    assert_eq!(said.succeeded(), "Created the user Ben.\n", "it tells what it did");
 
     let me = plaza.client().logged_in("ana").get("/api/v1/users/me").expect(200).json();
     assert_eq!(me["is_staff"], Value::Bool(true), "ana is staff: {me}");
@@ -60,7 +60,7 @@ fn a_user_with_faults_is_refused_with_every_one_of_them() {
 fn seeded_posts_are_listed_and_a_seeded_user_logs_in() {
     let place = Place::untouched();
     let said = place.run(["seed", "--posts", "50"]).succeeded();
-    let made = "Made 5 users, 50 posts with 5 covers, and 250 comments.";
+    let made = "Created 5 users, 50 posts with 5 covers, and 250 comments.";
     assert!(said.contains(made), "it tells what it did: {said}");
     let words: Vec<&str> = said.split_whitespace().collect();
     let after = |word: &str| {

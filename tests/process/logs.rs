@@ -74,7 +74,7 @@ fn the_log_holds_no_secret_of_an_account() {
             assert!(said.contains(route), "it tells what was asked for: {route}");
         }
         let mails = mails(&place).len();
-        assert_eq!(said.matches("became a file").count(), mails, "and where each mail is");
+        assert_eq!(said.matches("was written to a file").count(), mails, "and where each mail is");
         assert_eq!(said.lines().all(|line| line.starts_with('{')), format == "json", "in the wanted format");
     }
 }
@@ -101,14 +101,14 @@ fn the_log_of_mails_that_do_not_leave_holds_neither_address_nor_password_nor_tok
         plaza.says("a job is given up");
         let said = secrets.are_kept(plaza, &place);
         for code in ["451", "550"] {
-            assert!(said.contains(&format!("refused the recipient: {code}")), "it tells the cause: {said}");
+            assert!(said.contains(&format!("rejected the recipient: {code}")), "it tells the cause: {said}");
         }
 
         // First a wrong password, then no server at all. The mail is still in the outbox.
         let wrong = server.url_of("plaza", &secrets.keep("another-pa55word"));
         let away = wrong.replace(&server.url()["smtp://".len()..], "127.0.0.1:9");
         for (url, cause) in
-            [(wrong, "refused the user or password"), (away, "cannot talk to the SMTP server")]
+            [(wrong, "rejected the user or password"), (away, "cannot communicate with the SMTP server")]
         {
             let plaza = place.serve_with(flags.clone().chain(["--smtp-url", &url]));
             plaza.sql("update jobs set due_at = now()");

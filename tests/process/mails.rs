@@ -142,14 +142,14 @@ fn check_tells_about_mail() {
     succeeds(&[], &["no SMTP server", "files", folder.to_str().expect("text")]);
 
     let server = SmtpServer::start();
-    succeeds(&["--smtp-url", &server.url()], &["SMTP server answers"]);
+    succeeds(&["--smtp-url", &server.url()], &["SMTP server responds"]);
     server.require_login("plaza", "pa55word");
-    succeeds(&["--smtp-url", &server.url_of("plaza", "pa55word")], &["takes the password"]);
+    succeeds(&["--smtp-url", &server.url_of("plaza", "pa55word")], &["accepts the password"]);
     fails(&["--smtp-url", &server.url_of("plaza", "another-pa55word")], &["password", "PLAZA_SMTP_URL"]);
 
     let away = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let url = format!("smtp://plaza:pa55word@{away}");
-    fails(&["--smtp-url", &url], &["cannot talk to the SMTP server", "PLAZA_SMTP_URL"]);
+    fails(&["--smtp-url", &url], &["cannot communicate with the SMTP server", "PLAZA_SMTP_URL"]);
     fails(&["--smtp-url", "smtp:pa55word"], &["the host is missing", "PLAZA_SMTP_URL"]);
     fails(&["--mail-from", "nobody"], &["nobody", "PLAZA_MAIL_FROM"]);
     assert_eq!(server.mails().len(), 0, "nothing was sent");

@@ -10,7 +10,7 @@ use super::raster::{Channels, Decoded, Raster, buffer};
 use super::{Format, Header, Rejected};
 
 const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
 
 const EXTENSION: u8 = 0x21;
 const IMAGE: u8 = 0x2C;

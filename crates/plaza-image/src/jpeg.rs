@@ -29,7 +29,7 @@ use super::raster::{Channels, Decoded, Raster};
 use super::resize::{Resize, Rows};
 use super::{Format, Header, Rejected, exif};
 
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
 const UNDECODABLE: Rejected = Rejected::Corrupt("its pixels cannot be decoded");
 
 pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {

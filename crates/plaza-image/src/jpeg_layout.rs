@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Rejected;
 
 const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
 
 /// Encoders write about ten scans for a progressive picture. Each scan costs a pass over the picture, so hundreds are an attack.
 const MAX_SCANS: usize = 32;

@@ -125,10 +125,10 @@ impl Format {
 /// The reason why a picture is rejected. The texts are for clients.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Rejected {
-    #[error("This is no JPEG, PNG, WebP or GIF picture that can be read.")]
+    #[error("The file is not a supported JPEG, PNG, WebP or GIF picture.")]
     /// The content is in none of the formats, or in a variety of one that is not supported.
     Unsupported,
-    #[error("The picture's {width}×{height} pixels are too many.")]
+    #[error("The picture is too large: it has {width}×{height} pixels.")]
     /// The header claims more pixels than [`Limits`] allow.
     TooLarge {
         /// Width in pixels, as claimed.

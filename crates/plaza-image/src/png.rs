@@ -20,7 +20,7 @@ use super::resize::{Resize, Rows};
 use super::{Format, Header, Rejected, exif};
 
 const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
 
 /// The limit for chunks and for what they inflate to. An upload has at most 10 MiB, and a colour profile less than one. A
 /// decompression bomb in `iCCP` stops here.
@@ -63,7 +63,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
 fn corrupt(error: &DecodingError) -> Rejected {
     match error {
         DecodingError::IoError(_) => TRUNCATED,
-        DecodingError::LimitsExceeded => Rejected::Corrupt("it holds too much besides pixels"),
+        DecodingError::LimitsExceeded => Rejected::Corrupt("it contains too much data besides pixels"),
         _ => MALFORMED,
     }
 }

@@ -12,7 +12,7 @@ use super::raster::{Channels, Decoded, Raster, buffer};
 use super::{Format, Header, Rejected, exif};
 
 const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is broken");
+const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
 
 struct Chunk<'a> {
     name: [u8; 4],

@@ -103,7 +103,7 @@ impl From<Pair> for Tokens {
 }
 
 fn invalid_credentials() -> Error {
-    Error::refused(Code::InvalidCredentials, "Login or password is wrong.")
+    Error::refused(Code::InvalidCredentials, "The login or the password is wrong.")
 }
 
 /// Log in.
@@ -157,7 +157,7 @@ pub async fn login(app: AppState, body: Body<Login>, client: Client) -> Result<J
     });
     if let Err(error) = noted.await {
         // The session is open; the throttle forgives the attempt over time.
-        tracing::warn!(cause = %error, "a login was not noted");
+        tracing::warn!(cause = %error, "a login could not be recorded");
     }
     Ok(Json(pair.into()))
 }

@@ -101,7 +101,7 @@ impl Follower {
 
 /// Log an error. `None` ends the stream: its response has begun, so the client cannot be told why.
 fn or_log<T>(result: Result<T>) -> Option<T> {
-    result.inspect_err(|error| error.log("a stream of events broke off")).ok()
+    result.inspect_err(|error| error.log("an event stream was interrupted")).ok()
 }
 
 /// Return the id of the event after which the client wants to continue.

@@ -96,7 +96,7 @@ impl ChosenPosts {
     fn validate(self, check: &mut Check) -> Vec<PostChoice> {
         let posts = check.required("posts", self.posts).unwrap_or_default();
         if posts.len() > MOST {
-            let detail = format!("At most {MOST} posts at once.");
+            let detail = format!("`posts` must have at most {MOST} items.");
             check.fault(Violation::body("/posts", "too_many", detail).with(json!({ "max": MOST })));
             return Vec::new();
         }
@@ -112,7 +112,7 @@ impl ChosenPosts {
                 continue;
             }
             if chosen.iter().any(|other| other.slug == slug) {
-                check.fault(duplicate(format!("/posts/{place}"), "This post is in the list already."));
+                check.fault(duplicate(format!("/posts/{place}"), "The list already contains this post."));
             }
             chosen.push(PostChoice { place, slug, reason });
         }
@@ -137,7 +137,7 @@ fn find<'a>(
             None => check.fault(Violation::body(
                 format!("/posts/{}/slug", chosen.place),
                 "unknown_post",
-                "There is no such post, or none that you may see.",
+                "There is no such post, or you may not see it.",
             )),
         }
     }
@@ -200,7 +200,9 @@ fn put(
     let details = post_label::details(conn, label.id, &ids)?;
     let details: HashMap<i64, &Detail> = details.iter().map(|detail| (detail.post_id, detail)).collect();
     let shown = posts.iter().map(|post| {
-        let detail = details.get(&post.id).ok_or_else(|| Error::internal("a post has lost its new label"))?;
+        let detail = details
+            .get(&post.id)
+            .ok_or_else(|| Error::internal("a post does not have the label that was just added to it"))?;
         Ok(LabeledPost {
             slug: post.slug.clone(),
             title: post.title.clone(),

@@ -35,7 +35,7 @@ async fn confirm_email() -> HttpResponse {
 async fn reset_password() -> HttpResponse {
     page(
         "Choose a new password",
-        r#"<form data-to="/api/v1/auth/password-reset/confirm" data-done="Your password is set. Log in with it; every other session has ended.">
+        r#"<form data-to="/api/v1/auth/password-reset/confirm" data-done="Your new password is set. All your sessions have ended; log in with the new password.">
 <label for="new_password">New password</label>
 <input id="new_password" name="new_password" type="password" autocomplete="new-password" required minlength="8" maxlength="256">
 <button>Set the password</button>

@@ -269,7 +269,7 @@ fn parse_category(check: &mut Check, member: Member<String>) -> Option<&'static 
     let found = CATEGORIES.iter().find(|choice| choice.value == text.trim());
     if found.is_none() {
         let choices: Vec<_> = CATEGORIES.iter().map(|choice| choice.value).collect();
-        let detail = format!("`category` is one of {}.", choices.join(", "));
+        let detail = format!("`category` must be one of {}.", choices.join(", "));
         check.fault(Violation::body("/category", "not_a_choice", detail).with(json!({ "choices": choices })));
     }
     found.map(|choice| choice.value)
@@ -302,5 +302,5 @@ pub(super) fn resolve_editor(
 
 /// The fault of naming a user who does not exist or is not active.
 pub(super) fn unknown_editor() -> Violation {
-    Violation::body("/editor", "unknown_user", "There is no active user of this name.")
+    Violation::body("/editor", "unknown_user", "There is no active user with this name.")
 }

@@ -98,7 +98,7 @@ pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Labe
             (Some(slug), None) => Named::Slug(slug),
             (None, Some(name)) => Named::Name(name),
             (None, None) => {
-                let detail = "A label is named by `slug`, by `name`, or by both.";
+                let detail = "A label must have a `slug`, a `name`, or both.";
                 check.fault(Violation::body(format!("/labels/{place}"), "required", detail));
                 return None;
             }
@@ -157,7 +157,7 @@ fn faults(chosen: &[LabelChoice], ids: &[Option<i64>], must_be: impl Fn(&Named) 
             let detail = "There is no label with this slug.";
             faults.push(Violation::body(format!("/labels/{place}/slug"), "unknown_label", detail));
         } else if is_twice {
-            faults.push(duplicate(format!("/labels/{place}"), "This label is in the list already."));
+            faults.push(duplicate(format!("/labels/{place}"), "The list already contains this label."));
         }
     }
     faults
@@ -191,6 +191,6 @@ pub fn refuse_overfull(
 }
 
 fn too_many(pointer: impl Into<String>) -> Violation {
-    let detail = format!("A post may have {MOST} labels at the most.");
+    let detail = format!("A post must have at most {MOST} labels.");
     Violation::body(pointer, "too_many", detail).with(json!({ "max": MOST }))
 }

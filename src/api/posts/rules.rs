@@ -23,7 +23,8 @@ impl Rules {
     pub(super) fn title(self, check: &mut Check, text: &str) -> String {
         let title = check.text("title", text, 1, TITLE_MAX);
         if self.title_case && !is_title_case(&title) {
-            let detail = "Every word of a title begins with a capital letter, which is the only one in it.";
+            let detail =
+                "Each word of the title must begin with a capital letter and continue in lower case.";
             check.fault(Violation::body("/title", "not_title_case", detail));
         }
         title
@@ -32,7 +33,7 @@ impl Rules {
     /// Note a fault if posts with different slugs may not have the same title.
     pub(super) fn same_title(self, check: &mut Check) {
         if self.slug_of_title {
-            let detail = "One title cannot be that of many slugs; change the posts one by one.";
+            let detail = "Posts with different slugs cannot have one title. Change the posts one by one.";
             check.fault(Violation::body("/title", "slug_mismatch", detail));
         }
     }
@@ -42,7 +43,7 @@ impl Rules {
     pub(super) fn slug(self, check: &mut Check, title: &str, slug: &str) {
         let expected = Slug::from_title(title);
         if self.slug_of_title && !is_numbered(slug, expected.as_str()) {
-            let detail = "The slug is not the one of the title; send `null` to have it made.";
+            let detail = "The slug must be the one derived from the title. Send `null` to have it generated.";
             let params = json!({ "expected": expected.as_str() });
             check.fault(Violation::body("/slug", "slug_mismatch", detail).with(params));
         }

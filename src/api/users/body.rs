@@ -100,7 +100,7 @@ fn parse_username(check: &mut Check, text: &str) -> Option<Username> {
         check.fault(Violation::body(
             "/username",
             "invalid_username",
-            "A username is made of letters, digits and @ . + - _, not of dots alone, and is not `me`.",
+            "A username may contain only letters, digits and @ . + - _. It must not be `me`, nor dots alone.",
         ));
     }
     parsed
@@ -111,7 +111,7 @@ pub fn parse_email(check: &mut Check, text: &str) -> Option<Email> {
     let text = check.text("email", text, 1, EMAIL_MAX);
     let parsed = Email::parse(&text);
     if parsed.is_none() && !text.is_empty() {
-        check.fault(Violation::body("/email", "invalid_email", "This is no e-mail address."));
+        check.fault(Violation::body("/email", "invalid_email", "`email` must be an e-mail address."));
     }
     parsed
 }

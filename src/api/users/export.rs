@@ -179,7 +179,7 @@ impl Writer {
             // The client disconnected first, which is not a failure.
             return;
         }
-        tracing::warn!(cause = %error, "an export broke off");
+        tracing::warn!(cause = %error, "an export was interrupted");
         // A client that has just disconnected does not need to be notified.
         drop(self.sender.send(Err(error)).await);
     }

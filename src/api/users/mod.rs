@@ -303,7 +303,11 @@ async fn confirm(app: &AppState, user: &user::User, password: String) -> Result<
 }
 
 fn wrong_password() -> Error {
-    Error::invalid(Violation::body("/current_password", "password_wrong", "This is not your password."))
+    Error::invalid(Violation::body(
+        "/current_password",
+        "password_wrong",
+        "This is not your current password.",
+    ))
 }
 
 /// 409 if no staff member would remain. `staff` are the ids of the active staff members, whose rows are locked.
@@ -341,7 +345,7 @@ pub async fn delete_user(
             let row = user::User::lock(conn, &name.0, user.viewer())?;
             may_change(&user, &row)?;
             if !user.is_staff && Utc::now() - user.logged_in_at > fresh_login {
-                let detail = "Log in again, then delete within ten minutes.";
+                let detail = "Log in again, then delete the user within ten minutes.";
                 return Err(Error::refused(Code::ReauthenticationRequired, detail));
             }
             if_match.check(row.version)?;

@@ -91,13 +91,13 @@ fn url(check: &mut Check, text: &str, allow_private: bool) -> Option<String> {
 
 fn types(check: &mut Check, names: Vec<String>) -> Vec<String> {
     if names.is_empty() || names.len() > TYPES_MAX {
-        let detail = format!("`types` has 1 to {TYPES_MAX} items.");
+        let detail = format!("`types` must have 1 to {TYPES_MAX} items.");
         let params = json!({ "min": 1, "max": TYPES_MAX });
         check.fault(Violation::body("/types", "out_of_range", detail).with(params));
     }
     for (place, name) in names.iter().enumerate().take(TYPES_MAX) {
         if name != "*" && !TYPES.contains(&name.as_str()) {
-            let detail = format!("There are no events of the type `{name}`.");
+            let detail = format!("There is no event type `{name}`.");
             let choices: Vec<&str> = TYPES.into_iter().chain(["*"]).collect();
             check.fault(
                 Violation::body(format!("/types/{place}"), "not_a_choice", detail)

@@ -75,7 +75,7 @@ impl Seed {
         drop(conn);
         database.stop()?;
         println!(
-            "Made {} users, {} posts with {} covers, and {comments} comments. Log in as {} with the password {PASSWORD}.",
+            "Created {} users, {} posts with {} covers, and {comments} comments. Log in as {} with the password {PASSWORD}.",
             people.len(),
             self.posts,
             covers,

@@ -34,7 +34,7 @@ const LOCALES: [&[&str]; 4] = [
 ];
 
 const CONF: &str = "\
-# Written by Plaza at each start. Lines of your own go into postgresql.conf, below the line that includes this file.
+# Written by Plaza at each start. Put your own lines into postgresql.conf, below the line that includes this file.
 shared_buffers = '128MB'
 jit = off                       # its compilations cost more than these queries
 timezone = 'UTC'
@@ -66,7 +66,7 @@ impl Folder {
         options: &Options,
         user: &User,
     ) -> Result<(), Error> {
-        DirBuilder::new().mode(0o700).create(&self.making).map_err(error::io("make", &self.making))?;
+        DirBuilder::new().mode(0o700).create(&self.making).map_err(error::io("create", &self.making))?;
         let made = self.fill(binaries, options, user);
         if made.is_err() {
             // Report the first failure. What cannot be removed now is removed at the next start.
@@ -206,7 +206,7 @@ fn write(path: &Path, contents: &str, user: &User) -> Result<(), Error> {
         .create_new(true)
         .mode(0o600)
         .open(&new)
-        .map_err(error::io("make", &new))?;
+        .map_err(error::io("create", &new))?;
     give(&file, &new, user.uid, user.gid)?;
     file.write_all(contents.as_bytes()).map_err(error::io("write", &new))?;
     file.sync_all().map_err(error::io("sync", &new))?;

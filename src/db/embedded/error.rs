@@ -10,8 +10,9 @@ use std::process::ExitStatus;
 pub enum Error {
     /// There is no PostgreSQL on the machine.
     #[error(
-        "no PostgreSQL was found (looked in {looked_in}): install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install \
-         postgresql; macOS: brew install postgresql@17), name the folder of its binaries, or set DATABASE_URL"
+        "PostgreSQL was not found (looked in {looked_in}): install PostgreSQL 15 to 18 (Debian, Ubuntu: apt-get install \
+         postgresql; macOS: brew install postgresql@17), set PLAZA_POSTGRES_BIN to the folder of its programs, or set \
+         DATABASE_URL"
     )]
     NoBinaries {
         /// The folders that were searched, separated by commas.
@@ -19,8 +20,8 @@ pub enum Error {
     },
     /// PostgreSQL is installed, but in no supported version.
     #[error(
-        "PostgreSQL {found} is installed, but Plaza needs 15 to 18: install one of these beside it, name the folder of its \
-         binaries, or set DATABASE_URL"
+        "PostgreSQL {found} is installed, but Plaza needs 15 to 18: install one of these, too, set PLAZA_POSTGRES_BIN to \
+         the folder of its programs, or set DATABASE_URL"
     )]
     Unsupported {
         /// The major versions that were found, separated by commas.
@@ -28,8 +29,9 @@ pub enum Error {
     },
     /// The data was created by a major version other than the installed ones.
     #[error(
-        "the data in {} was made by PostgreSQL {data}, but what is installed is PostgreSQL {found}: install PostgreSQL {data} \
-         again; to move to the other, dump with {data}, move the folder away, and restore", .path.display()
+        "the data in {} was created by PostgreSQL {data}, but PostgreSQL {found} is installed: install PostgreSQL {data} \
+         again; to change to the installed version, dump the data with PostgreSQL {data}, move the folder away, and \
+         restore the data", .path.display()
     )]
     VersionMismatch {
         /// The cluster.
@@ -41,7 +43,7 @@ pub enum Error {
     },
     /// Another program runs the server of this data folder.
     #[error(
-        "{} is in use by another Plaza{}: stop that one first, or give this one a data folder of its own (PLAZA_DATA_DIR)",
+        "{} is in use by another Plaza{}: stop that one first, or give this one its own data folder (PLAZA_DATA_DIR)",
         .path.display(), process(*.pid)
     )]
     InUse {
@@ -52,7 +54,7 @@ pub enum Error {
     },
     /// Another program holds the data folder, but its server does not become ready.
     #[error(
-        "another Plaza{} holds {}, but its PostgreSQL has not become ready: see {}, or stop that program and try again",
+        "another Plaza{} uses {}, but its PostgreSQL has not become ready: see {}, or stop that Plaza and try again",
         process(*.pid), .path.display(), .log.display()
     )]
     NotReady {
@@ -65,7 +67,7 @@ pub enum Error {
     },
     /// The data belongs to a user that the program neither is nor can become.
     #[error(
-        "{} belongs to {owner}, but this program runs as {me}: run it as {owner} or as root, or give it a data folder of its own \
+        "{} belongs to {owner}, but this program runs as {me}: run it as {owner} or as root, or give it its own data folder \
          (PLAZA_DATA_DIR)", .path.display()
     )]
     OtherOwner {
@@ -78,7 +80,7 @@ pub enum Error {
     },
     /// The program runs as root, and the data belongs to root: PostgreSQL refuses both.
     #[error(
-        "{0} belongs to root, and PostgreSQL does not run as root: give it to an ordinary user (chown -R postgres {0})",
+        "{0} belongs to root, but PostgreSQL does not run as root: give it to an ordinary user (chown -R postgres {0})",
         .path.display()
     )]
     OwnedByRoot {
@@ -87,23 +89,23 @@ pub enum Error {
     },
     /// The system has no entry for the user, or there is no ordinary user at all.
     #[error(
-        "{user} has no entry in /etc/passwd, and PostgreSQL does not run without one: add it (useradd), run Plaza as another \
-         user, or set DATABASE_URL"
+        "{user} has no entry in /etc/passwd, but PostgreSQL needs one: add it (useradd), run Plaza as another user, or set \
+         DATABASE_URL"
     )]
     NoSuchUser {
         /// The user that PostgreSQL should have run as.
         user: String,
     },
     /// The folder of the cluster holds something else.
-    #[error("{} is not empty, yet holds no PostgreSQL data: move it away, or set PLAZA_DATA_DIR to another folder", .path.display())]
+    #[error("{} is not empty, but contains no PostgreSQL data: move it away, or set PLAZA_DATA_DIR to another folder", .path.display())]
     NotACluster {
         /// The folder.
         path: PathBuf,
     },
     /// The folder for the socket under `/tmp` belongs to another user.
     #[error(
-        "{} is not a private folder of {owner}, so its socket could not be trusted: remove it, or set PLAZA_DATA_DIR to a path \
-         short enough (85 bytes) not to need it", .path.display()
+        "{} is not a private folder of {owner}, so Plaza cannot trust a socket in it: remove it, or set PLAZA_DATA_DIR to a \
+         path of at most 85 bytes, for which Plaza does not need it", .path.display()
     )]
     SocketFolder {
         /// The folder.
@@ -112,7 +114,7 @@ pub enum Error {
         owner: String,
     },
     /// A program of PostgreSQL could not be run.
-    #[error("{} could not be run as {user}: {source}; check that this user may execute it, or name other binaries", .program.display())]
+    #[error("cannot run {} as {user}: {source}; check that this user may execute it, or set PLAZA_POSTGRES_BIN to another folder", .program.display())]
     Spawn {
         /// The program.
         program: PathBuf,
@@ -122,7 +124,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The cluster could not be created; nothing of it is left behind.
-    #[error("{program} could not make the database in {} ({status}); mend what it says and start again:\n{output}", .path.display())]
+    #[error("{program} could not create the database in {} ({status}); fix what it reports, then start Plaza again:\n{output}", .path.display())]
     Make {
         /// `initdb` or `postgres --single`.
         program: &'static str,
@@ -134,7 +136,7 @@ pub enum Error {
         output: String,
     },
     /// The server ended before it was ready.
-    #[error("PostgreSQL did not start ({status}); its log {} ends with the reason, mend that and start again:\n{tail}", .log.display())]
+    #[error("PostgreSQL did not start ({status}); fix the cause at the end of its log {}, then start Plaza again:\n{tail}", .log.display())]
     Died {
         /// How the server ended.
         status: ExitStatus,
@@ -144,7 +146,7 @@ pub enum Error {
         tail: String,
     },
     /// The server did not end cleanly. No committed row is lost: the next start recovers it.
-    #[error("PostgreSQL did not stop cleanly ({status}); the next start recovers it; its log {} ends:\n{tail}", .log.display())]
+    #[error("PostgreSQL did not stop cleanly ({status}); the next start recovers the data; its log {} ends with:\n{tail}", .log.display())]
     Stopped {
         /// How the server ended.
         status: ExitStatus,
@@ -155,8 +157,8 @@ pub enum Error {
     },
     /// Processes of an earlier server survived even SIGKILL.
     #[error(
-        "processes of an earlier PostgreSQL still work in {} and do not end: {pids}; they hang in the kernel (a dead disk or \
-         mount?), mend that or restart the machine", .path.display()
+        "processes of an earlier PostgreSQL still use {} and do not end: {pids}; they hang in the kernel, perhaps because of \
+         a failed disk or mount: fix that, or restart the machine", .path.display()
     )]
     Leftovers {
         /// Their working folder.

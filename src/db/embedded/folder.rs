@@ -21,7 +21,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Open the folder, and create it if it does not exist (0700: keys and mails lie beside the cluster).
     pub(super) fn make(path: &Path) -> Result<Self, Error> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error::io("make", path))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(error::io("create", path))?;
         Self::existing(path)
     }
 

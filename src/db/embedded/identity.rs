@@ -54,7 +54,7 @@ impl User {
             None => match folder.owner()?.0 {
                 0 => Self::by_name("postgres")
                     .or_else(|| Self::by_name("nobody"))
-                    .ok_or(Error::NoSuchUser { user: "neither postgres nor nobody".to_owned() }),
+                    .ok_or(Error::NoSuchUser { user: "postgres".to_owned() }),
                 owner => Self::named(owner),
             },
         }

@@ -74,7 +74,7 @@ fn escalate(cluster: &Path, user: &User, steps: &[StopStep]) -> Result<(), Error
                     tracing::warn!(
                         pid,
                         signal = signal as i32,
-                        "stopping a process that an earlier PostgreSQL left"
+                        "stopping a process that an earlier PostgreSQL left behind"
                     );
                     // If the process is gone by now, the error does not matter.
                     signal::kill(Pid::from_raw(pid), signal).ok();

@@ -77,7 +77,7 @@ impl Postgres {
         let version = folder.version()?;
         let binaries = Binaries::find(options, version, &folder.cluster)?;
         if version.is_none() {
-            tracing::info!(folder = %folder.cluster.display(), user = user.name, "making the database");
+            tracing::info!(folder = %folder.cluster.display(), user = user.name, "creating the database");
             folder.make_cluster(&binaries, options, &user)?;
         }
         folder.configure(&user)?;
@@ -126,7 +126,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if let Err(error) = self.supervisor.stop() {
-            tracing::error!(%error, "stopping PostgreSQL");
+            tracing::error!(%error, "PostgreSQL did not stop as it should");
         }
     }
 }

@@ -56,7 +56,7 @@ impl Socket {
         }
         match DirBuilder::new().mode(0o700).create(&self.folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error::io("make", &self.folder)(error));
+                return Err(error::io("create", &self.folder)(error));
             }
             _ => {}
         }

@@ -100,7 +100,9 @@ impl Supervisor {
         let waited = self.shared.changed.wait_timeout_while(state, SHUTDOWN, |state| !state.ended);
         let (state, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         if timeout.timed_out() {
-            tracing::warn!("PostgreSQL takes long to shut down; its next start will recover instead");
+            tracing::warn!(
+                "PostgreSQL took too long to shut down, so Plaza stops it immediately; its next start will recover the data"
+            );
             state.signal(Signal::SIGQUIT);
         }
         drop(state);
@@ -153,9 +155,9 @@ fn supervise(server: &Server, shared: &Shared, ready: SyncSender<()>) -> Result<
             pause = Duration::ZERO;
         }
         if let Err(error) = end {
-            tracing::error!(%error, ?pause, "PostgreSQL ended by itself; starting it again");
+            tracing::error!(%error, ?pause, "PostgreSQL ended unexpectedly; starting it again");
         } else {
-            tracing::error!(?pause, "PostgreSQL was shut down by somebody else; starting it again");
+            tracing::error!(?pause, "another program shut PostgreSQL down; starting it again");
         }
         let waited = shared.changed.wait_timeout_while(state, pause, |state| !state.stopping);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
@@ -238,7 +240,7 @@ impl Server {
             }
             if !told && began.elapsed() > Duration::from_secs(5) {
                 told = true;
-                tracing::warn!(log = %self.folder.log.display(), "PostgreSQL is still starting, perhaps recovering");
+                tracing::warn!(log = %self.folder.log.display(), "PostgreSQL is still starting; it may be recovering data");
             }
             thread::sleep(Duration::from_millis(5));
         }

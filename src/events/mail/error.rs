@@ -7,22 +7,22 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// The SMTP URL cannot be used.
-    #[error("the SMTP URL cannot be used: {0}")]
+    #[error("the SMTP URL is not valid: {0}")]
     Url(&'static str),
     /// The sender is not a mailbox.
     #[error("{0:?} is not a mailbox such as \"Plaza <plaza@localhost>\"")]
     From(String),
     /// Mail cannot be sent to the recipient's address.
-    #[error("the recipient's address is not one that mail can be sent to")]
+    #[error("mail cannot be sent to the recipient's address")]
     Recipient,
     /// The subject contains a line break or another control character.
-    #[error("the subject holds control characters")]
+    #[error("the subject contains control characters")]
     Subject,
     /// The server does not accept addresses beyond ASCII (RFC 6531).
-    #[error("the address holds more than ASCII, which the SMTP server does not take (no SMTPUTF8)")]
+    #[error("the address is not ASCII only, and the SMTP server does not support others (no SMTPUTF8)")]
     Utf8Address,
     /// The server rejected a step of the session.
-    #[error("the SMTP server refused {refused}: {code}{}", status.as_ref().map(|status| format!(" {status}")).unwrap_or_default())]
+    #[error("the SMTP server rejected {refused}: {code}{}", status.as_ref().map(|status| format!(" {status}")).unwrap_or_default())]
     Refused {
         /// The step that it rejected.
         refused: Step,
@@ -32,10 +32,10 @@ pub enum MailError {
         status: Option<String>,
     },
     /// The server closed the connection, or its answer is not SMTP.
-    #[error("the SMTP server hung up, or its answer is not SMTP")]
+    #[error("the SMTP server closed the connection, or its response is not SMTP")]
     Garbled,
     /// The server cannot be reached, or its certificate is not trusted.
-    #[error("cannot talk to the SMTP server: {0}")]
+    #[error("cannot communicate with the SMTP server: {0}")]
     Connection(String),
     /// The server took too long.
     #[error("the SMTP server took longer than {0:?}")]

@@ -45,7 +45,7 @@ impl Files {
             write_private(&path, b"probe")?;
             fs::remove_file(&path)
         })?;
-        Ok(format!("no SMTP server set; mails become files in {}", self.folder.display()))
+        Ok(format!("no SMTP server is set; mails are written to files in {}", self.folder.display()))
     }
 
     /// Do `work` in the folder. It is created again if it was removed since it was created.
@@ -113,7 +113,10 @@ mod tests {
     fn a_probe_leaves_nothing() {
         let data = tempfile::tempdir().unwrap();
         let answer = Files::new(data.path()).probe().unwrap();
-        assert_eq!(answer, format!("no SMTP server set; mails become files in {}", data.path().display()));
+        assert_eq!(
+            answer,
+            format!("no SMTP server is set; mails are written to files in {}", data.path().display())
+        );
         assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
     }
 }

@@ -62,7 +62,7 @@ impl Mailer {
             Way::Smtp(smtp) => smtp.send(&message(&self.from, letter, Encoding::QuotedPrintable)?).await,
             Way::Files(files) => {
                 let path = files.write(&message(&self.from, letter, Encoding::EightBit)?.formatted())?;
-                tracing::info!(file = %path.display(), "no SMTP server is set, so a mail became a file");
+                tracing::info!(file = %path.display(), "no SMTP server is set, so a mail was written to a file");
                 Ok(())
             }
         }

@@ -68,7 +68,7 @@ impl Smtp {
             ("smtp", Some("required")) => (Tls::Required(trusted()?), SUBMISSION_PORT),
             ("smtp", Some("opportunistic")) => (Tls::Opportunistic(trusted()?), SUBMISSION_PORT),
             ("smtp", Some(_)) => return Err(MailError::Url("tls must be required or opportunistic")),
-            ("smtps", Some(_)) => return Err(MailError::Url("smtps takes no tls parameter")),
+            ("smtps", Some(_)) => return Err(MailError::Url("smtps has no tls parameter")),
             _ => return Err(MailError::Url("it must begin with smtp:// or smtps://")),
         };
         let hello = match url.path().trim_matches('/') {
@@ -94,8 +94,8 @@ impl Smtp {
             .await?;
         let encryption = if encrypted { "encrypted" } else { "not encrypted" };
         Ok(match &self.credentials {
-            Some(_) => format!("SMTP server answers and takes the password, {encryption}"),
-            None => format!("SMTP server answers, {encryption}"),
+            Some(_) => format!("the SMTP server responds and accepts the password, {encryption}"),
+            None => format!("the SMTP server responds, {encryption}"),
         })
     }
 
@@ -255,39 +255,42 @@ mod tests {
     async fn a_refusal_tells_what_was_refused_but_not_whose() {
         let no = "550-5.1.1 <ana@example.com> secret-token\r\n550 5.1.1 ana@example.com pa55word";
         for (answers, told) in [
-            (&["554 5.7.1 not you, pa55word"][..], "the SMTP server refused the session: 554 5.7.1"),
+            (&["554 5.7.1 not you, pa55word"][..], "the SMTP server rejected the session: 554 5.7.1"),
             (
                 &["220 x", HELLO, "535 5.7.8 pa55word"],
-                "the SMTP server refused the user or password: 535 5.7.8",
+                "the SMTP server rejected the user or password: 535 5.7.8",
             ),
-            (&["220 x", HELLO, "235 ok", "550 pa55word"], "the SMTP server refused the sender: 550"),
+            (&["220 x", HELLO, "235 ok", "550 pa55word"], "the SMTP server rejected the sender: 550"),
             (
                 &["220 x", HELLO, "235 ok", "250 ok", "550 5.1.1.ana@example.com no"],
-                "the SMTP server refused the recipient: 550, for good",
+                "the SMTP server rejected the recipient: 550, for good",
             ),
             (
                 &["220 x", HELLO, "235 ok", "250 ok", "451 4.7.1 <ana@example.com> later"],
-                "the SMTP server refused the recipient: 451 4.7.1",
+                "the SMTP server rejected the recipient: 451 4.7.1",
             ),
             (
                 &["220 x", HELLO, "235 ok", "250 ok", "530 5.7.0 log in first"],
-                "the SMTP server refused the recipient: 530 5.7.0",
+                "the SMTP server rejected the recipient: 530 5.7.0",
             ),
             (
                 &["220 x", HELLO, "235 ok", "250 ok", "250 ok", "354 go", "554 5.6.0 spam"],
-                "the SMTP server refused the mail: 554 5.6.0, for good",
+                "the SMTP server rejected the mail: 554 5.6.0, for good",
             ),
             (
                 &["220 x", HELLO, "235 ok", "ana@example.com"],
-                "the SMTP server hung up, or its answer is not SMTP",
+                "the SMTP server closed the connection, or its response is not SMTP",
             ),
-            (&["220 x", HELLO, "235 ok", "250 ok"], "the SMTP server hung up, or its answer is not SMTP"),
+            (
+                &["220 x", HELLO, "235 ok", "250 ok"],
+                "the SMTP server closed the connection, or its response is not SMTP",
+            ),
         ] {
             assert_eq!(refusal(answers).await, told);
         }
         let session: &[&str] = &["220 x", HELLO, "235 ok", "250 ok"];
         let answers = session.iter().copied().chain([no]).collect::<Vec<_>>().leak();
-        assert_eq!(refusal(answers).await, "the SMTP server refused the recipient: 550 5.1.1, for good");
+        assert_eq!(refusal(answers).await, "the SMTP server rejected the recipient: 550 5.1.1, for good");
     }
 
     #[tokio::test]
@@ -321,7 +324,7 @@ mod tests {
         assert!(matches!(error, MailError::Connection(_)) && !error.is_permanent(), "{error}");
         assert_eq!(
             error.to_string(),
-            "cannot talk to the SMTP server: STARTTLS is not supported on this server"
+            "cannot communicate with the SMTP server: STARTTLS is not supported on this server"
         );
     }
 
@@ -354,13 +357,13 @@ mod tests {
             ("smtp://mail.example?tls=requierd", "tls must be required or opportunistic"),
             ("smtp://mail.example?tsl=required", "the only parameter is tls=required or tls=opportunistic"),
             ("smtp://x?tls=required&tls=no", "the only parameter is tls=required or tls=opportunistic"),
-            ("smtps://mail.example?tls=required", "smtps takes no tls parameter"),
+            ("smtps://mail.example?tls=required", "smtps has no tls parameter"),
             ("smtp://ana@mail.example", "it names a user without a password"),
             ("smtp://ana:%FF@mail.example", "the user or the password is not UTF-8"),
             ("smtp://ana:pass@mail.example:99999", "it is not a URL"),
         ] {
             let error = Smtp::from_url(url, DEADLINE).err().unwrap();
-            assert_eq!(error.to_string(), format!("the SMTP URL cannot be used: {told}"), "{url}");
+            assert_eq!(error.to_string(), format!("the SMTP URL is not valid: {told}"), "{url}");
         }
     }
 }

@@ -260,7 +260,7 @@ fn explain(error: &reqwest::Error) -> DeliveryError {
 /// Return the last cause, shortened and without control characters.
 fn cause(error: &reqwest::Error) -> String {
     let last = std::iter::successors(error.source(), |cause| (*cause).source()).last();
-    let text = last.map_or_else(|| "it is unknown why".to_owned(), ToString::to_string);
+    let text = last.map_or_else(|| "unknown cause".to_owned(), ToString::to_string);
     text.chars().filter(|c| !c.is_control()).take(CAUSE_MAX).collect()
 }
 

@@ -102,13 +102,13 @@ pub enum UrlFault {
     #[error("must be an http or https URL")]
     NoUrl,
     /// It contains a user or a password, which would be visible in the list of webhooks.
-    #[error("must not hold a user or a password")]
+    #[error("must not contain a user or a password")]
     Credentials,
     /// It has a fragment, which a client never sends.
     #[error("must not have a fragment")]
     Fragment,
     /// Its host is an address that is not public.
-    #[error("must not lead to a private address")]
+    #[error("must not point to a private address")]
     Private,
 }
 

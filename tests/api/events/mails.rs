@@ -95,7 +95,7 @@ async fn many_posts_at_once_are_one_mail_that_names_twenty() {
     let second =
         all.iter().find(|mail| mail.to == "b@example.org" && mail.text.contains("by bob")).expect("it");
     assert_eq!(second.text.lines().filter(|line| line.starts_with("http")).count(), 20);
-    assert!(second.text.contains("There are 581 more, which this mail does not name."), "{}", second.text);
+    assert!(second.text.contains("There are 581 more, which this mail does not list."), "{}", second.text);
     assert!(second.text.contains("“Post 19” by eve:") && !second.text.contains("“Post 20” by eve:"));
 }
 

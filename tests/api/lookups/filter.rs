@@ -236,7 +236,7 @@ async fn a_faulty_expression_is_told_where() {
         assert!(detail.starts_with(&format!("`filter`, character {}: ", position + 1)), "{detail}");
         if let Some(nearest) = nearest {
             assert_eq!(params["nearest"], nearest, "{filter}");
-            assert!(detail.contains(&format!("Did you mean `{nearest}`?")), "{detail}");
+            assert!(detail.contains(&format!("did you mean `{nearest}`?")), "{detail}");
         }
     }
     let answer = guest.get("/api/v1/posts?filter=titel:x and rating:y or not (slog:z)").await;

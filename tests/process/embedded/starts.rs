@@ -91,7 +91,7 @@ fn a_server_that_does_not_start_says_why() {
 
     fs::write(&conf, &good).expect("writable");
     fs::write(place.data().join("postgres/PG_VERSION"), "14\n").expect("writable");
-    refused_with(place.try_serve(), &["made by PostgreSQL 14", "install PostgreSQL 14"]);
+    refused_with(place.try_serve(), &["created by PostgreSQL 14", "install PostgreSQL 14"]);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn a_folder_of_somebody_elses_files_is_left_alone() {
     if is_root() {
         chown(&cluster, Some(NOBODY), Some(NOBODY)).expect("root may");
     }
-    refused_with(place.try_serve(), &["holds no PostgreSQL data"]);
+    refused_with(place.try_serve(), &["contains no PostgreSQL data"]);
     assert!(cluster.join("thesis.txt").exists(), "the file is still there");
 }
 

@@ -228,8 +228,8 @@ fn a_refusal_tells_a_client_enough_and_nothing_of_the_inside() {
     assert_eq!(
         texts,
         [
-            "This is no JPEG, PNG, WebP or GIF picture that can be read.",
-            "The picture's 12000×12000 pixels are too many.",
+            "The file is not a supported JPEG, PNG, WebP or GIF picture.",
+            "The picture is too large: it has 12000×12000 pixels.",
             "The picture is damaged: it ends too early.",
         ]
     );

@@ -50,11 +50,11 @@ pub fn confirm_address(username: &str, link: &str, valid_for: Duration) -> Draft
         "Confirm your e-mail address for Plaza",
         username,
         &[
-            Words("Somebody, we hope you, gave this e-mail address for a new account at Plaza."),
+            Words("A new account at Plaza was created with this e-mail address."),
             Words("Please confirm that the address is yours:"),
             Link { label: "Confirm this address", url: link },
             Words(&good_for),
-            Words("If this was not you, ignore this mail. Without the link nobody can confirm the address."),
+            Words("If you did not create the account, ignore this mail. The address then stays unconfirmed."),
         ],
     )
 }
@@ -66,12 +66,12 @@ pub fn confirm_new_address(username: &str, link: &str, valid_for: Duration) -> D
         "Confirm your new e-mail address for Plaza",
         username,
         &[
-            Words("You asked to use this e-mail address for your account at Plaza from now on."),
+            Words("You asked to change the e-mail address of your Plaza account to this address."),
             Words("Please confirm that the address is yours:"),
             Link { label: "Confirm the new address", url: link },
             Words(&good_for),
-            Words("Until you open it, your account keeps the address that it has."),
-            Words("If this was not you, ignore this mail, and nothing changes."),
+            Words("Your account keeps its current address until you confirm the new one."),
+            Words("If you did not ask for this, ignore this mail. Your account does not change."),
         ],
     )
 }
@@ -79,19 +79,15 @@ pub fn confirm_new_address(username: &str, link: &str, valid_for: Duration) -> D
 /// Write to the old address when a user asks to change it. The letter does not name the new address.
 pub fn address_change_requested(username: &str) -> Draft {
     write(
-        "A new e-mail address for your Plaza account",
+        "A new e-mail address was requested for your Plaza account",
         username,
         &[
+            Words("We received a request to change the e-mail address of your Plaza account."),
             Words(
-                "Somebody who is signed in as you asked to change the e-mail address of your Plaza account.",
+                "We sent a link to the new address. The address changes once it is confirmed with this link.",
             ),
-            Words(
-                "A mail with a link went to the new address. The change takes place when that link is opened.",
-            ),
-            Words("If this was you, there is nothing to do here."),
-            Words(
-                "If this was not you, change your password now. That makes the link in the other mail worthless.",
-            ),
+            Words("If you made this request, you do not have to do anything here."),
+            Words("If you did not, change your password now. Then the link in the other mail stops working."),
         ],
     )
 }
@@ -102,10 +98,10 @@ pub fn address_changed(username: &str) -> Draft {
         "The e-mail address of your Plaza account was changed",
         username,
         &[
-            Words("The e-mail address of your Plaza account was changed just now."),
-            Words("From now on, mail about your account goes to the new address."),
-            Words("If you asked for this, there is nothing to do."),
-            Words("If you did not, please get in touch with the staff of this Plaza soon."),
+            Words("The e-mail address of your Plaza account has been changed."),
+            Words("We now send mail about your account to the new address."),
+            Words("If you asked for this, you do not have to do anything."),
+            Words("If you did not, contact the staff of this Plaza immediately."),
         ],
     )
 }
@@ -114,14 +110,14 @@ pub fn address_changed(username: &str) -> Draft {
 pub fn reset_password(username: &str, link: &str, valid_for: Duration) -> Draft {
     let good_for = good_for(valid_for);
     write(
-        "A new password for your Plaza account",
+        "Choose a new password for your Plaza account",
         username,
         &[
-            Words("Somebody, we hope you, asked for a new password for your account at Plaza."),
-            Words("To choose it, open this link:"),
+            Words("We received a request for a new password for your Plaza account."),
+            Words("To choose a new password, open this link:"),
             Link { label: "Choose a new password", url: link },
             Words(&good_for),
-            Words("If this was not you, ignore this mail, and your password stays as it is."),
+            Words("If you did not make this request, ignore this mail. Your password does not change."),
         ],
     )
 }
@@ -132,11 +128,11 @@ pub fn password_changed(username: &str) -> Draft {
         "The password of your Plaza account was changed",
         username,
         &[
-            Words("The password of your account at Plaza was changed just now."),
-            Words("If this was you, there is nothing to do."),
+            Words("The password of your Plaza account has been changed."),
+            Words("If you changed it, you do not have to do anything."),
             Words(
-                "If this was not you, somebody else may be using your account. Ask for a new password right away; \
-                 the link to choose it comes to this address.",
+                "If you did not, another person may be using your account. Request a new password immediately; \
+                 we send the link for it to this address.",
             ),
         ],
     )
@@ -157,7 +153,7 @@ pub struct NewPost {
 pub fn new_posts(posts: &[NewPost], more: usize) -> Draft {
     let labels: Vec<String> =
         posts.iter().map(|post| format!("“{}” by {}", on_one_line(&post.title), post.writer)).collect();
-    let others = format!("There are {more} more, which this mail does not name.");
+    let others = format!("There are {more} more, which this mail does not list.");
     let links = posts.iter().zip(&labels).map(|(post, label)| Link { label, url: &post.url });
     let mut paragraphs = vec![Words(if posts.len() + more == 1 {
         "There is a new post at Plaza:"
@@ -281,7 +277,7 @@ fn wrap(text: &mut String, words: &str) {
 }
 
 fn good_for(valid_for: Duration) -> String {
-    format!("The link is good for {}.", in_words(valid_for))
+    format!("The link is valid for {}.", in_words(valid_for))
 }
 
 /// Return a duration in words: `3 days`, `1 hour`, `30 minutes`. It is never rounded up: the unit is the largest that fits

@@ -55,7 +55,7 @@ fn a_link_is_whole_in_both_parts_and_nowhere_else() {
         assert_eq!(draft.text.lines().filter(|line| *line == LINK).count(), links, "{}", draft.text);
         assert_eq!(draft.html.matches(&format!("href=\"{escaped}\"")).count(), links, "{}", draft.html);
         assert_eq!(draft.html.matches(&format!(">{escaped}<")).count(), links, "{}", draft.html);
-        assert_eq!(draft.text.contains("good for 3 days."), links == 1, "{}", draft.text);
+        assert_eq!(draft.text.contains("valid for 3 days."), links == 1, "{}", draft.text);
         assert_eq!(draft.html.matches("http").count(), 2 * links, "nothing is loaded: {}", draft.html);
     }
 }
