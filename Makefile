@@ -35,7 +35,7 @@ soak: ## Run every test in release, with the long loops in full; PLAZA_SEED=N re
 	@scripts/need build postgres receivers
 	@PLAZA_SOAK=on PROPTEST_CASES=40000 scripts/test --release
 
-QUICK_CHECKS := check-format check-imports check-shell check-docker check-openapi
+QUICK_CHECKS := check-format check-imports check-prose check-shell check-docker check-openapi
 BUILDING_CHECKS := check-clippy check-doc check-generated
 
 .PHONY: check $(QUICK_CHECKS) check-dependencies check-building $(BUILDING_CHECKS)
@@ -58,6 +58,11 @@ check-format:
 check-imports:
 	@scripts/need python
 	@scripts/circles src
+
+# The glossary of docs/ARCHITECTURE.md: one word for one thing.
+check-prose:
+	@scripts/need python
+	@scripts/prose src crates docs migrations openapi bench demo README.md CONTRIBUTING.md CHANGELOG.md
 
 check-shell:
 	@scripts/python lint shellcheck $$(grep --recursive --files-with-matches -E '^#!.*bash|shellcheck shell=bash' .ci demo scripts)

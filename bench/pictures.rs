@@ -9,7 +9,7 @@ use std::error::Error;
 use std::io::{BufRead, Write};
 use std::time::Instant;
 
-use plaza_image::{self as image, Encoded, Format, Limits, Resize};
+use plaza_image::{self as image, EncodedPicture, Format, Limits, Resize};
 
 const SIDE: u32 = 256;
 const MASTER: u32 = 2048;
@@ -38,7 +38,7 @@ fn main() -> Outcome<()> {
 }
 
 /// Does the work of an upload: the picture that is stored, one variant in both formats, and the blurhash.
-fn upload(path: &str) -> Outcome<Encoded> {
+fn upload(path: &str) -> Outcome<EncodedPicture> {
     let picture = image::decode(&std::fs::read(path)?, &Limits::default(), MASTER)?;
     let master = picture.encode_original()?;
     let variant = picture.variant(Resize::Fill { width: SIDE, height: SIDE })?;
@@ -49,7 +49,7 @@ fn upload(path: &str) -> Outcome<Encoded> {
 }
 
 /// Does the work of the first request for a variant, including reading the file.
-fn variant(path: &str, format: Format) -> Outcome<Encoded> {
+fn variant(path: &str, format: Format) -> Outcome<EncodedPicture> {
     let picture = image::decode(&std::fs::read(path)?, &Limits::default(), MASTER)?;
     Ok(picture.variant(Resize::Fill { width: SIDE, height: SIDE })?.encode(format)?)
 }

@@ -98,7 +98,7 @@ class Plaza:
             with urllib.request.urlopen(f"http://{self.ops}/metrics", timeout=5) as answer:
                 gauges = dict(re.findall(pattern, answer.read().decode(), re.M))
             if len(gauges) != 5:
-                sys.exit(f"/metrics does not tell of pictures: {gauges}")
+                sys.exit(f"/metrics has no gauges of pictures: {gauges}")
             is_quiet = all(value == "0" for value in gauges.values())
             quiet_since = (quiet_since or time.monotonic()) if is_quiet else None
             if time.monotonic() > deadline:

@@ -23,7 +23,7 @@
 //! | [`cli`] | one file per command |
 //!
 //! Read two files first: `api/posts/mod.rs` shows how a request is answered, `models/post.rs` how its rows are read. Every other
-//! resource consists of the same two files.
+//! resource has the same two parts.
 
 pub mod api;
 pub mod app;

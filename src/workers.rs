@@ -18,7 +18,7 @@ use crate::metrics::{GaugeGuard, WorkerMetrics};
 
 type Job = Box<dyn FnOnce() + Send>;
 /// A queued job, with the guard that counts it as waiting.
-type Queued = (GaugeGuard, Job);
+type QueuedJob = (GaugeGuard, Job);
 
 /// The priority of the threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -34,7 +34,7 @@ pub enum Priority {
 /// A handle to the threads. Clones share them. They end when the last handle is dropped.
 #[derive(Clone)]
 pub struct Workers {
-    queue: SyncSender<Queued>,
+    queue: SyncSender<QueuedJob>,
     load: WorkerMetrics,
 }
 
@@ -47,7 +47,7 @@ impl Workers {
         priority: Priority,
         load: WorkerMetrics,
     ) -> std::io::Result<Self> {
-        let (queue, jobs) = sync_channel::<Queued>(queued);
+        let (queue, jobs) = sync_channel::<QueuedJob>(queued);
         let jobs = Arc::new(Mutex::new(jobs));
         for number in 0..threads {
             let (jobs, running) = (Arc::clone(&jobs), load.running.clone());
@@ -117,7 +117,7 @@ fn panicked() -> Error {
     Error::internal("a job on a worker thread panicked")
 }
 
-fn work(jobs: &Mutex<Receiver<Queued>>, priority: Priority, running: &Gauge) {
+fn work(jobs: &Mutex<Receiver<QueuedJob>>, priority: Priority, running: &Gauge) {
     step_back(priority);
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();

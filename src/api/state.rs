@@ -53,7 +53,7 @@ pub struct State {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether this program serves the files of the store, or another server does.
     pub serves_media: bool,
-    /// Whether the URLs of webhooks may lead to addresses that are not public.
+    /// Whether webhooks may call addresses that are not public.
     pub allows_private_webhooks: bool,
     /// How recently a user must have logged in to delete the account.
     pub fresh_login: TimeDelta,

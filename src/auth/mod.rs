@@ -4,6 +4,7 @@ mod caller;
 pub mod idempotency;
 pub mod keys;
 pub mod mail_tokens;
+pub mod password_rules;
 pub mod passwords;
 pub mod secret;
 pub mod session_cache;

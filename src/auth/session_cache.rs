@@ -16,7 +16,7 @@ use lru::LruCache;
 
 use super::caller::CurrentUser;
 use super::sessions::ended;
-use super::tokens::{AccessTokens, BadToken, Verified};
+use super::tokens::{AccessTokens, BadToken, TokenSubject};
 use crate::db::Db;
 use crate::db::listener::{Listener, Notice};
 use crate::error::Result;
@@ -164,7 +164,7 @@ impl SessionCache {
         Ok(user)
     }
 
-    async fn verify(&self, token: &str) -> Result<Verified> {
+    async fn verify(&self, token: &str) -> Result<TokenSubject> {
         let first = self.tokens.verify(token);
         if first != Err(BadToken::UnknownKey) {
             return Ok(first?);

@@ -139,17 +139,14 @@ impl Throttle {
         users: &[i64],
         network: &str,
     ) -> Result<LoginBuckets> {
-        let is_known_network =
-            throttle::is_known_network(conn, users, network, Utc::now() - self.options.known_network)?;
+        let known_users =
+            throttle::users_known_in(conn, users, network, Utc::now() - self.options.known_network)?;
         let mut accounts: Vec<_> = users
             .iter()
             .map(|user| {
                 let id = user.to_string();
-                let whose = if is_known_network.contains(user) {
-                    vec!["user", &id, network]
-                } else {
-                    vec!["user", &id]
-                };
+                let whose =
+                    if known_users.contains(user) { vec!["user", &id, network] } else { vec!["user", &id] };
                 (Some(*user), self.bucket(&LOGIN_ACCOUNT, &whose))
             })
             .collect();
@@ -212,7 +209,7 @@ impl Throttle {
         network: &str,
     ) -> Result<()> {
         throttle::commit_asynchronously(conn)?;
-        throttle::remember_home(conn, user_id, network)?;
+        throttle::remember_network(conn, user_id, network)?;
         if !self.options.is_on {
             return Ok(());
         }

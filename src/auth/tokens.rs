@@ -51,7 +51,7 @@ pub struct AccessTokens {
 
 /// The content of a valid access token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
+pub struct TokenSubject {
     /// The user's id.
     pub user_id: i64,
     /// The session's id.
@@ -125,7 +125,7 @@ impl AccessTokens {
 
     /// Return the content of a token that this service made and that has not expired. Whether its session is still open is for the
     /// database to say.
-    pub fn verify(&self, token: &str) -> Result<Verified, BadToken> {
+    pub fn verify(&self, token: &str) -> Result<TokenSubject, BadToken> {
         let mut said = jsonwebtoken::decode_header(token).map_err(|_| BadToken::Invalid)?;
         let kid = said.kid.clone().ok_or(BadToken::Invalid)?;
         // The only part that may be written in another way: media types are case-insensitive.
@@ -151,7 +151,7 @@ impl AccessTokens {
         let ids = id(&claims.sub).zip(id(&claims.sid)).filter(|_| is_of_these_days);
         match (ids, DateTime::from_timestamp(claims.exp, 0)) {
             (Some((user_id, session_id)), Some(expires_at)) => {
-                Ok(Verified { user_id, session_id, expires_at })
+                Ok(TokenSubject { user_id, session_id, expires_at })
             }
             _ => Err(BadToken::Invalid),
         }

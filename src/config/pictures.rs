@@ -11,7 +11,7 @@ use url::Url;
 
 use super::time::duration;
 use super::values::{Switch, base_url};
-use crate::media::variants::{Folder, Named, PictureKind, PictureKinds, PicturePurpose, Variant};
+use crate::media::variants::{Folder, PictureKind, PictureKinds, PicturePurpose, Variant, VariantName};
 
 /// Maximum length of a variant's side, in pixels.
 const LONGEST: u32 = 2048;
@@ -82,7 +82,7 @@ impl Pictures {
             .clone();
         let at_upload = match &self.variants_at_upload {
             Some(AtUpload(names)) => names.clone(),
-            None => vec![Named { purpose: PicturePurpose::Avatar, name: square.clone() }],
+            None => vec![VariantName { purpose: PicturePurpose::Avatar, name: square.clone() }],
         };
         // If another server serves the files, Plaza does not see the first request for a variant.
         let at_upload = self.serve_media.is_on().then_some(at_upload.as_slice());
@@ -99,7 +99,7 @@ fn of(
     purpose: PicturePurpose,
     folder: &Folder,
     variants: &[Variant],
-    at_upload: Option<&[Named]>,
+    at_upload: Option<&[VariantName]>,
 ) -> Result<PictureKind, String> {
     let setting = purpose.as_str().to_ascii_uppercase();
     let mut names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
@@ -140,14 +140,14 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 /// The names of the variants that are made at upload. The list may be empty.
 #[derive(Clone, Debug)]
-pub struct AtUpload(pub Vec<Named>);
+pub struct AtUpload(pub Vec<VariantName>);
 
 impl FromStr for AtUpload {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(Named::from_str).collect::<Result<_, _>>().map(Self)
+        names.map(VariantName::from_str).collect::<Result<_, _>>().map(Self)
     }
 }
 
@@ -218,7 +218,7 @@ impl FromStr for Variant {
     }
 }
 
-impl FromStr for Named {
+impl FromStr for VariantName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

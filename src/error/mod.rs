@@ -1,12 +1,13 @@
 //! Errors, and what a client learns of them.
 //!
-//! Layers below `api` do not know this type: `models` returns diesel's `QueryResult`, `media::image` its own `Rejected`. Here they
+//! Layers below `api` do not know this type: `models` returns diesel's `QueryResult`, `plaza_image` its own `Rejection`. Here they
 //! become either a [`Refusal`], which the client receives in full, or [`Error::Internal`], which is hidden from the client and
 //! logged in full, once.
 //!
 //! Every response that is not a success has the same body, [`Problem`] (RFC 9457), with a `code` from [`REGISTRY`].
 
 mod registry;
+mod rules;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,7 +21,8 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use crate::context;
-pub use registry::{Code, Entry, REGISTRY, RULES};
+pub use registry::{Code, Entry, REGISTRY};
+pub use rules::RULES;
 
 /// The result of everything that can be rejected or fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -70,7 +70,7 @@ impl Housekeeping {
         rows += self.batches(|conn| idempotency_key::purge(conn, BATCH)).await?;
         rows += self.batches(|conn| File::purge(conn, BATCH)).await?;
         rows += self.batches(move |conn| buckets::purge(conn, now - throttle::FORGETS_AFTER, BATCH)).await?;
-        rows += self.batches(move |conn| buckets::purge_homes(conn, now - known, BATCH)).await?;
+        rows += self.batches(move |conn| buckets::purge_networks(conn, now - known, BATCH)).await?;
         rows += self.batches(move |conn| TakenJob::purge(conn, now - FAILED_JOBS, BATCH)).await?;
         rows += self.batches(move |conn| Delivery::purge(conn, now - kept, BATCH)).await?;
         rows += self.batches(move |conn| Event::purge(conn, now - kept, BATCH)).await?;

@@ -28,7 +28,7 @@ pub(super) fn read<T: DeserializeOwned>(payload: Value) -> Result<T, Failure> {
     serde_json::from_value(payload).map_err(|error| unreadable(&error))
 }
 
-/// Return the failure of a job that no version of this program wrote, or that refers to something that none wrote.
+/// Return the failure of a job whose payload this program cannot read. Another attempt would fail in the same way.
 pub(super) fn unreadable(cause: &impl ToString) -> Failure {
     Failure::Permanent(format!("the payload cannot be read: {}", cause.to_string()))
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use crate::db::Db;
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::models::event::{Event, Published};
+use crate::models::event::{Event, PublishedEvent};
 use crate::models::job::{self, JobKind};
 use crate::models::webhook::Delivery;
 use crate::timing::Timing;
@@ -97,7 +97,7 @@ impl Publisher {
     }
 }
 
-fn tell(conn: &mut PgConnection, subscription: Subscription, events: &[Published]) -> Result<()> {
+fn tell(conn: &mut PgConnection, subscription: Subscription, events: &[PublishedEvent]) -> Result<()> {
     let wanted = events.iter().filter(|event| subscription.types.contains(&event.kind.as_str()));
     let ids: Vec<i64> = wanted.map(|event| event.id).collect();
     if !ids.is_empty() {

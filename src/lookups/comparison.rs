@@ -21,7 +21,7 @@ pub fn write(sql: &mut Fragment, row: Alias, column: Column, comparison: &Compar
     if let Some(part) = column.part {
         return write_part(sql, row, field.column, (part, zone), comparison);
     }
-    if field.texture == IndexHint::Trigrams {
+    if field.index_hint == IndexHint::Trigrams {
         if let Comparison::Like(pattern) | Comparison::UpperLike(pattern) = comparison
             && let Some(least) = least(pattern)
         {

@@ -4,7 +4,7 @@ use super::fragment::Bind;
 use super::lookup::{Lookup, Part};
 use super::name::{Name, Subject, Unknown};
 use super::table::{Field, Relation, Resource};
-use super::value::{self, PATTERN_MAX, Refused, TEXT_MAX, Values};
+use super::value::{self, PATTERN_MAX, TEXT_MAX, ValueError, Values};
 
 /// A condition on a row, composed of other conditions.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ pub enum ConditionError {
     /// The name is unknown.
     Name(Unknown),
     /// The value is not valid.
-    Value(Refused),
+    Value(ValueError),
     /// The condition is on a part of a time over a relation, which only a filter allows.
     PartOverRelation,
 }
@@ -151,15 +151,15 @@ impl From<Unknown> for ConditionError {
     }
 }
 
-impl From<Refused> for ConditionError {
-    fn from(refused: Refused) -> Self {
+impl From<ValueError> for ConditionError {
+    fn from(refused: ValueError) -> Self {
         Self::Value(refused)
     }
 }
 
 /// A condition, and what the request must be checked for.
 #[derive(Clone, Debug)]
-pub struct Read {
+pub struct ParsedCondition {
     /// The condition.
     pub node: Node,
     /// Whether only staff may use it.
@@ -175,7 +175,7 @@ pub fn read(
     raw: &Raw,
     values: Values<'_>,
     may_reach: bool,
-) -> Result<Read, ConditionError> {
+) -> Result<ParsedCondition, ConditionError> {
     let name = Name::parse(resource, name)?;
     let is_private = name.is_private();
     let column = match name.subject {
@@ -201,11 +201,11 @@ pub fn read(
         }) => Some(pattern.clone()),
         _ => None,
     };
-    Ok(Read { node, is_private, pattern })
+    Ok(ParsedCondition { node, is_private, pattern })
 }
 
-/// Read a condition on a relation itself: that it leads to any row, or to a row with this key.
-fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, Refused> {
+/// Read a condition on a relation itself: that there is a related row, or one with this key.
+fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, ValueError> {
     let Name { path, lookup, .. } = name;
     let Some(last) = path.last() else { return Ok(Node::All(Vec::new())) };
     let key = &last.target.key;
@@ -223,7 +223,7 @@ fn of_relation(name: Name, raw: &Raw, values: Values<'_>) -> Result<Node, Refuse
         Lookup::All => {
             let keys = several(raw)?;
             if keys.is_empty() {
-                return Err(Refused::new("must have at least one key."));
+                return Err(ValueError::new("must have at least one key."));
             }
             values.many(key, None, &keys)?;
             let each = keys.iter().map(|text| {
@@ -242,12 +242,12 @@ fn compare(
     lookup: Lookup,
     raw: &Raw,
     values: Values<'_>,
-) -> Result<Comparison, Refused> {
+) -> Result<Comparison, ValueError> {
     let single = || values.one(field, part, &one(raw)?);
     let text = |max| {
         let text = one(raw)?;
         value::checked(&text, max)?;
-        Ok::<_, Refused>(text)
+        Ok::<_, ValueError>(text)
     };
     let like = || text(TEXT_MAX).map(|text| escape(&text));
     Ok(match lookup {
@@ -263,7 +263,7 @@ fn compare(
         Lookup::Range => {
             let list = several(raw)?;
             let [low, high] = list.as_slice() else {
-                return Err(Refused::new("must have exactly two values, separated by a comma."));
+                return Err(ValueError::new("must have exactly two values, separated by a comma."));
             };
             Comparison::Between(values.one(field, part, low)?, values.one(field, part, high)?)
         }
@@ -280,14 +280,14 @@ fn compare(
     })
 }
 
-fn one(raw: &Raw) -> Result<String, Refused> {
+fn one(raw: &Raw) -> Result<String, ValueError> {
     match raw {
         Raw::One(text) => Ok(text.clone()),
-        Raw::Many(_) => Err(Refused::new("must have one value, not a list.")),
+        Raw::Many(_) => Err(ValueError::new("must have one value, not a list.")),
     }
 }
 
-fn several(raw: &Raw) -> Result<Vec<String>, Refused> {
+fn several(raw: &Raw) -> Result<Vec<String>, ValueError> {
     match raw {
         Raw::One(text) => value::list(text),
         Raw::Many(list) => Ok(list.clone()),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::condition::ConditionError;
 use super::filter::Condition;
 use super::name::Unknown;
-use super::value::Refused;
+use super::value::ValueError;
 
 /// One fault of a query string.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,8 +38,8 @@ impl Fault {
     }
 
     /// Create the fault of a parameter's value.
-    pub fn refused(parameter: &str, refused: Refused) -> Self {
-        let Refused { code, detail, params } = refused;
+    pub fn refused(parameter: &str, refused: ValueError) -> Self {
+        let ValueError { code, detail, params } = refused;
         Self::new(parameter, code, format!("`{parameter}` {detail}"), params)
     }
 }
@@ -52,7 +52,7 @@ pub fn in_filter(condition: &Condition, faulty: ConditionError) -> Fault {
             let detail = format!("there is no condition `{name}`{}", hint(&unknown));
             (condition.name_at, "unknown_field", detail, json!({ "nearest": unknown.nearest }))
         }
-        ConditionError::Value(Refused { code, detail, params }) => {
+        ConditionError::Value(ValueError { code, detail, params }) => {
             (condition.value_at, code, format!("`{name}` {detail}"), params)
         }
         ConditionError::PartOverRelation => {

@@ -98,13 +98,13 @@ impl Fragment {
         Alias::Numbered(self.rows)
     }
 
-    /// Let another fragment continue with the names of rows. When it lends them back, this one continues after the names that the
-    /// other one gave.
+    /// Have another fragment continue the numbers of row names, so that no name is given twice. Call this on the other fragment
+    /// to continue here after the names that it gave.
     pub fn lend_rows(&self, other: &mut Self) {
         other.rows = self.rows;
     }
 
-    /// Append another fragment. Its rows have their names from this one, or mean something only within the other.
+    /// Append another fragment. Its row names must continue those of this one, or be used only within it.
     pub fn embed(&mut self, other: &Self) -> &mut Self {
         self.pieces.extend_from_slice(&other.pieces);
         self

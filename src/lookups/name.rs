@@ -22,7 +22,7 @@ pub struct Name {
 pub enum Subject {
     /// A field of the row at the end of the path, or a part of it.
     Field(&'static Field, Option<Part>),
-    /// A field of the pair, which the last relation of the path has.
+    /// A field of the link table of the last relation in the path, such as the `reason` of a post's label.
     Link(&'static Field, Option<Part>),
     /// The relation itself.
     Relation,

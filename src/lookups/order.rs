@@ -21,12 +21,12 @@ pub struct Ordering {
 /// One column of an ordering.
 #[derive(Clone, Debug)]
 pub struct Term {
-    by: LabeledMetric,
+    by: SortKey,
     is_descending: bool,
 }
 
 #[derive(Clone, Debug)]
-enum LabeledMetric {
+enum SortKey {
     /// A column of the row at the end of a path to one row.
     Field(Vec<&'static Relation>, &'static Field),
     /// How well the row matches a search.
@@ -75,9 +75,9 @@ impl Ordering {
             let by = match known.subject {
                 Subject::Field(field, None) if is_sortable => {
                     if known.path.is_empty() && field.column == resource.id {
-                        LabeledMetric::Id(resource.id)
+                        SortKey::Id(resource.id)
                     } else {
-                        LabeledMetric::Field(known.path, field)
+                        SortKey::Field(known.path, field)
                     }
                 }
                 _ => return Err(OrderError::NotSortable(name.to_owned())),
@@ -97,18 +97,17 @@ impl Ordering {
 
     /// Return the ordering by relevance to a search, with the best matches first.
     pub fn by_relevance(resource: &'static Resource, document: &'static str, search: &str) -> Self {
-        let terms =
-            vec![Term { by: LabeledMetric::Relevance(document, search.to_owned()), is_descending: true }];
+        let terms = vec![Term { by: SortKey::Relevance(document, search.to_owned()), is_descending: true }];
         Self { terms, is_private: false }.ending_with(resource.id)
     }
 
     /// End the ordering with the id: nothing after it can matter, and without it rows could tie.
     fn ending_with(mut self, id: &'static str) -> Self {
-        if let Some(place) = self.terms.iter().position(|term| matches!(term.by, LabeledMetric::Id(_))) {
+        if let Some(place) = self.terms.iter().position(|term| matches!(term.by, SortKey::Id(_))) {
             self.terms.truncate(place + 1);
         } else {
             let is_descending = self.terms.last().is_some_and(|term| term.is_descending);
-            self.terms.push(Term { by: LabeledMetric::Id(id), is_descending });
+            self.terms.push(Term { by: SortKey::Id(id), is_descending });
         }
         self
     }
@@ -116,7 +115,7 @@ impl Ordering {
     /// Return the column of the rows themselves that the ordering sorts by first.
     pub fn leading(&self) -> Option<&'static str> {
         match &self.terms.first()?.by {
-            LabeledMetric::Field(path, field) if path.is_empty() => Some(field.column),
+            SortKey::Field(path, field) if path.is_empty() => Some(field.column),
             _ => None,
         }
     }
@@ -131,7 +130,7 @@ impl Ordering {
 impl Term {
     /// Whether the term may be null for a row.
     fn is_nullable(&self) -> bool {
-        let LabeledMetric::Field(path, field) = &self.by else { return false };
+        let SortKey::Field(path, field) = &self.by else { return false };
         field.is_nullable || !path.iter().all(|relation| relation.is_certain())
     }
 
@@ -145,11 +144,11 @@ impl Term {
         let mut sql = Fragment::default();
         let plain = |column| stands_for(column).unwrap_or((row, column));
         match &self.by {
-            LabeledMetric::Field(_, Field { column, .. }) | LabeledMetric::Id(column) => {
+            SortKey::Field(_, Field { column, .. }) | SortKey::Id(column) => {
                 let (row, column) = plain(column);
                 sql.column(row, column)
             }
-            LabeledMetric::Relevance(document, search) => sql
+            SortKey::Relevance(document, search) => sql
                 .word("ts_rank(")
                 .column(row, document)
                 .word(", search_query(")
@@ -163,21 +162,21 @@ impl Term {
     fn finish(&self, mut sql: Fragment) -> Column {
         let is_nullable = self.is_nullable();
         let cast = match &self.by {
-            LabeledMetric::Id(_) => "bigint",
-            LabeledMetric::Relevance(..) => "real",
-            LabeledMetric::Field(_, field) => match field.kind {
+            SortKey::Id(_) => "bigint",
+            SortKey::Relevance(..) => "real",
+            SortKey::Field(_, field) => match field.kind {
                 Kind::Text | Kind::Ascii | Kind::Username | Kind::Choice(_) => "text",
                 Kind::Integer => "bigint",
                 Kind::Time => "timestamptz",
                 Kind::Boolean => "boolean",
             },
         };
-        if let LabeledMetric::Field(_, Field { kind: Kind::Ascii, .. }) = self.by {
+        if let SortKey::Field(_, Field { kind: Kind::Ascii, .. }) = self.by {
             let mut collated = Fragment::default();
             collated.word("(").embed(&sql).word(ROOT).word(")");
             sql = collated;
         }
-        if let LabeledMetric::Field(_, Field { texture: IndexHint::Long, .. }) = self.by {
+        if let SortKey::Field(_, Field { index_hint: IndexHint::Long, .. }) = self.by {
             let mut beginning = Fragment::default();
             beginning.word("LEFT(").embed(&sql).word(", 256)");
             sql = beginning;
@@ -206,7 +205,7 @@ impl Writer<'_> {
         stands_for: impl Fn(&'static str) -> Option<(Alias, &'static str)>,
     ) -> Columns {
         let columns = ordering.terms.iter().map(|term| {
-            let LabeledMetric::Field(path, _) = &term.by else {
+            let SortKey::Field(path, _) = &term.by else {
                 return term.column(self.root(), &stands_for);
             };
             if path.is_empty() {
@@ -226,7 +225,7 @@ impl Writer<'_> {
     /// Return the columns for a statement with few rows that joins nothing: each step of a path is a subquery.
     pub fn ordering(&self, ordering: &Ordering) -> Columns {
         let columns = ordering.terms.iter().map(|term| match &term.by {
-            LabeledMetric::Field(path, field) if !path.is_empty() => {
+            SortKey::Field(path, field) if !path.is_empty() => {
                 let mut sql = Fragment::default();
                 self.reach(&mut sql, self.root(), path, field.column);
                 term.finish(sql)

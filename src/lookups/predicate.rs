@@ -182,7 +182,7 @@ impl Writer<'_> {
             sql.word(" WHERE ");
             self.belongs(sql, near, bound);
         } else {
-            // The conditions may hold without a related row, too.
+            // The conditions may be true without a related row, too.
             let one = sql.fresh();
             sql.word("EXISTS (SELECT FROM (SELECT) AS ").alias(one).word(" LEFT JOIN ");
             table(sql, bound);
@@ -195,7 +195,7 @@ impl Writer<'_> {
         sql.word(")");
     }
 
-    /// Write the row that a relation to one leads to, under this name: its table, then what must hold for it.
+    /// Write the related row of a relation to one, under this name: its table, then what must hold for it.
     pub fn one(
         &self,
         sql: &mut Fragment,
@@ -332,7 +332,7 @@ pub fn key_of<'n>(node: &'n Node, path: Path<'_>) -> Option<&'n Bind> {
     is_key.then_some(key)
 }
 
-/// Write the table of the rows that a relation leads to, with the pairs that lead to them.
+/// Write the table of the related rows, with the table of pairs by which they are found.
 fn table(sql: &mut Fragment, bound: Bound) {
     let far = bound.relation.target;
     if let (Join::Through(through), Some(link)) = (&bound.relation.join, bound.link) {

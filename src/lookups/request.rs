@@ -10,7 +10,7 @@ use super::name::{SEPARATOR, Unknown, nearest};
 use super::order::{self, Ordering, TERMS_MAX};
 use super::page::{DEFAULT_LIMIT, MAX_LIMIT, MAX_OFFSET};
 use super::table::{Reader, Resource};
-use super::value::{self, NEEDS_USER, Refused, Values};
+use super::value::{self, NEEDS_USER, ValueError, Values};
 
 /// Maximum number of conditions of a request.
 pub const CONDITIONS_MAX: usize = 32;
@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn control(&mut self, name: &str, text: &str) -> Result<(), Refused> {
+    fn control(&mut self, name: &str, text: &str) -> Result<(), ValueError> {
         match name {
             "limit" => self.request.limit = number(text, MAX_LIMIT)?,
             "offset" => self.request.offset = number(text, MAX_OFFSET)?,
@@ -190,7 +190,7 @@ impl<'a> Parser<'a> {
             SEARCH => {
                 value::checked(text, SEARCH_MAX)?;
                 if text.trim().is_empty() {
-                    return Err(Refused::new("must contain at least one word."));
+                    return Err(ValueError::new("must contain at least one word."));
                 }
                 self.request.search = Some(text.to_owned());
             }
@@ -234,7 +234,7 @@ impl<'a> Parser<'a> {
                 let node = self.take(name, read);
                 self.conditions.push(if is_excluded { Node::Not(Box::new(node)) } else { node });
             }
-            Err(ConditionError::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
+            Err(ConditionError::Value(ValueError { code: NEEDS_USER, .. })) => self.needs_user = true,
             Err(faulty) => {
                 let fault = self.fault(name, field, faulty);
                 self.faults.push(fault);
@@ -243,7 +243,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Count a condition, and record what it requires of the reader and of the database.
-    fn take(&mut self, parameter: &str, read: condition::Read) -> Node {
+    fn take(&mut self, parameter: &str, read: condition::ParsedCondition) -> Node {
         self.number += 1;
         if self.number == CONDITIONS_MAX + 1 {
             let detail = format!("A request must have at most {CONDITIONS_MAX} conditions.");
@@ -321,7 +321,7 @@ impl<'a> Parser<'a> {
         };
         match condition::read(self.resource, &condition.name, &condition.value, self.values(), true) {
             Ok(read) => return self.take("filter", read),
-            Err(ConditionError::Value(Refused { code: NEEDS_USER, .. })) => self.needs_user = true,
+            Err(ConditionError::Value(ValueError { code: NEEDS_USER, .. })) => self.needs_user = true,
             Err(faulty) => self.faults.push(fault::in_filter(condition, faulty)),
         }
         // Never used: the request is rejected.
@@ -359,10 +359,10 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn number(text: &str, max: i64) -> Result<i64, Refused> {
+fn number(text: &str, max: i64) -> Result<i64, ValueError> {
     let number = value::integer(text)?;
     if (0..=max).contains(&number) {
         return Ok(number);
     }
-    Err(Refused::by("out_of_range", format!("must be from 0 to {max}."), json!({ "min": 0, "max": max })))
+    Err(ValueError::by("out_of_range", format!("must be from 0 to {max}."), json!({ "min": 0, "max": max })))
 }

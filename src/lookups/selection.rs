@@ -63,9 +63,9 @@ impl Selection {
         Self { within: Some(Within { relation, key: key.into() }), ..self }
     }
 
-    /// Let the index of a table of pairs lead the query, if one of its keys is all that is asked of a relation, and it repeats
-    /// what orders the rows. `labels=ai` in the default order is the list of that label's posts: however few they are, they are
-    /// found without a walk over all other posts.
+    /// Read the rows by the index of a link table, if the request restricts a relation to one key of that table and the table
+    /// repeats the column that orders the rows. So `labels=ai` in the default order reads the posts of that label alone, however
+    /// many other posts there are.
     #[must_use]
     pub fn drive_by_link_index(mut self) -> Self {
         let Node::All(nodes) = &mut self.request.node else { return self };

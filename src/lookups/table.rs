@@ -53,7 +53,7 @@ pub struct Field {
     /// The function that converts a value before it is compared.
     pub fold: Option<fn(&str) -> String>,
     /// The properties of its text.
-    pub texture: IndexHint,
+    pub index_hint: IndexHint,
 }
 
 /// The properties of a field's text.
@@ -91,7 +91,7 @@ pub enum Kind {
 pub struct Relation {
     /// The name that clients use.
     pub name: &'static str,
-    /// The resource that it leads to.
+    /// The resource of the related rows.
     pub target: &'static Resource,
     /// Which rows belong together.
     pub join: Join,
@@ -175,7 +175,7 @@ impl Field {
             is_private: false,
             via: None,
             fold: None,
-            texture: IndexHint::Plain,
+            index_hint: IndexHint::Plain,
         }
     }
 
@@ -229,13 +229,13 @@ impl Field {
     /// Declare that an index has the column's trigrams in upper case.
     #[must_use]
     pub const fn with_trigrams(self) -> Self {
-        Self { texture: IndexHint::Trigrams, ..self }
+        Self { index_hint: IndexHint::Trigrams, ..self }
     }
 
     /// Declare that the text may be long.
     #[must_use]
     pub const fn long(self) -> Self {
-        Self { texture: IndexHint::Long, ..self }
+        Self { index_hint: IndexHint::Long, ..self }
     }
 
     /// Use a column of another name.
@@ -294,7 +294,7 @@ impl Relation {
         Self { then, ..self }
     }
 
-    /// Whether it leads to at most one row.
+    /// Whether there is at most one related row.
     pub fn is_to_one(&self) -> bool {
         matches!(self.join, Join::One { .. })
     }

@@ -23,7 +23,7 @@ pub const NEEDS_USER: &str = "authentication_required";
 
 /// Why a text is not a valid value: the code of the rule, and a sentence about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct ValueError {
     /// The code, as in `errors[].code`.
     pub code: &'static str,
     /// What would be valid.
@@ -32,7 +32,7 @@ pub struct Refused {
     pub params: Value,
 }
 
-impl Refused {
+impl ValueError {
     /// Create an error by this rule.
     pub fn by(code: &'static str, detail: impl Into<String>, params: Value) -> Self {
         Self { code, detail: detail.into(), params }
@@ -55,7 +55,7 @@ pub struct Values<'a> {
 
 impl Values<'_> {
     /// Parse one value of a field, or of a part of it.
-    pub fn one(&self, field: &Field, part: Option<Part>, text: &str) -> Result<Bind, Refused> {
+    pub fn one(&self, field: &Field, part: Option<Part>, text: &str) -> Result<Bind, ValueError> {
         match part {
             Some(Part::Date) => date(text).map(Bind::Date),
             Some(Part::Time) => time_of_day(text).map(Bind::Time),
@@ -64,10 +64,10 @@ impl Values<'_> {
         }
     }
 
-    fn whole(&self, field: &Field, text: &str) -> Result<Bind, Refused> {
+    fn whole(&self, field: &Field, text: &str) -> Result<Bind, ValueError> {
         let text = match field.kind {
             Kind::Username if text == "me" => self.caller.ok_or_else(|| {
-                Refused::by(NEEDS_USER, "must not be `me` unless you send an access token.", json!({}))
+                ValueError::by(NEEDS_USER, "must not be `me` unless you send an access token.", json!({}))
             })?,
             _ => text,
         };
@@ -84,10 +84,10 @@ impl Values<'_> {
     }
 
     /// Parse several values as one list.
-    pub fn many(&self, field: &Field, part: Option<Part>, texts: &[String]) -> Result<Bind, Refused> {
+    pub fn many(&self, field: &Field, part: Option<Part>, texts: &[String]) -> Result<Bind, ValueError> {
         if texts.len() > VALUES_MAX {
             let detail = format!("must have at most {VALUES_MAX} values.");
-            return Err(Refused::by("too_many", detail, json!({ "max": VALUES_MAX })));
+            return Err(ValueError::by("too_many", detail, json!({ "max": VALUES_MAX })));
         }
         let mut list = match (field.kind, part) {
             (_, Some(Part::Date)) => Bind::Dates(Vec::new()),
@@ -105,14 +105,14 @@ impl Values<'_> {
                 (Bind::Instants(list), Bind::Instant(value)) => list.push(value),
                 (Bind::Dates(list), Bind::Date(value)) => list.push(value),
                 (Bind::Times(list), Bind::Time(value)) => list.push(value),
-                _ => return Err(Refused::new("must be a list of values of one kind.")),
+                _ => return Err(ValueError::new("must be a list of values of one kind.")),
             }
         }
         Ok(list)
     }
 
     /// Parse a time by RFC 3339. A time without an offset, or only a date, is in the requested time zone.
-    fn instant(&self, text: &str) -> Result<DateTime<Utc>, Refused> {
+    fn instant(&self, text: &str) -> Result<DateTime<Utc>, ValueError> {
         let local = |text: &str| {
             ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
                 .iter()
@@ -123,7 +123,7 @@ impl Values<'_> {
             local(text).filter(|local| is_usual(local.year())).map(|local| in_zone(local, self.zone))
         });
         instant.filter(|instant| is_usual(instant.year())).ok_or_else(|| {
-            Refused::new(
+            ValueError::new(
                 "must be a time such as `2026-01-31T09:30:00Z`, or a date. In a query string, send `+` as `%2B`.",
             )
         })
@@ -148,7 +148,7 @@ pub fn in_zone(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
 }
 
 /// Parse the name of a time zone.
-pub fn zone(text: &str) -> Result<Tz, Refused> {
+pub fn zone(text: &str) -> Result<Tz, ValueError> {
     // PostgreSQL takes these names for abbreviations, which know no summer time; tzdata has them as links to these zones.
     let text = match text {
         "CET" | "MET" => "Europe/Brussels",
@@ -159,30 +159,30 @@ pub fn zone(text: &str) -> Result<Tz, Refused> {
     text.parse().map_err(|_| {
         let nearest = nearest(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
         let hint = nearest.map_or_else(|| ".".to_owned(), |nearest| format!("; did you mean `{nearest}`?"));
-        Refused::new(format!("must be the IANA name of a time zone, such as `Europe/Madrid`{hint}"))
+        ValueError::new(format!("must be the IANA name of a time zone, such as `Europe/Madrid`{hint}"))
     })
 }
 
 /// Check the length of a text.
-pub fn checked(text: &str, max: usize) -> Result<(), Refused> {
+pub fn checked(text: &str, max: usize) -> Result<(), ValueError> {
     if text.chars().nth(max).is_none() {
         return Ok(());
     }
-    Err(Refused::by("too_long", format!("must have at most {max} characters."), json!({ "max": max })))
+    Err(ValueError::by("too_long", format!("must have at most {max} characters."), json!({ "max": max })))
 }
 
 /// Parse `true` or `false`.
-pub fn boolean(text: &str) -> Result<bool, Refused> {
-    text.parse().map_err(|_| Refused::new("must be `true` or `false`."))
+pub fn boolean(text: &str) -> Result<bool, ValueError> {
+    text.parse().map_err(|_| ValueError::new("must be `true` or `false`."))
 }
 
 /// Return the values of a list: comma-separated as in RFC 4180, where `"a,b"` is one value, and `""` a quotation mark within it.
 /// An empty text is an empty list. This is written by hand, since the usual CSV reader accepts anything, and a list that is not
 /// closed is a fault here.
-pub fn list(text: &str) -> Result<Vec<String>, Refused> {
+pub fn list(text: &str) -> Result<Vec<String>, ValueError> {
     checked(text, LIST_MAX)?;
     let unclosed = || {
-        Refused::new(
+        ValueError::new(
             "must be values separated by commas. Put a value that contains a comma in quotation marks.",
         )
     };
@@ -218,37 +218,37 @@ pub fn list(text: &str) -> Result<Vec<String>, Refused> {
 }
 
 /// Parse a whole number, whose only sign may be `-`.
-pub fn integer(text: &str) -> Result<i64, Refused> {
+pub fn integer(text: &str) -> Result<i64, ValueError> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let number = text.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    number.ok_or_else(|| Refused::new("must be a whole number of at most 64 bits."))
+    number.ok_or_else(|| ValueError::new("must be a whole number of at most 64 bits."))
 }
 
 /// Parse one of some words.
-pub fn choice(text: &str, choices: &[&str]) -> Result<String, Refused> {
+pub fn choice(text: &str, choices: &[&str]) -> Result<String, ValueError> {
     if choices.contains(&text) {
         return Ok(text.to_owned());
     }
-    Err(Refused::by(
+    Err(ValueError::by(
         "not_a_choice",
         format!("must be one of {}.", choices.join(", ")),
         json!({ "choices": choices }),
     ))
 }
 
-fn date(text: &str) -> Result<NaiveDate, Refused> {
+fn date(text: &str) -> Result<NaiveDate, ValueError> {
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
     let date = date.filter(|date| is_usual(date.year()) && text.len() == "2026-01-31".len());
-    date.ok_or_else(|| Refused::new("must be a date such as `2026-01-31`."))
+    date.ok_or_else(|| ValueError::new("must be a date such as `2026-01-31`."))
 }
 
-fn time_of_day(text: &str) -> Result<NaiveTime, Refused> {
+fn time_of_day(text: &str) -> Result<NaiveTime, ValueError> {
     // A leap second is one that no clock of the database shows.
     NaiveTime::parse_from_str(text, "%H:%M:%S%.f")
         .or_else(|_| NaiveTime::parse_from_str(text, "%H:%M"))
         .ok()
         .filter(|time| chrono::Timelike::nanosecond(time) < 1_000_000_000)
-        .ok_or_else(|| Refused::new("must be a time of day such as `09:30` or `09:30:00.5`."))
+        .ok_or_else(|| ValueError::new("must be a time of day such as `09:30` or `09:30:00.5`."))
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@
 //! files removed and reports it.
 
 use diesel::result::Error::RollbackTransaction;
-use plaza_image::{self as image, Encoded, Picture as Pixels};
+use plaza_image::{self as image, EncodedPicture, Picture as Pixels};
 
 use super::Media;
 use super::limits::{LIMITS, MASTER_SIDE};
 use super::store::unavailable;
-use super::upload::{self, Rendered};
+use super::upload::{self, RenderedPicture};
 use super::variants::{self, Key, PicturePurpose};
 use crate::error::{Error, Result};
 use crate::models::file::File;
@@ -22,7 +22,7 @@ const LARGEST_FILE: u64 = MASTER_SIDE as u64 * MASTER_SIDE as u64 * 5;
 
 /// What is wrong with a picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct PictureReport {
     /// Why the original cannot be read, if it cannot.
     pub unreadable: Option<String>,
     /// Number of empty lines along the original's edges, if the original was scaled down when it was stored.
@@ -33,15 +33,15 @@ pub struct Checked {
 
 impl Media {
     /// Compare a picture's variants with its original, and check whether the original was stored with empty lines.
-    pub async fn check(&self, picture: &Picture) -> Result<Checked> {
+    pub async fn check(&self, picture: &Picture) -> Result<PictureReport> {
         let Some((_, pixels, _share)) = self.original(picture).await? else {
             let unreadable = Some("its file is missing from the store, or is no longer a picture".to_owned());
-            return Ok(Checked { unreadable, ..Checked::default() });
+            return Ok(PictureReport { unreadable, ..PictureReport::default() });
         };
         // A picture that was stored as it came was not resampled.
         let was_scaled = pixels.width().max(pixels.height()) == MASTER_SIDE;
         let empty_lines = if was_scaled { pixels.lines_lost() } else { 0 };
-        let mut found = Checked { empty_lines, ..Checked::default() };
+        let mut found = PictureReport { empty_lines, ..PictureReport::default() };
         let key = picture.key.clone();
         let keys = self.db.run(move |conn| Ok(File::of_picture(conn, &key)?)).await?;
         for key in keys {
@@ -79,9 +79,9 @@ impl Media {
         let Some((bytes, pixels, share)) = self.original(picture).await? else { return Ok(None) };
         let kinds = self.kinds.clone();
         let format = variants::format_of(&picture.key);
-        let render = move || -> Result<Rendered> {
+        let render = move || -> Result<RenderedPicture> {
             let (width, height) = (pixels.width(), pixels.height());
-            let master = Encoded { bytes: bytes.to_vec(), format, width, height };
+            let master = EncodedPicture { bytes: bytes.to_vec(), format, width, height };
             upload::finished(&pixels, master, kinds.of(purpose), image::Effort::Full, share)
         };
         let rendered = self.workers.run(render).await??;

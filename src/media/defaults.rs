@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lru::LruCache;
-use plaza_image::{self as image, Encoded, Format, Rejected, Resize};
+use plaza_image::{self as image, EncodedPicture, Format, Rejection, Resize};
 use tokio::sync::Semaphore;
 
 use super::limits::{LIMITS, MASTER_SIDE};
@@ -86,7 +86,7 @@ impl Defaults {
     async fn draw(
         &self,
         key: String,
-        draw: impl FnOnce() -> Result<Encoded, Rejected> + Send + 'static,
+        draw: impl FnOnce() -> Result<EncodedPicture, Rejection> + Send + 'static,
     ) -> Result<Bytes> {
         let drawn = || self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = drawn().get(&key).cloned();

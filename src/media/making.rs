@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use diesel::PgConnection;
-use plaza_image::{self as image, Encoded, Format, Limits, Rejected};
+use plaza_image::{self as image, EncodedPicture, Format, Limits, Rejection};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Media;
@@ -172,7 +172,7 @@ impl Media {
         format: Format,
         source: &Picture,
         variant: &Variant,
-    ) -> Result<Option<Encoded>> {
+    ) -> Result<Option<EncodedPicture>> {
         let (length, size) =
             (source.bytes.unsigned_abs(), (source.width.unsigned_abs(), source.height.unsigned_abs()));
         let original = variants::format_of(&source.key);
@@ -189,7 +189,7 @@ impl Media {
             let gone = "the file is missing from the store, or is larger than before";
             let picture = match found.map(|bytes| image::decode(&bytes, &KEPT, MASTER_SIDE)) {
                 Some(Ok(picture)) => picture,
-                Some(Err(Rejected::Fault(fault))) => return Err(fault),
+                Some(Err(Rejection::Fault(fault))) => return Err(fault),
                 Some(Err(rejected)) => return Ok(Err(rejected.to_string())),
                 None => return Ok(Err(gone.to_owned())),
             };
@@ -204,7 +204,7 @@ impl Media {
         }
     }
 
-    async fn write_variant(&self, key: &str, encoded: Encoded) -> Result<(), StoreError> {
+    async fn write_variant(&self, key: &str, encoded: EncodedPicture) -> Result<(), StoreError> {
         self.store.put(key, encoded.bytes.into(), encoded.format).await?;
         // The previous owner of the claim may have died while it wrote.
         self.store.tidy(key).await

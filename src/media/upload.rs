@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use plaza_image::{self as image, Effort, Encoded, Header, Picture, Rejected};
+use plaza_image::{self as image, Effort, EncodedPicture, Header, Picture, Rejection};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -20,10 +20,10 @@ use crate::models::file::File;
 use crate::models::picture::NewPicture;
 
 /// The files of one picture, ready to be written.
-pub(super) struct Rendered {
-    master: Encoded,
+pub(super) struct RenderedPicture {
+    master: EncodedPicture,
     blurhash: String,
-    variants: Vec<(String, Encoded)>,
+    variants: Vec<(String, EncodedPicture)>,
     /// As much of the memory as the files take, until they are written.
     share: OwnedSemaphorePermit,
 }
@@ -50,7 +50,7 @@ impl Media {
     /// Announce the files of a picture, and write them.
     pub(super) async fn store_rendered(
         &self,
-        rendered: Rendered,
+        rendered: RenderedPicture,
         purpose: PicturePurpose,
     ) -> Result<StoredPicture> {
         let record = record(&rendered, self.kinds.of(purpose))?;
@@ -67,7 +67,7 @@ impl Media {
         mut content: SpooledFile,
         part: &'static str,
         purpose: PicturePurpose,
-    ) -> Result<Rendered> {
+    ) -> Result<RenderedPicture> {
         let length = content.len() as u64;
         // To know what decoding will take, the header must be read, which takes memory itself. That memory is released in
         // between, or uploads whose header has been read could wait for each other.
@@ -95,7 +95,7 @@ impl Media {
         rendered.await?
     }
 
-    async fn write(&self, keys: &[String], rendered: Rendered) -> Result<()> {
+    async fn write(&self, keys: &[String], rendered: RenderedPicture) -> Result<()> {
         let _share = rendered.share;
         let files =
             std::iter::once(rendered.master).chain(rendered.variants.into_iter().map(|(_, file)| file));
@@ -118,7 +118,7 @@ fn read(content: &mut SpooledFile) -> Result<bytes::Bytes> {
 }
 
 /// Return the keys, the original's first, and the row.
-fn record(rendered: &Rendered, of: &PictureKind) -> Result<PictureRecord> {
+fn record(rendered: &RenderedPicture, of: &PictureKind) -> Result<PictureRecord> {
     let master = &rendered.master;
     let key = of.new_key(master.format);
     let variants = rendered.variants.iter().map(|(name, file)| variants::key_of(&key, name, file.format));
@@ -163,7 +163,7 @@ fn render(
     of: &PictureKind,
     effort: Effort,
     share: OwnedSemaphorePermit,
-) -> Result<Rendered> {
+) -> Result<RenderedPicture> {
     let picture = image::decode(bytes, &LIMITS, MASTER_SIDE).map_err(|rejected| refusal(&rejected, part))?;
     let master = picture.encode_original().map_err(Error::internal)?;
     finished(&picture, master, of, effort, share)
@@ -172,11 +172,11 @@ fn render(
 /// Return the files of a picture whose original is encoded already, and as much of the memory as they take.
 pub(super) fn finished(
     picture: &Picture,
-    master: Encoded,
+    master: EncodedPicture,
     of: &PictureKind,
     effort: Effort,
     mut share: OwnedSemaphorePermit,
-) -> Result<Rendered> {
+) -> Result<RenderedPicture> {
     let mut files = Vec::new();
     for variant in at_upload(of) {
         let resized = picture.variant(variant.resize).map_err(Error::internal)?;
@@ -188,24 +188,24 @@ pub(super) fn finished(
     let kept = share.split(length.div_ceil(1 << 20).min(share.num_permits()));
     let share = kept.ok_or_else(|| Error::internal("a permit is smaller than itself"))?;
     let blurhash = picture.blurhash().map_err(Error::internal)?;
-    Ok(Rendered { blurhash, master, variants: files, share })
+    Ok(RenderedPicture { blurhash, master, variants: files, share })
 }
 
-fn refusal(rejected: &Rejected, part: &str) -> Error {
+fn refusal(rejected: &Rejection, part: &str) -> Error {
     let detail = rejected.to_string();
     let (code, rule, params) = match rejected {
-        Rejected::Unsupported => {
+        Rejection::Unsupported => {
             let accepted: Vec<_> = ACCEPTED.iter().map(|format| format.content_type()).collect();
             (Code::UnsupportedPicture, "unsupported_picture", json!({ "accepted": accepted }))
         }
-        Rejected::TooLarge { width, height } => {
+        Rejection::TooLarge { width, height } => {
             let params = json!({
                 "width": width, "height": height, "max_pixels": LIMITS.max_pixels, "max_side": LIMITS.max_side
             });
             (Code::ImageTooLarge, "image_too_large", params)
         }
-        Rejected::Corrupt(_) => (Code::ImageCorrupt, "image_corrupt", json!({})),
-        Rejected::Fault(fault) => return Error::internal(fault.clone()),
+        Rejection::Corrupt(_) => (Code::ImageCorrupt, "image_corrupt", json!({})),
+        Rejection::Fault(fault) => return Error::internal(fault.clone()),
     };
     Error::violation(code, Violation::body(part, rule, detail).with(params))
 }

@@ -57,7 +57,7 @@ impl Folder {
 
 /// The name of a variant, and the purpose of the pictures that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct VariantName {
     /// The purpose of the pictures.
     pub purpose: PicturePurpose,
     /// The name of the variant.

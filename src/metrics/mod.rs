@@ -24,7 +24,7 @@ pub struct Metrics {
     pub statements: Counter,
     /// Work that got 503 instead of an answer of the database, by `code`.
     pub database_refused: LabeledMetric<Counter>,
-    /// Attempts that had to wait, by `rule`.
+    /// Attempts that had to wait, by the policy that they exceeded.
     pub throttled: LabeledMetric<Counter>,
     /// Requests sent to the store.
     pub store_requests: Counter,

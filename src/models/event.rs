@@ -84,7 +84,7 @@ pub struct FullEvent {
 
 /// An event that has just been published.
 #[derive(Clone, Debug, Queryable)]
-pub struct Published {
+pub struct PublishedEvent {
     /// The public id.
     pub id: i64,
     /// The type, for example `post.created`.
@@ -226,7 +226,7 @@ impl Event {
     ///
     /// A change that is being erased is left for later, together with the changes of its resource that follow: waiting for it
     /// would mean waiting until the erasure ends.
-    pub fn publish(conn: &mut PgConnection, most: i64) -> QueryResult<Option<Vec<Published>>> {
+    pub fn publish(conn: &mut PgConnection, most: i64) -> QueryResult<Option<Vec<PublishedEvent>>> {
         // A lock is a write, for which a commit has to wait.
         if !Self::are_waiting(conn)? {
             return Ok(Some(Vec::new()));
@@ -241,7 +241,7 @@ impl Event {
         let [free, taken, told] = PUBLISH;
         let mut publish = Fragment::default();
         publish.word(free).bind(Bind::Integer(most)).word(taken).bind(Bind::Integer(last)).word(told);
-        let mut published: Vec<Published> = publish.typed::<(BigInt, Text, Text)>().load(conn)?;
+        let mut published: Vec<PublishedEvent> = publish.typed::<(BigInt, Text, Text)>().load(conn)?;
         published.sort_by_key(|event| event.id);
         if let Some(event) = published.last() {
             diesel::update(publication::table).set(publication::last_position.eq(event.id)).execute(conn)?;

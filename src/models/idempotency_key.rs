@@ -35,12 +35,12 @@ impl Name {
     /// Reserve this name until the transaction ends. Return `false` if another transaction has reserved it.
     pub fn try_lock(&self, conn: &mut PgConnection) -> QueryResult<bool> {
         #[derive(QueryableByName)]
-        struct Locked {
+        struct LockResult {
             #[diesel(sql_type = Bool)]
             locked: bool,
         }
         // Advisory locks belong to a database, so the schema is part of the name.
-        let Locked { locked } = diesel::sql_query(
+        let LockResult { locked } = diesel::sql_query(
             "SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws(E'\\x01', current_schema(), $1, $2, $3), 0)) AS locked",
         )
         .bind::<BigInt, _>(self.caller)

@@ -51,7 +51,7 @@ pub struct NewLabel {
 
 /// A label as a request refers to it.
 #[derive(Clone, Debug)]
-pub enum Named {
+pub enum LabelName {
     /// The label with this slug.
     Slug(Slug),
     /// The label with this name, whatever its case, or else a new one.
@@ -84,7 +84,7 @@ impl From<(Label, i64)> for FullLabel {
 }
 
 #[derive(QueryableByName)]
-struct Summed {
+struct LabelCount {
     #[diesel(sql_type = BigInt)]
     number: i64,
 }
@@ -166,7 +166,7 @@ impl Label {
 
     /// Return the ids of the labels referred to, in that order, and keep these labels until the transaction ends. A label that is
     /// referred to by name and does not exist is created, only once however many requests refer to it. `None` if there is none.
-    pub fn resolve(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
+    pub fn resolve(conn: &mut PgConnection, named: &[LabelName]) -> QueryResult<Vec<Option<i64>>> {
         loop {
             let ids = Self::find_or_make(conn, named)?;
             let found: Vec<i64> = ids.iter().copied().flatten().collect();
@@ -183,7 +183,7 @@ impl Label {
         }
     }
 
-    fn find_or_make(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
+    fn find_or_make(conn: &mut PgConnection, named: &[LabelName]) -> QueryResult<Vec<Option<i64>>> {
         let mut ids = Self::find_named(conn, named)?;
         let mut missing = Vec::new();
         for (place, named) in named.iter().enumerate().filter(|(place, _)| ids[*place].is_none()) {
@@ -209,12 +209,12 @@ impl Label {
     }
 
     /// Return the ids of the labels that exist, in the order of the request; `None` for the others.
-    pub fn find_named(conn: &mut PgConnection, named: &[Named]) -> QueryResult<Vec<Option<i64>>> {
+    pub fn find_named(conn: &mut PgConnection, named: &[LabelName]) -> QueryResult<Vec<Option<i64>>> {
         // Each label is looked up by its slug or by its name. The other one is empty here, which no slug or name ever is.
         let text = |slug: bool| -> Vec<&str> {
             let text = |named| match named {
-                &Named::Slug(ref text) | &Named::Both(ref text, _) if slug => text.as_str(),
-                Named::Name(name) if !slug => name,
+                &LabelName::Slug(ref text) | &LabelName::Both(ref text, _) if slug => text.as_str(),
+                LabelName::Name(name) if !slug => name,
                 _ => "",
             };
             named.iter().map(text).collect()
@@ -274,7 +274,7 @@ impl Label {
     /// Combine the changes of each label's post count into one sum, for labels with new changes. Up to `most` new changes select
     /// the labels. Return the number of new changes that were combined. Rows that another transaction is combining are skipped.
     pub fn sum_up_counts(conn: &mut PgConnection, most: i64) -> QueryResult<usize> {
-        let summed: Summed = diesel::sql_query(
+        let summed: LabelCount = diesel::sql_query(
             "WITH chosen AS (
                  SELECT id FROM label_post_counts
                  WHERE label_id IN (SELECT label_id FROM label_post_counts WHERE NOT is_sum LIMIT $1)
@@ -305,11 +305,11 @@ impl Label {
 
 impl NewLabel {
     /// Return the label to create if none exists; `None` if the request gives its slug alone.
-    fn of(named: &Named) -> Option<Self> {
+    fn of(named: &LabelName) -> Option<Self> {
         match named.clone() {
-            Named::Slug(_) => None,
-            Named::Name(name) => Some(Self { name, slug: None }),
-            Named::Both(slug, name) => Some(Self { name, slug: Some(slug) }),
+            LabelName::Slug(_) => None,
+            LabelName::Name(name) => Some(Self { name, slug: None }),
+            LabelName::Both(slug, name) => Some(Self { name, slug: Some(slug) }),
         }
     }
 

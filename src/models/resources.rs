@@ -1,5 +1,5 @@
-//! What clients can ask of every list: its fields, its relations, and which caller may read what. To add a field, add a line
-//! here. The SQL, the error responses, the OpenAPI document and the tables of `docs/lookups.md` are derived from it.
+//! What clients can ask of every list: its fields, its relations, and which caller may read what. To let clients query a
+//! field, add a line here. The SQL, the error responses, the OpenAPI document and `docs/fields.md` are derived from it.
 
 use super::choices::CATEGORY_VALUES;
 use super::names::fold;

@@ -80,7 +80,7 @@ pub fn purge(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> Query
 }
 
 /// Return those of these users who logged in from this network after `since`.
-pub fn is_known_network(
+pub fn users_known_in(
     conn: &mut PgConnection,
     users: &[i64],
     prefix: &str,
@@ -103,7 +103,7 @@ pub fn known_networks(conn: &mut PgConnection, user_id: i64) -> QueryResult<Vec<
 }
 
 /// Record that a user logged in from a network.
-pub fn remember_home(conn: &mut PgConnection, user_id: i64, prefix: &str) -> QueryResult<()> {
+pub fn remember_network(conn: &mut PgConnection, user_id: i64, prefix: &str) -> QueryResult<()> {
     diesel::insert_into(login_prefixes::table)
         .values((login_prefixes::user_id.eq(user_id), login_prefixes::prefix.eq(prefix)))
         .on_conflict((login_prefixes::user_id, login_prefixes::prefix))
@@ -114,6 +114,6 @@ pub fn remember_home(conn: &mut PgConnection, user_id: i64, prefix: &str) -> Que
 }
 
 /// Delete up to `most` networks without a login since `before`, and return their number.
-pub fn purge_homes(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
+pub fn purge_networks(conn: &mut PgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<usize> {
     delete_some!(conn, "login_prefixes", "last_login_at < $2", most, before => Timestamptz)
 }

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::result::Error;
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 
-use super::event::{Event, FullEvent, Published};
+use super::event::{Event, FullEvent, PublishedEvent};
 use super::job::JobKind;
 use super::{columns, delete_some};
 use crate::lookups::page::Slice;
@@ -207,7 +207,7 @@ impl Webhook {
 impl Delivery {
     /// Create a delivery and a job for each webhook that subscribes to one of these events. The call waits for a webhook that is
     /// being disabled, so that nothing is pending for it afterwards.
-    pub fn prepare(conn: &mut PgConnection, published: &[Published]) -> QueryResult<()> {
+    pub fn prepare(conn: &mut PgConnection, published: &[PublishedEvent]) -> QueryResult<()> {
         let active = webhooks::table.filter(webhooks::disabled_at.is_null()).order(webhooks::id);
         let active: Vec<i64> = active.select(webhooks::id).for_key_share().load(conn)?;
         if active.is_empty() {

@@ -31,7 +31,7 @@ fn without_fringes(lossy: usize) -> usize {
 
 /// The content of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
+pub struct EncodedPicture {
     /// The bytes of the file.
     pub bytes: Vec<u8>,
     /// The format of the file.
@@ -76,7 +76,7 @@ impl Picture {
     /// # Errors
     ///
     /// A [`Fault`] if the encoder's library fails.
-    pub fn encode_original(&self) -> Result<Encoded, Fault> {
+    pub fn encode_original(&self) -> Result<EncodedPicture, Fault> {
         if self.has_alpha() {
             return self.encode(Format::Png);
         }
@@ -96,7 +96,7 @@ impl Picture {
     ///
     /// A [`Fault`] for GIF, which is only read, and if the encoder's library fails: every picture that [`decode`](super::decode)
     /// returns has a size that every format accepts.
-    pub fn encode(&self, format: Format) -> Result<Encoded, Fault> {
+    pub fn encode(&self, format: Format) -> Result<EncodedPicture, Fault> {
         self.encode_with(format, Effort::Full)
     }
 
@@ -105,7 +105,7 @@ impl Picture {
     /// # Errors
     ///
     /// The errors of [`encode`](Self::encode).
-    pub fn encode_with(&self, format: Format, effort: Effort) -> Result<Encoded, Fault> {
+    pub fn encode_with(&self, format: Format, effort: Effort) -> Result<EncodedPicture, Fault> {
         let bytes = match format {
             Format::Jpeg => self.jpeg(),
             Format::Png => self.png(),
@@ -114,7 +114,7 @@ impl Picture {
         };
         let (width, height) = (self.width(), self.height());
         match bytes {
-            Ok(bytes) => Ok(Encoded { bytes, format, width, height }),
+            Ok(bytes) => Ok(EncodedPicture { bytes, format, width, height }),
             Err(reason) => Err(Fault::new(format!(
                 "a {width}×{height} picture could not be encoded as {format:?}: {reason}"
             ))),

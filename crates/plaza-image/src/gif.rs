@@ -6,11 +6,11 @@
 use ::gif::{ColorOutput, DecodeOptions, Decoder, MemoryLimit};
 use ::image::metadata::Orientation;
 
-use super::raster::{Channels, Decoded, Raster, buffer};
-use super::{Format, Header, Rejected};
+use super::raster::{Channels, DecodedPicture, Raster, buffer};
+use super::{Format, Header, Rejection};
 
-const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
+const TRUNCATED: Rejection = Rejection::Corrupt("it ends too early");
+const MALFORMED: Rejection = Rejection::Corrupt("its structure is not valid");
 
 const EXTENSION: u8 = 0x21;
 const IMAGE: u8 = 0x2C;
@@ -27,17 +27,17 @@ struct Place {
 }
 
 impl<'a> Blocks<'a> {
-    fn take(&mut self, count: usize) -> Result<&'a [u8], Rejected> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Rejection> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(TRUNCATED)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    fn byte(&mut self) -> Result<u8, Rejected> {
+    fn byte(&mut self) -> Result<u8, Rejection> {
         self.take(1).map(|byte| byte[0])
     }
 
-    fn pair(&mut self) -> Result<(u32, u32), Rejected> {
+    fn pair(&mut self) -> Result<(u32, u32), Rejection> {
         match self.take(4)? {
             &[w0, w1, h0, h1] => {
                 Ok((u16::from_le_bytes([w0, w1]).into(), u16::from_le_bytes([h0, h1]).into()))
@@ -46,7 +46,7 @@ impl<'a> Blocks<'a> {
         }
     }
 
-    fn sub_blocks(&mut self) -> Result<(), Rejected> {
+    fn sub_blocks(&mut self) -> Result<(), Rejection> {
         loop {
             match self.byte()? {
                 0 => return Ok(()),
@@ -56,7 +56,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Reads from the signature past the global colours. Returns the screen's size.
-    fn screen(&mut self) -> Result<(u32, u32), Rejected> {
+    fn screen(&mut self) -> Result<(u32, u32), Rejection> {
         self.take(6)?;
         let size = self.pair()?;
         let flags = self.byte()?;
@@ -68,7 +68,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// Reads from past the screen to the first frame. Extensions of every kind are skipped.
-    fn first_frame(&mut self) -> Result<Place, Rejected> {
+    fn first_frame(&mut self) -> Result<Place, Rejection> {
         loop {
             match self.byte()? {
                 EXTENSION => {
@@ -90,7 +90,7 @@ fn canvas(screen: (u32, u32), frame: &Place) -> (u32, u32) {
     (screen.0.max(frame.left + frame.width), screen.1.max(frame.top + frame.height))
 }
 
-pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejection> {
     let mut blocks = Blocks(bytes);
     blocks.take(6)?;
     let screen = blocks.pair()?;
@@ -109,7 +109,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
     })
 }
 
-pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> {
+pub(super) fn decode(bytes: &[u8], header: Header) -> Result<DecodedPicture, Rejection> {
     let mut options = DecodeOptions::new();
     options.set_color_output(ColorOutput::Indexed);
     options.allow_unknown_blocks(true);
@@ -124,14 +124,14 @@ pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> 
         height: frame.height.into(),
     };
     if place.width == 0 || place.height == 0 {
-        return Err(Rejected::Corrupt("it has no pixels"));
+        return Err(Rejection::Corrupt("it has no pixels"));
     }
     if canvas((0, 0), &place).0 > header.width || canvas((0, 0), &place).1 > header.height {
         return Err(MALFORMED);
     }
     let transparent = frame.transparent;
     let mut indexes = vec![0; decoder.buffer_size()];
-    decoder.read_into_buffer(&mut indexes).map_err(|_| Rejected::Corrupt("its pixels cannot be decoded"))?;
+    decoder.read_into_buffer(&mut indexes).map_err(|_| Rejection::Corrupt("its pixels cannot be decoded"))?;
     let colours = colours(&decoder, transparent);
     let mut pixels = buffer(header.width, header.height, Channels::Rgba.count());
     let (rows, _) = pixels.as_chunks_mut::<4>();
@@ -141,7 +141,7 @@ pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> 
             *pixel = colours[usize::from(*index)];
         }
     }
-    Ok(Decoded {
+    Ok(DecodedPicture {
         raster: Raster { width: header.width, height: header.height, channels: Channels::Rgba, pixels },
         orientation: Orientation::NoTransforms,
         colours: None,

@@ -25,14 +25,14 @@ use mozjpeg_sys::{
 
 use super::jpeg_layout::{Frame, Layout};
 use super::profile::Colours;
-use super::raster::{Channels, Decoded, Raster};
+use super::raster::{Channels, DecodedPicture, Raster};
 use super::resize::{Resize, Rows};
-use super::{Format, Header, Rejected, exif};
+use super::{Format, Header, Rejection, exif};
 
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
-const UNDECODABLE: Rejected = Rejected::Corrupt("its pixels cannot be decoded");
+const MALFORMED: Rejection = Rejection::Corrupt("its structure is not valid");
+const UNDECODABLE: Rejection = Rejection::Corrupt("its pixels cannot be decoded");
 
-pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejection> {
     let frame = Frame::find(bytes)?;
     let (width, height) = (frame.width, frame.height);
     let (largest_h, largest_v) = frame.sampling();
@@ -56,21 +56,21 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
     })
 }
 
-pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded, Rejected> {
+pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<DecodedPicture, Rejection> {
     let layout = Layout::of(bytes)?;
     let bytes = layout.with_height(bytes);
     let raster = pixels(&bytes, header, bound)?;
     if layout.frame.is_arithmetic() && pixels(&layout.with_other_ends(&bytes), header, bound)? != raster {
-        return Err(Rejected::Corrupt("it ends too early"));
+        return Err(Rejection::Corrupt("it ends too early"));
     }
-    Ok(Decoded {
+    Ok(DecodedPicture {
         raster,
         orientation: layout.exif.map_or(Orientation::NoTransforms, exif::orientation),
         colours: layout.icc_profile().map(Colours::Icc),
     })
 }
 
-fn pixels(bytes: &[u8], header: Header, bound: u32) -> Result<Raster, Rejected> {
+fn pixels(bytes: &[u8], header: Header, bound: u32) -> Result<Raster, Rejection> {
     let mut decoder =
         Decompress::builder().with_err(errors()).from_reader(Pieces(bytes)).map_err(|_| MALFORMED)?;
     // A complete picture has nothing to smooth.
@@ -84,7 +84,7 @@ fn pixels(bytes: &[u8], header: Header, bound: u32) -> Result<Raster, Rejected> 
             (Channels::Cmyk, decoder.to_colorspace(ColorSpace::JCS_CMYK))
         }
         ColorSpace::JCS_RGB | ColorSpace::JCS_YCbCr => (Channels::Rgb, decoder.rgb()),
-        _ => return Err(Rejected::Unsupported),
+        _ => return Err(Rejection::Unsupported),
     };
     let mut lines = Lines(started.map_err(|_| UNDECODABLE)?);
     let plan = Resize::Fit { width: bound, height: bound }.plan(header.width, header.height);
@@ -119,7 +119,7 @@ impl BufRead for Pieces<'_> {
 struct Lines<'a>(DecompressStarted<Pieces<'a>>);
 
 impl Rows for Lines<'_> {
-    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejected> {
+    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejection> {
         self.0.read_scanlines_into(rows).map(drop).map_err(|_| UNDECODABLE)
     }
 }

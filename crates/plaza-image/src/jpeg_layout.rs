@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::Rejected;
+use super::Rejection;
 
-const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
+const TRUNCATED: Rejection = Rejection::Corrupt("it ends too early");
+const MALFORMED: Rejection = Rejection::Corrupt("its structure is not valid");
 
 /// Encoders write about ten scans for a progressive picture. Each scan costs a pass over the picture, so hundreds are an attack.
 const MAX_SCANS: usize = 32;
@@ -38,7 +38,7 @@ impl<'a> Segments<'a> {
         Self { bytes, at: 2 }
     }
 
-    fn next(&mut self) -> Result<Segment<'a>, Rejected> {
+    fn next(&mut self) -> Result<Segment<'a>, Rejection> {
         loop {
             let rest = self.bytes.get(self.at..).ok_or(TRUNCATED)?;
             let filled_from = self.at + rest.iter().position(|&byte| byte == 0xFF).ok_or(TRUNCATED)?;
@@ -56,7 +56,7 @@ impl<'a> Segments<'a> {
         }
     }
 
-    fn segment(&mut self, marker: u8, at: usize, filled_from: usize) -> Result<Segment<'a>, Rejected> {
+    fn segment(&mut self, marker: u8, at: usize, filled_from: usize) -> Result<Segment<'a>, Rejection> {
         let length = self.bytes.get(self.at..self.at + 2).ok_or(TRUNCATED)?;
         let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
         if length < 2 {
@@ -91,7 +91,7 @@ pub(super) struct Frame {
 
 impl Frame {
     /// Reads no further than necessary: to the first scan, or past it if the height is to follow.
-    pub fn find(bytes: &[u8]) -> Result<Self, Rejected> {
+    pub fn find(bytes: &[u8]) -> Result<Self, Rejection> {
         let mut segments = Segments::of(bytes);
         let mut frame = loop {
             let segment = segments.next()?;
@@ -121,13 +121,13 @@ impl Frame {
         }
     }
 
-    fn read(segment: &Segment<'_>) -> Result<Self, Rejected> {
+    fn read(segment: &Segment<'_>) -> Result<Self, Rejection> {
         let [depth, h1, h0, w1, w0, count, components @ ..] = segment.body else {
             return Err(MALFORMED);
         };
         // Lossless and hierarchical frames, and twelve bits, are used in medicine. Browsers do not show them.
         if !matches!(segment.marker, 0xC0..=0xC2 | 0xC9 | 0xCA) || *depth != 8 {
-            return Err(Rejected::Unsupported);
+            return Err(Rejection::Unsupported);
         }
         let components: Vec<_> = components
             .chunks_exact(3)
@@ -139,7 +139,7 @@ impl Frame {
             return Err(MALFORMED);
         }
         if !matches!(components.len(), 1 | 3 | 4) {
-            return Err(Rejected::Unsupported);
+            return Err(Rejection::Unsupported);
         }
         let height = u16::from_be_bytes([*h1, *h0]).into();
         Ok(Self {
@@ -187,7 +187,7 @@ pub(super) struct Layout<'a> {
 
 impl<'a> Layout<'a> {
     /// Rejects a file that lacks its end, a scan, or a part of its coefficients.
-    pub fn of(bytes: &'a [u8]) -> Result<Self, Rejected> {
+    pub fn of(bytes: &'a [u8]) -> Result<Self, Rejection> {
         let mut layout = Self { frame: Frame::find(bytes)?, exif: None, icc: Vec::new(), ends: Vec::new() };
         let mut missing: Vec<Missing> = layout.frame.components.iter().map(|_| [None; 64]).collect();
         let (mut segments, mut scans, mut in_scan) = (Segments::of(bytes), 0, false);
@@ -216,7 +216,7 @@ impl<'a> Layout<'a> {
             }
         }
         if scans > MAX_SCANS {
-            return Err(Rejected::Corrupt("it has too many scans"));
+            return Err(Rejection::Corrupt("it has too many scans"));
         }
         if missing.iter().flatten().any(|bits| *bits != Some(0)) {
             return Err(TRUNCATED);
@@ -258,7 +258,7 @@ impl<'a> Layout<'a> {
 
 impl Frame {
     /// Records which coefficients a scan sends of which component.
-    fn count_scan(&self, body: &[u8], missing: &mut [Missing]) -> Result<(), Rejected> {
+    fn count_scan(&self, body: &[u8], missing: &mut [Missing]) -> Result<(), Rejection> {
         let Some((&count, rest)) = body.split_first() else { return Err(MALFORMED) };
         let Some((selectors, &[first, last, bits, ..])) = rest.split_at_checked(usize::from(count) * 2)
         else {

@@ -42,7 +42,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use thiserror::Error;
 
-pub use encode::{Effort, Encoded};
+pub use encode::{Effort, EncodedPicture};
 pub use initials::default_avatar;
 pub use picture::Picture;
 pub use resize::Resize;
@@ -124,7 +124,7 @@ impl Format {
 
 /// The reason why a picture is rejected. The texts are for clients.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum Rejected {
+pub enum Rejection {
     #[error("The file is not a supported JPEG, PNG, WebP or GIF picture.")]
     /// The content is in none of the formats, or in a variety of one that is not supported.
     Unsupported,
@@ -216,13 +216,13 @@ impl Header {
         u64::from(width) * u64::from(height)
     }
 
-    fn within(self, limits: &Limits) -> Result<Self, Rejected> {
+    fn within(self, limits: &Limits) -> Result<Self, Rejection> {
         let Self { width, height, .. } = self;
         if width == 0 || height == 0 {
-            return Err(Rejected::Corrupt("it has no pixels"));
+            return Err(Rejection::Corrupt("it has no pixels"));
         }
         let fits = width.max(height) <= limits.max_side && Self::pixels(width, height) <= limits.max_pixels;
-        if fits { Ok(self) } else { Err(Rejected::TooLarge { width, height }) }
+        if fits { Ok(self) } else { Err(Rejection::TooLarge { width, height }) }
     }
 }
 
@@ -243,10 +243,10 @@ pub fn memory_of_original((width, height): (u32, u32)) -> u64 {
 ///
 /// # Errors
 ///
-/// [`Rejected`] if the bytes are not a picture, have no readable header, or claim more pixels than the limits allow. Only
+/// [`Rejection`] if the bytes are not a picture, have no readable header, or claim more pixels than the limits allow. Only
 /// [`decode`] can tell whether the rest is complete.
-pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, Rejected> {
-    let format = Format::sniff(bytes).ok_or(Rejected::Unsupported)?;
+pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, Rejection> {
+    let format = Format::sniff(bytes).ok_or(Rejection::Unsupported)?;
     let header = match format {
         Format::Jpeg => jpeg::header(bytes),
         Format::Png => png::header(bytes),
@@ -264,9 +264,9 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Header, Rejected> {
 ///
 /// # Errors
 ///
-/// The errors of [`inspect`]; [`Rejected::Corrupt`] if anything is missing or wrong in the rest, including a panic of a decoder;
-/// and [`Rejected::Fault`].
-pub fn decode(bytes: &[u8], limits: &Limits, bound: u32) -> Result<Picture, Rejected> {
+/// The errors of [`inspect`]; [`Rejection::Corrupt`] if anything is missing or wrong in the rest, including a panic of a decoder;
+/// and [`Rejection::Fault`].
+pub fn decode(bytes: &[u8], limits: &Limits, bound: u32) -> Result<Picture, Rejection> {
     let header = inspect(bytes, limits)?;
     contained(|| {
         let decoded = match header.format {
@@ -280,6 +280,6 @@ pub fn decode(bytes: &[u8], limits: &Limits, bound: u32) -> Result<Picture, Reje
 }
 
 /// A decoder that panics received broken data. The panic must not end the process.
-fn contained(decode: impl FnOnce() -> Result<Picture, Rejected>) -> Result<Picture, Rejected> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Rejected::Corrupt("it cannot be decoded")))
+fn contained(decode: impl FnOnce() -> Result<Picture, Rejection>) -> Result<Picture, Rejection> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or(Err(Rejection::Corrupt("it cannot be decoded")))
 }

@@ -1,6 +1,6 @@
 //! A picture as Plaza stores it: upright sRGB pixels, with or without alpha, and nothing else.
 
-use super::raster::{Channels, Decoded, Raster};
+use super::raster::{Channels, DecodedPicture, Raster};
 use super::resize::Resize;
 use super::{Fault, Format};
 
@@ -20,9 +20,9 @@ impl PartialEq for Picture {
 
 impl Picture {
     /// Brings the output of a decoder to its final form, beginning with the downscale.
-    pub(super) fn develop(decoded: Decoded, format: Format, bound: u32) -> Result<Self, Fault> {
+    pub(super) fn develop(decoded: DecodedPicture, format: Format, bound: u32) -> Result<Self, Fault> {
         let is_from_jpeg = format == Format::Jpeg;
-        let Decoded { raster, orientation, colours } = decoded;
+        let DecodedPicture { raster, orientation, colours } = decoded;
         let raster = raster.without_idle_alpha();
         let plan = Resize::Fit { width: bound, height: bound }.plan(raster.width, raster.height);
         let raster = raster.into_resized(&plan)?;

@@ -15,12 +15,12 @@ use ::png::{
 };
 
 use super::profile::{self, Colours};
-use super::raster::{Channels, Decoded, Raster, buffer};
+use super::raster::{Channels, DecodedPicture, Raster, buffer};
 use super::resize::{Resize, Rows};
-use super::{Format, Header, Rejected, exif};
+use super::{Format, Header, Rejection, exif};
 
-const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
+const TRUNCATED: Rejection = Rejection::Corrupt("it ends too early");
+const MALFORMED: Rejection = Rejection::Corrupt("its structure is not valid");
 
 /// The limit for chunks and for what they inflate to. An upload has at most 10 MiB, and a colour profile less than one. A
 /// decompression bomb in `iCCP` stops here.
@@ -31,13 +31,13 @@ const SIGNATURE: Range<usize> = 0..8;
 /// Chunks that are optional and are read if they are intact.
 const USEFUL: [&[u8; 4]; 7] = [b"tRNS", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf"];
 
-pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejection> {
     // The signature, then IHDR, which always comes first: length, name, width, height, depth, colour, compression, filter,
     // interlace, checksum.
     let Some(([0, 0, 0, 13, b'I', b'H', b'D', b'R', fields @ ..], _)) =
         bytes.get(8..).and_then(|chunks| chunks.split_first_chunk::<25>())
     else {
-        return Err(Rejected::Corrupt("it has no header"));
+        return Err(Rejection::Corrupt("it has no header"));
     };
     let [w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, _, _, interlaced, ..] = *fields;
     let width = u32::from_be_bytes([w3, w2, w1, w0]);
@@ -60,16 +60,16 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
     })
 }
 
-fn corrupt(error: &DecodingError) -> Rejected {
+fn corrupt(error: &DecodingError) -> Rejection {
     match error {
         DecodingError::IoError(_) => TRUNCATED,
-        DecodingError::LimitsExceeded => Rejected::Corrupt("it contains too much data besides pixels"),
+        DecodingError::LimitsExceeded => Rejection::Corrupt("it contains too much data besides pixels"),
         _ => MALFORMED,
     }
 }
 
 /// The parts of a file that the decoder is to see, and its EXIF data.
-struct Picked<'a> {
+struct PickedChunks<'a> {
     bytes: Cow<'a, [u8]>,
     exif: Option<&'a [u8]>,
 }
@@ -86,7 +86,7 @@ fn chunk_at(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
 
 /// Picks the chunks of the still picture. A critical chunk must be intact. An ancillary chunk is left out if it is damaged,
 /// repeated or in the wrong place.
-fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejected> {
+fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<PickedChunks<'a>, Rejection> {
     let mut kept: Vec<Range<usize>> = vec![SIGNATURE];
     let (mut seen, mut exif): (Vec<&[u8]>, _) = (Vec::new(), None);
     let (mut at, mut has_pixels, mut is_animated, mut has_end) = (SIGNATURE.end, false, false, false);
@@ -129,7 +129,7 @@ fn picked<'a>(bytes: &'a [u8], without: &[&[u8; 4]]) -> Result<Picked<'a>, Rejec
             break;
         }
     }
-    Ok(Picked { bytes: join(&bytes[..at], kept, has_end), exif })
+    Ok(PickedChunks { bytes: join(&bytes[..at], kept, has_end), exif })
 }
 
 /// Adds a chunk. Adjacent chunks become one range.
@@ -165,7 +165,7 @@ fn reader(bytes: &[u8]) -> Result<Reader<Cursor<&[u8]>>, DecodingError> {
     decoder.read_info()
 }
 
-pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded, Rejected> {
+pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<DecodedPicture, Rejection> {
     let mut picture = picked(bytes, &[])?;
     // Chunks besides the pixels that cannot be read, above all a profile, are no reason to reject the picture.
     for without in [[b"iCCP"].as_slice(), &USEFUL] {
@@ -179,7 +179,7 @@ pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded
         (ColorType::GrayscaleAlpha, BitDepth::Eight) => Channels::GreyAlpha,
         (ColorType::Rgb, BitDepth::Eight) => Channels::Rgb,
         (ColorType::Rgba, BitDepth::Eight) => Channels::Rgba,
-        _ => return Err(Rejected::Unsupported),
+        _ => return Err(Rejection::Unsupported),
     };
     let (width, height) = (header.width, header.height);
     let length = width as usize * height as usize * channels.count();
@@ -199,7 +199,7 @@ pub(super) fn decode(bytes: &[u8], header: Header, bound: u32) -> Result<Decoded
     };
     // Reads to the end, which must be present.
     reader.finish().map_err(|error| corrupt(&error))?;
-    Ok(Decoded {
+    Ok(DecodedPicture {
         raster,
         orientation: picture.exif.map_or(Orientation::NoTransforms, exif::orientation),
         colours: colours(reader.info()),
@@ -212,7 +212,7 @@ struct Lines<'a> {
 }
 
 impl Rows for Lines<'_> {
-    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejected> {
+    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejection> {
         for row in rows.chunks_exact_mut(self.line) {
             let read = self.reader.next_row().map_err(|error| corrupt(&error))?.ok_or(TRUNCATED)?;
             row.copy_from_slice(read.data().get(..row.len()).ok_or(MALFORMED)?);

@@ -7,7 +7,7 @@ use ::image::metadata::Orientation;
 use super::profile::Colours;
 
 /// A picture as it leaves its decoder, with the steps that remain to be done.
-pub(super) struct Decoded {
+pub(super) struct DecodedPicture {
     pub raster: Raster,
     pub orientation: Orientation,
     /// The colour space of the pixels; `None` for sRGB.

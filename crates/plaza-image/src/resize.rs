@@ -12,7 +12,7 @@ use std::ops::Range;
 use plaza_resample::{Alpha, Crop, Pixel, Resampler};
 
 use super::raster::{Channels, Raster, buffer};
-use super::{Fault, Rejected};
+use super::{Fault, Rejection};
 
 /// How a variant relates to the size in its name. A side of 0 is derived from the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -179,7 +179,7 @@ impl Plan {
 /// A source of the rows of a picture, from top to bottom.
 pub(super) trait Rows {
     /// Fills the slice, which has room for whole rows, with the next rows.
-    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejected>;
+    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejection>;
 }
 
 /// Pixels of a source: its width, its channels, and some of its rows.
@@ -227,7 +227,7 @@ impl Raster {
         (width, height): (u32, u32),
         channels: Channels,
         plan: &Plan,
-    ) -> Result<Self, Rejected> {
+    ) -> Result<Self, Rejection> {
         if plan.keeps(width, height) {
             let mut pixels = buffer(width, height, channels.count());
             source.read(&mut pixels)?;

@@ -8,11 +8,11 @@ use std::io::Cursor;
 use ::image::{ColorType, ImageDecoder, codecs::webp::WebPDecoder, metadata::Orientation};
 
 use super::profile::Colours;
-use super::raster::{Channels, Decoded, Raster, buffer};
-use super::{Format, Header, Rejected, exif};
+use super::raster::{Channels, DecodedPicture, Raster, buffer};
+use super::{Format, Header, Rejection, exif};
 
-const TRUNCATED: Rejected = Rejected::Corrupt("it ends too early");
-const MALFORMED: Rejected = Rejected::Corrupt("its structure is not valid");
+const TRUNCATED: Rejection = Rejection::Corrupt("it ends too early");
+const MALFORMED: Rejection = Rejection::Corrupt("its structure is not valid");
 
 struct Chunk<'a> {
     name: [u8; 4],
@@ -20,7 +20,7 @@ struct Chunk<'a> {
 }
 
 /// Splits off a chunk; `None` at the end.
-fn chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<Chunk<'a>>, Rejected> {
+fn chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<Chunk<'a>>, Rejection> {
     if rest.is_empty() {
         return Ok(None);
     }
@@ -34,7 +34,7 @@ fn chunk<'a>(rest: &mut &'a [u8]) -> Result<Option<Chunk<'a>>, Rejected> {
     Ok(Some(Chunk { name: [*n0, *n1, *n2, *n3], body }))
 }
 
-fn three_bytes(body: &[u8], at: usize) -> Result<u32, Rejected> {
+fn three_bytes(body: &[u8], at: usize) -> Result<u32, Rejection> {
     match body.get(at..at + 3) {
         Some(&[low, middle, high]) => Ok(u32::from_le_bytes([low, middle, high, 0])),
         _ => Err(TRUNCATED),
@@ -42,7 +42,7 @@ fn three_bytes(body: &[u8], at: usize) -> Result<u32, Rejected> {
 }
 
 /// Returns the size that a `VP8X` chunk or a bitstream claims; `None` for other chunks.
-fn claimed_size(chunk: &Chunk<'_>) -> Result<Option<(u32, u32)>, Rejected> {
+fn claimed_size(chunk: &Chunk<'_>) -> Result<Option<(u32, u32)>, Rejection> {
     match (&chunk.name, chunk.body) {
         (b"VP8X", body) => Ok(Some((three_bytes(body, 4)? + 1, three_bytes(body, 7)? + 1))),
         (b"VP8 ", [_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1, ..]) => {
@@ -58,7 +58,7 @@ fn claimed_size(chunk: &Chunk<'_>) -> Result<Option<(u32, u32)>, Rejected> {
     }
 }
 
-pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejection> {
     // The first chunk may be longer than the bytes that have arrived: only its beginning matters here.
     let (Some(name), Some(body)) = (bytes.get(12..).and_then(<[u8]>::first_chunk), bytes.get(20..)) else {
         return Err(TRUNCATED);
@@ -81,7 +81,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Rejected> {
 }
 
 /// Checks that every chunk is complete and no frame is larger than the canvas. Returns the EXIF data.
-fn walk(bytes: &[u8], header: Header) -> Result<Option<&[u8]>, Rejected> {
+fn walk(bytes: &[u8], header: Header) -> Result<Option<&[u8]>, Rejection> {
     let size = match bytes.get(4..8) {
         Some(&[s0, s1, s2, s3]) => u32::from_le_bytes([s0, s1, s2, s3]) as usize,
         _ => return Err(TRUNCATED),
@@ -103,7 +103,7 @@ fn walk(bytes: &[u8], header: Header) -> Result<Option<&[u8]>, Rejected> {
     Ok(exif.map(|exif| exif.strip_prefix(b"Exif\0\0").unwrap_or(exif)))
 }
 
-fn check_frame(body: &[u8], canvas: Header) -> Result<(), Rejected> {
+fn check_frame(body: &[u8], canvas: Header) -> Result<(), Rejection> {
     let (x, y) = (three_bytes(body, 0)? * 2, three_bytes(body, 3)? * 2);
     let size = (three_bytes(body, 6)? + 1, three_bytes(body, 9)? + 1);
     if x + size.0 > canvas.width || y + size.1 > canvas.height {
@@ -118,7 +118,7 @@ fn check_frame(body: &[u8], canvas: Header) -> Result<(), Rejected> {
     Ok(())
 }
 
-pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> {
+pub(super) fn decode(bytes: &[u8], header: Header) -> Result<DecodedPicture, Rejection> {
     let orientation = walk(bytes, header)?.map_or(Orientation::NoTransforms, exif::orientation);
     let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(|_| MALFORMED)?;
     let channels = match decoder.color_type() {
@@ -130,8 +130,8 @@ pub(super) fn decode(bytes: &[u8], header: Header) -> Result<Decoded, Rejected> 
     }
     let profile = decoder.icc_profile().map_err(|_| MALFORMED)?;
     let mut pixels = buffer(header.width, header.height, channels.count());
-    decoder.read_image(&mut pixels).map_err(|_| Rejected::Corrupt("its pixels cannot be decoded"))?;
-    Ok(Decoded {
+    decoder.read_image(&mut pixels).map_err(|_| Rejection::Corrupt("its pixels cannot be decoded"))?;
+    Ok(DecodedPicture {
         raster: Raster { width: header.width, height: header.height, channels, pixels },
         orientation,
         colours: profile.map(Colours::Icc),

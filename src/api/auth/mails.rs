@@ -12,7 +12,7 @@ use crate::api::input::{Check, Member};
 use crate::api::state::{AppState, State};
 use crate::api::users::parse_email;
 use crate::auth::mail_tokens::{self, MailTokens};
-use crate::auth::passwords::judge;
+use crate::auth::password_rules::judge;
 use crate::error::{Code, OnConstraint, Result};
 use crate::models::account_token::TokenPurpose;
 use crate::models::job_payload::AccountNotice;

@@ -14,7 +14,8 @@ use super::client::Client;
 use super::document::Refusals;
 use super::input::{Check, Member};
 use crate::api::state::AppState;
-use crate::auth::passwords::{self, Passwords, Verdict};
+use crate::auth::password_rules;
+use crate::auth::passwords::{Passwords, Verdict};
 use crate::auth::sessions::{Pair, RefreshOutcome, Sessions, ended, invalid_refresh_token};
 use crate::auth::{CurrentUser, MaybeUser};
 use crate::error::{Code, Error, Result};
@@ -80,9 +81,9 @@ impl Login {
         let name = check.required("login", self.login).map(|text| check.text("login", &text, 1, EMAIL_MAX));
         let password = check.required("password", self.password);
         if let Some(password) = &password
-            && password.chars().count() > passwords::MAX
+            && password.chars().count() > password_rules::MAX
         {
-            check.text("password", password, 0, passwords::MAX);
+            check.text("password", password, 0, password_rules::MAX);
         }
         check.finish(|| name.zip(password))
     }
@@ -213,12 +214,12 @@ pub async fn refresh_token(app: AppState, body: Body<Refresh>) -> Result<Json<To
 }
 
 /// The session to end: that of the refresh token in the body, or else the caller's.
-struct Leaving {
+struct EndingSession {
     token: Option<String>,
     caller: Option<CurrentUser>,
 }
 
-impl Leaving {
+impl EndingSession {
     fn new(caller: MaybeUser, body: OptionalBody<Logout>) -> Result<Self> {
         let token = match body.get()?.map(|body| body.refresh_token) {
             None | Some(Member::Absent) => None,
@@ -261,7 +262,7 @@ impl Leaving {
 )]
 #[post("/auth/logout")]
 pub async fn logout(app: AppState, caller: MaybeUser, body: OptionalBody<Logout>) -> Result<HttpResponse> {
-    let leaving = Leaving::new(caller, body)?;
+    let leaving = EndingSession::new(caller, body)?;
     let user = app
         .transaction(move |app, conn| {
             let (session, user) = leaving.session(conn, &app.auth.sessions)?;
@@ -291,7 +292,7 @@ pub async fn logout_all(
     caller: MaybeUser,
     body: OptionalBody<Logout>,
 ) -> Result<HttpResponse> {
-    let leaving = Leaving::new(caller, body)?;
+    let leaving = EndingSession::new(caller, body)?;
     let user = app
         .transaction(move |app, conn| {
             let user = leaving.session(conn, &app.auth.sessions)?.1.ok_or_else(ended)?;

@@ -86,7 +86,7 @@ pub async fn list_sessions(app: AppState, user: CurrentUser, list: List<Session>
 #[delete("/auth/sessions/{id}")]
 pub async fn revoke_session(app: AppState, user: CurrentUser, id: Id) -> Result<HttpResponse> {
     let (id, user_id) = (id.0, user.id);
-    if !app.db.run(move |conn| Ok(session::Session::end_of(conn, id, user_id)?)).await? {
+    if !app.db.transaction(move |conn| Ok(session::Session::end_of(conn, id, user_id)?)).await? {
         return Err(Error::not_found());
     }
     app.auth.cache.evict(user.id);

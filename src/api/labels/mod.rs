@@ -206,8 +206,10 @@ pub async fn update_label(
     let full = app
         .db
         .transaction(move |conn| {
-            let before = label::Label::lock(conn, &slug.0)?;
+            // Only staff may hold the lock, for which others would wait.
+            label::Label::find(conn, &slug.0)?;
             user.must_be_staff()?;
+            let before = label::Label::lock(conn, &slug.0)?;
             if_match.check(before.version)?;
             let (changes, slug) = body.get()?.validate()?;
             let slug = before

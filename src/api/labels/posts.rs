@@ -327,7 +327,6 @@ pub async fn clear_label_posts(
     slug: SlugPath,
     if_match: IfMatch,
 ) -> Result<HttpResponse> {
-    let _urls = Arc::clone(&app.urls);
     app.db
         .long_transaction(move |conn| {
             let known = Label::find_row(conn, &slug.0)?;

@@ -151,21 +151,21 @@ pub(super) type EditorChange = Option<Option<String>>;
 
 /// A post to create, valid as far as that can be checked without the database.
 #[derive(Clone)]
-pub(super) struct Draft {
+pub(super) struct ValidPost {
     new: Option<NewPost>,
     editor: EditorChange,
     labels: Vec<LabelChoice>,
 }
 
 /// A post to create, whose editor and labels exist.
-pub(super) struct Approved {
+pub(super) struct ApprovedPost {
     pub(super) new: NewPost,
     pub(super) editor_id: Option<i64>,
     pub(super) labels: Vec<LabelChoice>,
 }
 
 impl CreatePost {
-    pub(super) fn validate(self, rules: Rules, check: &mut Check) -> Draft {
+    pub(super) fn validate(self, rules: Rules, check: &mut Check) -> ValidPost {
         let title = check.required("title", self.title).map(|text| rules.title(check, &text));
         let slug = check.slug("slug", self.slug, SLUG_MAX).flatten();
         if let (Some(title), Some(slug)) = (&title, &slug) {
@@ -181,11 +181,11 @@ impl CreatePost {
         let labels = check.optional("labels", self.labels).unwrap_or_default();
         let labels = choice::validate(labels, check);
         let new = title.map(|title| NewPost { title, slug, content, category, rating, rank, published });
-        Draft { new, editor, labels }
+        ValidPost { new, editor, labels }
     }
 }
 
-impl Draft {
+impl ValidPost {
     /// Note a fault for each user and label that is named and does not exist. Return the editor's id.
     pub(super) fn find_row(
         &self,
@@ -203,10 +203,10 @@ impl Draft {
         conn: &mut PgConnection,
         mut check: Check,
         user: &CurrentUser,
-    ) -> Result<Approved> {
+    ) -> Result<ApprovedPost> {
         let editor_id = self.find_row(conn, &mut check, user)?;
         let new = check.finish(|| self.new)?;
-        Ok(Approved { new, editor_id, labels: self.labels })
+        Ok(ApprovedPost { new, editor_id, labels: self.labels })
     }
 }
 

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::api::input::{Check, Member, Object};
 use crate::error::{Error, Result, Violation};
-use crate::models::label::{Label, NAME_MAX, Named};
+use crate::models::label::{Label, LabelName, NAME_MAX};
 use crate::models::names::{LABEL_SLUG_MAX, Slug, fold};
 use crate::models::post_label::{self, Labeling, MOST};
 
@@ -58,7 +58,7 @@ pub struct LabelReason {
 pub struct LabelChoice {
     /// The position in the list.
     place: usize,
-    named: Named,
+    named: LabelName,
     reason: Option<Option<String>>,
 }
 
@@ -94,9 +94,9 @@ pub fn validate(labels: Vec<Object<ChosenLabel>>, check: &mut Check) -> Vec<Labe
             return None;
         }
         let named = match (slug, name) {
-            (Some(slug), Some(name)) => Named::Both(slug, name),
-            (Some(slug), None) => Named::Slug(slug),
-            (None, Some(name)) => Named::Name(name),
+            (Some(slug), Some(name)) => LabelName::Both(slug, name),
+            (Some(slug), None) => LabelName::Slug(slug),
+            (None, Some(name)) => LabelName::Name(name),
             (None, None) => {
                 let detail = "A label must have a `slug`, a `name`, or both.";
                 check.fault(Violation::body(format!("/labels/{place}"), "required", detail));
@@ -114,9 +114,9 @@ pub fn check_labels(conn: &mut PgConnection, check: &mut Check, chosen: &[LabelC
     if chosen.is_empty() {
         return Ok(Vec::new());
     }
-    let named: Vec<Named> = chosen.iter().map(|chosen| chosen.named.clone()).collect();
+    let named: Vec<LabelName> = chosen.iter().map(|chosen| chosen.named.clone()).collect();
     let ids = Label::find_named(conn, &named)?;
-    check.faults(faults(chosen, &ids, |named| matches!(named, Named::Slug(_))));
+    check.faults(faults(chosen, &ids, |named| matches!(named, LabelName::Slug(_))));
     Ok(ids.into_iter().flatten().collect())
 }
 
@@ -126,7 +126,7 @@ pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[LabelChoice])
     if chosen.is_empty() {
         return Ok(());
     }
-    let named: Vec<Named> = chosen.iter().map(|chosen| chosen.named.clone()).collect();
+    let named: Vec<LabelName> = chosen.iter().map(|chosen| chosen.named.clone()).collect();
     let ids = Label::resolve(conn, &named)?;
     let mut check = Check::default();
     check.faults(faults(chosen, &ids, |_| true));
@@ -141,7 +141,11 @@ pub fn put_labels(conn: &mut PgConnection, post_id: i64, chosen: &[LabelChoice])
     refuse_overfull(conn, &[post_id], |_| "/labels".to_owned())
 }
 
-fn faults(chosen: &[LabelChoice], ids: &[Option<i64>], must_be: impl Fn(&Named) -> bool) -> Vec<Violation> {
+fn faults(
+    chosen: &[LabelChoice],
+    ids: &[Option<i64>],
+    must_be: impl Fn(&LabelName) -> bool,
+) -> Vec<Violation> {
     let mut faults = Vec::new();
     for (index, (item, id)) in chosen.iter().zip(ids).enumerate() {
         let place = item.place;
@@ -164,12 +168,15 @@ fn faults(chosen: &[LabelChoice], ids: &[Option<i64>], must_be: impl Fn(&Named) 
 }
 
 /// Whether creating one label would also create the other.
-fn is_same(one: &Named, other: &Named) -> bool {
+fn is_same(one: &LabelName, other: &LabelName) -> bool {
     match (one, other) {
-        (Named::Slug(one) | Named::Both(one, _), Named::Slug(other) | Named::Both(other, _)) => one == other,
-        (Named::Name(one) | Named::Both(_, one), Named::Name(other)) => fold(one) == fold(other),
-        (Named::Name(one), Named::Both(other, _)) => Slug::from_name(one) == *other,
-        (Named::Slug(_), Named::Name(_)) | (Named::Name(_), Named::Slug(_)) => false,
+        (
+            LabelName::Slug(one) | LabelName::Both(one, _),
+            LabelName::Slug(other) | LabelName::Both(other, _),
+        ) => one == other,
+        (LabelName::Name(one) | LabelName::Both(_, one), LabelName::Name(other)) => fold(one) == fold(other),
+        (LabelName::Name(one), LabelName::Both(other, _)) => Slug::from_name(one) == *other,
+        (LabelName::Slug(_), LabelName::Name(_)) | (LabelName::Name(_), LabelName::Slug(_)) => false,
     }
 }
 

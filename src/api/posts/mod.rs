@@ -28,7 +28,7 @@ use crate::error::{Code, Error, OnConstraint, Result};
 use crate::models::Viewer;
 use crate::models::post::{self, FullPost};
 use crate::urls::Urls;
-use body::{Approved, resolve_editor, unknown_editor};
+use body::{ApprovedPost, resolve_editor, unknown_editor};
 pub use body::{BulkUpdatePosts, Category, CreatePost, UpdatePost};
 pub use representation::{Post, PostCommon, PostPage, PostSummary};
 
@@ -88,7 +88,7 @@ pub async fn create_post(
 fn write(
     conn: &mut PgConnection,
     user: &CurrentUser,
-    approved: &Approved,
+    approved: &ApprovedPost,
     cover_key: Option<&str>,
     urls: &Urls,
 ) -> Result<(ResourceResponse, DataSubjects)> {

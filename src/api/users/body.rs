@@ -4,7 +4,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::api::input::{Check, Member};
-use crate::auth::passwords::{self, Passwords};
+use crate::auth::password_rules;
+use crate::auth::passwords::Passwords;
 use crate::db::Db;
 use crate::error::{Code, Error, Result, Violation};
 use crate::models::names::{EMAIL_MAX, Email, USERNAME_MAX, Username};
@@ -65,7 +66,7 @@ impl Registration {
         if let Some(password) = &password {
             check.characters("password", password);
             // Compare only with a valid username and address: a comparison with a megabyte of text takes seconds.
-            check.faults(passwords::judge(
+            check.faults(password_rules::judge(
                 password,
                 parsed_username.as_ref().map_or("", Username::as_str),
                 parsed_email.as_ref().map_or("", Email::as_str),

@@ -321,7 +321,7 @@ fn keep_one_staff(staff: &[i64], user: &user::User) -> Result<()> {
 /// Delete a user.
 ///
 /// Cascades to the user's profile, avatar, posts, comments and sessions, and to all comments on the user's posts. Users can
-/// delete themselves if their login is at most ten minutes old; otherwise 403 `reauthentication_required`: log in again, then
+/// delete themselves if their login is fresh, by default at most ten minutes old; otherwise 403 `reauthentication_required`: log in again, then
 /// repeat the request. Staff can delete any user. The last active staff member cannot be deleted: 409 `last_staff`.
 #[utoipa::path(
     operation_id = "deleteUser", tag = "users", security(("bearer" = [])),
@@ -345,7 +345,7 @@ pub async fn delete_user(
             let row = user::User::lock(conn, &name.0, user.viewer())?;
             may_change(&user, &row)?;
             if !user.is_staff && Utc::now() - user.logged_in_at > fresh_login {
-                let detail = "Log in again, then delete the user within ten minutes.";
+                let detail = "Your login is too old for this. Log in again, then repeat the request.";
                 return Err(Error::refused(Code::ReauthenticationRequired, detail));
             }
             if_match.check(row.version)?;

@@ -11,7 +11,7 @@ use crate::api::document::Refusals;
 use crate::api::input::{Check, Member};
 use crate::api::path::UsernamePath;
 use crate::api::state::AppState;
-use crate::auth::{CurrentUser, passwords};
+use crate::auth::{CurrentUser, password_rules};
 use crate::error::{Error, Result};
 use crate::models::job_payload::AccountNotice;
 use crate::models::user::User;
@@ -58,7 +58,7 @@ pub async fn change_password(
     let new = check.required("new_password", body.new_password);
     if let Some(new) = &new {
         check.characters("new_password", new);
-        check.faults(passwords::judge(new, &row.username, &row.email, "/new_password"));
+        check.faults(password_rules::judge(new, &row.username, &row.email, "/new_password"));
     }
     let (current, new) = check.finish(|| current.zip(new))?;
     confirm(&app, &row, current).await?;

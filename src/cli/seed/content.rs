@@ -11,7 +11,7 @@ use super::people::SeedUser;
 use super::{BATCH, OLDEST_POST, progress};
 use crate::cli::Result;
 use crate::models::choices::CATEGORIES;
-use crate::models::label::{Label, Named};
+use crate::models::label::{Label, LabelName};
 use crate::models::names::Slug;
 use crate::schema::{comments, post_labels, posts};
 
@@ -64,7 +64,7 @@ const LABELS: [&str; 40] = [
 
 /// A made-up post.
 #[derive(Queryable)]
-pub struct Written {
+pub struct SeedPost {
     pub id: i64,
     pub created_at: DateTime<Utc>,
 }
@@ -108,7 +108,7 @@ struct CommentRow<'a> {
 
 /// Create the labels that do not exist yet, and return the ids of all.
 pub fn make_labels(conn: &mut PgConnection) -> Result<Vec<i64>> {
-    let named = LABELS.map(|name| Named::Name(name.to_owned()));
+    let named = LABELS.map(|name| LabelName::Name(name.to_owned()));
     let ids = conn.transaction(|conn| Label::resolve(conn, &named))?;
     Ok(ids.into_iter().flatten().collect())
 }
@@ -120,14 +120,14 @@ pub fn make_posts(
     number: u32,
     people: &[SeedUser],
     labels: &[i64],
-) -> Result<Vec<Written>> {
+) -> Result<Vec<SeedPost>> {
     let bar = progress("posts", u64::from(number));
     let mut made = Vec::with_capacity(number as usize);
     while made.len() < number as usize {
         let size = BATCH.min(number as usize - made.len());
         let rows: Vec<PostRow> = (0..size).map(|_| post(random, people)).collect();
-        let written: Vec<Written> = conn.transaction(|conn| {
-            let written: Vec<Written> = diesel::insert_into(posts::table)
+        let written: Vec<SeedPost> = conn.transaction(|conn| {
+            let written: Vec<SeedPost> = diesel::insert_into(posts::table)
                 .values(rows)
                 .returning((posts::id, posts::created_at))
                 .get_results(conn)?;
@@ -149,7 +149,7 @@ pub fn make_comments(
     random: &mut StdRng,
     number: u32,
     people: &[SeedUser],
-    posts: &[Written],
+    posts: &[SeedPost],
 ) -> Result<()> {
     let bar = progress("comments", u64::from(number));
     let mut left = number as usize;
@@ -185,7 +185,7 @@ fn post(random: &mut StdRng, people: &[SeedUser]) -> PostRow {
     }
 }
 
-fn labels_of(random: &mut StdRng, post: &Written, labels: &[i64]) -> Vec<LabelRow> {
+fn labels_of(random: &mut StdRng, post: &SeedPost, labels: &[i64]) -> Vec<LabelRow> {
     let mut chosen = Vec::with_capacity(LABELS_OF_POST);
     while chosen.len() < LABELS_OF_POST.min(labels.len()) {
         // The first labels are more common than the last, as among real labels.
@@ -203,7 +203,7 @@ fn labels_of(random: &mut StdRng, post: &Written, labels: &[i64]) -> Vec<LabelRo
     chosen.into_iter().map(row).collect()
 }
 
-fn comment<'a>(random: &mut StdRng, people: &'a [SeedUser], posts: &[Written]) -> CommentRow<'a> {
+fn comment<'a>(random: &mut StdRng, people: &'a [SeedUser], posts: &[SeedPost]) -> CommentRow<'a> {
     let post = &posts[random.random_range(0..posts.len()).min(random.random_range(0..posts.len()))];
     let author = &people[random.random_range(0..people.len())];
     let age = (Utc::now() - post.created_at).num_seconds().max(1);

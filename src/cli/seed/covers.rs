@@ -6,7 +6,7 @@ use fake::rand::rngs::StdRng;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jpeg_encoder::{ColorType, Encoder};
 
-use super::content::Written;
+use super::content::SeedPost;
 use super::progress;
 use crate::cli::database::Database;
 use crate::cli::{Result, media};
@@ -28,7 +28,7 @@ const KINDS: usize = 12;
 const AT_ONCE: usize = 4;
 
 /// Give each of these posts a cover, stored in the same way as an upload.
-pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[Written]) -> Result<()> {
+pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[SeedPost]) -> Result<()> {
     let bar = progress("covers", posts.len() as u64);
     let pictures = (0..KINDS).map(|_| draw(random)).collect::<Result<Vec<_>>>()?;
     System::new().block_on(async {
@@ -37,7 +37,7 @@ pub fn make(config: &Config, database: &Database, random: &mut StdRng, posts: &[
         let media = media::open(config, &db, Metrics::default())?;
         let spools = UploadSpool::new(config.data_dir.clone(), connections, config.timing.picture_wait);
         let (db, media, spools, pictures, bar) = (&db, &media, &spools, &pictures, &bar);
-        let put = |(number, post): (usize, &Written)| {
+        let put = |(number, post): (usize, &SeedPost)| {
             let id = post.id;
             async move {
                 let slot = spools.slot(None).await?;

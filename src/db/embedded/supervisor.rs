@@ -76,7 +76,7 @@ impl Supervisor {
             .name("postgres".to_owned())
             .spawn(move || {
                 // Set on a panic too, because `stop` waits for it.
-                let _ended = Ended(&for_thread);
+                let _ended = EndSignal(&for_thread);
                 supervise(&server, &for_thread, ready)
             })
             .map_err(spawn_error(&program, &user))?;
@@ -126,9 +126,9 @@ impl State {
 }
 
 /// Tells `stop` that the thread has finished.
-struct Ended<'a>(&'a Shared);
+struct EndSignal<'a>(&'a Shared);
 
-impl Drop for Ended<'_> {
+impl Drop for EndSignal<'_> {
     fn drop(&mut self) {
         self.0.lock().ended = true;
         self.0.changed.notify_all();

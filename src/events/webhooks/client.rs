@@ -53,7 +53,7 @@ pub struct Delivery {
 
 /// The receiver accepted the delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Delivered {
+pub struct Receipt {
     /// The status, from 200 to 299.
     pub status: u16,
 }
@@ -125,14 +125,14 @@ impl Client {
     }
 
     /// Sign and send one delivery, within the deadline.
-    pub async fn deliver(&self, delivery: Delivery) -> Result<Delivered, DeliveryError> {
+    pub async fn deliver(&self, delivery: Delivery) -> Result<Receipt, DeliveryError> {
         let end = Instant::now() + self.deadline;
         let answer = timeout_at(end, self.send(delivery)).await.map_err(|_| DeliveryError::TimedOut)??;
         let status = answer.status().as_u16();
         // The status has arrived; reading the body only serves the reuse of the connection.
         let _ = timeout_at(end.min(Instant::now() + BODY_TIME), read(answer)).await;
         match status {
-            200..300 => Ok(Delivered { status }),
+            200..300 => Ok(Receipt { status }),
             300..400 => Err(DeliveryError::Redirect(status)),
             410 => Err(DeliveryError::Gone),
             _ => Err(DeliveryError::Answered(status)),

@@ -1,5 +1,5 @@
 //! Webhooks: which addresses may be called ([`target`]), how a delivery is signed ([`signature`]), how it is sent ([`client`]),
-//! and how its outcome is handled ([`courier`]).
+//! and how its outcome is handled ([`worker`]).
 
 pub mod client;
 pub mod signature;

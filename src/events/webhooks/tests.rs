@@ -10,7 +10,7 @@ use reqwest::header::{HeaderMap, HeaderName};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::client::{Client, Delivered, Delivery, DeliveryError};
+use super::client::{Client, Delivery, DeliveryError, Receipt};
 use super::signature::{Secrets, WebhookSecret};
 use crate::auth::secret::Secret;
 
@@ -44,8 +44,8 @@ fn listen() -> (TcpListener, String) {
 /// Run the server on another thread, while the test's runtime continues: the runtime is what closes connections.
 async fn beside<T: Send + 'static>(
     server: impl FnOnce() -> T + Send + 'static,
-    delivery: impl Future<Output = Result<Delivered, DeliveryError>>,
-) -> (Result<Delivered, DeliveryError>, T) {
+    delivery: impl Future<Output = Result<Receipt, DeliveryError>>,
+) -> (Result<Receipt, DeliveryError>, T) {
     let (done, served) = oneshot::channel();
     std::thread::spawn(move || done.send(server()));
     let both = async { (delivery.await, served.await.expect("the server did not panic")) };
@@ -72,7 +72,7 @@ fn read_request(stream: &mut TcpStream) -> String {
 /// Return the result of the delivery, and what `serve` made of the connection.
 async fn against<T: Send + 'static>(
     serve: impl FnOnce(&mut TcpStream, String) -> T + Send + 'static,
-) -> (Result<Delivered, DeliveryError>, T) {
+) -> (Result<Receipt, DeliveryError>, T) {
     let (listener, url) = listen();
     let server = move || {
         let (mut stream, request) = receive(&listener);
@@ -81,7 +81,7 @@ async fn against<T: Send + 'static>(
     beside(server, client(true).deliver(delivery(&url))).await
 }
 
-async fn answered(head: &'static str) -> Result<Delivered, DeliveryError> {
+async fn answered(head: &'static str) -> Result<Receipt, DeliveryError> {
     against(move |stream, _| stream.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap()).await.0
 }
 
@@ -106,7 +106,7 @@ async fn a_delivery_is_a_signed_request_without_frills() {
         request
     })
     .await;
-    assert_eq!(result, Ok(Delivered { status: 200 }));
+    assert_eq!(result, Ok(Receipt { status: 200 }));
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let mut lines = head.split("\r\n");
     assert_eq!(lines.next(), Some("POST /hooks?key=s3cret HTTP/1.1"));
@@ -128,8 +128,8 @@ async fn a_delivery_is_a_signed_request_without_frills() {
 
 #[tokio::test]
 async fn two_hundreds_are_deliveries_and_nothing_else_is() {
-    assert_eq!(answered("HTTP/1.1 204 No Content").await, Ok(Delivered { status: 204 }));
-    assert_eq!(answered("HTTP/1.1 299 Whatever\r\ncontent-length: 0").await, Ok(Delivered { status: 299 }));
+    assert_eq!(answered("HTTP/1.1 204 No Content").await, Ok(Receipt { status: 204 }));
+    assert_eq!(answered("HTTP/1.1 299 Whatever\r\ncontent-length: 0").await, Ok(Receipt { status: 299 }));
     for (head, status, told) in [
         ("HTTP/1.1 500 Oh", 500, "answered 500"),
         ("HTTP/1.1 404 Not Found", 404, "answered 404"),
@@ -223,7 +223,7 @@ async fn a_body_that_does_not_end_is_dropped() {
             flood(stream, "x".repeat(64 << 10).as_bytes())
         })
         .await;
-        assert_eq!(result, Ok(Delivered { status: 200 }));
+        assert_eq!(result, Ok(Receipt { status: 200 }));
         assert!(taken < MUCH, "{taken}");
     }
 }
@@ -268,10 +268,10 @@ async fn a_connection_serves_the_next_delivery_too() {
     };
     let client = client(true);
     let deliveries = async {
-        assert_eq!(client.deliver(delivery(&url)).await, Ok(Delivered { status: 200 }));
+        assert_eq!(client.deliver(delivery(&url)).await, Ok(Receipt { status: 200 }));
         client.clone().deliver(delivery(&url)).await
     };
-    assert_eq!(beside(server, deliveries).await.0, Ok(Delivered { status: 202 }));
+    assert_eq!(beside(server, deliveries).await.0, Ok(Receipt { status: 202 }));
 }
 
 /// Check that no connection was made: a connection would wait in the listener's queue even if it is never accepted.

@@ -12,7 +12,7 @@ use crate::models::job_payload::CallWebhook;
 use crate::models::webhook::{self, Attempt, PendingDelivery, Webhook};
 
 impl Job for CallWebhook {
-    /// They take about twenty hours.
+    /// With the delays of the dispatcher, they take about twenty hours.
     const ATTEMPTS: i32 = 30;
     const QUEUE: Queue = Queue::Deliveries;
 

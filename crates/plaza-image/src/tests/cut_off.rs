@@ -1,7 +1,7 @@
 //! Pictures that end too early, although an end marker follows: an upload that was interrupted, and a program that added the
 //! marker.
 
-use super::super::Rejected;
+use super::super::Rejection;
 use super::super::samples::{self, noise};
 use super::jpegs::reference_files;
 use super::{decode, decoded};
@@ -62,7 +62,7 @@ fn a_scan_that_ends_early_is_refused_wherever_it_ends() {
             for at in (scan.start..scan.end).step_by((scan.len() / 40).max(1)) {
                 let refused = decode(&ended(&bytes, at));
                 assert!(
-                    matches!(refused, Err(Rejected::Corrupt(_))),
+                    matches!(refused, Err(Rejection::Corrupt(_))),
                     "{name}, scan {number} {scan:?}, cut at {at}: {refused:?}"
                 );
             }
@@ -76,7 +76,10 @@ fn scans_that_are_missing_are_refused() {
         let scans = scans(&bytes);
         for (number, scan) in scans.iter().enumerate().take(scans.len() - 1) {
             let refused = decode(&ended(&bytes, scan.end));
-            assert!(matches!(refused, Err(Rejected::Corrupt(_))), "{name}, after scan {number}: {refused:?}");
+            assert!(
+                matches!(refused, Err(Rejection::Corrupt(_))),
+                "{name}, after scan {number}: {refused:?}"
+            );
         }
     }
 }
@@ -91,7 +94,7 @@ fn a_scan_that_is_left_out_is_missed() {
             let without = [&bytes[..pair[0].end], &bytes[pair[1].end..]].concat();
             let refused = decode(&without);
             assert!(
-                matches!(refused, Err(Rejected::Corrupt(_))),
+                matches!(refused, Err(Rejection::Corrupt(_))),
                 "{name} without {:?}: {refused:?}",
                 pair[1]
             );
@@ -108,7 +111,7 @@ fn arithmetic_codes_that_end_early_are_refused() {
         // With no data at all, the result is what a single grey would be encoded to.
         for percent in [10, 25, 50, 75, 90] {
             let refused = decode(&ended(bytes, scan.start + scan.len() * percent / 100));
-            assert!(matches!(refused, Err(Rejected::Corrupt(_))), "{name} at {percent} %: {refused:?}");
+            assert!(matches!(refused, Err(Rejection::Corrupt(_))), "{name} at {percent} %: {refused:?}");
         }
     }
 }

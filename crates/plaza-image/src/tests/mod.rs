@@ -21,9 +21,9 @@ mod webps;
 mod written;
 
 use super::samples::{BLUE, GREEN, RED, YELLOW};
-use super::{Limits, Picture, Rejected, Resize};
+use super::{Limits, Picture, Rejection, Resize};
 
-fn decode(bytes: &[u8]) -> Result<Picture, Rejected> {
+fn decode(bytes: &[u8]) -> Result<Picture, Rejection> {
     super::decode(bytes, &Limits::default(), 2048)
 }
 

@@ -8,9 +8,9 @@
 use ::image::metadata::Orientation;
 use proptest::prelude::*;
 
-use super::super::raster::{Channels, Decoded, Raster};
+use super::super::raster::{Channels, DecodedPicture, Raster};
 use super::super::resize::{Plan, Resize, Rows};
-use super::super::{Format, Picture, Rejected};
+use super::super::{Format, Picture, Rejection};
 use super::pixels_table::MEANS;
 use super::{decoded, resized};
 
@@ -123,7 +123,7 @@ fn assert_tiles(shown: &Raster, plan: &Plan, source: (u32, u32), tolerance: Tole
 struct Given<'a>(&'a [u8]);
 
 impl Rows for Given<'_> {
-    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejected> {
+    fn read(&mut self, rows: &mut [u8]) -> Result<(), Rejection> {
         let (these, rest) = self.0.split_at(rows.len());
         rows.copy_from_slice(these);
         self.0 = rest;
@@ -239,7 +239,7 @@ fn what_is_written_shows_what_was_uploaded() {
 }
 
 fn developed(raster: Raster, format: Format) -> Picture {
-    let decoded = Decoded { raster, orientation: Orientation::NoTransforms, colours: None };
+    let decoded = DecodedPicture { raster, orientation: Orientation::NoTransforms, colours: None };
     Picture::develop(decoded, format, 2048).expect("a picture")
 }
 

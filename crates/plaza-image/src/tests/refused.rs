@@ -1,12 +1,12 @@
 //! Pictures that are rejected, and the cost of rejecting them.
 
 use super::super::samples::{self, noise, opaque, quadrants};
-use super::super::{Limits, Rejected, inspect};
+use super::super::{Limits, Rejection, inspect};
 use super::decode;
 use super::memory::peak;
 
 fn is_corrupt(bytes: &[u8]) -> bool {
-    matches!(decode(bytes), Err(Rejected::Corrupt(_)))
+    matches!(decode(bytes), Err(Rejection::Corrupt(_)))
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn what_is_no_picture_is_unsupported() {
         b"%PDF-1.7",
         b"RIFF\x24\0\0\0WAVEfmt ",
     ] {
-        assert_eq!(decode(bytes).err(), Some(Rejected::Unsupported), "{bytes:?}");
+        assert_eq!(decode(bytes).err(), Some(Rejection::Unsupported), "{bytes:?}");
     }
 }
 
@@ -48,7 +48,7 @@ fn a_truncated_file_is_corrupt_wherever_it_ends() {
             assert!(is_corrupt(&samples::truncated(&bytes, percent)), "{name} at {percent} %");
         }
         let one_percent = decode(&samples::truncated(&bytes, 1)).err();
-        assert!(matches!(one_percent, Some(Rejected::Corrupt(_) | Rejected::Unsupported)), "{name} at 1 %");
+        assert!(matches!(one_percent, Some(Rejection::Corrupt(_) | Rejection::Unsupported)), "{name} at 1 %");
         assert!(is_corrupt(&bytes[..bytes.len() - 1]), "{name} without its last byte");
     }
 }
@@ -118,7 +118,7 @@ fn claims_beyond_the_limits_are_refused_by_the_header_alone() {
             16_000,
         ),
     ] {
-        let refusal = Some(Rejected::TooLarge { width, height });
+        let refusal = Some(Rejection::TooLarge { width, height });
         let peak = peak(|| {
             assert_eq!(inspect(&bytes, &Limits::default()).err(), refusal, "{name}");
             assert_eq!(decode(&bytes).err(), refusal, "{name}");
@@ -126,7 +126,7 @@ fn claims_beyond_the_limits_are_refused_by_the_header_alone() {
         assert!(peak < 4096, "{name} takes {peak} bytes");
     }
     for bytes in samples::webps_claiming(16_383, 16_383) {
-        let refusal = Some(Rejected::TooLarge { width: 16_383, height: 16_383 });
+        let refusal = Some(Rejection::TooLarge { width: 16_383, height: 16_383 });
         assert_eq!(inspect(&bytes, &Limits::default()).err(), refusal);
     }
     assert_eq!(samples::png_claiming(12_000, 12_000).len(), 74);
@@ -171,7 +171,7 @@ fn a_chunk_that_inflates_to_a_gigabyte_is_not_inflated() {
         // The chunk may be dropped or the file rejected.
         let mut decoded = None;
         let peak = peak(|| decoded = Some(decode(&bytes)));
-        assert!(matches!(decoded, Some(Ok(_) | Err(Rejected::Corrupt(_)))), "{decoded:?}");
+        assert!(matches!(decoded, Some(Ok(_) | Err(Rejection::Corrupt(_)))), "{decoded:?}");
         assert!(peak < 64 << 20, "{peak} bytes");
     }
 }
@@ -182,7 +182,7 @@ fn jpegs_that_no_browser_shows_are_unsupported() {
     for (at, value) in [(3, 0xC3), (3, 0xC5), (3, 0xCB), (6, 12)] {
         let mut bytes = samples::jpeg_claiming(16, 16);
         bytes[at] = value;
-        assert_eq!(decode(&bytes).err(), Some(Rejected::Unsupported));
+        assert_eq!(decode(&bytes).err(), Some(Rejection::Unsupported));
     }
 }
 
@@ -238,5 +238,5 @@ fn a_refusal_tells_a_client_enough_and_nothing_of_the_inside() {
 #[test]
 fn a_panic_in_a_decoder_is_a_corrupt_picture() {
     let rejected = super::super::contained(|| panic!("as a decoder might")).err();
-    assert!(matches!(rejected, Some(Rejected::Corrupt(_))));
+    assert!(matches!(rejected, Some(Rejection::Corrupt(_))));
 }

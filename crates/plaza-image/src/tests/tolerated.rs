@@ -1,6 +1,6 @@
 //! Files that break a rule and are shown all the same, by browsers and therefore here.
 
-use super::super::Rejected;
+use super::super::Rejection;
 use super::super::samples::{self, GifFrame, gif_colour, opaque, png_chunk, quadrants, with_segment};
 use super::jpegs::reference_files;
 use super::{decode, decoded, rgba};
@@ -66,7 +66,7 @@ fn a_jpeg_may_tell_its_height_behind_its_pixels() {
                 .position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7))
                 .expect("an end");
         assert_shown_alike(&plain, vec![("late", inserted(&late, end, &[0xFF, 0xDC, 0, 4, 0, 48]))]);
-        assert_eq!(decode(&late).err(), Some(Rejected::Corrupt("it has no pixels")));
+        assert_eq!(decode(&late).err(), Some(Rejection::Corrupt("it has no pixels")));
     }
 }
 
@@ -180,11 +180,11 @@ fn a_chunk_of_a_png_that_is_damaged_is_left_out() {
     for cut in [behind, behind + 3, behind + 20, frame.len() - 5] {
         assert_shown_alike(&plain, vec![("an animation that is cut off", frame[..cut].to_vec())]);
     }
-    assert!(matches!(decode(&frame[..behind - 9]), Err(Rejected::Corrupt(_))), "not its pixels");
+    assert!(matches!(decode(&frame[..behind - 9]), Err(Rejection::Corrupt(_))), "not its pixels");
 
     let palette = samples::palette_png(40, 30);
     let unknown = inserted(&palette, 33, &png_chunk(*b"ABCD", b"critical, and unknown"));
-    assert!(matches!(decode(&unknown), Err(Rejected::Corrupt(_))), "whatever it asks for cannot be done");
+    assert!(matches!(decode(&unknown), Err(Rejection::Corrupt(_))), "whatever it asks for cannot be done");
 }
 
 fn frame(place: (u16, u16), size: (u16, u16)) -> GifFrame {
@@ -217,7 +217,7 @@ fn a_gif_is_drawn_on_a_screen_that_holds_its_first_frame() {
     }
     // As large as the limits allow, and no larger.
     let far = samples::gif_of((24, 18), 0, &[frame((60_000, 0), (5, 5))]);
-    assert_eq!(decode(&far).err(), Some(Rejected::TooLarge { width: 60_005, height: 18 }));
+    assert_eq!(decode(&far).err(), Some(Rejection::TooLarge { width: 60_005, height: 18 }));
 }
 
 #[test]

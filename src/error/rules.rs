@@ -1,0 +1,61 @@
+//! The rules that `errors` can name. The documentation is generated from them.
+
+/// The rules that `errors[].code` names, with their meanings for the documentation.
+pub static RULES: &[(&str, &str)] = &[
+    ("required", "A required value is missing."),
+    ("invalid_type", "The field has the wrong JSON type."),
+    ("unknown_member", "There is no such field."),
+    (
+        "unknown_parameter",
+        "There is no such query parameter. `params.nearest` names the most similar one, if any is similar.",
+    ),
+    ("duplicate_parameter", "The query parameter occurs more than once."),
+    ("invalid_parameter", "The value of the parameter is not valid."),
+    (
+        "unknown_field",
+        "There is no such field or lookup. `params.nearest` names the most similar one, if any is similar.",
+    ),
+    ("not_sortable", "Lists can be sorted only by their own fields and by those of to-one relations."),
+    ("invalid_filter", "The expression is not valid at `params.position`, counted in characters."),
+    ("invalid_pattern", "The pattern is not a valid PostgreSQL regular expression."),
+    (
+        "invalid_cursor",
+        "The cursor does not belong to this list with this filter and ordering, or was altered.",
+    ),
+    ("too_short", "The text has fewer than `params.min` characters."),
+    ("too_long", "The text has more than `params.max` characters."),
+    ("out_of_range", "The number is less than `params.min` or greater than `params.max`."),
+    ("not_a_choice", "The value is not one of `params.choices`."),
+    ("null_character", "Text must not contain U+0000."),
+    (
+        "invalid_username",
+        "A username may contain only letters, digits and `@ . + - _`. It must not be `me`, nor dots alone.",
+    ),
+    ("invalid_email", "The text is not an e-mail address."),
+    ("invalid_url", "A webhook cannot have this URL; `detail` says why."),
+    ("private_address", "The URL points to an address that is not public."),
+    ("invalid_slug", "A slug may contain only letters, digits, `-` and `_`."),
+    ("password_common", "The password is one of the 10,000 most common passwords. Case is ignored."),
+    ("password_numeric", "The password consists of digits only."),
+    ("password_similar", "The password is too similar to the username or the e-mail address."),
+    ("password_wrong", "The current password is wrong."),
+    ("unknown_user", "There is no such user."),
+    ("unknown_label", "There is no such label."),
+    ("unknown_post", "There is no such post, or you may not see it."),
+    ("duplicate", "The list already contains this item."),
+    ("too_many", "There are more than `params.max` items."),
+    ("not_title_case", "The title is not in title case, which `PLAZA_TITLE_CASE` requires."),
+    (
+        "slug_mismatch",
+        "The slug is not the one derived from the title, `params.expected`, which `PLAZA_SLUG_OF_TITLE` requires.",
+    ),
+    ("payload_too_large", "The body or file has more than `params.max` bytes."),
+    ("unsupported_picture", "The content of the file is none of the types in `params.accepted`."),
+    (
+        "image_too_large",
+        "The picture has more than `params.max_pixels` pixels, has a side of more than `params.max_side` pixels, or needs more than `params.max_memory` bytes of memory to decode.",
+    ),
+    ("image_corrupt", "The picture is truncated or cannot be decoded."),
+    ("idempotency_key_reused", "The key was already used with a different body."),
+    ("duplicate_part", "The form must have exactly one part with this name."),
+];
