@@ -206,7 +206,7 @@ pub async fn update_label(
     let full = app
         .db
         .transaction(move |conn| {
-            // Only staff may hold the lock, for which others would wait.
+            // Only staff may take the lock, for which others would wait.
             label::Label::find(conn, &slug.0)?;
             user.must_be_staff()?;
             let before = label::Label::lock(conn, &slug.0)?;
