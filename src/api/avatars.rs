@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, Header};
-use actix_web::{HttpRequest, HttpResponse, delete, get, put};
+use actix_web::{HttpRequest, HttpResponse, delete, get, put, web};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,7 +11,7 @@ use super::document::Refusals;
 use super::path::UsernamePath;
 use super::pictures::{Picture, PictureVariant};
 use super::profiles::{Profile, may_change};
-use super::query::{self, Query};
+use super::query;
 use super::run_to_completion;
 use super::upload::Upload;
 use crate::api::state::AppState;
@@ -118,8 +118,8 @@ pub async fn delete_avatar(
 #[into_params(parameter_in = Query)]
 struct AvatarQuery {
     /// Minimum width in pixels. If no file is that wide, the widest is chosen.
-    #[param(minimum = 1, maximum = 16_384, default = 128)]
-    size: Option<i64>,
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 16_384, default = 128)]
+    size: Option<String>,
     /// `404` returns 404 if no avatar was uploaded, instead of the picture that is drawn from the username.
     #[param(pattern = "^404$")]
     d: Option<String>,
@@ -127,13 +127,12 @@ struct AvatarQuery {
 
 impl AvatarQuery {
     fn size(&self) -> Result<u32> {
-        match self.size {
-            None => Ok(128),
-            Some(size) => u32::try_from(size)
-                .ok()
-                .filter(|size| (1..=16_384).contains(size))
-                .ok_or_else(|| query::invalid("size", "`size` must be from 1 to 16384.")),
-        }
+        let Some(text) = &self.size else { return Ok(128) };
+        let size: i64 = text.parse().map_err(|_| query::invalid("size", "`size` must be a whole number."))?;
+        u32::try_from(size)
+            .ok()
+            .filter(|size| (1..=16_384).contains(size))
+            .ok_or_else(|| query::invalid("size", "`size` must be from 1 to 16384."))
     }
 
     fn without_default(&self) -> Result<bool> {
@@ -164,9 +163,9 @@ pub async fn get_avatar(
     request: HttpRequest,
     caller: MaybeUser,
     name: UsernamePath,
-    query: Query<AvatarQuery>,
+    query: web::Query<AvatarQuery>,
 ) -> Result<HttpResponse> {
-    let (size, without_default) = (query.0.size()?, query.0.without_default()?);
+    let (size, without_default) = (query.size()?, query.without_default()?);
     let viewer = caller.viewer();
     let full = app.db.run(move |conn| Ok(profile::Profile::find(conn, &name.0, viewer)?)).await?;
     if without_default && full.avatar.is_none() {

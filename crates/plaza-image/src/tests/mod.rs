@@ -9,6 +9,7 @@ mod jpegs;
 mod memory;
 mod orientation;
 mod pixels;
+mod pixels_reference;
 mod pixels_table;
 mod png_kinds;
 mod pngs;
