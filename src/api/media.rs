@@ -55,7 +55,9 @@ pub async fn get_media(app: AppState, request: HttpRequest) -> Result<HttpRespon
         return Err(Error::not_found());
     }
     match app.media.make(&key).await? {
-        VariantOutcome::Yes => stored(&request, &app.media, &key, &tag).await?.ok_or_else(Error::not_found),
+        VariantOutcome::InStore => {
+            stored(&request, &app.media, &key, &tag).await?.ok_or_else(Error::not_found)
+        }
         VariantOutcome::Unknown => Err(Error::not_found()),
         VariantOutcome::SourceMissing => {
             Err(Error::refused(Code::SourceMissing, Code::SourceMissing.entry().meaning))

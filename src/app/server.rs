@@ -13,12 +13,12 @@ use utoipa_actix_web::AppExt;
 use crate::api::state::AppState;
 use crate::api::{self, frame, gate, pages, reference, renamed};
 use crate::config::Config;
-use crate::peers;
+use crate::tcp;
 
 /// Answer requests of clients on `listener`.
 pub(super) fn serve_api(listener: TcpListener, state: &AppState, config: &Config) -> io::Result<Server> {
-    peers::set_backlog(&listener)?;
-    peers::set_user_timeout(&listener, config.peer_patience)?;
+    tcp::set_backlog(&listener)?;
+    tcp::set_user_timeout(&listener, config.peer_patience)?;
     let (state, origins) = (state.clone(), config.cors_origins.clone());
     let server = HttpServer::new(move || {
         App::new()

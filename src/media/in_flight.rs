@@ -15,7 +15,7 @@ use crate::error::{Code, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VariantOutcome {
     /// It is in the store.
-    Yes,
+    InStore,
     /// There is no such picture, or it has no variant of this name.
     Unknown,
     /// The picture's original file is gone, or is not a picture.

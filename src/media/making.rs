@@ -75,7 +75,7 @@ impl Media {
             for format in formats {
                 let key = variants::key_of(&picture.key, &variant.name, format);
                 // The cause was logged where it arose.
-                if !matches!(self.make(&key).await, Ok(VariantOutcome::Yes)) {
+                if !matches!(self.make(&key).await, Ok(VariantOutcome::InStore)) {
                     failed.push(key);
                 }
             }
@@ -112,7 +112,7 @@ impl Media {
                 }
                 Claim::Stored(at) => {
                     if self.store.exists(key).await.map_err(|error| unavailable(&error))? {
-                        return Ok(VariantOutcome::Yes);
+                        return Ok(VariantOutcome::InStore);
                     }
                     vanished = Some(at);
                 }
@@ -163,7 +163,7 @@ impl Media {
             Ok(is_kept)
         };
         let is_kept = self.db.transaction(confirm).await?;
-        Ok(if is_kept { VariantOutcome::Yes } else { VariantOutcome::Unknown })
+        Ok(if is_kept { VariantOutcome::InStore } else { VariantOutcome::Unknown })
     }
 
     /// Encode a variant. `None` if the picture's original file is gone, or is no longer a picture.

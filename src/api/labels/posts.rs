@@ -17,7 +17,7 @@ use crate::api::idempotency::{DataSubjects, IdempotencyKey};
 use crate::api::input::{Check, Member, Object};
 use crate::api::list::List;
 use crate::api::path::SlugPath;
-use crate::api::posts::choice::{REASON_MAX, duplicate, refuse_overfull};
+use crate::api::posts::label_choice::{REASON_MAX, duplicate, refuse_overfull};
 use crate::api::posts::{PostPage, PostSummary};
 use crate::api::state::AppState;
 use crate::auth::CurrentUser;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::choice::{self, ChosenLabel, LabelChoice};
+use super::label_choice::{self, ChosenLabel, LabelChoice};
 use super::rules::Rules;
 use crate::api::input::{Check, Member, Object};
 use crate::auth::CurrentUser;
@@ -179,7 +179,7 @@ impl CreatePost {
         let published = check.optional("published", self.published).unwrap_or(false);
         let editor = check.clearable("editor", self.editor, USERNAME_MAX);
         let labels = check.optional("labels", self.labels).unwrap_or_default();
-        let labels = choice::validate(labels, check);
+        let labels = label_choice::validate(labels, check);
         let new = title.map(|title| NewPost { title, slug, content, category, rating, rank, published });
         ValidPost { new, editor, labels }
     }
@@ -193,7 +193,7 @@ impl ValidPost {
         check: &mut Check,
         user: &CurrentUser,
     ) -> Result<Option<i64>> {
-        choice::check_labels(conn, check, &self.labels)?;
+        label_choice::check_labels(conn, check, &self.labels)?;
         Ok(resolve_editor(conn, check, self.editor.clone(), user, None)?.flatten())
     }
 

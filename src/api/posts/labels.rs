@@ -6,7 +6,9 @@ use diesel::PgConnection;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::choice::{ChosenLabels, LabelChoice, LabelReason, check_labels, put_labels, refuse_overfull};
+use super::label_choice::{
+    ChosenLabels, LabelChoice, LabelReason, check_labels, put_labels, refuse_overfull,
+};
 use crate::api::body::Body;
 use crate::api::conditional::{IfMatch, ListResponse, ResourceResponse};
 use crate::api::document::Refusals;

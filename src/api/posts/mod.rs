@@ -2,10 +2,10 @@
 
 mod body;
 pub mod bulk;
-pub mod choice;
 pub mod comments;
 pub mod covers;
 pub mod form;
+pub mod label_choice;
 pub mod labels;
 mod representation;
 pub mod rules;
@@ -94,7 +94,7 @@ fn write(
 ) -> Result<(ResourceResponse, DataSubjects)> {
     let inserted = approved.new.insert(conn, user.id, approved.editor_id, cover_key);
     let (id, slug) = named_users_exist(inserted)?.ok_or_else(slug_taken)?;
-    choice::put_labels(conn, id, &approved.labels)?;
+    label_choice::put_labels(conn, id, &approved.labels)?;
     let full = post::Post::find(conn, &slug, user.viewer())?;
     let url = urls.post(&full.post.slug);
     Ok((respond(full, urls)?.created(url), DataSubjects::from(user.id)))
