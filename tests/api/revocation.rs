@@ -24,7 +24,7 @@ async fn soon(what: &str, mut is_done: impl AsyncFnMut() -> bool) {
 }
 
 /// Wait until the node rejects the token, then assert that it does so even for a read that is open to all.
-async fn is_refused_soon(client: &Client) {
+pub async fn is_refused_soon(client: &Client) {
     // If the user is already deleted, a cached token may still get 404 for a while.
     let is_refused = async || client.get("/api/v1/users/me").await.status == "401 Unauthorized";
     soon("an ended session", is_refused).await;

@@ -1,6 +1,7 @@
 //! Claims that differ from those that we write.
 
 use super::*;
+use crate::revocation::is_refused_soon;
 
 #[actix_web::test]
 async fn times_are_whole_numbers_of_our_own_days() {
@@ -204,6 +205,7 @@ async fn a_session_is_its_users_own_and_ends_with_the_user() {
     let of_eve = Mint::of(&app, &eve);
     assert_eq!(eve.get("/api/v1/users/me").await.status, "200 OK");
     app.sql("DELETE FROM users WHERE username_key = 'eve'");
+    is_refused_soon(&eve).await;
     let ended = app.member("ana");
     assert_eq!(ended.post("/api/v1/auth/logout", json!({})).await.status, "204 No Content");
     let rows = vec![
