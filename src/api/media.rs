@@ -15,8 +15,7 @@ use super::path;
 use crate::api::state::AppState;
 use crate::error::{Code, Error, Result};
 use crate::media::defaults::{AVATAR_FORMATS, COVER, COVER_KEY};
-use crate::media::store::IMMUTABLE;
-use crate::media::store::unavailable;
+use crate::media::store::{IMMUTABLE, unavailable};
 use crate::media::variants::{Key, PictureKinds, Variant, format_of, formats, key_of};
 use crate::media::{Media, VariantOutcome};
 use crate::models::names::Username;
@@ -204,11 +203,11 @@ enum DefaultCover<'a> {
 }
 
 impl<'a> DefaultCover<'a> {
-    fn parse(key: &str, uses: &'a PictureKinds) -> Option<Self> {
+    fn parse(key: &str, kinds: &'a PictureKinds) -> Option<Self> {
         if key == COVER_KEY {
             return Some(Self::Original);
         }
-        let mut files = uses.cover.variants.iter().flat_map(|variant| {
+        let mut files = kinds.cover.variants.iter().flat_map(|variant| {
             formats(Format::Png).map(|format| (key_of(COVER_KEY, &variant.name, format), variant, format))
         });
         files.find(|(known, ..)| known == key).map(|(_, variant, format)| Self::Variant(variant, format))

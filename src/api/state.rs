@@ -84,9 +84,7 @@ impl AppState {
     pub fn of(request: &HttpRequest) -> Result<&Self> {
         request.app_data::<Self>().ok_or_else(|| Error::internal("the server was started without its state"))
     }
-}
 
-impl AppState {
     /// Do what [`Db::run`] does. `read` also gets the state, since it runs on another thread.
     pub async fn run<T, F>(&self, read: F) -> Result<T>
     where

@@ -70,18 +70,14 @@ impl App {
         let access = access_tokens(&config, secret, &db)?;
         let cache = session_cache(&config, database_url, &db, &access, &signals, &streams)?;
         let auth = auth(&config, secret, access, cache, &metrics)?;
-        let media = media(&config, &db, &metrics)?;
+        let media = media(&config, &db, metrics.clone())?;
         let media_url = config.pictures.media_url.as_ref().map(Url::as_str);
-        let urls = Arc::new(Urls::new(config.public_url.as_str(), media_url, media.kinds_shared()));
+        let urls = Arc::new(Urls::new(config.public_url.as_str(), media_url, Arc::clone(media.kinds())));
         let webhook_secrets = Secrets::new(secret);
         let jobs = jobs(&config, &db, &auth.mail_tokens, &media, &urls, &webhook_secrets)?;
         let state = State {
             auth,
-            uploads: UploadSpool::new(
-                config.data_dir.clone(),
-                config.pictures.uploads_at_once,
-                config.timing.picture_wait,
-            ),
+            uploads: uploads(&config)?,
             streams,
             webhook_secrets,
             urls,
@@ -196,14 +192,19 @@ fn passwords(config: &Config, metrics: &Metrics) -> Result<Passwords> {
     Passwords::counting(threads, config.argon2(), config.work_priority, load)
 }
 
-/// Open the store of pictures, and read the kinds of pictures from the settings. Blocks: it creates the folders that are written
-/// to.
-fn media(config: &Config, db: &Db, metrics: &Metrics) -> Result<Media> {
+/// Open the store of pictures, and read the kinds of pictures from the settings. Blocks: it creates the folder of the store.
+pub fn media(config: &Config, db: &Db, metrics: Metrics) -> Result<Media> {
     let kinds = Arc::new(config.pictures.kinds().map_err(Error::internal)?);
-    std::fs::create_dir_all(&config.data_dir).map_err(Error::internal)?;
     let requests = metrics.store_requests.clone();
     let store = Store::open(&config.store, &config.aws, requests).map_err(Error::internal)?;
-    Media::new(config.media(), store, db.clone(), kinds, metrics.clone())
+    Media::new(config.media(), store, db.clone(), kinds, metrics)
+}
+
+/// Create the folder in which uploads are kept while they arrive.
+fn uploads(config: &Config) -> Result<UploadSpool> {
+    std::fs::create_dir_all(&config.data_dir).map_err(Error::internal)?;
+    let (folder, at_once) = (config.data_dir.clone(), config.pictures.uploads_at_once);
+    Ok(UploadSpool::new(folder, at_once, config.timing.picture_wait))
 }
 
 /// Create what jobs work with.

@@ -41,7 +41,7 @@ impl Config {
         Rules { title_case: self.posts.title_case.is_on(), slug_of_title: self.posts.slug_of_title.is_on() }
     }
 
-    pub(crate) fn media(&self) -> MediaOptions {
+    pub(super) fn media(&self) -> MediaOptions {
         MediaOptions {
             memory: self.media_memory,
             threads: self.picture_threads(),

@@ -62,12 +62,12 @@ impl CachedSessions {
     /// Evict every caller whom these notices may concern.
     pub fn apply(&self, notices: &[Notice]) {
         // A key that is removed invalidates every token that it signed.
-        if notices.iter().any(|notices| matches!(notices, Notice::Connected | Notice::Keys | Notice::Users)) {
+        if notices.iter().any(|notice| matches!(notice, Notice::Connected | Notice::Keys | Notice::Users)) {
             let mut state = self.lock();
             state.evictions += 1;
             state.users.clear();
         } else {
-            self.evict(notices.iter().filter_map(|notices| match notices {
+            self.evict(notices.iter().filter_map(|notice| match notice {
                 Notice::User(id) => Some(*id),
                 _ => None,
             }));

@@ -1,7 +1,6 @@
 //! `plaza media`.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -10,6 +9,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::Result;
 use super::database::Database;
+use crate::app;
 use crate::config::Config;
 use crate::db::Db;
 use crate::media;
@@ -100,10 +100,7 @@ async fn collect_garbage(config: &Config, db: &Db, gc: &Gc) -> Result<ExitCode> 
 
 /// Open the store, with everything that is needed to put pictures into it.
 pub fn open(config: &Config, db: &Db, metrics: Metrics) -> Result<media::Media> {
-    let store = Store::open(&config.store, &config.aws, Counter::default())?;
-    let kinds = Arc::new(config.pictures.kinds()?);
-    let media = media::Media::new(config.media(), store, db.clone(), kinds, metrics);
-    media.map_err(|error| error.to_string().into())
+    app::media(config, db, metrics).map_err(|error| error.to_string().into())
 }
 
 /// Pictures that one query reads.

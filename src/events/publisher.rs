@@ -59,7 +59,7 @@ impl Publisher {
                     Some(self.timing.outage_pause)
                 }
             };
-            let news = async {
+            let next_batch = async {
                 tokio::time::sleep(wait.unwrap_or(self.timing.publish_interval)).await;
                 if wait.is_none() {
                     tokio::select! {
@@ -69,7 +69,7 @@ impl Publisher {
                 }
             };
             tokio::select! {
-                () = news => {}
+                () = next_batch => {}
                 // Either the stop was requested, or the sender that could request it is gone.
                 _ = stop.changed() => return,
             }

@@ -42,7 +42,7 @@ impl Media {
                 // The task continues when its client disconnects: other requests wait for it too.
                 let make = async move {
                     let _guard = FlightGuard { in_flight: media.in_flight.clone(), key: key.clone() };
-                    let outcome = media.make_once(&key).await.map_err(|error| told(&error));
+                    let outcome = media.make_once(&key).await.map_err(|error| code_of(&error));
                     match outcome {
                         Ok(VariantOutcome::SourceMissing) => media.in_flight.remember_missing(&key),
                         Ok(_) => {}
@@ -213,7 +213,7 @@ impl Media {
 
 /// Return the code with which every waiting request is answered. The clients may be gone by now, so the cause of an internal
 /// error is logged here.
-fn told(error: &Error) -> Code {
+fn code_of(error: &Error) -> Code {
     if error.code() == Code::InternalError {
         tracing::error!(cause = %error, "a variant could not be made");
     }

@@ -102,13 +102,8 @@ impl Media {
         &self.store
     }
 
-    /// Return the settings of pictures by purpose, for a part that keeps them.
-    pub fn kinds_shared(&self) -> Arc<PictureKinds> {
-        Arc::clone(&self.kinds)
-    }
-
     /// Return the settings of pictures by purpose.
-    pub fn kinds(&self) -> &PictureKinds {
+    pub fn kinds(&self) -> &Arc<PictureKinds> {
         &self.kinds
     }
 

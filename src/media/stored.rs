@@ -43,9 +43,14 @@ impl PictureRecord {
 }
 
 impl StoredPicture {
-    /// Arm the guard, before the files are announced.
+    /// Arm the guard for files that are announced and about to be written.
     pub(super) fn announced(media: Media, record: PictureRecord, purpose: PicturePurpose) -> Self {
         Self { media, record, purpose, is_written: false, is_settled: false }
+    }
+
+    /// Return the keys of the files, the original's first.
+    pub(super) fn keys(&self) -> &[String] {
+        &self.record.keys
     }
 
     /// Return what the transaction records.

@@ -55,11 +55,18 @@ impl Media {
     ) -> Result<StoredPicture> {
         let record = record(&rendered, self.kinds.of(purpose))?;
         let (keys, lease) = (record.keys.clone(), to_time_delta(self.upload_lease));
-        let mut stored = StoredPicture::announced(self.clone(), record, purpose);
         self.db.transaction(move |conn| Ok(File::announce(conn, &keys, lease)?)).await?;
-        self.write(&stored.record().keys, rendered).await?;
-        stored.is_written = true;
-        Ok(stored)
+        let mut stored = StoredPicture::announced(self.clone(), record, purpose);
+        match self.write(stored.keys(), rendered).await {
+            Ok(()) => {
+                stored.is_written = true;
+                Ok(stored)
+            }
+            Err(error) => {
+                stored.settle(false).await;
+                Err(error)
+            }
+        }
     }
 
     async fn render(

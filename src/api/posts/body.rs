@@ -187,7 +187,7 @@ impl CreatePost {
 
 impl ValidPost {
     /// Note a fault for each user and label that is named and does not exist. Return the editor's id.
-    pub(super) fn find_row(
+    pub(super) fn check_references(
         &self,
         conn: &mut PgConnection,
         check: &mut Check,
@@ -204,7 +204,7 @@ impl ValidPost {
         mut check: Check,
         user: &CurrentUser,
     ) -> Result<ApprovedPost> {
-        let editor_id = self.find_row(conn, &mut check, user)?;
+        let editor_id = self.check_references(conn, &mut check, user)?;
         let new = check.finish(|| self.new)?;
         Ok(ApprovedPost { new, editor_id, labels: self.labels })
     }

@@ -115,7 +115,7 @@ pub async fn create_post_with_cover(
         .db
         .run(move |conn| {
             let mut check = check.clone();
-            seen.find_row(conn, &mut check, &caller)?;
+            seen.check_references(conn, &mut check, &caller)?;
             Ok(check)
         })
         .await?;

@@ -129,9 +129,8 @@ pub async fn create_user(
         return Ok(answer);
     }
     let registration = body.get()?.validate()?;
-    let throttle = app.auth.throttle.clone();
-    let buckets = throttle.registration(&client.prefix().to_string());
-    app.db.transaction(move |conn| throttle.take(conn, &buckets)).await?;
+    let buckets = app.auth.throttle.registration(&client.prefix().to_string());
+    app.transaction(move |app, conn| app.auth.throttle.take(conn, &buckets)).await?;
     let email = registration.email.clone();
     let new = match registration.prepare(&app.db, &app.auth.passwords, false).await {
         Ok(new) => new,
